@@ -1,0 +1,62 @@
+# Every target does all of its own set-up: a fresh machine needs Python 3.11 to 3.13 and make, nothing else.
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# The first interpreter that really runs and is new enough (a shim may exist and still fail).
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
+	$$p -c 'import sys; sys.exit(not (3,11) <= sys.version_info < (3,14))' >/dev/null 2>&1 && { echo $$p; break; }; done)
+# Tests run on all cores; for one at a time: make test PYTEST_ARGS="-x -k name"
+PYTEST_ARGS ?= -n auto --dist loadfile
+ONLY ?=
+
+.PHONY: help demo serve test check format lint types imports bench browser lock clean
+
+help: ## what can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /	/' | expand -t 12
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Siyu needs Python 3.11, 3.12 or 3.13 on the PATH (or: make PYTHON=/path/to/python $(MAKECMDGOALS))."; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "Could not make a virtual environment: on Debian and Ubuntu, install python3-venv."; exit 1; }
+
+$(VENV)/.runtime: $(BIN)/python requirements.lock pyproject.toml
+	@echo "Installing Siyu into $(VENV) (once) ..."
+	@$(PIP) install --require-hashes -r requirements.lock
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
+	@echo "Installing the development tools into $(VENV) (once) ..."
+	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@touch $@
+
+demo: $(VENV)/.runtime ## the bot and a local WeCom on this machine, with a sample company to play with
+	@$(BIN)/siyu demo
+
+test: $(VENV)/.dev ## all tests
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: format lint types imports test ## what has to be green before a commit
+
+format: $(VENV)/.dev ## is everything formatted? (mend with .venv/bin/ruff format .)
+	@$(BIN)/ruff format --check .
+
+lint: $(VENV)/.dev
+	@$(BIN)/ruff check .
+
+types: $(VENV)/.dev
+	@$(BIN)/mypy
+
+imports: $(VENV)/.dev ## the import contract: imports point down only
+	@$(BIN)/lint-imports
+
+bench: $(VENV)/.dev ## benchmarks; one of them with ONLY=name
+	@$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY))
+
+lock: ## renew the lock files (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --upgrade \
+		--extra build --extra dev pyproject.toml -o requirements-dev.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--constraint requirements-dev.lock --extra build pyproject.toml -o requirements.lock
+
+clean: ## remove what was installed (never your data in var/)
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
