@@ -1,0 +1,248 @@
+"""The database: one way to read, one way to write, the same on SQLite and on PostgreSQL.
+
+Queries are plain functions of a `Session` (`data/queries/`). `read` and `write` run one of them as a whole: on SQLite
+in a thread, so that a unit of work costs one hop instead of one per statement; on PostgreSQL over asyncpg.
+
+On SQLite all writes go through one writer that commits in groups: whatever waits when the writer is free shares one
+transaction and one fsync, each unit in a savepoint of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event, exc, text
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlmodel import Session
+
+from bot.errors import ConfigurationError
+from data.errors import StorageError
+
+T = TypeVar("T")
+Unit = Callable[..., T]
+
+#: A group of units is committed once it has run this long, so that no writer waits for more than some tens of ms.
+GROUP_SECONDS = 0.02
+READ_THREADS = 4
+#: PostgreSQL's codes for "run it again": serialization failure and deadlock.
+RUN_AGAIN = frozenset({"40001", "40P01"})
+#: Classes of PostgreSQL's codes that are about the server: connection, resources, not ready, operator, system, itself.
+UNAVAILABLE = frozenset({"08", "53", "55", "57", "58", "XX"})
+
+
+class Database(Protocol):
+    """Runs units of work. A unit is `unit(session, *args, **kwargs)`; what it returns must not need the session."""
+
+    dialect: str
+
+    async def read(self, unit: Unit[T], /, *args: Any, **kwargs: Any) -> T:
+        """Run a unit that only reads. Raises StorageError when the database cannot be reached."""
+
+    async def write(self, unit: Unit[T], /, *args: Any, **kwargs: Any) -> T:
+        """Run a unit and make it durable before returning; if it raises, nothing of it remains."""
+
+    async def close(self) -> None:
+        """Finish what runs and let go of the database."""
+
+
+def open_database(url: str, *, pool_size: int = 20) -> Database:
+    """The database at `sqlite:///path` or `postgresql://…`; its tables are made by `data.migrate`."""
+    if url.startswith("sqlite:///"):
+        return SqliteDatabase(Path(url.removeprefix("sqlite:///")))
+    if url.startswith(("postgresql://", "postgres://")):
+        return PostgresDatabase("postgresql+asyncpg://" + url.split("://", 1)[1], pool_size)
+    raise ConfigurationError(
+        f"database.url starts with {url.split(':', 1)[0]!r}, which is not supported.",
+        "Write sqlite:///path/to/file or postgresql://user:password@host/name.",
+    )
+
+
+def sqlite_engine(path: Path, *, writes: bool) -> Engine:
+    """An engine on one SQLite file: WAL, full durability, foreign keys, transactions begun explicitly."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(
+        f"sqlite:///{path}", connect_args={"timeout": 30, "check_same_thread": False}, hide_parameters=True
+    )
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Any) -> None:
+        connection.connection.driver_connection.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+@dataclass(slots=True)
+class _Waiting:
+    unit: Unit[Any]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    future: asyncio.Future[Any]
+
+
+class SqliteDatabase:
+    """SQLite: readers in a few threads, one writer that commits in groups."""
+
+    dialect = "sqlite"
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._write_engine = sqlite_engine(path, writes=True)
+        self._read_engine = sqlite_engine(path, writes=False)
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix=f"write-{path.stem}")
+        self._readers = ThreadPoolExecutor(READ_THREADS, thread_name_prefix=f"read-{path.stem}")
+        self._waiting: deque[_Waiting] = deque()
+        self._flushing: asyncio.Task[None] | None = None
+
+    async def read(self, unit: Unit[T], /, *args: Any, **kwargs: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, unit, args, kwargs)
+
+    def _read(self, unit: Unit[T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:
+        try:
+            with Session(self._read_engine, expire_on_commit=False) as session:
+                return unit(session, *args, **kwargs)
+        except exc.OperationalError as error:
+            raise _storage_error(error, str(self.path)) from error
+
+    async def write(self, unit: Unit[T], /, *args: Any, **kwargs: Any) -> T:
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiting(unit, args, kwargs, future))
+        if self._flushing is None:
+            self._flushing = asyncio.create_task(self._flush(), name=f"write {self.path.name}")
+        return await future
+
+    async def _flush(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while self._waiting:
+                group = [waiting for waiting in self._waiting if not waiting.future.cancelled()]
+                self._waiting.clear()
+                done = await loop.run_in_executor(self._writer, self._run_group, group)
+                # What did not fit into this group goes first in the next one.
+                self._waiting.extendleft(reversed(group[len(done) :]))
+                for waiting, (result, error) in zip(group, done, strict=False):
+                    if waiting.future.cancelled():
+                        continue
+                    if error is not None:
+                        waiting.future.set_exception(error)
+                    else:
+                        waiting.future.set_result(result)
+        finally:
+            self._flushing = None
+
+    def _run_group(self, group: list[_Waiting]) -> list[tuple[Any, BaseException | None]]:
+        done: list[tuple[Any, BaseException | None]] = []
+        started = time.monotonic()
+        try:
+            with self._write_engine.connect() as connection:
+                if len(group) == 1:  # nobody shares its transaction: no savepoint
+                    return [self._run_unit(Session(bind=connection, expire_on_commit=False), group[0])]
+                with connection.begin():
+                    for waiting in group:
+                        done.append(self._run_in_savepoint(connection, waiting))
+                        if time.monotonic() - started > GROUP_SECONDS:
+                            break
+        except Exception as error:  # noqa: BLE001 - the group failed as a whole: each of its callers is told
+            failed = _storage_error(error, str(self.path))
+            return [(None, failed)] * max(len(done), 1)
+        return done
+
+    def _run_in_savepoint(self, connection: Connection, waiting: _Waiting) -> tuple[Any, BaseException | None]:
+        # The session's commit and its rollback end only the savepoint.
+        session = Session(bind=connection, expire_on_commit=False, join_transaction_mode="create_savepoint")
+        return self._run_unit(session, waiting)
+
+    def _run_unit(self, session: Session, waiting: _Waiting) -> tuple[Any, BaseException | None]:
+        with session:
+            try:
+                result = waiting.unit(session, *waiting.args, **waiting.kwargs)
+                session.commit()
+            except Exception as error:  # noqa: BLE001 - it is the caller's, who awaits the future
+                session.rollback()
+                return None, _storage_error(error, str(self.path)) if _is_storage_fault(error) else error
+        return result, None
+
+    async def close(self) -> None:
+        while self._flushing is not None:
+            await asyncio.wait([self._flushing])
+        for pool in (self._writer, self._readers):
+            await asyncio.to_thread(pool.shutdown)
+        self._read_engine.dispose()
+        self._write_engine.dispose()
+
+
+class PostgresDatabase:
+    """PostgreSQL over asyncpg: units run side by side, each in a transaction of its own."""
+
+    dialect = "postgresql"
+
+    def __init__(self, url: str, pool_size: int) -> None:
+        self._engine: AsyncEngine = create_async_engine(
+            url, pool_size=pool_size, max_overflow=0, pool_pre_ping=True, pool_recycle=1800, hide_parameters=True
+        )
+
+    async def read(self, unit: Unit[T], /, *args: Any, **kwargs: Any) -> T:
+        return await self._run(unit, args, kwargs, keep=False)
+
+    async def write(self, unit: Unit[T], /, *args: Any, **kwargs: Any) -> T:
+        for pause in (0.01, 0.05, 0.2):
+            try:
+                return await self._run(unit, args, kwargs, keep=True)
+            except exc.DBAPIError as error:
+                if _sqlstate(error) not in RUN_AGAIN:
+                    raise
+                await asyncio.sleep(pause)
+        return await self._run(unit, args, kwargs, keep=True)
+
+    async def _run(self, unit: Unit[T], args: tuple[Any, ...], kwargs: dict[str, Any], *, keep: bool) -> T:
+        try:
+            async with AsyncSession(self._engine, expire_on_commit=False, sync_session_class=Session) as session:
+                result = await session.run_sync(unit, *args, **kwargs)
+                if keep:
+                    await session.commit()
+                return result
+        except (OSError, exc.InterfaceError, exc.OperationalError, exc.TimeoutError) as error:
+            raise _storage_error(error, "PostgreSQL") from error
+        except exc.DBAPIError as error:
+            # asyncpg's refusals to connect and its end of a connection have no class of their own here.
+            if error.connection_invalidated or _sqlstate(error)[:2] in UNAVAILABLE:
+                raise _storage_error(error, "PostgreSQL") from error
+            raise
+
+    async def close(self) -> None:
+        await self._engine.dispose()
+
+
+def _sqlstate(error: exc.DBAPIError) -> str:
+    """PostgreSQL's code of an error; empty where there is none."""
+    return str(getattr(error.orig, "sqlstate", None) or "")
+
+
+def _is_storage_fault(error: BaseException) -> bool:
+    """Whether the database is at fault, and not what was asked of it."""
+    return isinstance(error, exc.OperationalError)
+
+
+def _storage_error(error: BaseException, where: str) -> StorageError:
+    cause = str(getattr(error, "orig", None) or error).splitlines()[0]
+    return StorageError(
+        f"The database {where} could not be used ({cause}).",
+        "Check that its disk has room, that its file may be written and that its server runs.",
+    )
+
+
+def ping(session: Session) -> None:
+    """Raises when the database does not answer."""
+    session.execute(text("SELECT 1"))

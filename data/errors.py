@@ -1,0 +1,21 @@
+"""What the data layer can refuse."""
+
+from __future__ import annotations
+
+from bot.errors import SiyuError
+
+
+class NotFoundError(SiyuError):
+    """There is no such row."""
+
+
+class ConflictError(SiyuError):
+    """The row cannot be written beside one that exists."""
+
+
+class StorageError(SiyuError):
+    """The database could not be read or written; nothing was changed."""
+
+
+class SchemaError(SiyuError):
+    """The database's tables are not those of this version."""

@@ -1,0 +1,46 @@
+"""The tables. Importing this package registers all of them."""
+
+from data.models.access import AccessToken, ApiToken, Lease
+from data.models.alerts import Alert
+from data.models.channels import Channel
+from data.models.customers import Customer, Follow, FollowStatus, FollowTag, Transfer
+from data.models.groups import CustomerGroup, GroupMember
+from data.models.health import CallbackHealth
+from data.models.inbox import InboxEvent, InboxOutcome, InboxTask, OutcomeStatus, TaskStatus, inbox_metadata
+from data.models.media import Media, MediaUpload
+from data.models.rules import TagRuleRow, WelcomeRuleRow
+from data.models.staff import Department, Staff
+from data.models.tags import Tag, TagGroup
+from data.models.welcomes import Welcome, WelcomeStatus
+
+__all__ = [
+    "AccessToken",
+    "Alert",
+    "ApiToken",
+    "CallbackHealth",
+    "Channel",
+    "Customer",
+    "CustomerGroup",
+    "Department",
+    "Follow",
+    "FollowStatus",
+    "FollowTag",
+    "GroupMember",
+    "InboxEvent",
+    "InboxOutcome",
+    "InboxTask",
+    "Lease",
+    "Media",
+    "MediaUpload",
+    "OutcomeStatus",
+    "Staff",
+    "Tag",
+    "TagGroup",
+    "TagRuleRow",
+    "TaskStatus",
+    "Transfer",
+    "Welcome",
+    "WelcomeRuleRow",
+    "WelcomeStatus",
+    "inbox_metadata",
+]

@@ -1,0 +1,88 @@
+"""Customers (客户), and follows: one row per staff member and customer: the pair that WeCom tags and loses."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import Column, Index
+from sqlmodel import Field, SQLModel
+
+from data.types import BigInt, Json, UtcDateTime
+
+
+class FollowStatus(StrEnum):
+    """How a staff member and a customer stand. The four ways of not being a contact are never mixed."""
+
+    PRESENT = "present"
+    HALF = "half"  # the customer added, the staff member has not confirmed: WeCom answers 84061
+    DELETED_BY_CUSTOMER = "deleted_by_customer"  # WeCom still lists it
+    DELETED_BY_STAFF = "deleted_by_staff"
+    OUT_OF_SIGHT = "out_of_sight"  # the staff member left, or lost the seat or the visible range
+
+
+class Customer(SQLModel, table=True):
+    """A person in WeChat, or of another company's WeCom (`type` 2). Known by id alone until fetched."""
+
+    __tablename__ = "customers"
+
+    external_userid: str = Field(primary_key=True, max_length=64)
+    name: str = Field(default="", max_length=256)
+    avatar: str = Field(default="", max_length=512)
+    type: int = Field(default=0, description="1 WeChat, 2 WeCom of another company, 0 not fetched yet.")
+    gender: int = Field(default=0, description="0 unknown, 1 male, 2 female.")
+    unionid: str = Field(default="", max_length=64, index=True)
+    corp_name: str = Field(default="", max_length=256)
+    position: str = Field(default="", max_length=128)
+    first_seen_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+    fetched_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
+
+
+class Follow(SQLModel, table=True):
+    """A staff member's relation to a customer. `state` is WeCom's word for the channel it came through."""
+
+    __tablename__ = "follows"
+    __table_args__ = (Index("ix_follows_external_userid", "external_userid"),)
+
+    userid: str = Field(primary_key=True, max_length=64)
+    external_userid: str = Field(primary_key=True, max_length=64)
+    status: str = Field(max_length=20)
+    state: str = Field(default="", max_length=64, index=True)
+    add_way: int | None = None
+    remark: str = Field(default="", max_length=128)
+    description: str = Field(default="", max_length=512)
+    remark_mobiles: list[str] = Field(default_factory=list, sa_column=Column(Json, nullable=False))
+    oper_userid: str = Field(default="", max_length=64)
+    inherited: bool = Field(default=False, description="Came by hand-over, not by the customer's own wish.")
+    added_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
+    ended_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
+    event_at: datetime | None = Field(
+        default=None, sa_column=Column(UtcDateTime), description="WeCom's own time of the last event applied."
+    )
+    changed_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+
+
+class FollowTag(SQLModel, table=True):
+    """A tag on a follow: tags belong to the pair, not to the customer."""
+
+    __tablename__ = "follow_tags"
+
+    userid: str = Field(primary_key=True, max_length=64)
+    external_userid: str = Field(primary_key=True, max_length=64)
+    tag_id: str = Field(primary_key=True, max_length=64, index=True)
+    put_on_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+
+
+class Transfer(SQLModel, table=True):
+    """A hand-over of a customer that we started: the add that follows from it is not a new customer."""
+
+    __tablename__ = "transfers"
+    __table_args__ = (Index("ix_transfers_external_userid", "external_userid"),)
+
+    id: int | None = Field(default=None, sa_column=Column(BigInt, primary_key=True, autoincrement=True))
+    handover_userid: str = Field(max_length=64)
+    takeover_userid: str = Field(max_length=64)
+    external_userid: str = Field(max_length=64)
+    status: str = Field(default="waiting", max_length=12, description="waiting, done, refused, limit or failed.")
+    started_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+    ended_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))

@@ -1,0 +1,33 @@
+"""The company's customer tags (企业标签) and their groups."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, Column
+from sqlmodel import Field, SQLModel
+
+from data.types import UtcDateTime
+
+
+class TagGroup(SQLModel, table=True):
+    """A group of tags."""
+
+    __tablename__ = "tag_groups"
+
+    group_id: str = Field(primary_key=True, max_length=64)
+    name: str = Field(max_length=128)
+    order: int = Field(default=0, sa_column=Column("order", BigInteger, nullable=False))
+    deleted_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
+
+
+class Tag(SQLModel, table=True):
+    """A tag; WeCom shows the larger `order` first."""
+
+    __tablename__ = "tags"
+
+    tag_id: str = Field(primary_key=True, max_length=64)
+    group_id: str = Field(max_length=64, index=True)
+    name: str = Field(max_length=128)
+    order: int = Field(default=0, sa_column=Column("order", BigInteger, nullable=False))
+    deleted_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))

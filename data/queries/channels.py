@@ -1,0 +1,62 @@
+"""Channels: contact ways and the state that their customers bring."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlmodel import Session, col
+
+from data.models import Channel
+from data.queries.upsert import upsert
+
+
+def find_by_state(session: Session, state: str) -> Channel | None:
+    """The channel whose customers bring this state; of several the one that exists and was read last."""
+    if not state:
+        return None
+    return session.execute(
+        select(Channel)
+        .where(col(Channel.state) == state)
+        .order_by(col(Channel.deleted_at).is_not(None), col(Channel.seen_at).desc(), col(Channel.config_id))
+        .limit(1)
+    ).scalar_one_or_none()
+
+
+def apply_fetched(session: Session, told: Mapping[str, Any], now: datetime) -> None:
+    """Write what `get_contact_way` answered."""
+    upsert(
+        session,
+        Channel,
+        [
+            {
+                "config_id": str(told["config_id"]),
+                "state": str(told.get("state") or "")[:64],
+                "name": str(told.get("remark") or "")[:128],
+                "qr_code": str(told.get("qr_code") or "")[:512],
+                "userids": [str(userid) for userid in told.get("user") or []],
+                "department_ids": [int(party) for party in told.get("party") or []],
+                "skip_verify": bool(told.get("skip_verify", True)),
+                "seen_at": now,
+                "deleted_at": None,
+            }
+        ],
+    )
+
+
+def mark_deleted(session: Session, config_id: str, now: datetime) -> None:
+    """WeCom does not know the contact way any more; its customers keep their state."""
+    session.execute(
+        update(Channel)
+        .where(col(Channel.config_id) == config_id, col(Channel.deleted_at).is_(None))
+        .values(deleted_at=now)
+    )
+
+
+def list_channels(session: Session) -> list[Channel]:
+    """Channels that exist."""
+    return list(
+        session.execute(select(Channel).where(col(Channel.deleted_at).is_(None)).order_by(col(Channel.name))).scalars()
+    )

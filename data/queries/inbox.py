@@ -1,0 +1,559 @@
+"""The inbox's rows: stored in groups, claimed in groups, finished in groups.
+
+A task is claimable when it is due and no earlier task of its subject is open. That rule alone keeps a customer's
+events in order on any number of replicas: the second task of a subject cannot be claimed by anyone before the first is
+finished. Welcomes have no subject, so they wait for nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import and_, bindparam, case, delete, exists, func, insert, literal_column, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import aliased
+from sqlmodel import Session
+
+from data.bulk import insert_on_sqlite, sqlite_time
+from data.models.inbox import InboxEvent, InboxOutcome, InboxTask, Lane, OutcomeStatus, TaskStatus
+
+E: Any = InboxEvent.__table__  # type: ignore[attr-defined]
+T: Any = InboxTask.__table__  # type: ignore[attr-defined]
+O: Any = InboxOutcome.__table__  # type: ignore[attr-defined] # noqa: E741
+
+
+@dataclass(frozen=True, slots=True)
+class NewTask:
+    """A task that an event asks for."""
+
+    lane: Lane
+    subject: str
+    collapse_key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """An event as it arrived. `refresh`: a repeat that comes after it was handled asks for the work again."""
+
+    digest: bytes
+    callback: str
+    kind: str
+    subject: str
+    body: str
+    disposition: str
+    reason: str = ""
+    tasks: tuple[NewTask, ...] = ()
+    refresh: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """What became of a NewEvent: `claimed` are tasks that the storing process holds already."""
+
+    event_id: int
+    is_new: bool
+    claimed: tuple[ClaimedTask, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedTask:
+    """A task with all that is needed to do it; `finished` names the handlers that need not run again."""
+
+    id: int
+    event_id: int
+    lane: int
+    run: int
+    attempts: int
+    claim: str
+    callback: str
+    body: str
+    received_at: datetime
+    finished: frozenset[str] = frozenset()
+    collapsed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeRow:
+    """What one handler made of the event."""
+
+    handler: str
+    status: OutcomeStatus
+    reason: str = ""
+    detail: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskResult:
+    """How a claimed task ended: done, waiting (again at `due_at`) or dead."""
+
+    task: ClaimedTask
+    status: TaskStatus
+    due_at: datetime | None = None
+    note: str = ""
+    outcomes: tuple[OutcomeRow, ...] = ()
+
+
+_EVENT_COLUMNS = (
+    "digest", "callback", "kind", "subject", "body", "disposition", "reason", "repeats", "received_at",
+    "last_received_at",
+)  # fmt: skip
+
+
+def _insert(session: Session, table: Any) -> Any:
+    dialect = session.get_bind().dialect.name
+    return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
+
+
+def store_events(
+    session: Session,
+    events: Sequence[NewEvent],
+    now: datetime,
+    claim: str,
+    lease_until: datetime,
+    claim_welcomes: int,
+) -> dict[bytes, StoredEvent]:
+    """Store each event once, with its tasks; by digest, what became of it.
+
+    Up to `claim_welcomes` welcome tasks are stored as claimed by `claim`, to be run at once.
+    """
+    fresh = {event.digest: event for event in events}
+    new_ids = _insert_events(session, list(fresh.values()), now)
+    stored: dict[bytes, StoredEvent] = {}
+    tasks: list[dict[str, Any]] = []
+    for digest, event_id in new_ids.items():
+        stored[digest] = StoredEvent(event_id, is_new=True)
+        for task in fresh[digest].tasks:
+            mine = task.lane == Lane.WELCOME and claim_welcomes > 0
+            claim_welcomes -= mine
+            tasks.append(_task_row(event_id, task, now, claim if mine else "", lease_until if mine else None))
+    if tasks:
+        for event_id, claimed in _insert_tasks(session, tasks, {new_ids[d]: fresh[d] for d in new_ids}, now).items():
+            digest = next(digest for digest, known in new_ids.items() if known == event_id)
+            stored[digest] = StoredEvent(event_id, is_new=True, claimed=claimed)
+    repeats, firsts = [], set(new_ids)
+    for event in events:
+        if event.digest in firsts:
+            firsts.discard(event.digest)
+        else:
+            repeats.append(event)
+    for digest, repeated in _note_repeats(session, repeats, now).items():
+        stored.setdefault(digest, repeated)
+    return stored
+
+
+def _insert_events(session: Session, events: Sequence[NewEvent], now: datetime) -> dict[bytes, int]:
+    """Insert the events whose digest is not known yet; their ids by digest."""
+    on_sqlite = session.get_bind().dialect.name == "sqlite"
+    at = sqlite_time(now) if on_sqlite else now
+    values = [
+        (each.digest, each.callback, each.kind, each.subject, each.body, each.disposition, each.reason, 0, at, at)
+        for each in events
+    ]
+    if on_sqlite:
+        ending = "ON CONFLICT (digest) DO NOTHING"
+        ids = insert_on_sqlite(session, "inbox_events", _EVENT_COLUMNS, values, ending=ending)
+        if len(ids) == len(values):
+            return {row[0]: event_id for event_id, row in zip(ids, values, strict=True)}
+        found = session.execute(select(E.c.id, E.c.digest).where(E.c.id.in_(ids)))
+    else:
+        statement = postgresql.insert(E).on_conflict_do_nothing(index_elements=[E.c.digest])
+        rows = [dict(zip(_EVENT_COLUMNS, row, strict=True)) for row in values]
+        found = session.execute(statement.returning(E.c.id, E.c.digest), rows)
+    return {bytes(digest): event_id for event_id, digest in found}
+
+
+def _task_row(event_id: int, task: NewTask, now: datetime, claim: str, lease_until: datetime | None) -> dict[str, Any]:
+    return {
+        "event_id": event_id,
+        "lane": int(task.lane),
+        "subject": task.subject,
+        "collapse_key": task.collapse_key,
+        "status": TaskStatus.CLAIMED if claim else TaskStatus.WAITING,
+        "run": 1,
+        "again": False,
+        "attempts": 0,
+        "due_at": now,
+        "claim": claim,
+        "lease_until": lease_until,
+        "note": "",
+    }
+
+
+def _insert_tasks(
+    session: Session, rows: list[dict[str, Any]], events: dict[int, NewEvent], now: datetime
+) -> dict[int, tuple[ClaimedTask, ...]]:
+    mine = [row for row in rows if row["claim"]]
+    others = [row for row in rows if not row["claim"]]
+    if others:
+        session.execute(insert(T), others)
+    claimed: dict[int, tuple[ClaimedTask, ...]] = {}
+    if mine:
+        returned = session.execute(insert(T).returning(T.c.id, T.c.event_id, T.c.claim), mine)
+        for task_id, event_id, claim in returned:
+            event = events[event_id]
+            task = ClaimedTask(
+                task_id, event_id, int(Lane.WELCOME), 1, 0, claim, event.callback, event.body, received_at=now
+            )
+            claimed[event_id] = (*claimed.get(event_id, ()), task)
+    return claimed
+
+
+def _note_repeats(session: Session, events: Sequence[NewEvent], now: datetime) -> dict[bytes, StoredEvent]:
+    stored: dict[bytes, StoredEvent] = {}
+    for event in events:
+        event_id = session.execute(
+            update(E)
+            .where(E.c.digest == event.digest)
+            .values(repeats=E.c.repeats + 1, last_received_at=now)
+            .returning(E.c.id)
+        ).scalar_one()
+        stored[event.digest] = StoredEvent(event_id, is_new=False)
+        if event.refresh:
+            _run_again(session, T.c.event_id == event_id, now)
+    return stored
+
+
+def _run_again(session: Session, which: Any, now: datetime) -> int:
+    """Finished and dead tasks are run once more, claimed ones once they end; waiting ones will run anyway."""
+    session.execute(update(T).where(which, T.c.status == TaskStatus.CLAIMED).values(again=True))
+    changed = session.execute(
+        update(T)
+        .where(which, T.c.status.in_([TaskStatus.DONE, TaskStatus.DEAD]))
+        .values(
+            status=TaskStatus.WAITING,
+            run=T.c.run + 1,
+            attempts=0,
+            due_at=now,
+            finished_at=None,
+            note="",
+            claim="",
+        )
+    )
+    return _count(changed)
+
+
+def claim_tasks(
+    session: Session, now: datetime, claim: str, lease_until: datetime, limit: int, storms: int | None = None
+) -> list[ClaimedTask]:
+    """Claim up to `limit` due tasks, welcomes first; collapsible ones take their likes with them.
+
+    Of the welcomes the newest goes first, for its code lives longest: after a long stop those that are too late anyway
+    must not make the others late. Everything else goes by age. `storms` is the most that may be of the storm lane.
+    """
+    # Literals: SQLite takes a partial index only for what it sees to be inside, and a parameter hides that.
+    earlier = aliased(InboxTask.__table__)  # type: ignore[attr-defined]
+    blocked = exists(
+        select(earlier.c.id).where(
+            earlier.c.subject == T.c.subject,
+            earlier.c.subject != literal_column("''"),
+            earlier.c.status.in_([literal_column("'waiting'"), literal_column("'claimed'")]),
+            earlier.c.id < T.c.id,
+        )
+    )
+    due = (
+        select(T.c.id)
+        .where(T.c.status == literal_column("'waiting'"), T.c.due_at <= now, or_(T.c.subject == "", ~blocked))
+        .with_for_update(skip_locked=True)
+    )
+    welcomes = due.where(T.c.lane == int(Lane.WELCOME)).order_by(T.c.id.desc()).limit(limit)
+    found = list(session.execute(welcomes).scalars())
+    for lane, most in ((Lane.NORMAL, limit), (Lane.STORM, limit if storms is None else storms)):
+        room = min(limit - len(found), most)
+        if room > 0:
+            found += session.execute(due.where(T.c.lane == int(lane)).order_by(T.c.id).limit(room)).scalars()
+    if not found:
+        return []
+    session.execute(
+        update(T).where(T.c.id.in_(found)).values(status=TaskStatus.CLAIMED, claim=claim, lease_until=lease_until)
+    )
+    collapsed = _collapse(session, found, now)
+    return _load(session, found, collapsed)
+
+
+def _collapse(session: Session, ids: Sequence[int], now: datetime) -> dict[int, int]:
+    """Finish the waiting likes of the claimed tasks; by claimed task, how many it answers for."""
+    keys = session.execute(
+        select(T.c.id, T.c.event_id, T.c.collapse_key).where(T.c.id.in_(ids), T.c.collapse_key != "")
+    ).all()
+    counts: dict[int, int] = {}
+    for task_id, event_id, key in keys:
+        changed = session.execute(
+            update(T)
+            .where(T.c.collapse_key == key, T.c.status == TaskStatus.WAITING, T.c.collapse_key != "")
+            .values(
+                status=TaskStatus.DONE,
+                finished_at=now,
+                note=f"answered by one look together with event {event_id}",
+            )
+        )
+        counts[task_id] = _count(changed)
+    return counts
+
+
+def _load(session: Session, ids: Sequence[int], collapsed: dict[int, int]) -> list[ClaimedTask]:
+    finished: dict[int, set[str]] = {}
+    done = (
+        select(T.c.id, O.c.handler)
+        .join(O, and_(O.c.event_id == T.c.event_id, O.c.run >= T.c.run))
+        .where(T.c.id.in_(ids), O.c.status != OutcomeStatus.FAILED)
+    )
+    for task_id, handler in session.execute(done):
+        finished.setdefault(task_id, set()).add(handler)
+    rows = session.execute(
+        select(
+            T.c.id,
+            T.c.event_id,
+            T.c.lane,
+            T.c.run,
+            T.c.attempts,
+            T.c.claim,
+            E.c.callback,
+            E.c.body,
+            E.c.received_at,
+        )
+        .join(E, E.c.id == T.c.event_id)
+        .where(T.c.id.in_(ids))
+        .order_by(T.c.lane, T.c.id)
+    )
+    claimed = (ClaimedTask(*row) for row in rows)
+    return [
+        replace(task, finished=frozenset(finished.get(task.id, ())), collapsed=collapsed.get(task.id, 0))
+        for task in claimed
+    ]
+
+
+def finish_tasks(session: Session, results: Sequence[TaskResult], now: datetime) -> None:
+    """Record how claimed tasks ended. A task whose claim was lost meanwhile keeps its new holder's state."""
+    # asyncpg wants to know the type of every parameter.
+    ended: Any = bindparam("ended", type_=T.c.status.type)
+    tries: Any = bindparam("tries", type_=T.c.attempts.type)
+    finished: Any = bindparam("finished", type_=T.c.finished_at.type)
+    repeat = and_(T.c.again, ended != TaskStatus.WAITING.value)
+    session.execute(
+        update(T)
+        .where(T.c.id == bindparam("task_id"), T.c.claim == bindparam("holder"), T.c.status == TaskStatus.CLAIMED)
+        .values(
+            status=case((repeat, TaskStatus.WAITING.value), else_=ended),
+            run=case((repeat, T.c.run + 1), else_=T.c.run),
+            attempts=case((repeat, 0), else_=tries),
+            due_at=bindparam("due"),
+            finished_at=case((repeat, None), else_=finished),
+            note=bindparam("why"),
+            again=False,
+            claim="",
+            lease_until=None,
+        ),
+        [
+            {
+                "task_id": result.task.id,
+                "holder": result.task.claim,
+                "ended": result.status.value,
+                "tries": result.task.attempts + (result.status != TaskStatus.DONE),
+                "due": result.due_at or now,
+                "finished": None if result.status == TaskStatus.WAITING else now,
+                "why": result.note,
+            }
+            for result in results
+        ],
+        execution_options={"synchronize_session": False},
+    )
+    outcomes = {
+        (result.task.event_id, outcome.handler): {
+            "event_id": result.task.event_id,
+            "handler": outcome.handler,
+            "run": result.task.run,
+            "status": outcome.status,
+            "reason": outcome.reason,
+            "detail": outcome.detail,
+            "at": now,
+        }
+        for result in results
+        for outcome in result.outcomes
+    }
+    if outcomes:
+        statement = _insert(session, O)
+        session.execute(
+            statement.on_conflict_do_update(
+                index_elements=[O.c.event_id, O.c.handler],
+                set_={name: statement.excluded[name] for name in ("run", "status", "reason", "detail", "at")},
+            ),
+            list(outcomes.values()),
+        )
+
+
+def release_tasks(session: Session, now: datetime) -> int:
+    """Give back tasks whose lease ended: their process died or lost the database."""
+    return _release(session, T.c.lease_until <= now, now)
+
+
+def release_held(session: Session, holder: str, now: datetime) -> int:
+    """Give back what a process that stops did not finish."""
+    return _release(session, T.c.claim.startswith(f"{holder}-"), now)
+
+
+def release_all_claims(session: Session, now: datetime) -> int:
+    """Give back every claimed task: for the start of a process that knows it is the only one."""
+    return _release(session, T.c.claim != "", now)
+
+
+def _release(session: Session, which: Any, now: datetime) -> int:
+    return _count(
+        session.execute(
+            update(T)
+            .where(T.c.status == TaskStatus.CLAIMED, which)
+            .values(status=TaskStatus.WAITING, claim="", lease_until=None, due_at=now)
+        )
+    )
+
+
+def _count(result: Any) -> int:
+    """Rows that a statement changed."""
+    return int(result.rowcount)
+
+
+def renew_claims(session: Session, ids: Sequence[int], claim: str, lease_until: datetime) -> None:
+    """Keep tasks that are still being worked on."""
+    session.execute(
+        update(T)
+        .where(T.c.id.in_(list(ids)), T.c.claim == claim, T.c.status == TaskStatus.CLAIMED)
+        .values(lease_until=lease_until)
+    )
+
+
+def find_next_due(session: Session) -> datetime | None:
+    """When the earliest waiting task is due."""
+    due: datetime | None = session.execute(
+        select(T.c.due_at).where(T.c.status == TaskStatus.WAITING).order_by(T.c.due_at).limit(1)
+    ).scalar_one_or_none()
+    return due
+
+
+def count_tasks(session: Session) -> dict[str, int]:
+    """Open and dead tasks by status."""
+    rows = session.execute(select(T.c.status, func.count()).where(T.c.status != TaskStatus.DONE).group_by(T.c.status))
+    return dict(rows.all())
+
+
+def find_oldest_waiting(session: Session) -> datetime | None:
+    """When the event that waits longest was received; None when nothing waits."""
+    oldest: datetime | None = session.execute(
+        select(E.c.received_at)
+        .join(T, T.c.event_id == E.c.id)
+        .where(T.c.status == TaskStatus.WAITING)
+        .order_by(T.c.id)
+        .limit(1)
+    ).scalar_one_or_none()
+    return oldest
+
+
+def list_events(
+    session: Session,
+    *,
+    status: str | None = None,
+    subject: str | None = None,
+    kind: str | None = None,
+    event_id: int | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    limit: int = 50,
+    before_id: int | None = None,
+) -> list[dict[str, Any]]:
+    """Events, newest first, each with its tasks and outcomes: the answer to "what happened and why"."""
+    query = select(E).order_by(E.c.id.desc()).limit(limit)
+    if status in ("ignored", "unhandled"):
+        query = query.where(E.c.disposition == status)
+    elif status is not None:
+        query = query.where(E.c.id.in_(select(T.c.event_id).where(T.c.status == status)))
+    for condition in (
+        E.c.subject == subject if subject is not None else None,
+        or_(E.c.kind == kind, E.c.kind.startswith(f"{kind}.", autoescape=True)) if kind is not None else None,
+        E.c.id == event_id if event_id is not None else None,
+        E.c.received_at >= since if since is not None else None,
+        E.c.received_at < until if until is not None else None,
+        E.c.id < before_id if before_id is not None else None,
+    ):
+        if condition is not None:
+            query = query.where(condition)
+    events = [dict(row._mapping) for row in session.execute(query)]  # noqa: SLF001
+    ids = [event["id"] for event in events]
+    tasks = session.execute(select(T).where(T.c.event_id.in_(ids)).order_by(T.c.id)).all()
+    outcomes = session.execute(select(O).where(O.c.event_id.in_(ids)).order_by(O.c.at)).all()
+    for found in events:
+        found["digest"] = found["digest"].hex()
+        found["tasks"] = [dict(row._mapping) for row in tasks if row.event_id == found["id"]]  # noqa: SLF001
+        found["outcomes"] = [dict(row._mapping) for row in outcomes if row.event_id == found["id"]]  # noqa: SLF001
+    return events
+
+
+def replay_events(
+    session: Session,
+    now: datetime,
+    *,
+    event_id: int | None = None,
+    dead_only: bool = False,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> int:
+    """Have tasks run again: those of one event, the dead ones, or all of a period. The number that will run."""
+    which = []
+    if event_id is not None:
+        which.append(T.c.event_id == event_id)
+    if dead_only:
+        which.append(T.c.status == TaskStatus.DEAD)
+    if since is not None:
+        which.append(T.c.event_id.in_(select(E.c.id).where(E.c.received_at >= since)))
+    if until is not None:
+        which.append(T.c.event_id.in_(select(E.c.id).where(E.c.received_at < until)))
+    return _run_again(session, and_(*which), now)
+
+
+def add_tasks(session: Session, event_id: int, tasks: Sequence[NewTask], now: datetime) -> None:
+    """Tasks for an event that had none: it was unhandled when it came and is not any more."""
+    session.execute(insert(T), [_task_row(event_id, task, now, "", None) for task in tasks])
+    session.execute(update(E).where(E.c.id == event_id).values(disposition="queued", reason=""))
+
+
+def list_idle_events(
+    session: Session, since: datetime | None, until: datetime | None, event_id: int | None = None
+) -> list[tuple[int, str]]:
+    """Ids and bodies of the events of a period (or of one event) that have no task."""
+    query = select(E.c.id, E.c.body).where(E.c.disposition != "queued")
+    if event_id is not None:
+        query = query.where(E.c.id == event_id)
+    if since is not None:
+        query = query.where(E.c.received_at >= since)
+    if until is not None:
+        query = query.where(E.c.received_at < until)
+    return list(session.execute(query.order_by(E.c.id)))
+
+
+def find_last_received(session: Session, kind: str) -> datetime | None:
+    """When an event of a kind last came, if one is kept; `change_external_contact` includes all its change types."""
+    last: datetime | None = session.execute(
+        select(E.c.received_at)
+        .where(or_(E.c.kind == kind, E.c.kind.startswith(f"{kind}.", autoescape=True)))
+        .order_by(E.c.id.desc())
+        .limit(1)
+    ).scalar_one_or_none()
+    return last
+
+
+def purge_events(session: Session, before: datetime, limit: int = 2000) -> int:
+    """Remove up to `limit` events received before `before` that are finished; dead letters stay. The number removed."""
+    still_open = exists(select(T.c.id).where(T.c.event_id == E.c.id, T.c.status != TaskStatus.DONE))
+    ids = list(
+        session.execute(
+            select(E.c.id).where(E.c.received_at < before, ~still_open).order_by(E.c.id).limit(limit)
+        ).scalars()
+    )
+    for table, column in ((O, O.c.event_id), (T, T.c.event_id), (E, E.c.id)):
+        session.execute(delete(table).where(column.in_(ids)))
+    return len(ids)
+
+
+def lease_end(now: datetime, seconds: float) -> datetime:
+    """The instant a lease taken now runs out."""
+    return now + timedelta(seconds=seconds)

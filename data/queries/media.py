@@ -1,0 +1,67 @@
+"""Media and their uploads to WeCom."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlmodel import Session, col
+
+from data.models import Media, MediaUpload
+from data.queries.upsert import insert_into, upsert
+
+
+def add_media(session: Session, kind: str, filename: str, content: bytes, now: datetime) -> str:
+    """Keep a file; its SHA-256 in hex, which is what messages name it by. The same bytes are kept once."""
+    sha256 = hashlib.sha256(content).hexdigest()
+    session.execute(
+        insert_into(session, Media)
+        .values(
+            sha256=sha256, kind=kind, filename=filename[:128], content=content, size_bytes=len(content), added_at=now
+        )
+        .on_conflict_do_nothing(index_elements=["sha256"])
+    )
+    return sha256
+
+
+def find_media(session: Session, sha256: str) -> Media | None:
+    """The file, with its bytes."""
+    return session.get(Media, sha256)
+
+
+def list_media(session: Session) -> list[tuple[str, str, str, int]]:
+    """(sha256, kind, filename, size in bytes) of all files."""
+    rows = session.execute(
+        select(col(Media.sha256), col(Media.kind), col(Media.filename), col(Media.size_bytes)).order_by(
+            col(Media.added_at)
+        )
+    )
+    return list(rows)
+
+
+def find_upload(session: Session, sha256: str, endpoint: str, uploaded_since: datetime) -> str | None:
+    """The id that WeCom gave for a file, if it was uploaded since then."""
+    return session.execute(
+        select(col(MediaUpload.media_id)).where(
+            col(MediaUpload.sha256) == sha256,
+            col(MediaUpload.endpoint) == endpoint,
+            col(MediaUpload.uploaded_at) >= uploaded_since,
+        )
+    ).scalar_one_or_none()
+
+
+def record_upload(session: Session, sha256: str, endpoint: str, media_id: str, now: datetime) -> None:
+    """Keep the id that WeCom gave."""
+    upsert(
+        session,
+        MediaUpload,
+        [{"sha256": sha256, "endpoint": endpoint, "media_id": media_id, "uploaded_at": now}],
+    )
+
+
+def forget_upload(session: Session, sha256: str, endpoint: str) -> None:
+    """WeCom does not know the id any more: upload again when next needed."""
+    row = session.get(MediaUpload, (sha256, endpoint))
+    if row is not None:
+        session.delete(row)

@@ -1,0 +1,97 @@
+"""Welcome rules and auto-tagging rules: rows in, typed rules out."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, TypeVar
+
+from sqlalchemy import select
+from sqlmodel import Session, col
+
+from data.errors import ConflictError, NotFoundError
+from data.models import TagRuleRow, WelcomeRuleRow
+from data.rules.problems import parse
+from data.rules.tagging import TagRule
+from data.rules.welcome import WelcomeRule
+
+Row = TypeVar("Row", WelcomeRuleRow, TagRuleRow)
+Rule = TypeVar("Rule", WelcomeRule, TagRule)
+
+#: What a row keeps in columns of its own; the rest of the rule is its definition.
+COLUMNS = ("id", "name", "priority", "enabled")
+
+
+def list_welcome_rules(session: Session) -> list[WelcomeRule]:
+    """All welcome rules, by id."""
+    return [_rule(WelcomeRule, row) for row in _rows(session, WelcomeRuleRow)]
+
+
+def list_tag_rules(session: Session) -> list[TagRule]:
+    """All auto-tagging rules, by id."""
+    return [_rule(TagRule, row) for row in _rows(session, TagRuleRow)]
+
+
+def get_welcome_rule(session: Session, rule_id: int) -> WelcomeRule:
+    """One rule. Raises NotFoundError."""
+    return _rule(WelcomeRule, _get(session, WelcomeRuleRow, rule_id))
+
+
+def get_tag_rule(session: Session, rule_id: int) -> TagRule:
+    """One rule. Raises NotFoundError."""
+    return _rule(TagRule, _get(session, TagRuleRow, rule_id))
+
+
+def save_welcome_rule(session: Session, rule: WelcomeRule, now: datetime) -> WelcomeRule:
+    """Make a rule (id 0) or replace the one with its id. Raises NotFoundError, ConflictError (name taken)."""
+    return _rule(WelcomeRule, _save(session, WelcomeRuleRow, rule, now))
+
+
+def save_tag_rule(session: Session, rule: TagRule, now: datetime) -> TagRule:
+    """Make a rule (id 0) or replace the one with its id. Raises NotFoundError, ConflictError (name taken)."""
+    return _rule(TagRule, _save(session, TagRuleRow, rule, now))
+
+
+def delete_welcome_rule(session: Session, rule_id: int) -> None:
+    """Remove a rule. Raises NotFoundError."""
+    session.delete(_get(session, WelcomeRuleRow, rule_id))
+
+
+def delete_tag_rule(session: Session, rule_id: int) -> None:
+    """Remove a rule. Raises NotFoundError."""
+    session.delete(_get(session, TagRuleRow, rule_id))
+
+
+def _rows(session: Session, model: type[Row]) -> list[Row]:
+    return list(session.execute(select(model).order_by(col(model.id))).scalars())
+
+
+def _get(session: Session, model: type[Row], rule_id: int) -> Row:
+    row = session.get(model, rule_id)
+    if row is None:
+        raise NotFoundError(f"没有编号为 {rule_id} 的规则。", "请先列出现有的规则。")
+    return row
+
+
+def _rule(rule: type[Rule], row: WelcomeRuleRow | TagRuleRow) -> Rule:
+    columns = {name: getattr(row, name) for name in COLUMNS}
+    return parse(rule, {**row.definition, **columns})
+
+
+def _save(session: Session, model: type[Row], rule: WelcomeRule | TagRule, now: datetime) -> Row:
+    columns: dict[str, Any] = {"name": rule.name, "priority": rule.priority, "enabled": rule.enabled}
+    namesake = session.execute(select(col(model.id)).where(col(model.name) == rule.name)).scalar_one_or_none()
+    if namesake is not None and namesake != rule.id:
+        raise ConflictError(f"已经有名为“{rule.name}”的规则（编号 {namesake}）。", "请换一个名称。")
+    definition = rule.model_dump(mode="json", exclude=set(COLUMNS))
+    if rule.id:
+        row = _get(session, model, rule.id)
+        for name, value in columns.items():
+            setattr(row, name, value)
+        row.definition = definition
+        row.version += 1
+        row.changed_at = now
+    else:
+        row = model(**columns, definition=definition, changed_at=now)
+        session.add(row)
+    session.flush()
+    return row

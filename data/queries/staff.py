@@ -1,0 +1,184 @@
+"""Staff and departments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlmodel import Session, col
+
+from data.models import Department, Staff
+from data.queries.upsert import upsert
+
+ROOT_DEPARTMENT_ID = 1
+#: Both databases refuse a statement with more than some 32,000 values.
+PER_STATEMENT = 500
+
+
+@dataclass(frozen=True, slots=True)
+class StaffCard:
+    """A staff member with the departments above; `known` is False for one we have not read from WeCom yet."""
+
+    userid: str
+    name: str = ""
+    alias: str = ""
+    position: str = ""
+    department_name: str = ""
+    department_ids: frozenset[int] = frozenset()
+    known: bool = False
+
+
+def find_staff(session: Session, userid: str) -> Staff | None:
+    """The member, if known."""
+    return session.get(Staff, userid)
+
+
+def get_card(session: Session, userid: str) -> StaffCard:
+    """What rules and templates need of a member; empty words for one who is not known."""
+    staff = session.get(Staff, userid)
+    if staff is None:
+        return StaffCard(userid)
+    departments = {department.id: department for department in session.execute(select(Department)).scalars()}
+    main = departments.get(staff.main_department_id or 0)
+    return StaffCard(
+        userid=userid,
+        name=staff.name,
+        alias=staff.alias,
+        position=staff.position,
+        department_name=main.name if main else "",
+        department_ids=_with_ancestors(
+            staff.department_ids, {each.id: each.parent_id for each in departments.values()}
+        ),
+        known=True,
+    )
+
+
+def _with_ancestors(department_ids: Sequence[int], parents: Mapping[int, int]) -> frozenset[int]:
+    found: set[int] = set()
+    waiting = list(department_ids)
+    while waiting:
+        department_id = waiting.pop()
+        if department_id not in found and department_id > 0:
+            found.add(department_id)
+            waiting.append(parents.get(department_id, 0))
+    return frozenset(found)
+
+
+def list_managers(session: Session, userid: str) -> list[str]:
+    """Who leads the member: the direct leader, else the leaders of the departments, nearest first.
+
+    Nobody leads themselves; empty when WeCom does not show anybody.
+    """
+    staff = session.get(Staff, userid)
+    if staff is None:
+        return []
+    direct = [leader for leader in staff.leader_userids if leader != userid]
+    if direct:
+        return direct
+    departments = {department.id: department for department in session.execute(select(Department)).scalars()}
+    department_id, seen = staff.main_department_id or 0, set[int]()
+    while department_id in departments and department_id not in seen:
+        seen.add(department_id)
+        department = departments[department_id]
+        leaders = [leader for leader in department.leader_userids if leader != userid]
+        if leaders:
+            return leaders
+        department_id = department.parent_id
+    return []
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryChange:
+    """What a poll of the directory changed, by userid."""
+
+    joined: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+    gained_seat: tuple[str, ...] = ()
+    lost_seat: tuple[str, ...] = ()
+
+
+def replace_directory(
+    session: Session,
+    departments: Sequence[Mapping[str, Any]],
+    members: Sequence[Mapping[str, Any]],
+    followers: Sequence[str],
+    now: datetime,
+) -> DirectoryChange:
+    """Write a complete reading of the directory: who is not in it is marked as gone, never removed."""
+    upsert(
+        session,
+        Department,
+        [
+            {
+                "id": int(each["id"]),
+                "name": str(each.get("name") or "")[:128],
+                "parent_id": int(each.get("parentid") or 0),
+                "leader_userids": [str(leader) for leader in each.get("department_leader") or []],
+                "gone_at": None,
+            }
+            for each in departments
+        ],
+    )
+    known = session.execute(select(col(Department.id)).where(col(Department.gone_at).is_(None))).scalars()
+    closed = sorted(set(known) - {int(each["id"]) for each in departments})
+    for start in range(0, len(closed), PER_STATEMENT):
+        some = closed[start : start + PER_STATEMENT]
+        session.execute(update(Department).where(col(Department.id).in_(some)).values(gone_at=now))
+    before = {staff.userid: staff for staff in session.execute(select(Staff)).scalars()}
+    was = {userid: (staff.gone_at is None, staff.follows_customers) for userid, staff in before.items()}
+    seats = set(followers)
+    rows = {str(each["userid"]): _member_row(each, seats, now) for each in members}
+    for userid in seats - rows.keys():
+        rows[userid] = _member_row({"userid": userid}, seats, now)
+    upsert(session, Staff, list(rows.values()))
+    gone = [userid for userid, (here, _) in was.items() if here and userid not in rows]
+    for start in range(0, len(gone), PER_STATEMENT):
+        here_no_more = col(Staff.userid).in_(gone[start : start + PER_STATEMENT])
+        session.execute(
+            update(Staff).where(here_no_more).values(gone_at=now, follows_customers=False),
+            execution_options={"synchronize_session": False},
+        )
+    return DirectoryChange(
+        joined=tuple(sorted(userid for userid in rows if not was.get(userid, (False, False))[0])),
+        left=tuple(sorted(gone)),
+        gained_seat=tuple(sorted(userid for userid in seats if not was.get(userid, (False, False))[1])),
+        lost_seat=tuple(sorted(userid for userid, (_, seat) in was.items() if seat and userid not in seats)),
+    )
+
+
+def _member_row(member: Mapping[str, Any], seats: set[str], now: datetime) -> dict[str, Any]:
+    department_ids = [int(each) for each in member.get("department") or []]
+    return {
+        "userid": str(member["userid"]),
+        "name": str(member.get("name") or "")[:64],
+        "alias": str(member.get("alias") or "")[:64],
+        "position": str(member.get("position") or "")[:128],
+        "department_ids": department_ids,
+        "main_department_id": member.get("main_department") or (department_ids[0] if department_ids else None),
+        "leader_userids": [str(leader) for leader in member.get("direct_leader") or []],
+        "status": int(member.get("status") or 1),
+        "follows_customers": str(member["userid"]) in seats,
+        "seen_at": now,
+        "gone_at": None,
+    }
+
+
+def list_staff(session: Session) -> list[Staff]:
+    """Members whom the app may see, by userid."""
+    return list(
+        session.execute(select(Staff).where(col(Staff.gone_at).is_(None)).order_by(col(Staff.userid))).scalars()
+    )
+
+
+def list_followers(session: Session) -> list[str]:
+    """Members who can have customers."""
+    return list(
+        session.execute(
+            select(col(Staff.userid))
+            .where(col(Staff.follows_customers), col(Staff.gone_at).is_(None))
+            .order_by(col(Staff.userid))
+        ).scalars()
+    )

@@ -1,0 +1,158 @@
+"""Welcomes: at most one greeting per add, whatever order and number of events the add brings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import func, select, text, update
+from sqlmodel import Session, col
+
+from data.models import Welcome, WelcomeStatus
+
+#: A half-add and its confirmation are one add even when the staff member takes days to confirm.
+HALF_WINDOW = timedelta(days=7)
+#: Two events of the same kind within a code's life are one add (several callbacks may each bring it).
+SAME_KIND_WINDOW = timedelta(seconds=20)
+#: States of which there can be only one per add.
+TAKEN = (WelcomeStatus.SENDING, WelcomeStatus.SENT)
+
+
+@dataclass(frozen=True, slots=True)
+class WelcomeStart:
+    """The add that a welcome belongs to. `status` None: this event has no welcome yet and no other has the add.
+
+    `reason` is the one recorded with it.
+    """
+
+    welcome_id: int | None
+    status: WelcomeStatus | None
+    own: bool
+    reason: str = ""
+
+
+def find_add(
+    session: Session, event_id: int, kind: str, userid: str, external_userid: str, received_at: datetime
+) -> WelcomeStart:
+    """The welcome that this event's add has already: its own row, or that of the other event of the same add."""
+    own = session.execute(select(Welcome).where(col(Welcome.event_id) == event_id)).scalar_one_or_none()
+    if own is not None:
+        return WelcomeStart(own.id, WelcomeStatus(own.status), own=True, reason=own.reason)
+    others = session.execute(
+        select(Welcome)
+        .where(
+            col(Welcome.userid) == userid,
+            col(Welcome.external_userid) == external_userid,
+            col(Welcome.ended_at).is_(None),
+            col(Welcome.received_at) >= received_at - HALF_WINDOW,
+        )
+        .order_by(col(Welcome.id).desc())
+        .limit(10)
+    ).scalars()
+    for other in others:
+        apart = abs(received_at - other.received_at)
+        if other.kind != kind or apart <= SAME_KIND_WINDOW:
+            return WelcomeStart(other.id, WelcomeStatus(other.status), own=False)
+    return WelcomeStart(None, None, own=False)
+
+
+def begin_welcome(session: Session, values: Mapping[str, Any]) -> WelcomeStart:
+    """Write the row `sending` unless another event of the same add is sending or has sent; what stands now.
+
+    The check and the row are one transaction, and one at a time per pair on any number of replicas.
+    """
+    lock_pair(session, values["userid"], values["external_userid"])
+    start = find_add(
+        session,
+        values["event_id"],
+        values["kind"],
+        values["userid"],
+        values["external_userid"],
+        values["received_at"],
+    )
+    if not start.own and start.status in TAKEN:
+        return start
+    if start.own:
+        session.execute(
+            update(Welcome)
+            .where(col(Welcome.id) == start.welcome_id, col(Welcome.status) != WelcomeStatus.SENT)
+            .values(**{**values, "status": WelcomeStatus.SENDING})
+        )
+        return start
+    row = Welcome(**{**values, "status": WelcomeStatus.SENDING})
+    session.add(row)
+    session.flush()
+    return WelcomeStart(row.id, None, own=True)
+
+
+def lock_pair(session: Session, userid: str, external_userid: str) -> None:
+    """Serialise what follows per pair; SQLite has one writer anyway."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(
+            text("SELECT pg_advisory_xact_lock(hashtextextended(:pair, 0))"), {"pair": f"{userid}\n{external_userid}"}
+        )
+
+
+def record_welcome(session: Session, values: Mapping[str, Any]) -> None:
+    """Write how a welcome ended, over the event's own row if it has one. What was sent stays sent."""
+    query = select(Welcome).where(col(Welcome.event_id) == values["event_id"]).with_for_update()
+    row = session.execute(query).scalar_one_or_none()
+    if row is None:
+        session.add(Welcome(**values))
+    elif row.status != WelcomeStatus.SENT:
+        for name, value in values.items():
+            setattr(row, name, value)
+
+
+def end_adds(session: Session, userid: str, external_userid: str, at: datetime) -> None:
+    """The pair are contacts no more: the next add is greeted again."""
+    session.execute(
+        update(Welcome)
+        .where(
+            col(Welcome.userid) == userid,
+            col(Welcome.external_userid) == external_userid,
+            col(Welcome.ended_at).is_(None),
+            col(Welcome.received_at) <= at,
+        )
+        .values(ended_at=at)
+    )
+
+
+def list_welcomes(
+    session: Session,
+    *,
+    status: str | None = None,
+    reason: str | None = None,
+    userid: str | None = None,
+    external_userid: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    limit: int = 50,
+    before_id: int | None = None,
+) -> list[Welcome]:
+    """Welcomes, newest first."""
+    query = select(Welcome).order_by(col(Welcome.id).desc()).limit(limit)
+    for condition in (
+        col(Welcome.status) == status if status is not None else None,
+        col(Welcome.reason) == reason if reason is not None else None,
+        col(Welcome.userid) == userid if userid is not None else None,
+        col(Welcome.external_userid) == external_userid if external_userid is not None else None,
+        col(Welcome.received_at) >= since if since is not None else None,
+        col(Welcome.received_at) < until if until is not None else None,
+        col(Welcome.id) < before_id if before_id is not None else None,
+    ):
+        if condition is not None:
+            query = query.where(condition)
+    return list(session.execute(query).scalars())
+
+
+def count_by_reason(session: Session, since: datetime) -> dict[tuple[str, str], int]:
+    """Welcomes since an instant, by status and reason."""
+    rows = session.execute(
+        select(col(Welcome.status), col(Welcome.reason), func.count())
+        .where(col(Welcome.received_at) >= since)
+        .group_by(col(Welcome.status), col(Welcome.reason))
+    )
+    return {(status, reason): count for status, reason, count in rows}

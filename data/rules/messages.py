@@ -1,0 +1,268 @@
+"""A message to a customer: text and attachments, WeCom's limits on them, and the JSON that WeCom takes.
+
+Attachments name an item of our own media library, because WeCom's media ids live three days. Limits are those
+of `send_welcome_msg` (WeCom doc 92137); lengths count UTF-8 bytes.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field
+
+from bot.errors import SiyuError
+from data.rules.problems import Problem, RuleModel
+
+MAX_ATTACHMENTS = 9
+TEXT_MAX_BYTES = 4000
+LINK_TITLE_MAX_BYTES = 128
+LINK_DESC_MAX_BYTES = 512
+URL_MAX_BYTES = 2048
+MINIPROGRAM_TITLE_MAX_BYTES = 64
+#: WeCom names no limit for these two; anything longer is a mistake.
+APPID_MAX_BYTES = 64
+PAGE_MAX_BYTES = 1024
+
+MediaType = Literal["image", "video", "file"]
+#: Key of an item in our media library.
+MediaKey = Annotated[str, Field(min_length=1, max_length=128)]
+
+
+class MissingMediaError(SiyuError):
+    """An attachment's media item has no WeCom media id at hand."""
+
+
+class Image(RuleModel):
+    """`media` wins over `pic_url`, which must be an address from WeCom's media/uploadimg."""
+
+    media: MediaKey | None = None
+    pic_url: str = ""
+
+
+class Link(RuleModel):
+    title: str
+    url: str
+    picurl: str = ""
+    desc: str = ""
+
+
+class Miniprogram(RuleModel):
+    """A card that opens `page` of a mini-program bound to the company; `pic_media` is its cover image."""
+
+    title: str
+    pic_media: MediaKey
+    appid: str
+    page: str
+
+
+class Video(RuleModel):
+    media: MediaKey
+
+
+class File(RuleModel):
+    media: MediaKey
+
+
+class ImageAttachment(RuleModel):
+    msgtype: Literal["image"] = "image"
+    image: Image
+
+
+class LinkAttachment(RuleModel):
+    msgtype: Literal["link"] = "link"
+    link: Link
+
+
+class MiniprogramAttachment(RuleModel):
+    msgtype: Literal["miniprogram"] = "miniprogram"
+    miniprogram: Miniprogram
+
+
+class VideoAttachment(RuleModel):
+    msgtype: Literal["video"] = "video"
+    video: Video
+
+
+class FileAttachment(RuleModel):
+    msgtype: Literal["file"] = "file"
+    file: File
+
+
+Attachment = Annotated[
+    ImageAttachment | LinkAttachment | MiniprogramAttachment | VideoAttachment | FileAttachment,
+    Field(discriminator="msgtype"),
+]
+
+
+class MessageContent(RuleModel):
+    """What is sent at once: a text and up to nine attachments; one of the two may be missing."""
+
+    text: str = ""
+    attachments: tuple[Attachment, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.text.strip() and not self.attachments
+
+    def with_text(self, text: str) -> MessageContent:
+        """The same attachments under another text: the rendered one, or a fallback."""
+        return self.model_copy(update={"text": text})
+
+    def without_media(self) -> MessageContent:
+        """Without the attachments that need a WeCom media id: what can go when media cannot be had."""
+        kept = tuple(each for each in self.attachments if media_of(each) is None)
+        return self.model_copy(update={"attachments": kept})
+
+
+def media_of(attachment: Attachment) -> tuple[str, MediaType] | None:
+    """The media item that an attachment needs uploaded, and as what; None when it needs none."""
+    match attachment:
+        case ImageAttachment(image=image):
+            return (image.media, "image") if image.media else None
+        case MiniprogramAttachment(miniprogram=miniprogram):
+            return miniprogram.pic_media, "image"
+        case VideoAttachment(video=video):
+            return video.media, "video"
+        case FileAttachment(file=file):
+            return file.media, "file"
+        case LinkAttachment():
+            return None
+
+
+def media_needed(content: MessageContent) -> tuple[tuple[str, MediaType], ...]:
+    """Each (media key, type) that has to be uploaded before `content` can be sent, once, in order of use."""
+    found = (media_of(attachment) for attachment in content.attachments)
+    return tuple(dict.fromkeys(each for each in found if each is not None))
+
+
+def to_wecom(content: MessageContent, media_ids: Mapping[str, str]) -> dict[str, Any]:
+    """The `text` and `attachments` of WeCom's request body; an empty one of the two is left out.
+
+    `media_ids` gives the WeCom media id for each key of `media_needed`. Raises MissingMediaError naming what
+    is missing, so that the caller can send without it.
+    """
+    missing = [key for key, _ in media_needed(content) if not media_ids.get(key)]
+    if missing:
+        raise MissingMediaError(f"素材 {'、'.join(missing)} 没有可用的 media_id。", "请重新上传素材。")
+    body: dict[str, Any] = {}
+    if content.text.strip():
+        body["text"] = {"content": content.text}
+    if content.attachments:
+        body["attachments"] = [_attachment_body(each, media_ids) for each in content.attachments]
+    return body
+
+
+def _attachment_body(attachment: Attachment, media_ids: Mapping[str, str]) -> dict[str, Any]:
+    body: dict[str, str]
+    match attachment:
+        case ImageAttachment(image=image):
+            body = {"media_id": media_ids[image.media]} if image.media else {"pic_url": image.pic_url}
+        case LinkAttachment(link=link):
+            body = {"title": link.title, "url": link.url}
+            body |= {name: value for name, value in (("picurl", link.picurl), ("desc", link.desc)) if value}
+        case MiniprogramAttachment(miniprogram=card):
+            body = {
+                "title": card.title,
+                "pic_media_id": media_ids[card.pic_media],
+                "appid": card.appid,
+                "page": card.page,
+            }
+        case VideoAttachment(video=video):
+            body = {"media_id": media_ids[video.media]}
+        case FileAttachment(file=file):
+            body = {"media_id": media_ids[file.media]}
+    return {"msgtype": attachment.msgtype, attachment.msgtype: body}
+
+
+def problems(content: MessageContent) -> list[Problem]:
+    """Everything about a message as it will be sent that WeCom would refuse; empty: it fits."""
+    found = attachment_problems(content)
+    if content.is_empty:
+        found.insert(0, Problem("", "文字和附件不能都为空"))
+    found[:0] = _text_problems("text", content.text, TEXT_MAX_BYTES, multiline=True)
+    return found
+
+
+def attachment_problems(content: MessageContent) -> list[Problem]:
+    """The problems of the attachments alone: where the text is a template, which is checked as such."""
+    found: list[Problem] = []
+    if len(content.attachments) > MAX_ATTACHMENTS:
+        found.append(Problem("attachments", f"最多 {MAX_ATTACHMENTS} 个附件，现有 {len(content.attachments)} 个"))
+    for index, attachment in enumerate(content.attachments):
+        path = f"attachments[{index}].{attachment.msgtype}"
+        match attachment:
+            case ImageAttachment(image=image):
+                found += _image_problems(path, image)
+            case LinkAttachment(link=link):
+                found += _link_problems(path, link)
+            case MiniprogramAttachment(miniprogram=card):
+                found += _miniprogram_problems(path, card)
+            case VideoAttachment() | FileAttachment():
+                pass
+    return found
+
+
+def _image_problems(path: str, image: Image) -> list[Problem]:
+    if image.media:
+        return []
+    if not image.pic_url:
+        return [Problem(path, "请选择图片：media 或 pic_url 必填一个")]
+    return _url_problems(f"{path}.pic_url", image.pic_url)
+
+
+def _link_problems(path: str, link: Link) -> list[Problem]:
+    found = _required(f"{path}.title", link.title, LINK_TITLE_MAX_BYTES)
+    found += _text_problems(f"{path}.desc", link.desc, LINK_DESC_MAX_BYTES, multiline=True)
+    found += _variable_problems(f"{path}.desc", link.desc)
+    found += _url_problems(f"{path}.url", link.url) if link.url else [Problem(f"{path}.url", "必填")]
+    if link.picurl:
+        found += _url_problems(f"{path}.picurl", link.picurl)
+    return found
+
+
+def _miniprogram_problems(path: str, card: Miniprogram) -> list[Problem]:
+    return [
+        *_required(f"{path}.title", card.title, MINIPROGRAM_TITLE_MAX_BYTES),
+        *_required(f"{path}.appid", card.appid, APPID_MAX_BYTES),
+        *_required(f"{path}.page", card.page, PAGE_MAX_BYTES),
+    ]
+
+
+def _required(path: str, text: str, max_bytes: int) -> list[Problem]:
+    if not text.strip():
+        return [Problem(path, "必填")]
+    return _text_problems(path, text, max_bytes) + _variable_problems(path, text)
+
+
+def _variable_problems(path: str, text: str) -> list[Problem]:
+    if "{{" in text or "{%" in text:
+        return [Problem(path, "附件里的文字不会替换变量，请写成固定文字")]
+    return []
+
+
+def _text_problems(path: str, text: str, max_bytes: int, *, multiline: bool = False) -> list[Problem]:
+    allowed = "\n\t" if multiline else ""
+    if any(char not in allowed and unicodedata.category(char) in ("Cc", "Cs") for char in text):
+        return [Problem(path, "有不可见的控制字符，请删掉它后重新输入")]
+    size = len(text.encode())
+    if size > max_bytes:
+        return [Problem(path, f"共 {size} 字节，最多 {max_bytes} 字节（一个汉字 3 字节）")]
+    return []
+
+
+def _url_problems(path: str, url: str) -> list[Problem]:
+    found = _text_problems(path, url, URL_MAX_BYTES)
+    if found:
+        return found
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname)
+        _ = parts.port
+    except ValueError:
+        usable = False
+    if not usable or any(char.isspace() for char in url):
+        return [Problem(path, "应为 http:// 或 https:// 开头的完整网址，中间不能有空格")]
+    return []

@@ -1,0 +1,99 @@
+"""What is wrong with a rule or a message, told by the path of the faulty field."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, PlainSerializer, ValidationError
+
+from bot.errors import SiyuError
+
+
+class RuleModel(BaseModel):
+    """A frozen value that comes from and goes to JSON; fields it does not know are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False)
+
+
+Item = TypeVar("Item")
+#: A set that is always written in the same order, so that equal rules have equal JSON.
+SortedSet = Annotated[frozenset[Item], PlainSerializer(sorted, return_type=list[Any])]
+Model = TypeVar("Model", bound=RuleModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One fault: `path` like `attachments[2].link.title`, `message` for the person who edits."""
+
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}" if self.path else self.message
+
+
+class InvalidRuleError(SiyuError):
+    """A rule or message cannot be used; `problems` says why, field by field."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("；".join(str(problem) for problem in self.problems), "请修改标出的字段后再提交。")
+
+
+def parse(model: type[Model], source: Mapping[str, Any] | str | bytes) -> Model:
+    """A rule from JSON text or from already decoded JSON. Raises InvalidRuleError with a path per fault."""
+    try:
+        if isinstance(source, str | bytes):
+            return model.model_validate_json(source)
+        return model.model_validate(source)
+    except ValidationError as error:
+        raise InvalidRuleError(_problem(detail) for detail in error.errors(include_url=False)) from None
+
+
+MESSAGES = {
+    "missing": "缺少必填项",
+    "extra_forbidden": "没有这个字段",
+    "string_type": "应为文字",
+    "int_type": "应为整数",
+    "int_parsing": "应为整数",
+    "int_from_float": "应为整数",
+    "bool_type": "应为 true 或 false",
+    "bool_parsing": "应为 true 或 false",
+    "json_invalid": "不是有效的 JSON",
+    "model_type": "应为一个对象",
+    "model_attributes_type": "应为一个对象",
+    "tuple_type": "应为一个列表",
+    "frozen_set_type": "应为一个列表",
+    "union_tag_not_found": "缺少 msgtype",
+}
+
+
+def _problem(detail: Any) -> Problem:
+    kind, context = detail["type"], detail.get("ctx", {})
+    message = MESSAGES.get(kind)
+    if message is None and kind in ("enum", "literal_error"):
+        message = f"只能是 {context['expected']}"
+    elif message is None and kind == "union_tag_invalid":
+        message = f"没有类型 {context['tag']}，只能是 {context['expected_tags']}"
+    elif message is None and kind == "value_error":
+        message = str(context["error"])
+    return Problem(_path(detail["loc"]), message or str(detail["msg"]))
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    """`attachments[2].link.title` of pydantic's location, which repeats the name of a union's member."""
+    path = ""
+    for index, part in enumerate(location):
+        if isinstance(part, int):
+            path += f"[{part}]"
+        elif index and isinstance(location[index - 1], int) and part in UNION_TAGS:
+            continue
+        else:
+            path += f".{part}" if path else part
+    return path
+
+
+#: Values of `msgtype`: where they follow an index in a location they name the union's member, not a field.
+UNION_TAGS = frozenset({"image", "link", "miniprogram", "video", "file"})

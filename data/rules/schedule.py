@@ -1,0 +1,91 @@
+"""Times of the week in the company's time zone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, time, tzinfo
+from typing import Annotated, Any
+
+from pydantic import AwareDatetime, BeforeValidator, Field, PlainSerializer
+
+from data.rules.problems import RuleModel, SortedSet
+
+MIDNIGHT = time()
+EVERY_DAY = frozenset(range(1, 8))
+
+
+def _local_time(value: Any) -> time:
+    if isinstance(value, time) and value.tzinfo is None and not value.second and not value.microsecond:
+        return value
+    if isinstance(value, str) and re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", value):
+        return time.fromisoformat(value)
+    raise ValueError("应为 24 小时制的时间，如 09:30")
+
+
+#: `09:30` in JSON: minutes, without a zone, because the zone is the company's.
+LocalTime = Annotated[
+    time,
+    BeforeValidator(_local_time),
+    PlainSerializer(lambda value: value.strftime("%H:%M"), return_type=str),
+]
+#: 1 is Monday, 7 is Sunday (ISO 8601).
+Weekday = Annotated[int, Field(strict=True, ge=1, le=7)]
+#: An aware instant that somebody writes: one at the ends of the calendar would overflow in another zone.
+Instant = Annotated[AwareDatetime, Field(ge=datetime(2000, 1, 1, tzinfo=UTC), lt=datetime(2100, 1, 1, tzinfo=UTC))]
+
+
+class TimeWindow(RuleModel):
+    """From `start` up to but not including `end`, on the given weekdays.
+
+    When `end` is not after `start` the window crosses midnight and belongs to the weekday on which it starts:
+    22:00 to 06:00 on Friday holds Saturday 05:59. Equal times are a full day, so the default is always.
+    """
+
+    weekdays: SortedSet[Weekday] = EVERY_DAY
+    start: LocalTime = MIDNIGHT
+    end: LocalTime = MIDNIGHT
+
+    def holds(self, at: datetime, zone: tzinfo) -> bool:
+        """Whether the aware instant `at` lies in the window by the wall clock of `zone`."""
+        local = local_datetime(at, zone)
+        now, today = local.time(), local.isoweekday()
+        if self.start < self.end:
+            return today in self.weekdays and self.start <= now < self.end
+        yesterday = 7 if today == 1 else today - 1
+        return (today in self.weekdays and now >= self.start) or (yesterday in self.weekdays and now < self.end)
+
+
+def any_holds(windows: Iterable[TimeWindow], at: datetime, zone: tzinfo) -> bool:
+    """Whether `at` lies in one of the windows."""
+    return any(window.holds(at, zone) for window in windows)
+
+
+def local_datetime(at: datetime, zone: tzinfo) -> datetime:
+    """`at` by the wall clock of `zone`. A naive `at` is a mistake of the caller: ValueError."""
+    if at.tzinfo is None:
+        raise ValueError("a time without a zone: times are aware")
+    return at.astimezone(zone)
+
+
+def greeting_word(at: datetime, zone: tzinfo) -> str:
+    """What one says at this time of day: 早上好, 中午好, 下午好, 晚上好."""
+    hour = local_datetime(at, zone).hour
+    if 5 <= hour < 11:
+        return "早上好"
+    if 11 <= hour < 13:
+        return "中午好"
+    if 13 <= hour < 18:
+        return "下午好"
+    return "晚上好"
+
+
+def day_words(day: date) -> str:
+    """`5月20日`."""
+    return f"{day.month}月{day.day}日"
+
+
+def moment_words(at: datetime, zone: tzinfo) -> str:
+    """`5月20日 14:05` by the wall clock of `zone`."""
+    local = local_datetime(at, zone)
+    return f"{day_words(local)} {local:%H:%M}"
