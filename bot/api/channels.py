@@ -1,0 +1,14 @@
+"""`/channels`: contact ways, as last read from WeCom."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from bot.api.answers import answer
+from bot.api.service import Api
+from data.queries import channels as rows
+
+
+async def list_channels(api: Api, _request: web.Request) -> web.Response:
+    found = await api.db.read(rows.list_channels)
+    return answer({"items": [row.model_dump(exclude={"deleted_at"}) for row in found]})

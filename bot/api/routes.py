@@ -1,0 +1,41 @@
+"""Every route of `/api/v1`, with the scope that a token needs for it on its line."""
+
+# ruff: noqa: E501 -- one route, one line: the table is read and searched by line
+from __future__ import annotations
+
+from bot.api import channels, events, health, media, staff, tag_rules, tags, welcome_rules, welcomes
+from bot.api.service import Route
+
+PREFIX = "/api/v1"
+#: Numbers beyond any row's would overflow in the database.
+ID = "{id:[0-9]{1,18}}"
+
+# fmt: off
+ROUTES: tuple[Route, ...] = (
+    Route("GET", "/welcome-rules", "rules:read", welcome_rules.list_rules, "All welcome rules."),
+    Route("POST", "/welcome-rules", "rules:write", welcome_rules.create_rule, "Make a welcome rule."),
+    Route("POST", "/welcome-rules/try", "rules:read", welcome_rules.try_rules, "Which rule a made-up add would match, what would be said, and why not the others."),
+    Route("GET", f"/welcome-rules/{ID}", "rules:read", welcome_rules.get_rule, "One welcome rule."),
+    Route("PUT", f"/welcome-rules/{ID}", "rules:write", welcome_rules.replace_rule, "Put a rule in the place of this one."),
+    Route("PATCH", f"/welcome-rules/{ID}", "rules:write", welcome_rules.change_rule, "Change some fields (JSON merge patch)."),
+    Route("DELETE", f"/welcome-rules/{ID}", "rules:write", welcome_rules.delete_rule, "Remove a rule."),
+    Route("GET", "/tag-rules", "rules:read", tag_rules.list_rules, "All auto-tagging rules."),
+    Route("POST", "/tag-rules", "rules:write", tag_rules.create_rule, "Make an auto-tagging rule."),
+    Route("POST", "/tag-rules/try", "rules:read", tag_rules.try_rules, "Which tags a made-up occasion would change, and why."),
+    Route("GET", f"/tag-rules/{ID}", "rules:read", tag_rules.get_rule, "One auto-tagging rule."),
+    Route("PUT", f"/tag-rules/{ID}", "rules:write", tag_rules.replace_rule, "Put a rule in the place of this one."),
+    Route("PATCH", f"/tag-rules/{ID}", "rules:write", tag_rules.change_rule, "Change some fields (JSON merge patch)."),
+    Route("DELETE", f"/tag-rules/{ID}", "rules:write", tag_rules.delete_rule, "Remove a rule."),
+    Route("GET", "/welcomes", "welcomes:read", welcomes.list_welcomes, "Every welcome: sent, missed or left out, and why."),
+    Route("GET", "/events", "events:read", events.list_events, "Events with their tasks and outcomes, without what WeCom sent."),
+    Route("POST", "/events/replay", "events:write", events.replay_events, "Have events handled again."),
+    Route("GET", f"/events/{ID}", "events:read", events.get_event, "One event with its tasks and outcomes."),
+    Route("GET", f"/events/{ID}/body", "events:body", events.get_body, "What WeCom sent."),
+    Route("GET", "/media", "media:read", media.list_files, "The media library."),
+    Route("POST", "/media", "media:write", media.add_file, "Add a file to the media library."),
+    Route("GET", "/channels", "directory:read", channels.list_channels, "Channels (contact ways)."),
+    Route("GET", "/tags", "directory:read", tags.list_tags, "The company's tags."),
+    Route("GET", "/staff", "directory:read", staff.list_staff, "Members whom the app may see."),
+    Route("GET", "/health", "health:read", health.read_health, "What the callbacks have shown, and what waits."),
+)
+# fmt: on

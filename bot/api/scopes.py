@@ -1,0 +1,21 @@
+"""What a token for /api/v1 may be allowed to do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+SCOPES: Mapping[str, str] = MappingProxyType(
+    {
+        "rules:read": "read and try welcome rules and auto-tagging rules",
+        "rules:write": "make, change and remove them",
+        "welcomes:read": "read every welcome with its words",
+        "events:read": "read events with their outcomes",
+        "events:body": "read what WeCom sent, which holds customers' words",
+        "events:write": "have events handled again",
+        "media:read": "list the media library",
+        "media:write": "add files to it",
+        "directory:read": "read staff, channels and tags",
+        "health:read": "read what the callbacks have shown",
+    }
+)

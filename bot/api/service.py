@@ -1,0 +1,120 @@
+"""What the API's handlers work with, and the frame around each of them: access, errors, one log line per change."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from aiohttp import web
+from sqlalchemy.exc import IntegrityError
+
+from bot.api.access import Gate
+from bot.api.answers import ApiError, failure
+from bot.clock import Clock
+from bot.config import Settings
+from bot.errors import SiyuError
+from bot.logs import get_logger
+from bot.media_files import InvalidMediaFileError
+from bot.render import Renderer, TemplateError
+from bot.wecom.events import Event
+from data.db import Database
+from data.errors import ConflictError, NotFoundError, StorageError
+from data.queries.inbox import NewTask
+from data.rules.problems import InvalidRuleError
+
+log = get_logger("api")
+
+READING = frozenset({"GET", "HEAD"})
+
+
+class EventPlan(Protocol):
+    """What the dispatcher says of an event."""
+
+    @property
+    def tasks(self) -> tuple[NewTask, ...]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """The parts that handlers use."""
+
+    settings: Settings
+    clock: Clock
+    db: Database
+    inbox: Database
+    renderer: Renderer
+    plan: Callable[[Event], EventPlan]
+
+
+Handle = Callable[[Api, web.Request], Awaitable[web.Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One route below `/api/v1`: who may use it (`scope`) and what it `says` it does."""
+
+    method: str
+    path: str
+    scope: str
+    handle: Handle
+    says: str
+
+
+def build_api(api: Api, routes: Sequence[Route]) -> web.Application:
+    """The application to mount at `/api/v1/`."""
+    app = web.Application(middlewares=[_in_one_shape])
+    gate = Gate(api.db, api.clock)
+    for route in routes:
+        app.router.add_route(route.method, route.path, _framed(api, gate, route), name=None)
+    return app
+
+
+def _framed(api: Api, gate: Gate, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        token = await gate.admit(request, route.scope)
+        response = await route.handle(api, request)
+        if request.method not in READING:
+            log.info("changed", by=token.name, method=request.method, path=request.path, status=response.status)
+        return response
+
+    return handle
+
+
+@web.middleware
+async def _in_one_shape(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except SiyuError as error:
+        return _refusal(error)
+    except IntegrityError:
+        return failure(409, "conflict", "Something else was written at the same moment.", "Look, and try again.")
+    except web.HTTPException as error:
+        codes = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
+        headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
+        return failure(error.status, codes.get(error.status, "bad_request"), f"{error.reason}.", headers=headers)
+    except Exception:
+        log.exception("failed", method=request.method, path=request.path)
+        return failure(500, "internal", "The program failed.", "The log says where.")
+
+
+def _refusal(error: SiyuError) -> web.Response:
+    match error:
+        case ApiError():
+            return failure(error.status, error.code, error.message, error.remedy, headers=error.headers)
+        case InvalidRuleError():
+            return failure(422, "invalid", error.message, error.remedy, error.problems)
+        case TemplateError() | InvalidMediaFileError():
+            return failure(422, "invalid", error.message, error.remedy)
+        case NotFoundError():
+            return failure(404, "not_found", error.message, error.remedy)
+        case ConflictError():
+            return failure(409, "conflict", error.message, error.remedy)
+        case StorageError():
+            log.error("unavailable", cause=str(error))
+            return failure(503, "unavailable", error.message, error.remedy, headers={"Retry-After": "5"})
+        case _:
+            log.error("failed", cause=str(error))
+            return failure(500, "failed", error.message, error.remedy)

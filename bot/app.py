@@ -1,0 +1,176 @@
+"""The composition root: builds every part of the running bot, starts it and stops it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import random
+import secrets
+from pathlib import Path
+from typing import IO, Self
+
+from aiohttp import web
+
+from bot.api.routes import PREFIX, ROUTES
+from bot.api.service import Api, build_api
+from bot.callback import Callback, CallbackServer
+from bot.clock import Clock
+from bot.config import Settings
+from bot.context import Context
+from bot.errors import ConfigurationError
+from bot.inbox import Inbox
+from bot.logs import get_logger
+from bot.metrics import Metrics
+from bot.operations import Operations, SignsOfLife, http_logger, watch_loop_lag
+from bot.render import Renderer
+from bot.router import Dispatcher
+from bot.shared_tokens import DatabaseTokenStore
+from bot.wecom.client import WeComClient
+from bot.wecom.crypto import CallbackCrypto
+from bot.wecom.limits import Limits
+from data import migrate
+from data.db import Database, SqliteDatabase, open_database, ping
+from data.errors import StorageError
+from handlers import IGNORED, ROUTERS
+from scheduler.inbox import inbox_jobs
+from scheduler.jobs import JOBS, Job
+from scheduler.runner import Runner
+
+log = get_logger("app")
+
+
+class Bot:
+    """The bot. `async with Bot(settings) as bot:` runs it; `bot.url` is where it listens."""
+
+    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+        self.settings = settings
+        self.clock = clock or Clock()
+        self.metrics = Metrics()
+        self.url = ""
+        self._lock: IO[str] | None = None
+        self._cleanup = contextlib.AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._start()
+        except BaseException:
+            await self._cleanup.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._cleanup.aclose()
+        log.info("stopped")
+
+    async def _start(self) -> None:
+        settings, defer = self.settings, self._cleanup.push_async_callback
+        if not settings.callbacks:
+            raise ConfigurationError("There is no [[callbacks]] table.", "Add one per URL configured in WeCom.")
+        callbacks = [
+            Callback(
+                each, CallbackCrypto(each.token.get_secret_value(), each.encoding_aes_key.get_secret_value(),
+                                     settings.company.corpid)
+            )
+            for each in settings.callbacks
+        ]  # fmt: skip
+        await migrate.prepare(settings.database.url, "main")
+        await migrate.prepare(settings.inbox_url, "inbox")
+        self.db = open_database(settings.database.url, pool_size=12)
+        defer(self.db.close)
+        # On PostgreSQL the inbox has connections of its own: bulk work never keeps a callback waiting for one.
+        inbox_db = open_database(settings.inbox_url, pool_size=8)
+        defer(inbox_db.close)
+        alone = self._claim_files(inbox_db)
+        self.wecom = WeComClient(
+            settings.company.corpid,
+            settings.app.secret.get_secret_value(),
+            base_url=settings.wecom.api_base_url,
+            clock=self.clock,
+            token_store=DatabaseTokenStore(self.db),
+            limits=Limits(
+                self.clock,
+                calls_per_minute=settings.wecom.calls_per_minute,
+                calls_per_hour=settings.wecom.calls_per_hour,
+                max_concurrent=settings.wecom.max_connections,
+            ),
+            timeout_seconds=settings.wecom.timeout_seconds,
+            max_connections=settings.wecom.max_connections,
+            on_call=self.metrics.count_call,
+        )
+        await self._cleanup.enter_async_context(self.wecom)
+        self.context = Context(
+            settings, self.clock, self.db, self.wecom, Renderer(), self.metrics, random.Random(secrets.randbits(64))
+        )
+        self.dispatcher = Dispatcher(ROUTERS, IGNORED, self.context)
+        self.inbox = Inbox(
+            inbox_db, self.clock, settings.inbox, self.metrics, self.dispatcher.plan, self.dispatcher.run
+        )
+        self.signs = SignsOfLife(self.db, self.clock)
+
+        async def write_signs(_ctx: Context) -> None:
+            await self.signs.write()
+
+        self.runner = Runner(
+            [*JOBS, *inbox_jobs(self.inbox), Job("write_signs", 10.0, write_signs, alone=False)], self.context
+        )
+        # What is started first is stopped last: no event may arrive that could not be stored or handled.
+        defer(self.signs.write)
+        defer(self.runner.stop)
+        defer(self.inbox.stop)
+        await self.inbox.start(alone=alone)
+        self._serve_app = self._web(callbacks)
+        await self._listen(self._serve_app)
+        self.runner.start()
+        lag = asyncio.create_task(watch_loop_lag(self.metrics), name="loop lag")
+        defer(_end_task, lag)
+        log.info("started", url=self.url, mode=settings.mode, database=self.db.dialect)
+
+    def _web(self, callbacks: list[Callback]) -> web.Application:
+        app = web.Application(client_max_size=self.settings.server.max_body_bytes)
+        CallbackServer(callbacks, self.settings.server, self.inbox, self.signs, self.metrics).add_routes(app)
+        checks = {"database": self._ping(self.db), "inbox": self._ping(self.inbox.db)}
+        Operations(self.metrics, checks, self.inbox.measure, self.settings.server.verify_files).add_routes(app)
+        api = Api(self.settings, self.clock, self.db, self.inbox.db, self.context.renderer, self.dispatcher.plan)
+        app.add_subapp(f"{PREFIX}/", build_api(api, ROUTES))
+        return app
+
+    def _ping(self, db: Database):  # type: ignore[no-untyped-def]
+        async def check() -> None:
+            await db.read(ping)
+
+        return check
+
+    async def _listen(self, app: web.Application) -> None:
+        server = self.settings.server
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=10, logger=http_logger(self.metrics))
+        await runner.setup()
+        self._cleanup.push_async_callback(runner.cleanup)
+        try:
+            await web.TCPSite(runner, server.host, server.port).start()
+        except OSError as error:
+            raise ConfigurationError(
+                f"{server.host}:{server.port} cannot be listened on ({error.strerror}).",
+                "Choose another port in [server], or stop the program that uses it.",
+            ) from error
+        host, port = runner.addresses[0][:2]
+        self.url = f"http://{host}:{port}"
+
+    def _claim_files(self, db: Database) -> bool:
+        """On SQLite one process at a time may run; True says that this is the one."""
+        if not isinstance(db, SqliteDatabase):
+            return False
+        lock = Path(f"{db.path}.lock").open("w")  # noqa: SIM115 - held until the process ends
+        self._cleanup.callback(lock.close)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise StorageError(
+                f"Another process is running on {db.path}.", "Stop it first, or use PostgreSQL for several processes."
+            ) from None
+        return True
+
+
+async def _end_task(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,42 @@
+"""The command `siyu`: every command in one place, each in the file of its noun under `bot/commands/`."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from bot.commands import alerts, checking, demo, events, media, sandboxing, serving, tags, tokens, welcome
+from bot.errors import SiyuError
+
+app = typer.Typer(
+    name="siyu",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Siyu (私域): customer operations for WeCom (企业微信).",
+)
+app.command()(demo.demo)
+app.command()(serving.serve)
+app.command()(sandboxing.sandbox)
+app.command()(serving.migrate)
+app.command()(checking.check)
+app.command()(events.replay)
+app.add_typer(events.app, name="events")
+app.add_typer(welcome.app, name="welcome")
+app.add_typer(tags.app, name="tags")
+app.add_typer(media.app, name="media")
+app.add_typer(alerts.app, name="alerts")
+app.add_typer(tokens.app, name="token")
+
+
+def main() -> None:
+    """Run a command. What went wrong and has a remedy is said in plain words, with exit code 2."""
+    try:
+        app()
+    except SiyuError as error:
+        for problem in getattr(error, "problems", ()):
+            typer.echo(str(problem), err=True)
+        typer.echo(error.remedy if hasattr(error, "problems") else str(error), err=True)
+        sys.exit(2)

@@ -1,0 +1,56 @@
+"""`siyu media`: the library of files that messages carry."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bot.commands.terminal import AsJson, Config, Workplace, refuse, say, say_json, say_table, work
+
+app = typer.Typer(no_args_is_help=True, help="Files that messages carry.")
+
+
+@app.command()
+def add(
+    file: Annotated[Path, typer.Argument(help="JPG, PNG or MP4, or any other file.", exists=True, dir_okay=False)],
+    kind: Annotated[
+        str | None, typer.Option("--kind", help="image, video or file; as the bytes say if not given.")
+    ] = None,
+    name: Annotated[str | None, typer.Option("--name", help="What customers see; the file's own if not given.")] = None,
+    config: Config = None,
+) -> None:
+    """Add a file. Its key is how rules name it."""
+    if kind not in (None, "image", "video", "file"):
+        refuse("--kind is image, video or file.")
+
+    async def action(place: Workplace) -> dict[str, Any]:
+        from bot.media_files import LARGEST_BYTES, add_media
+
+        try:
+            with file.open("rb") as opened:
+                content = opened.read(LARGEST_BYTES + 1)
+        except OSError as error:
+            refuse(f"{file} cannot be read ({error.strerror}).")
+        return await place.db.write(add_media, name or file.name, content, kind, place.now)
+
+    kept = work(config, action)
+    say(kept["media"])
+    typer.echo(f"{kept['filename']} is kept as {kept['kind']}.", err=True)
+
+
+@app.command("list")
+def list_files(config: Config = None, as_json: AsJson = False) -> None:
+    """The library."""
+    from bot.media_files import list_media
+
+    found = work(config, lambda place: place.db.read(list_media))
+    if as_json:
+        say_json(found)
+        return
+    say_table(
+        ("KEY", "KIND", "BYTES", "NAME"),
+        ((row["media"][:12], row["kind"], f"{row['size_bytes']:,}", row["filename"]) for row in found),
+        "The library is empty. Add a file: siyu media add poster.jpg",
+    )

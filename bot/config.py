@@ -1,0 +1,224 @@
+"""Typed settings: `config.toml`, then environment variables (`SIYU_APP__SECRET` overrides `secret` under `[app]`)."""
+
+from __future__ import annotations
+
+import stat
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from bot.errors import ConfigurationError
+
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class Section(BaseModel):
+    """One table of the configuration file: unknown keys are refused, so a typing error is found at once."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class CompanySettings(Section):
+    """The company as WeCom knows it."""
+
+    corpid: str = Field("", description="企业ID, on the page 我的企业 of the admin console; starts with ww.")
+    name: str = Field("", description="What templates call the company.")
+    timezone: str = Field("Asia/Shanghai", description="IANA name; rules and schedules use this local time.")
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_timezone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError(f"unknown time zone {value!r}; write an IANA name such as Asia/Shanghai") from error
+        return value
+
+
+class AppSettings(Section):
+    """The self-built app (自建应用) whose secret the bot uses."""
+
+    agentid: int = Field(0, description="AgentId of the app.")
+    secret: SecretStr = Field(SecretStr(""), description="Secret of the app.")
+
+
+class CallbackSettings(Section):
+    """One callback URL as configured in WeCom (接收消息): its own path, token and key."""
+
+    name: str = Field("app", pattern=r"^[a-z0-9_-]{1,32}$", description="Shown in logs and metrics.")
+    path: str = Field("/callback", pattern=r"^/[A-Za-z0-9/_-]*$", description="Path of the URL given to WeCom.")
+    token: SecretStr = Field(SecretStr(""), description="Token: up to 32 letters and digits.")
+    encoding_aes_key: SecretStr = Field(SecretStr(""), description="EncodingAESKey: 43 letters and digits.")
+
+
+class WecomSettings(Section):
+    """How WeCom's API is reached and how much of it may be used."""
+
+    api_base_url: str = Field("https://qyapi.weixin.qq.com/cgi-bin/", description="Ends with /cgi-bin/.")
+    timeout_seconds: Seconds = Field(8, description="Longest wait for one answer.")
+    calls_per_minute: int = Field(10_000, gt=0, description="Budget per API and minute; WeCom's own limit is 10,000.")
+    calls_per_hour: int = Field(150_000, gt=0, description="Budget per API and hour; WeCom's own limit is 150,000.")
+    max_connections: int = Field(64, gt=0, description="Connections kept open to WeCom.")
+
+    @field_validator("api_base_url")
+    @classmethod
+    def _ends_with_slash(cls, value: str) -> str:
+        return value if value.endswith("/") else value + "/"
+
+
+class ServerSettings(Section):
+    """Where the bot listens."""
+
+    host: str = Field("127.0.0.1", description="Address to listen on; keep loopback behind a reverse proxy.")
+    port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    max_body_bytes: int = Field(262_144, gt=0, description="A callback larger than this is refused.")
+    store_deadline_seconds: Seconds = Field(
+        4, description="A callback that is not stored by then is left unanswered, so that WeCom sends it again."
+    )
+    verify_files: Path | None = Field(
+        None, description="Folder with the WW_verify_*.txt files that WeCom asks a trusted domain for."
+    )
+
+
+class DatabaseSettings(Section):
+    """Where everything is kept: SQLite for one process, PostgreSQL for many."""
+
+    url: str = Field("sqlite:///var/siyu.db", description="sqlite:///path or postgresql://user:password@host/name.")
+    inbox_url: str = Field(
+        "", description="Empty: on SQLite a file of its own beside the main one, on PostgreSQL the same database."
+    )
+
+    @field_validator("url", "inbox_url")
+    @classmethod
+    def _known_database(cls, value: str) -> str:
+        if value and not value.startswith(("sqlite:///", "postgresql://", "postgres://")):
+            raise ValueError("not supported; write sqlite:///path or postgresql://user:password@host/name")
+        return value
+
+
+class InboxSettings(Section):
+    """How events are kept and retried."""
+
+    concurrency: int = Field(64, gt=0, description="Events handled at the same time.")
+    lease_seconds: Seconds = Field(60, description="A claimed event returns after this if its process died.")
+    max_attempts: int = Field(20, gt=0, description="Tries before an event rests as a dead letter.")
+    retention_days: int = Field(30, gt=0, description="Handled events are kept this long; dead letters stay.")
+
+
+class WelcomeSettings(Section):
+    """The first message to a new customer."""
+
+    fetch_wait_seconds: Seconds = Field(
+        2.0, description="Longest wait for the customer's name before its fallback word is used."
+    )
+    media_wait_seconds: Seconds = Field(
+        6.0, description="Longest wait for attachments to be uploaded before the text goes alone."
+    )
+
+
+class LogSettings(Section):
+    """What is written to standard error."""
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least severe line written.")
+    output: Literal["text", "json"] = Field("text", description="json for log collectors.")
+
+
+class Settings(BaseSettings):
+    """Everything the bot must know before its database opens."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", env_prefix="SIYU_", env_nested_delimiter="__", hide_input_in_errors=True
+    )
+
+    mode: Literal["live", "observe"] = Field(
+        "live", description="observe records everything and sends nothing: to run beside another tool."
+    )
+    company: CompanySettings = CompanySettings()
+    app: AppSettings = AppSettings()
+    callbacks: tuple[CallbackSettings, ...] = Field(default=(), description="One table [[callbacks]] per URL.")
+    wecom: WecomSettings = WecomSettings()
+    server: ServerSettings = ServerSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    inbox: InboxSettings = InboxSettings()
+    welcome: WelcomeSettings = WelcomeSettings()
+    logs: LogSettings = LogSettings()
+
+    @model_validator(mode="after")
+    def _distinct_callbacks(self) -> Self:
+        for what in ("name", "path"):
+            values = [getattr(callback, what) for callback in self.callbacks]
+            for value in values:
+                if values.count(value) > 1:
+                    raise ValueError(f"two [[callbacks]] have the same {what} {value!r}")
+        return self
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The company's time zone."""
+        return ZoneInfo(self.company.timezone)
+
+    @property
+    def inbox_url(self) -> str:
+        """The inbox's database: on SQLite a file of its own, so that bulk writes never delay a callback."""
+        if self.database.inbox_url:
+            return self.database.inbox_url
+        if self.database.url.startswith("sqlite:///"):
+            path = Path(self.database.url.removeprefix("sqlite:///"))
+            return f"sqlite:///{path.with_name(path.stem + '-inbox' + path.suffix)}"
+        return self.database.url
+
+
+def load_settings(path: Path | None) -> Settings:
+    """Settings from `path` (None: environment only).
+
+    Raises ConfigurationError with a plain sentence per fault: no such file, not TOML, readable by others, bad values.
+    """
+    if path is not None:
+        _check_file(path)
+
+    class FromFile(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            toml = TomlConfigSettingsSource(settings_cls, toml_file=path) if path else init_settings
+            return env_settings, toml
+
+    try:
+        return FromFile()
+    except ValidationError as error:
+        faults = [_fault(detail) for detail in error.errors()]
+        raise ConfigurationError(
+            f"{path or 'The environment'} holds settings that cannot be used: " + "; ".join(faults) + ".",
+            "config.example.toml describes every setting.",
+        ) from None
+
+
+def _fault(detail: Any) -> str:
+    where = ".".join(str(part) for part in detail["loc"])
+    return f"{where}: {detail['msg']}" if where else str(detail["msg"])
+
+
+def _check_file(path: Path) -> None:
+    try:
+        mode = path.stat().st_mode
+        tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise ConfigurationError(
+            f"There is no configuration file {path}.", "Copy config.example.toml and fill it in."
+        ) from None
+    except PermissionError:
+        raise ConfigurationError(f"{path} cannot be read.", "Give its owner the right to read it.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} is not a TOML file: {error}.", "Mend the line it names.") from None
+    if mode & (stat.S_IRGRP | stat.S_IROTH):
+        raise ConfigurationError(f"{path} holds secrets and can be read by other users.", f"Run: chmod 600 {path}")

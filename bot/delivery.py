@@ -1,0 +1,186 @@
+"""Render, send, record: what handlers and jobs share.
+
+Alerts to staff go out through a table: the row is written with what caused it, the call follows, and the app message
+carries WeCom's duplicate check, so that an alert is neither lost nor sent twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from sqlmodel import Session
+
+from bot.context import Context
+from bot.logs import get_logger
+from bot.render import split_text
+from bot.wecom.errors import GoneError, InvalidMediaError, InvalidRequestError, WeComError
+from data.models import Alert
+from data.queries import alerts as alert_rows
+from data.queries import media as media_rows
+from data.rules.messages import MediaType, MessageContent, MissingMediaError, media_needed, to_wecom
+from data.rules.retry import pause_seconds
+
+log = get_logger("delivery")
+
+#: WeCom keeps an upload three days; one older than this is uploaded again before it is used.
+MEDIA_FRESH = timedelta(hours=60)
+UPLOAD_ENDPOINT = "upload"
+
+#: WeCom cuts the text of an app message here.
+APP_TEXT_MAX_BYTES = 2048
+#: WeCom silently drops app messages beyond 30 a minute to one member.
+ALERTS_PER_MINUTE = 25
+ALERT_LEASE_SECONDS = 60.0
+ALERT_ATTEMPTS = 20
+#: The longest that WeCom compares: repeats within it are not delivered.
+DUPLICATE_CHECK_SECONDS = 14_400
+
+
+async def queue_alert(
+    ctx: Context,
+    slug: str,
+    userid: str,
+    values: Mapping[str, str | None],
+    *,
+    dedupe_key: str,
+    external_userid: str = "",
+) -> bool:
+    """Render a `staff_alert` template and queue it for one member. False when this alert was queued before."""
+    return await ctx.db.write(
+        add_alert, ctx, slug, userid, values, dedupe_key=dedupe_key, external_userid=external_userid
+    )
+
+
+def add_alert(
+    session: Session,
+    ctx: Context,
+    slug: str,
+    userid: str,
+    values: Mapping[str, str | None],
+    *,
+    dedupe_key: str,
+    external_userid: str = "",
+) -> bool:
+    """`queue_alert` as part of the transaction that writes what happened: a crash leaves both or neither."""
+    parts = split_text(ctx.renderer.render("staff_alert", slug, values), APP_TEXT_MAX_BYTES)
+    added = [
+        alert_rows.add_alert(
+            session,
+            dedupe_key=f"{dedupe_key}:{slug}:{userid}:{number}",
+            kind=slug,
+            userid=userid,
+            external_userid=external_userid,
+            words=words,
+            now=ctx.clock.now(),
+        )
+        for number, words in enumerate(parts, 1)
+    ]
+    return any(added)
+
+
+async def send_due_alerts(ctx: Context, limit: int = 100) -> int:
+    """Send what is due, each member's in order; the number sent. One that fails does not hold up the others."""
+    alerts = await ctx.db.write(alert_rows.claim_due_alerts, ctx.clock.now(), ALERT_LEASE_SECONDS, limit)
+    by_member: dict[str, list[Alert]] = {}
+    for alert in alerts:
+        by_member.setdefault(alert.userid, []).append(alert)
+    # All end before this does, whatever happens to one of them: nothing goes on beside the job.
+    ended = await asyncio.gather(*(_send_to_member(ctx, mine) for mine in by_member.values()), return_exceptions=True)
+    sent = 0
+    for result in ended:
+        if isinstance(result, BaseException):
+            raise result
+        sent += result
+    return sent
+
+
+async def _send_to_member(ctx: Context, alerts: list[Alert]) -> int:
+    sent = 0
+    for alert in alerts:
+        sent += await _send_alert(ctx, alert)
+    return sent
+
+
+async def _send_alert(ctx: Context, alert: Alert) -> bool:
+    assert alert.id is not None
+    now = ctx.clock.now()
+    if ctx.observes:
+        await ctx.db.write(alert_rows.finish_alert, alert.id, "observed", now=now)
+        return False
+    recent = await ctx.db.read(alert_rows.count_sent, alert.userid, now - timedelta(minutes=1))
+    if recent >= ALERTS_PER_MINUTE:
+        await ctx.db.write(alert_rows.put_off_alert, alert.id, now + timedelta(seconds=60), "30 messages a minute")
+        return False
+    try:
+        answer = await ctx.wecom.message.send(
+            ctx.settings.app.agentid,
+            [alert.userid],
+            msg={"msgtype": "text", "text": {"content": alert.words}},
+            duplicate_check_seconds=DUPLICATE_CHECK_SECONDS,
+        )
+    except WeComError as error:
+        await _put_off(ctx, alert, error, now)
+        return False
+    if answer.get("invaliduser"):
+        cause = f"{alert.userid} is not in the app's visible range, so WeCom does not deliver to them."
+        log.warning("alert_refused", alert_id=alert.id, userid=alert.userid, cause=cause)
+        await ctx.db.write(alert_rows.finish_alert, alert.id, "failed", now=now, error=cause)
+        return False
+    await ctx.db.write(
+        alert_rows.finish_alert, alert.id, "sent", now=ctx.clock.now(), msgid=str(answer.get("msgid") or "")
+    )
+    return True
+
+
+async def _put_off(ctx: Context, alert: Alert, error: WeComError, now: datetime) -> None:
+    assert alert.id is not None
+    # A lost answer may be a delivered message; WeCom's duplicate check makes the repeat harmless. What an operator has
+    # to mend (a secret, a trusted IP, a right) is worth waiting for; what WeCom will never take is not.
+    again = not isinstance(error, InvalidRequestError | GoneError)
+    pause = pause_seconds(alert.attempts, ALERT_ATTEMPTS, error.after_seconds, ctx.random.random()) if again else None
+    log.warning("alert_failed", alert_id=alert.id, userid=alert.userid, again=pause is not None, cause=str(error))
+    await ctx.db.write(
+        alert_rows.finish_alert,
+        alert.id,
+        "failed" if pause is None else "waiting",
+        now=now,
+        due_at=None if pause is None else now + timedelta(seconds=pause),
+        error=str(error),
+    )
+
+
+async def message_body(ctx: Context, content: MessageContent, *, urgent: bool = False) -> dict[str, object]:
+    """WeCom's `text` and `attachments`, with media uploaded where the last upload is too old.
+
+    Raises MissingMediaError when a file is not in the library or WeCom does not take it, WeComError when the upload
+    cannot be made now.
+    """
+    ids = {key: await media_id_of(ctx, key, kind, urgent=urgent) for key, kind in media_needed(content)}
+    return to_wecom(content, ids)
+
+
+async def media_id_of(ctx: Context, sha256: str, kind: MediaType, *, urgent: bool = False) -> str:
+    """The WeCom id of a file, uploaded now if it was not within the last days. Raises MissingMediaError, WeComError."""
+    now = ctx.clock.now()
+    known = await ctx.db.read(media_rows.find_upload, sha256, UPLOAD_ENDPOINT, now - MEDIA_FRESH)
+    if known is not None:
+        return known
+    media = await ctx.db.read(media_rows.find_media, sha256)
+    if media is None:
+        raise MissingMediaError(f"素材库里没有 {sha256[:12]}…。", "请用 siyu media add 添加文件。")
+    client = ctx.wecom.within(urgent=urgent)
+    try:
+        answer = await client.media.upload(kind, media.content, media.filename)
+    except InvalidMediaError as error:
+        raise MissingMediaError(f"企业微信不接受素材 {media.filename}（{error.errcode}）。", error.remedy) from error
+    media_id = str(answer["media_id"])
+    await ctx.db.write(media_rows.record_upload, sha256, UPLOAD_ENDPOINT, media_id, now)
+    return media_id
+
+
+async def forget_media(ctx: Context, content: MessageContent) -> None:
+    """WeCom refused the ids of these attachments: have them uploaded again next time."""
+    for sha256, _ in media_needed(content):
+        await ctx.db.write(media_rows.forget_upload, sha256, UPLOAD_ENDPOINT)

@@ -1,0 +1,189 @@
+"""The contracts of message templates: which variables a kind of message has, and how long each may become."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+#: Text of a welcome message (WeCom doc 92137).
+WELCOME_MAX_BYTES = 4000
+#: An alert may be longer than the 2048 bytes of one app message: `split_text` makes several of it.
+ALERT_MAX_BYTES = 8192
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variable:
+    """One variable of a contract.
+
+    `fallback` stands in when the value is unknown or invisible. A longer value than `max_bytes` (UTF-8) is
+    clipped. `needs_fetch` says that no event carries the value: somebody has to ask WeCom for it.
+    """
+
+    name: str
+    zh: str
+    en: str
+    fallback: str
+    sample: str
+    max_bytes: int = 128
+    needs_fetch: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contract:
+    """What a template of one kind may use and how long its text may become.
+
+    `neutral_markup`: WeCom shows `<a href>` in these texts as a link, so that the `<` of a value is sent as
+    `＜`.
+    """
+
+    kind: str
+    slug: str = ""
+    variables: tuple[Variable, ...]
+    max_output_bytes: int
+    neutral_markup: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(variable.name for variable in self.variables)
+
+    def find(self, name: str) -> Variable | None:
+        return next((variable for variable in self.variables if variable.name == name), None)
+
+    def samples(self) -> dict[str, str]:
+        """A plausible value per variable, for previews."""
+        return {variable.name: variable.sample for variable in self.variables}
+
+
+CUSTOMER_NAME = Variable(
+    name="customer_name",
+    zh="客户昵称",
+    en="customer's name",
+    fallback="朋友",
+    sample="小鱼",
+    needs_fetch=True,
+)
+STAFF_NAME = Variable(
+    name="staff_name", zh="员工姓名", en="staff member's name", fallback="您的专属顾问", sample="李婷"
+)
+DEPARTMENT_NAME = Variable(
+    name="department_name",
+    zh="员工所在部门",
+    en="staff member's department",
+    fallback="客户服务部",
+    sample="华东一店",
+)
+CHANNEL_NAME = Variable(
+    name="channel_name",
+    zh="添加渠道",
+    en="channel the customer came through",
+    fallback="企业微信",
+    sample="门店海报",
+)
+ADDED_DATE = Variable(
+    name="added_date", zh="添加日期", en="day of the add", fallback="近日", sample="5月20日", max_bytes=64
+)
+
+WELCOME_VARIABLES = (
+    CUSTOMER_NAME,
+    STAFF_NAME,
+    Variable(name="staff_alias", zh="员工别名", en="staff member's alias", fallback="您的专属顾问", sample="婷婷"),
+    Variable(name="staff_position", zh="员工职务", en="staff member's position", fallback="顾问", sample="门店顾问"),
+    DEPARTMENT_NAME,
+    Variable(name="company_name", zh="企业名称", en="company's name", fallback="我们", sample="青禾茶业"),
+    CHANNEL_NAME,
+    Variable(name="added_date", zh="添加日期", en="day of the add", fallback="今天", sample="5月20日", max_bytes=64),
+    Variable(
+        name="time_of_day",
+        zh="问候语",
+        en="greeting by time of day",
+        fallback="您好",
+        sample="下午好",
+        max_bytes=32,
+    ),
+)
+
+#: Alerts name the customer as our records know them; nobody waits for WeCom to learn a name.
+ALERT_CUSTOMER = Variable(name="customer_name", zh="客户昵称", en="customer's name", fallback="一位客户", sample="小鱼")
+ALERT_STAFF = Variable(name="staff_name", zh="员工姓名", en="staff member's name", fallback="一位同事", sample="李婷")
+HAPPENED_AT = Variable(
+    name="happened_at",
+    zh="发生时间",
+    en="when it happened",
+    fallback="刚刚",
+    sample="5月20日 14:05",
+    max_bytes=64,
+)
+ALERT_CHANNEL = Variable(
+    name="channel_name",
+    zh="添加渠道",
+    en="channel the customer came through",
+    fallback="未知渠道",
+    sample="门店海报",
+)
+CAUSE = Variable(
+    name="cause", zh="原因", en="cause", fallback="原因不明", sample="超过了 20 秒的发送时限", max_bytes=512
+)
+
+ALERTS: dict[str, tuple[Variable, ...]] = {
+    "customer_lost": (ALERT_CUSTOMER, ALERT_STAFF, ADDED_DATE, HAPPENED_AT, ALERT_CHANNEL),
+    "customer_deleted": (
+        ALERT_CUSTOMER,
+        ALERT_STAFF,
+        DEPARTMENT_NAME,
+        ADDED_DATE,
+        HAPPENED_AT,
+        ALERT_CHANNEL,
+    ),
+    "welcome_missed": (
+        ALERT_CUSTOMER,
+        ALERT_STAFF,
+        HAPPENED_AT,
+        ALERT_CHANNEL,
+        CAUSE,
+        Variable(
+            name="words",
+            zh="欢迎语原文",
+            en="the words to send by hand",
+            fallback="（这条欢迎语没有文字）",
+            sample="您好，我是李婷，很高兴认识您！",
+            max_bytes=WELCOME_MAX_BYTES,
+        ),
+    ),
+    "transfer_failed": (ALERT_CUSTOMER, ALERT_STAFF, HAPPENED_AT, CAUSE),
+    "group_dismissed": (
+        Variable(name="group_name", zh="群名", en="group's name", fallback="未命名的客户群", sample="青禾茶友群"),
+        Variable(name="owner_name", zh="群主", en="group's owner", fallback="一位同事", sample="李婷"),
+        HAPPENED_AT,
+        Variable(
+            name="member_count",
+            zh="解散前人数",
+            en="members before",
+            fallback="若干",
+            sample="128",
+            max_bytes=32,
+        ),
+    ),
+}
+
+#: By `kind`, or by `kind/slug` where each template of a kind has variables of its own.
+CONTRACTS: dict[str, Contract] = {
+    "welcome": Contract(kind="welcome", variables=WELCOME_VARIABLES, max_output_bytes=WELCOME_MAX_BYTES),
+    **{
+        f"staff_alert/{slug}": Contract(
+            kind="staff_alert",
+            slug=slug,
+            variables=variables,
+            max_output_bytes=ALERT_MAX_BYTES,
+            neutral_markup=True,
+        )
+        for slug, variables in ALERTS.items()
+    },
+}
+
+
+def contract_for(kind: str, slug: str = "") -> Contract:
+    """The contract of one template. Raises LookupError naming the kinds that exist."""
+    contract = CONTRACTS.get(f"{kind}/{slug}") or CONTRACTS.get(kind)
+    if contract is None:
+        known = ", ".join(sorted(CONTRACTS))
+        raise LookupError(f"there is no contract for {kind}/{slug}: {known}")
+    return contract

@@ -1,0 +1,193 @@
+"""Templates to words: parsed, checked and compiled once, then filled with values under their contract."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from jinja2 import StrictUndefined, Template, TemplateSyntaxError
+from jinja2.exceptions import TemplateError as JinjaError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from bot.render.contracts import Contract, contract_for
+from bot.render.grammar import (
+    ELLIPSIS,
+    MAX_SOURCE_BYTES,
+    Analysis,
+    Problem,
+    TemplateError,
+    analyse,
+    byte_length,
+    has_forbidden_characters,
+)
+from bot.render.values import clean_value, clip, is_visible
+
+CACHED_TEMPLATES = 512
+
+
+def shipped_templates() -> Path:
+    """The folder of the templates that come with the program."""
+    return Path(__file__).resolve().parents[2] / "templates" / "messages"
+
+
+def truncate(text: str, length: int) -> str:
+    """At most `length` characters of `text`; an ellipsis takes the place of the last one where something was
+    cut.
+    """
+    return text if len(text) <= length else clip_characters(text, length - 1) + ELLIPSIS
+
+
+def clip_characters(text: str, length: int) -> str:
+    """At most `length` code points, ending between two characters as read."""
+    return clip(text, byte_length(text[:length]))
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    analysis: Analysis
+    template: Template | None
+
+
+class Renderer:
+    """Checks and renders message templates.
+
+    `folder` holds the shipped templates as `<kind>/<slug>.j2`; texts written by people are given as source.
+    Compiled templates are kept, the least recently used are dropped. Safe to use from several threads.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder or shipped_templates()
+        self._environment = _environment()
+        self._compiled = lru_cache(maxsize=CACHED_TEMPLATES)(self._compile)
+        self._source = lru_cache(maxsize=CACHED_TEMPLATES)(self._read)
+
+    def source(self, kind: str, slug: str) -> str:
+        """The source of a shipped template. Raises TemplateError naming the ones that exist."""
+        return self._source(kind, slug)
+
+    def slugs(self, kind: str) -> list[str]:
+        """The names of the shipped templates of a kind, sorted."""
+        return sorted(path.stem for path in (self._folder / kind).glob("*.j2"))
+
+    def check(self, kind: str, source: str, slug: str = "") -> list[Problem]:
+        """Everything that is wrong with `source` as a template of this kind; an empty list promises that it
+        renders.
+
+        For any values at all the text then stays within the contract's limit in bytes.
+        """
+        return list(self._compiled(contract_for(kind, slug), source).analysis.problems)
+
+    def variables_of(self, kind: str, source: str, slug: str = "") -> frozenset[str]:
+        """The variables that `source` may show or ask. Raises TemplateError if it cannot be used."""
+        return self._usable(contract_for(kind, slug), source).analysis.variables
+
+    def needs_fetch(self, kind: str, source: str, slug: str = "") -> bool:
+        """Whether `source` uses a variable that no event carries. Raises TemplateError if it is refused."""
+        contract = contract_for(kind, slug)
+        used = self._usable(contract, source).analysis.variables
+        return any(variable.needs_fetch for variable in contract.variables if variable.name in used)
+
+    def longest_bytes(self, kind: str, source: str, slug: str = "") -> int:
+        """The most bytes that `source` can become with any values. Raises TemplateError if it is refused."""
+        return self._usable(contract_for(kind, slug), source).analysis.max_bytes
+
+    def render(self, kind: str, slug: str, values: Mapping[str, str | None]) -> str:
+        """A shipped template as words. Raises TemplateError."""
+        return self.render_source(kind, self.source(kind, slug), values, slug)
+
+    def render_source(self, kind: str, source: str, values: Mapping[str, str | None], slug: str = "") -> str:
+        """`source` as words.
+
+        A value that is None, missing or invisible becomes its variable's fallback; values are taken as plain
+        text and clipped to their variable's length. Raises TemplateError, also for a value that the contract
+        does not know.
+        """
+        contract = contract_for(kind, slug)
+        compiled = self._usable(contract, source)
+        assert compiled.template is not None
+        for name in values:
+            if contract.find(name) is None:
+                raise TemplateError(
+                    f"模板 {kind}/{slug or '…'} 没有变量 {name}。",
+                    f"可以用的变量：{'、'.join(contract.names)}。",
+                )
+        try:
+            text = compiled.template.render(_filled(contract, values))
+        except JinjaError as error:
+            raise TemplateError(f"模板 {kind}/{slug or '…'} 无法生成文字：{error}。") from error
+        if byte_length(text) > contract.max_output_bytes:
+            raise TemplateError(f"生成的文字有 {byte_length(text)} 字节，超过上限 {contract.max_output_bytes} 字节。")
+        return text
+
+    def preview(self, kind: str, source: str, slug: str = "") -> str:
+        """`source` with a sample for each variable. Raises TemplateError."""
+        return self.render_source(kind, source, contract_for(kind, slug).samples(), slug)
+
+    def _usable(self, contract: Contract, source: str) -> _Compiled:
+        compiled = self._compiled(contract, source)
+        if compiled.template is None:
+            faults = " ".join(f"第 {problem.line} 行：{problem.message}" for problem in compiled.analysis.problems)
+            raise TemplateError(f"这个 {contract.kind} 模板不能使用。{faults}", "请修改模板后再试。")
+        return compiled
+
+    def _compile(self, contract: Contract, source: str) -> _Compiled:
+        if byte_length(source) > MAX_SOURCE_BYTES:
+            return _refused(1, "source_too_long", f"模板超过 {MAX_SOURCE_BYTES} 字节。")
+        if has_forbidden_characters(source.replace("\r\n", "\n")):
+            return _refused(1, "control_character", "模板里有不可见的控制字符，请删掉它后重新输入。")
+        try:
+            escaped = self._escaped(source)
+            if escaped:
+                return escaped
+            analysis = analyse(self._environment.parse(source), contract)
+            template = None if analysis.problems else self._environment.from_string(source)
+        except TemplateSyntaxError as error:
+            return _refused(error.lineno, "syntax", f"语法错误：{error.message}")
+        except RecursionError:
+            return _refused(1, "too_deep", "嵌套太深，请拆得简单一些。")
+        except (ValueError, SyntaxError) as error:
+            # A number of thousands of digits, a broken escape in a string: the lexer passes Python's own
+            # error on.
+            return _refused(1, "syntax", f"语法错误：{error}")
+        return _Compiled(analysis, template)
+
+    def _escaped(self, source: str) -> _Compiled | None:
+        """A refusal if a quoted text in `source` holds a backslash: an escape could make any character."""
+        for line, kind, value in self._environment.lex(source):
+            if kind == "string" and "\\" in value:
+                return _refused(line, "backslash", "引号里的文字不能有反斜杠；反斜杠可以直接写在模板正文里。")
+        return None
+
+    def _read(self, kind: str, slug: str) -> str:
+        if slug not in self.slugs(kind):
+            known = "、".join(self.slugs(kind)) or "无"
+            raise TemplateError(f"没有消息模板 {kind}/{slug}。", f"这一类现有的模板：{known}。")
+        return (self._folder / kind / f"{slug}.j2").read_text("utf-8")
+
+
+def _refused(line: int, code: str, message: str) -> _Compiled:
+    return _Compiled(Analysis((Problem(line, code, message),), frozenset(), 0), None)
+
+
+def _filled(contract: Contract, values: Mapping[str, str | None]) -> dict[str, str]:
+    filled: dict[str, str] = {}
+    for variable in contract.variables:
+        value = clean_value(values.get(variable.name) or "")
+        if not is_visible(value):
+            value = variable.fallback
+        if contract.neutral_markup:
+            value = value.replace("<", "＜")
+        filled[variable.name] = clip(value, variable.max_bytes)
+    return filled
+
+
+def _environment() -> ImmutableSandboxedEnvironment:
+    environment = ImmutableSandboxedEnvironment(
+        undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True, cache_size=0
+    )
+    environment.globals.clear()
+    environment.tests.clear()
+    environment.filters = {"trim": str.strip, "truncate": truncate}
+    return environment

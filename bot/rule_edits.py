@@ -1,0 +1,156 @@
+"""Editing rules: one check for the command line and the API, done in the same transaction as the writing.
+
+A rule that could not be sent is refused here, with a path per fault, so that sending never has to. What was sent
+before an edit stays as it was: welcomes and outcomes keep their own words.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any, TypeVar
+
+from sqlmodel import Session
+
+from bot.render import Renderer
+from data.queries import media as media_rows
+from data.queries import rules as rule_rows
+from data.queries import tags as tag_rows
+from data.rules import tagging, welcome
+from data.rules.messages import media_of
+from data.rules.problems import InvalidRuleError, Problem, RuleModel, parse
+from data.rules.tagging import TagRule
+from data.rules.welcome import WelcomeRule
+
+Rule = TypeVar("Rule", bound=RuleModel)
+KIND_WORDS = {"image": "图片", "video": "视频", "file": "文件"}
+
+
+def welcome_problems(session: Session, rule: WelcomeRule, renderer: Renderer) -> list[Problem]:
+    """Everything that would keep a welcome rule from being sent, by field; empty: it can be used."""
+    found = [*_unwritable(rule.model_dump(mode="json", exclude={"content", "fallback_text"})), *welcome.problems(rule)]
+    for path, source in (("content.text", rule.content.text), ("fallback_text", rule.fallback_text)):
+        if source:
+            found += [
+                Problem(path, f"第 {fault.line} 行：{fault.message}") for fault in renderer.check("welcome", source)
+            ]
+    return found + _media_problems(session, rule)
+
+
+def _media_problems(session: Session, rule: WelcomeRule) -> list[Problem]:
+    wanted = [(index, each, media_of(each)) for index, each in enumerate(rule.content.attachments)]
+    if not any(media for _, _, media in wanted):
+        return []
+    kinds = {sha256: kind for sha256, kind, _, _ in media_rows.list_media(session)}
+    found: list[Problem] = []
+    for index, attachment, media in wanted:
+        if media is None:
+            continue
+        key, kind = media
+        field = "pic_media" if attachment.msgtype == "miniprogram" else "media"
+        path = f"content.attachments[{index}].{attachment.msgtype}.{field}"
+        if key not in kinds:
+            found.append(Problem(path, f"素材库里没有 {key[:12]}，请先用 siyu media add 添加"))
+        elif kinds[key] != kind:
+            found.append(Problem(path, f"素材 {key[:12]} 是{KIND_WORDS[kinds[key]]}，这里要用{KIND_WORDS[kind]}"))
+    return found
+
+
+def tag_problems(session: Session, rule: TagRule) -> list[Problem]:
+    """Everything that is wrong with an auto-tagging rule, by field; empty: it can be used."""
+    found = [*_unwritable(rule.model_dump(mode="json")), *tagging.problems(rule)]
+    live = set(tag_rows.list_live_ids(session))
+    for path, tag_ids in (("put_on", rule.put_on), ("take_off", rule.take_off)):
+        found += [
+            Problem(path, f"企业标签里没有 {tag_id}（已被删除，或还没有从企业微信读到）")
+            for tag_id in sorted(tag_ids - live)
+        ]
+    return found
+
+
+def save_welcome_rule(session: Session, rule: WelcomeRule, renderer: Renderer, now: datetime) -> WelcomeRule:
+    """Check and write a rule (id 0: a new one). Raises InvalidRuleError, NotFoundError, ConflictError."""
+    _refuse(welcome_problems(session, rule, renderer))
+    return rule_rows.save_welcome_rule(session, rule, now)
+
+
+def save_tag_rule(session: Session, rule: TagRule, now: datetime) -> TagRule:
+    """Check and write a rule (id 0: a new one). Raises InvalidRuleError, NotFoundError, ConflictError."""
+    _refuse(tag_problems(session, rule))
+    return rule_rows.save_tag_rule(session, rule, now)
+
+
+def change_welcome_rule(
+    session: Session, rule_id: int, changes: Mapping[str, Any], renderer: Renderer, now: datetime
+) -> WelcomeRule:
+    """Change some fields of a rule, as `merged` describes. To switch a rule off is always possible.
+
+    Raises InvalidRuleError, NotFoundError, ConflictError.
+    """
+    rule = changed(rule_rows.get_welcome_rule(session, rule_id), changes)
+    if changes == {"enabled": False}:
+        return rule_rows.save_welcome_rule(session, rule, now)
+    return save_welcome_rule(session, rule, renderer, now)
+
+
+def change_tag_rule(session: Session, rule_id: int, changes: Mapping[str, Any], now: datetime) -> TagRule:
+    """Change some fields of a rule, as `merged` describes. To switch a rule off is always possible.
+
+    Raises InvalidRuleError, NotFoundError, ConflictError.
+    """
+    rule = changed(rule_rows.get_tag_rule(session, rule_id), changes)
+    if changes == {"enabled": False}:
+        return rule_rows.save_tag_rule(session, rule, now)
+    return save_tag_rule(session, rule, now)
+
+
+def changed(rule: Rule, changes: Mapping[str, Any]) -> Rule:
+    """The rule with changed fields, its id kept. Raises InvalidRuleError."""
+    before = rule.model_dump(mode="json")
+    return parse(type(rule), {**merged(before, changes), "id": before["id"]})
+
+
+def merged(before: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`before` with `changes` as a JSON merge patch (RFC 7386): objects field by field, null removes, lists whole."""
+    after = dict(before)
+    for name, value in changes.items():
+        if value is None:
+            after.pop(name, None)
+        elif isinstance(value, Mapping):
+            inner = after.get(name)
+            after[name] = merged(inner if isinstance(inner, Mapping) else {}, value)
+        else:
+            after[name] = value
+    return after
+
+
+def list_unusable(session: Session, renderer: Renderer) -> list[tuple[str, str, list[Problem]]]:
+    """Enabled rules that were right when they were saved and are not any more: (welcome or tag, name, why)."""
+    found = [
+        ("welcome", rule.name, welcome_problems(session, rule, renderer))
+        for rule in rule_rows.list_welcome_rules(session)
+        if rule.enabled
+    ]
+    found += [
+        ("tag", rule.name, tag_problems(session, rule)) for rule in rule_rows.list_tag_rules(session) if rule.enabled
+    ]
+    return [each for each in found if each[2]]
+
+
+def _unwritable(value: Any, path: str = "") -> Iterator[Problem]:
+    """Texts with control characters: nobody can type them, and PostgreSQL keeps no NUL."""
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _unwritable(inner, f"{path}.{name}" if path else name)
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _unwritable(inner, f"{path}[{index}]")
+    elif isinstance(value, str) and any(unicodedata.category(char) in ("Cc", "Cs") for char in value):
+        yield Problem(path, "有不可见的控制字符，请删掉它后重新输入")
+
+
+def _refuse(problems: Iterable[Problem]) -> None:
+    found = list(problems)
+    if found:
+        raise InvalidRuleError(found)

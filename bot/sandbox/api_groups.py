@@ -1,0 +1,156 @@
+"""Customer groups (WeCom doc 92120, 92122)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bot.sandbox.calls import Answer, Call, Endpoint
+from bot.sandbox.cursors import read_place, write_place
+from bot.sandbox.errors import ApiError
+from bot.sandbox.records import Group, GroupMember
+from bot.sandbox.world import CHINA_SECONDS
+
+DAY = 86_400
+MAX_OWNERS = 100
+#: With more members in sight than this, a list needs an owner_filter.
+MAX_MEMBERS_UNFILTERED = 1000
+
+
+async def list_groups(call: Call) -> Answer:
+    params = call.params
+    status = params.number("status_filter", 0)
+    if status not in (0, 1, 2, 3):
+        raise ApiError(40058, "status_filter invalid")
+    limit = params.optional_number("limit")
+    if limit is None or not 1 <= limit <= 1000:
+        raise ApiError(40058, "limit invalid")
+    owners = _owners(call)
+    found = [
+        group
+        for group in call.world.groups
+        if not group.dismissed
+        and (not status or group.status == status)
+        and (group.owner in owners if owners else _owner_serves(call, group))
+    ]
+    offset = read_place(params.text("cursor"))
+    page = found[offset : offset + limit]
+    cursor = write_place(offset + limit) if offset + limit < len(found) else ""
+    return {
+        "group_chat_list": [{"chat_id": group.chat_id, "status": group.status} for group in page],
+        "next_cursor": cursor,
+    }
+
+
+def _owner_serves(call: Call, group: Group) -> bool:
+    member = call.world.directory.find(group.owner)
+    return member is not None and call.serves(member)
+
+
+def _owners(call: Call) -> list[str]:
+    owners = call.params.object("owner_filter").texts("userid_list")
+    if len(owners) > MAX_OWNERS:
+        raise ApiError(40032)
+    directory = call.world.directory
+    if owners:
+        if any(directory.find(owner) is None for owner in owners):
+            raise ApiError(40003)
+        return owners
+    if sum(1 for member in directory if call.serves(member)) > MAX_MEMBERS_UNFILTERED:
+        raise ApiError(81017)
+    return []
+
+
+async def get_group(call: Call) -> Answer:
+    chat_id = call.params.text("chat_id")
+    group = call.world.groups.find(chat_id)
+    if group is None:
+        raise ApiError(40050)
+    if group.dismissed:
+        raise ApiError(49008)
+    with_names = call.params.number("need_name", 0) == 1
+    return {
+        "group_chat": {
+            "chat_id": group.chat_id,
+            "name": group.name,
+            "owner": group.owner,
+            "create_time": group.create_time,
+            "notice": group.notice,
+            "member_list": [_member(call, member, with_names) for member in group.members],
+            "admin_list": [{"userid": userid} for userid in group.admins],
+            "member_version": group.member_version,
+        }
+    }
+
+
+def _member(call: Call, member: GroupMember, with_names: bool) -> dict[str, Any]:
+    made: dict[str, Any] = {
+        "userid": member.userid,
+        "type": member.type,
+        "join_time": member.join_time,
+        "join_scene": member.join_scene,
+        "group_nickname": member.group_nickname,
+    }
+    if member.type == 2:
+        customer = call.world.customers.find(member.userid)
+        if customer is not None and customer.unionid:
+            made["unionid"] = customer.unionid
+    if member.invitor:
+        made["invitor"] = {"userid": member.invitor}
+    if with_names:
+        made["name"] = member.name
+    if member.state:
+        made["state"] = member.state
+    return made
+
+
+async def statistic(call: Call) -> Answer:
+    """Counts per owner. Messages are not counted: nobody's chats are visible here."""
+    params = call.params
+    begin = params.optional_number("day_begin_time")
+    if begin is None:
+        raise ApiError(600018)
+    begin = _midnight(begin)
+    end = _midnight(params.number("day_end_time", begin)) + DAY
+    today = _midnight(call.world.now)
+    if begin >= end or end - begin > 31 * DAY or end > today or begin < today - 181 * DAY:
+        raise ApiError(600018, "invalid start endtime")
+    owners = params.object("owner_filter").texts("userid_list")
+    if not 1 <= len(owners) <= MAX_OWNERS:
+        raise ApiError(40058, "missing field owner_filter")
+    order_by, offset, limit = params.number("order_by", 1), params.number("offset", 0), params.number("limit", 500)
+    if order_by not in (1, 2, 3, 4):
+        raise ApiError(40058, "order_by invalid")
+    if not 1 <= limit <= 1000 or offset < 0:
+        raise ApiError(40058, "limit invalid")
+    items = [{"owner": owner, "data": _counts(call, owner, begin, end)} for owner in dict.fromkeys(owners)]
+    key = ("new_chat_cnt", "chat_total", "new_member_cnt", "member_total")[order_by - 1]
+    items.sort(key=lambda item: item["data"][key], reverse=params.number("order_asc", 0) != 1)  # type: ignore[index]
+    page = items[offset : offset + limit]
+    return {"total": len(items), "next_offset": offset + len(page), "items": page}
+
+
+def _counts(call: Call, owner: str, begin: int, end: int) -> dict[str, int]:
+    groups = [group for group in call.world.groups if group.owner == owner and group.create_time < end]
+    joined = [member.join_time for group in groups for member in group.members if member.join_time < end]
+    return {
+        "new_chat_cnt": sum(1 for group in groups if group.create_time >= begin),
+        "chat_total": len(groups),
+        "chat_has_msg": 0,
+        "new_member_cnt": sum(1 for at in joined if at >= begin),
+        "member_total": len(joined),
+        "member_has_msg": 0,
+        "msg_total": 0,
+        "migrate_trainee_chat_cnt": 0,
+    }
+
+
+def _midnight(at: int) -> int:
+    """The last midnight in China."""
+    return at - (at + CHINA_SECONDS) % DAY
+
+
+ENDPOINTS = (
+    Endpoint("externalcontact/groupchat/list", "POST", list_groups, {"group_chat_list": []}, customer_contact=True),
+    Endpoint("externalcontact/groupchat/get", "POST", get_group, customer_contact=True),
+    Endpoint("externalcontact/groupchat/statistic", "POST", statistic, {"items": []}, customer_contact=True),
+)

@@ -1,0 +1,69 @@
+"""The parts of one local WeCom, put together once and passed around."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from bot.sandbox.callbacks import Callbacks
+from bot.sandbox.calls import CallLog
+from bot.sandbox.faults import Faults
+from bot.sandbox.group_acts import GroupActs
+from bot.sandbox.limits import Limits
+from bot.sandbox.logins import Logins
+from bot.sandbox.people import People
+from bot.sandbox.settings import Settings
+from bot.sandbox.staff_acts import StaffActs
+from bot.sandbox.staff_messages import StaffMessages
+from bot.sandbox.tokens import Tokens
+from bot.sandbox.world import World
+
+
+@dataclass(slots=True)
+class Machine:
+    """Everything that serves one world."""
+
+    world: World
+    tokens: Tokens
+    limits: Limits
+    faults: Faults
+    callbacks: Callbacks
+    logins: Logins
+    people: People
+    group_acts: GroupActs
+    staff_acts: StaffActs
+    staff_messages: StaffMessages
+    settings: Settings = field(default_factory=Settings)
+    calls: CallLog = field(default_factory=CallLog)
+
+    @classmethod
+    def build(cls, world: World) -> Machine:
+        faults = Faults(world.random("faults"))
+        callbacks = Callbacks(world, faults)
+        settings = Settings()
+        return cls(
+            world=world,
+            tokens=Tokens(world.random("tokens")),
+            limits=Limits(),
+            faults=faults,
+            callbacks=callbacks,
+            logins=Logins(world.random("logins")),
+            people=People(world, callbacks, settings),
+            group_acts=GroupActs(world, callbacks),
+            staff_acts=StaffActs(world, callbacks),
+            staff_messages=StaffMessages(world.random("messages")),
+            settings=settings,
+        )
+
+    def reset(self) -> None:
+        """Back to the beginning: world, tokens, limits' counts, faults, calls. Callback deliveries under way go on."""
+        self.world.reset()
+        self.tokens.clear()
+        self.limits.clear()
+        self.faults.clear()
+        self.calls.clear()
+        self.staff_messages = StaffMessages(self.world.random("messages"))
+
+
+MACHINE: web.AppKey[Machine] = web.AppKey("machine", Machine)

@@ -1,0 +1,27 @@
+"""Choices about the local WeCom's behaviour that may be changed while it runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class Settings:
+    """Where WeCom's behaviour is not documented, or where a test wants another; changed by POST /sandbox/settings."""
+
+    #: How long a welcome stays in flight, in real seconds (others answer 41096 meanwhile).
+    welcome_delivery_seconds: float = 0.0
+    #: edit_external_contact is also sent when a member changes nothing but phone numbers.
+    edit_event_for_mobiles: bool = True
+    #: How long after its start a transfer takes effect.
+    transfer_wait_seconds: int = 86_400
+    #: A member's cap of customers, for transfers.
+    member_customer_cap: int = 20_000
+    #: A customer is transferred at most twice in this many days (40128).
+    transfer_period_days: int = 90
+    #: An app may edit and delete tags that an admin or another app made (WeCom refuses with 81011).
+    apps_edit_all_tags: bool = False
+    #: A sender may write this often to one member of staff per minute; what is beyond is dropped without an error.
+    staff_messages_per_minute: int = 30
+    #: The same per hour.
+    staff_messages_per_hour: int = 1000

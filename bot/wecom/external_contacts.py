@@ -1,0 +1,14 @@
+"""Everything under `/externalcontact/`: wechatpy's class with our families in front."""
+
+from __future__ import annotations
+
+from wechatpy.work.client.api import WeChatExternalContact
+
+from bot.wecom.contact_ways import ContactWays
+from bot.wecom.corp_tags import CorpTags
+from bot.wecom.customers import Customers
+from bot.wecom.transfers import Transfers
+
+
+class ExternalContacts(Customers, ContactWays, CorpTags, Transfers, WeChatExternalContact):
+    """`client.external_contact`."""

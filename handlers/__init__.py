@@ -1,0 +1,76 @@
+"""Decisions on events: one `Router` per file, listed here in the order in which handlers run.
+
+`IGNORED` says of every other kind of event why it is stored and left alone. An event that is in neither place is
+reported as unhandled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from bot.router import Router
+from handlers import customers, directory, groups, tagging, welcome
+
+ROUTERS: tuple[Router, ...] = (welcome.router, customers.router, groups.router, tagging.router, directory.router)
+
+_APP = "what staff do in the app needs no answer yet"
+_LINK = "customer-acquisition links are not managed by this version"
+_PUSH = "WeCom's own dialogue answers the staff member"
+_STATE = "a notice about the app itself: shown in WeCom's admin console"
+
+IGNORED: Mapping[str, str] = MappingProxyType(
+    {
+        "change_external_contact.msg_audit_approved": "chats are not archived by this version",
+        **{
+            f"customer_acquisition.{change}": _LINK
+            for change in (
+                "balance_low",
+                "balance_exhausted",
+                "balance_increased",
+                "link_unavailable",
+                "delete_link",
+                "quota_expire_soon",
+                "open_profile",
+                "friend_request",
+                "customer_start_chat",
+                "message_from_customer",
+            )
+        },
+        "kf_msg_or_event": "WeChat customer service is not answered by this version; staff answer in WeCom",
+        "kf_account_auth_change": "WeChat customer service is not answered by this version; staff answer in WeCom",
+        **dict.fromkeys(("subscribe", "unsubscribe", "enter_agent", "LOCATION", "view", "view_miniprogram"), _APP),
+        **dict.fromkeys(("click", "template_card_event", "template_card_menu_event"), _APP),
+        **dict.fromkeys(
+            (
+                "scancode_push",
+                "scancode_waitmsg",
+                "pic_sysphoto",
+                "pic_photo_or_album",
+                "pic_weixin",
+                "location_select",
+            ),
+            _PUSH,
+        ),
+        **dict.fromkeys((f"message.{kind}" for kind in ("text", "image", "voice", "video", "location", "link")), _APP),
+        **dict.fromkeys(
+            (
+                "inactive_alert",
+                "low_active_alert",
+                "close_inactive_agent",
+                "reopen_inactive_agent",
+                "low_active",
+                "active_restored",
+                "share_agent_change",
+                "share_chain_change",
+            ),
+            _STATE,
+        ),
+        "batch_job_result": "no batch job of the directory is started by this version",
+        "upload_media_job_finish": "no upload by address is started by this version",
+        "open_approval_change": "approvals are WeCom's own",
+        "sys_approval_change": "approvals are WeCom's own",
+        "living_status_change": "livestreams are not managed by this version",
+        "msgaudit_notify": "chats are not archived by this version",
+    }
+)

@@ -1,0 +1,75 @@
+"""Every job of the program: what it does, how often, and whether one replica at a time may run it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from bot.context import Context
+from bot.delivery import media_id_of, send_due_alerts
+from bot.refresh import refresh_channels, refresh_directory, refresh_tags
+from data.queries import rules as rule_rows
+from data.rules.messages import MissingMediaError, media_needed
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A repeated piece of work. `alone`: one replica at a time; `at_start`: also as soon as the program runs."""
+
+    name: str
+    every_seconds: float
+    run: Callable[[Context], Awaitable[object]]
+    alone: bool = True
+    at_start: bool = False
+
+
+async def poll_directory(ctx: Context) -> None:
+    """A self-built app is not told of changes in the directory: read it."""
+    await refresh_directory(ctx)
+
+
+async def poll_tags(ctx: Context) -> None:
+    """Callbacks get lost: read the tags now and then."""
+    await refresh_tags(ctx)
+
+
+async def poll_channels(ctx: Context) -> None:
+    """Contact ways cause no event: read them."""
+    await refresh_channels(ctx)
+
+
+async def renew_media(ctx: Context) -> int:
+    """Upload again what welcomes use before WeCom's three days end, so that no welcome waits for an upload.
+
+    The number of files that are ready. In observe mode nothing is uploaded: nothing will be sent.
+    """
+    if ctx.observes:
+        return 0
+    needed = {
+        each for rule in await ctx.db.read(rule_rows.list_welcome_rules) if rule.enabled
+        for each in media_needed(rule.content)
+    }  # fmt: skip
+    ready = 0
+    for sha256, kind in sorted(needed):
+        try:
+            await media_id_of(ctx, sha256, kind)
+            ready += 1
+        except MissingMediaError:
+            # The welcome goes without it and says so; the other files still count.
+            continue
+    return ready
+
+
+async def send_alerts(ctx: Context) -> int:
+    """Send the alerts that are due. Rows are claimed one by one, so replicas share the work."""
+    return await send_due_alerts(ctx)
+
+
+JOBS: tuple[Job, ...] = (
+    Job("poll_directory", timedelta(hours=1).total_seconds(), poll_directory, at_start=True),
+    Job("poll_tags", timedelta(hours=6).total_seconds(), poll_tags, at_start=True),
+    Job("poll_channels", timedelta(hours=1).total_seconds(), poll_channels, at_start=True),
+    Job("renew_media", timedelta(hours=1).total_seconds(), renew_media, at_start=True),
+    Job("send_alerts", 1.0, send_alerts, alone=False),
+)
