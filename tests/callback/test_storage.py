@@ -1,0 +1,144 @@
+"""The database fails or is slow: nothing is acknowledged that is not stored, and WeCom's repeat is accepted later."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+import asyncpg
+import pytest
+from sqlalchemy import text
+from sqlmodel import Session
+
+from data.db import SqliteDatabase, sqlite_engine
+from tests.callback.conftest import Target, make_settings, running
+from tests.callback.wecom import Sender, edit, event
+from tests.conftest import Urls
+
+SENDER = Sender()
+
+
+@pytest.fixture
+async def target(urls: Urls, log: io.StringIO) -> AsyncIterator[Target]:
+    """A bot that waits for its database only a moment."""
+    async with running(make_settings(urls, store_deadline_seconds=0.5), log) as target:
+        yield target
+
+
+async def left_unanswered(target: Target, message: str) -> None:
+    """WeCom sees a broken connection, not an answer."""
+    before = target.unanswered()
+    with pytest.raises(aiohttp.ClientError):
+        await target.post(*SENDER.post(message))
+    assert target.unanswered() == before + 1
+    assert len(target.lines("unanswered")) == target.unanswered()
+
+
+def nothing_escaped(target: Target) -> None:
+    """No 5xx and no traceback of the callback server."""
+    assert "Traceback" not in target.log.getvalue()
+    assert "Error handling request" not in target.log.getvalue()
+
+
+async def pragma(target: Target, statement: str) -> object:
+    """Set something on the writer's connection."""
+
+    def unit(session: Session) -> object:
+        return session.execute(text(f"PRAGMA {statement}")).scalar()
+
+    return await target.bot.inbox.db.write(unit)
+
+
+@pytest.mark.parametrize("urls", ["sqlite"], indirect=True)
+async def test_a_full_disk(target: Target) -> None:
+    pages = await pragma(target, "page_count")
+    await pragma(target, f"max_page_count={pages}")
+    large = event("enter_agent", EventKey="x" * 150_000)
+    await left_unanswered(target, large)
+    assert "full" in target.lines("not_stored")[-1]
+    async with target.http.get(target.bot.url + "/healthz") as response:
+        assert response.status == 200
+    await pragma(target, "max_page_count=1000000")
+    assert (await target.post(*SENDER.post(large)))[0] == 200
+    assert [each["repeats"] for each in await target.events()] == [0]
+    nothing_escaped(target)
+
+
+@pytest.mark.parametrize("urls", ["sqlite"], indirect=True)
+async def test_a_file_that_may_not_be_written(target: Target) -> None:
+    db = target.bot.inbox.db
+    assert isinstance(db, SqliteDatabase)
+
+    def set_query_only(value: str) -> None:
+        with closing(db._write_engine.raw_connection()) as connection:
+            connection.cursor().execute(f"PRAGMA query_only={value}")
+
+    await asyncio.get_running_loop().run_in_executor(db._writer, set_query_only, "ON")
+    await left_unanswered(target, edit())
+    await asyncio.get_running_loop().run_in_executor(db._writer, set_query_only, "OFF")
+    assert (await target.post(*SENDER.post(edit())))[0] == 200
+    nothing_escaped(target)
+
+
+@asynccontextmanager
+async def _sqlite_locked(urls: Urls) -> AsyncIterator[None]:
+    """Another process writes for a long time."""
+    engine = sqlite_engine(Path(urls.inbox.removeprefix("sqlite:///")), writes=True)
+    with engine.connect() as connection, connection.begin():
+        yield
+    engine.dispose()
+
+
+@asynccontextmanager
+async def _postgres_locked(urls: Urls) -> AsyncIterator[None]:
+    connection = await asyncpg.connect(urls.inbox)
+    transaction = connection.transaction()
+    await transaction.start()
+    await connection.execute("LOCK TABLE inbox_events IN ACCESS EXCLUSIVE MODE")
+    yield
+    await transaction.rollback()
+    await connection.close()
+
+
+async def test_a_database_slower_than_the_deadline(target: Target, urls: Urls) -> None:
+    locked = _sqlite_locked if urls.inbox.startswith("sqlite") else _postgres_locked
+    async with locked(urls):
+        await left_unanswered(target, event("enter_agent"))
+    async with asyncio.timeout(10):
+        # What was given up on is stored all the same once the database is free: the repeat is a repeat.
+        while not await target.events():
+            await asyncio.sleep(0.02)
+    assert (await target.post(*SENDER.post(event("enter_agent"))))[0] == 200
+    (stored,) = await target.events()
+    assert stored["repeats"] == 1
+    nothing_escaped(target)
+
+
+@pytest.mark.parametrize("urls", ["postgresql"], indirect=True)
+async def test_a_postgresql_that_is_away(target: Target, urls: Urls, postgres: str) -> None:
+    name = urlsplit(urls.inbox).path[1:]
+    admin = await asyncpg.connect(postgres)
+    await admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+    try:
+        await _while_away(target, admin, name)
+    finally:
+        await admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+        await admin.close()
+    assert (await target.post(*SENDER.post(edit())))[0] == 200
+    async with target.http.get(target.bot.url + "/readyz") as response:
+        assert response.status == 200
+    nothing_escaped(target)
+
+
+async def _while_away(target: Target, admin: Any, name: str) -> None:
+    await admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name)
+    await left_unanswered(target, edit())
+    async with target.http.get(target.bot.url + "/readyz") as response:
+        assert response.status == 503
+    await asyncio.sleep(1.2)  # the dispatcher looks for work once a second, and must survive it too

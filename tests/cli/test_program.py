@@ -1,0 +1,198 @@
+"""The program as a whole: start, stop, faults in plain words, tokens, migration."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import pytest
+from sqlalchemy import text
+from sqlmodel import Session
+
+from bot import cli
+from bot.commands import terminal
+from data.db import Database
+from tests.cli.conftest import SIYU, Siyu, siyu_process, write_config
+from tests.conftest import Urls
+
+HEAVY = ("aiohttp", "alembic", "jinja2", "pydantic", "sqlalchemy", "wechatpy", "lxml", "uvloop")
+
+
+def test_help_loads_nothing_that_it_does_not_need() -> None:
+    code = f"import sys, bot.cli; print([name for name in {HEAVY} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_every_command_explains_itself(siyu: Siyu) -> None:
+    groups = {group.name: group.typer_instance for group in cli.app.registered_groups}
+    assert groups.keys() == {"events", "welcome", "tags", "media", "alerts", "token"}
+    for words in (["--help"], *([group, "--help"] for group in groups if group), ["welcome", "add", "--help"]):
+        told = siyu(*words)
+        assert told.code == 0
+        assert "Usage: " in told.out
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (None, "There is no configuration file"),
+        ("x = ", "is not a TOML file"),
+        ("colour = 1", "colour"),
+        ('[company]\ntimezone = "Mars"', "unknown time zone"),
+        ('[database]\nurl = "mysql://x"', "not supported"),
+    ],
+)
+@pytest.mark.parametrize("command", ["serve", "migrate", "welcome list", "events list"])
+def test_a_configuration_that_cannot_be_used_is_one_sentence(
+    siyu: Siyu, tmp_path: Path, content: str | None, told: str, command: str
+) -> None:
+    path = tmp_path / "config.toml"
+    if content is not None:
+        path.write_text(content)
+        path.chmod(0o600)
+    ended = siyu(*command.split(), config=path)
+    assert ended.code == 2
+    assert told in ended.err
+    assert ended.err.count("\n") == 1
+    assert "Traceback" not in ended.err
+
+
+def test_a_configuration_that_others_may_read_is_refused(siyu: Siyu, plain_config: Path) -> None:
+    plain_config.chmod(0o644)
+    ended = siyu("welcome", "list", config=plain_config)
+    assert (ended.code, "chmod 600" in ended.err) == (2, True)
+
+
+def test_the_configuration_may_be_named_by_the_environment_or_be_the_environment(
+    siyu: Siyu, plain_config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert "There is no configuration file config.toml" in siyu("token", "list").err
+    monkeypatch.setenv("SIYU_CONFIG", str(plain_config))
+    assert siyu("token", "list").out == "There is no token.\n"
+    monkeypatch.delenv("SIYU_CONFIG")
+    monkeypatch.setenv("SIYU_DATABASE__URL", f"sqlite:///{tmp_path}/other.db")
+    assert siyu("token", "list").out == "There is no token.\n"
+    assert (tmp_path / "other.db").exists()
+
+
+def test_migrate_says_what_it_did(siyu: Siyu, plain_config: Path) -> None:
+    first = siyu("migrate", config=plain_config)
+    assert first.code == 0
+    assert re.fullmatch(r"main: tables made \(main_\d+\)\.\ninbox: tables made \(inbox_\d+\)\.\n", first.out)
+    assert siyu("migrate", config=plain_config).out.count("nothing to do") == 2
+
+
+async def test_a_database_of_a_newer_version_is_refused(siyu: Siyu, config: Path, db: Database) -> None:
+    def make_newer(session: Session) -> None:
+        session.execute(text("UPDATE alembic_version_main SET version_num = 'main_9999'"))
+
+    await db.write(make_newer)
+    for ended in (
+        await siyu_process("serve", "--config", config),
+        await asyncio.to_thread(siyu, "migrate", config=config),
+        await asyncio.to_thread(siyu, "welcome", "list", config=config),
+    ):
+        assert ended.code == 2
+        assert "newer version" in ended.err
+        assert "Traceback" not in ended.err
+
+
+def test_a_token_is_shown_once(siyu: Siyu, config: Path) -> None:
+    made = siyu("token", "create", "报表", "--scope", "welcomes:read", "--scope", "events:read", config=config)
+    assert made.code == 0
+    token = made.out.strip()
+    assert re.fullmatch(r"siyu_[\w-]{43}", token)
+    listed = siyu("token", "list", "--json", config=config)
+    assert token not in listed.out
+    assert [(each["name"], each["scopes"]) for each in listed.json] == [("报表", ["events:read", "welcomes:read"])]
+    assert "already" in siyu("token", "create", "报表", "--all-scopes", config=config).err
+    assert "no scope everything" in siyu("token", "create", "x", "--scope", "everything", config=config).err
+    assert siyu("token", "create", "x", config=config).code == 2
+    assert siyu("token", "revoke", "报表", config=config).code == 0
+    assert "revoked" in siyu("token", "list", config=config).out
+    assert siyu("token", "revoke", "nobody", config=config).code == 2
+
+
+@asynccontextmanager
+async def serving(config: Path) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
+    """`siyu serve` in a process of its own: the process, and where it listens."""
+    process = await asyncio.create_subprocess_exec(
+        SIYU, "serve", "--config", str(config), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    try:
+        line = (await asyncio.wait_for(process.stdout.readline(), 30)).decode()
+        found = re.match(r"Siyu listens on (http://\S+)", line)
+        assert found, line + (await process.communicate())[1].decode()
+        yield process, found[1]
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_serve_stops_at_a_signal_and_leaves_everything_in_order(config: Path, number: signal.Signals) -> None:
+    async with serving(config) as (process, url), aiohttp.ClientSession() as http:
+        async with http.get(f"{url}/readyz") as response:
+            assert response.status == 200
+        process.send_signal(number)
+        out, err = await asyncio.wait_for(process.communicate(), 30)
+        assert process.returncode == 0
+        assert b"Stopping" in out
+        assert b" stopped " in err
+        assert b"Traceback" not in err
+
+
+async def test_two_bots_on_one_sqlite_file_and_two_on_one_port(tmp_path: Path) -> None:
+    urls = Urls(f"sqlite:///{tmp_path}/main.db", f"sqlite:///{tmp_path}/inbox.db")
+    config = write_config(tmp_path / "config.toml", urls)
+    async with serving(config) as (_, url):
+        second = await siyu_process("serve", "--config", config)
+        assert second.code == 2
+        assert "Another process is running" in second.err
+        other = Urls(f"sqlite:///{tmp_path}/main2.db", f"sqlite:///{tmp_path}/inbox2.db")
+        port = url.rpartition(":")[2]
+        third = await siyu_process(
+            "serve", "--config", write_config(tmp_path / "c.toml", other, server=f"port = {port}")
+        )
+        assert third.code == 2
+        assert "cannot be listened on" in third.err
+        assert "Traceback" not in second.err + third.err
+
+
+async def test_the_sandbox_serves_a_sample_company_until_it_is_told_to_stop() -> None:
+    process = await asyncio.create_subprocess_exec(
+        SIYU, "sandbox", "--port", "0", "--staff", "3", "--customers", "5", "--seed", "7",
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None
+    line = (await asyncio.wait_for(process.stdout.readline(), 30)).decode()
+    found = re.search(r"http://\S+?(?=\.? )", line)
+    assert found
+    async with aiohttp.ClientSession() as http, http.get(f"{found[0].rstrip('.')}/sandbox/world") as response:
+        assert response.status == 200
+    process.terminate()
+    _, err = await asyncio.wait_for(process.communicate(), 30)
+    assert (process.returncode, err) == (0, b"")
+
+
+@pytest.mark.parametrize(("text", "width"), [("abc", 3), ("私域", 4), ("a私", 3), ("", 0), ("ｗｉｄｅ", 8)])
+def test_columns_are_as_wide_as_a_terminal_shows_them(text: str, width: int) -> None:
+    assert terminal.shown_width(text) == width
+
+
+def test_a_long_text_is_cut_to_its_width() -> None:
+    assert terminal.cut("一二三四", 8) == "一二三四"
+    assert terminal.cut("一二三四五", 8) == "一二三…"
+    assert terminal.cut("a\n b", 9) == "a b"

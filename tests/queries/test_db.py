@@ -1,0 +1,73 @@
+"""The one way to read and to write."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+
+import pytest
+from sqlmodel import Session
+
+from data import migrate
+from data.db import Database
+from data.models import Tag
+from data.queries.tags import list_live_ids
+from tests.conftest import Urls
+
+
+def add_tag(session: Session, tag_id: str) -> str:
+    session.add(Tag(tag_id=tag_id, group_id="g", name=tag_id))
+    return tag_id
+
+
+def add_then_fail(session: Session, tag_id: str) -> None:
+    add_tag(session, tag_id)
+    session.flush()
+    raise RuntimeError("after writing")
+
+
+async def test_what_was_written_is_read(db: Database) -> None:
+    assert await db.write(add_tag, "t1") == "t1"
+    assert await db.read(list_live_ids) == ["t1"]
+
+
+async def test_a_failed_unit_leaves_nothing_and_harms_no_other(db: Database) -> None:
+    results = await asyncio.gather(
+        db.write(add_tag, "a"),
+        db.write(add_then_fail, "b"),
+        db.write(add_tag, "c"),
+        db.write(add_tag, "a"),
+        return_exceptions=True,
+    )
+    first, failed, other, same = results
+    assert isinstance(failed, RuntimeError)
+    assert other == "c"
+    assert sorted([isinstance(first, Exception), isinstance(same, Exception)]) == [False, True], "one key, one row"
+    assert sorted(await db.read(list_live_ids)) == ["a", "c"]
+
+
+async def test_a_reader_cannot_write(db: Database) -> None:
+    await db.read(add_tag, "t1")
+    assert await db.read(list_live_ids) == []
+
+
+async def test_many_writers_at_once_all_get_their_answer(db: Database) -> None:
+    names = [f"t{number}" for number in range(300)]
+    assert await asyncio.gather(*(db.write(add_tag, name) for name in names)) == names
+    assert sorted(await db.read(list_live_ids)) == sorted(names)
+
+
+async def test_a_time_without_a_zone_is_refused(db: Database) -> None:
+    def write_naive(session: Session) -> None:
+        session.add(Tag(tag_id="t", group_id="g", name="n", deleted_at=datetime(2026, 1, 1)))  # noqa: DTZ001
+
+    with pytest.raises(Exception, match="has no time zone"):
+        await db.write(write_naive)
+
+
+@pytest.mark.parametrize("tree", list(migrate.TREES))
+async def test_migrations_make_the_tables_that_the_models_say(urls: Urls, tree: migrate.Tree) -> None:
+    url = urls.main if tree == "main" else urls.inbox
+    assert await migrate.differences(url, tree) == []
+    await migrate.prepare(url, tree)
+    await migrate.upgrade(url, tree)

@@ -1,0 +1,188 @@
+"""A whole company in a test: the bot beside the local WeCom, over real HTTP, on both databases."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal
+
+import pytest
+from pydantic import SecretStr
+
+from bot.app import Bot
+from bot.clock import Clock
+from bot.config import (
+    AppSettings,
+    CallbackSettings,
+    CompanySettings,
+    DatabaseSettings,
+    InboxSettings,
+    ServerSettings,
+    Settings,
+    WecomSettings,
+)
+from bot.sandbox.people import Added, People
+from bot.sandbox.records import Message
+from bot.sandbox.server import Sandbox
+from bot.sandbox.world import World
+from data.models import Alert, Welcome
+from data.queries import alerts as alert_rows
+from data.queries import inbox as inbox_rows
+from data.queries import rules as rule_rows
+from data.queries import welcomes as welcome_rows
+from data.rules.messages import MessageContent
+from data.rules.tagging import TagRule
+from data.rules.welcome import WelcomeConditions, WelcomeRule
+from tests.conftest import Urls
+
+
+@dataclass
+class Company:
+    """The running pair, and short ways to play it."""
+
+    sandbox: Sandbox
+    bot: Bot
+
+    @property
+    def world(self) -> World:
+        return self.sandbox.world
+
+    async def settle(self) -> None:
+        """Wait until WeCom has delivered everything and the bot has handled it."""
+        try:
+            await asyncio.wait_for(self._settle(), 20)
+        except TimeoutError:
+            tasks = [task for event in await self.bot.inbox.db.read(inbox_rows.list_events) for task in event["tasks"]]
+            waiting = [task for task in tasks if task["status"] not in ("done", "dead")]
+            for each in asyncio.all_tasks():
+                each.print_stack(limit=4)
+            pytest.fail(f"did not settle: {self.sandbox.machine.callbacks.waiting} callbacks, tasks {waiting}")
+
+    async def _settle(self) -> None:
+        for _ in range(2):
+            await self.sandbox.machine.callbacks.idle()
+            await self.bot.inbox.wait_until_idle()
+
+    async def settle_with_retries(self) -> None:
+        """Like `settle`, moving the clock to each retry until none waits."""
+        await self.settle()
+        while (due := await self.bot.inbox.db.read(inbox_rows.find_next_due)) is not None:
+            self.bot.clock.advance(max(due - self.bot.clock.now(), timedelta()))
+            self.bot.inbox.wake()
+            await self.settle()
+
+    def scan(self, state: str = "store_poster", **more: Any) -> Added:
+        """A new customer scans a channel's code."""
+        return self.people.scan(state=state, **more)
+
+    def calls(self, path: str) -> int:
+        """How often the bot called an API."""
+        return sum(count for (called, _), count in self.sandbox.machine.calls.counts.items() if called == path)
+
+    @property
+    def tag_ids(self) -> list[str]:
+        """The company's tags."""
+        return [tag.id for tag in self.world.tags]
+
+    @property
+    def followers(self) -> list[str]:
+        """Staff who can have customers."""
+        return [member.userid for member in self.world.population.service]
+
+    @property
+    def people(self) -> People:
+        """Acts as customers and staff do on their phones."""
+        return self.sandbox.machine.people
+
+    async def add_rule(self, text: str = "您好", name: str = "默认", **fields: Any) -> WelcomeRule:
+        """A welcome rule; without conditions it is the default."""
+        rule = WelcomeRule(
+            name=name,
+            content=MessageContent.model_validate({"text": text, "attachments": fields.pop("attachments", ())}),
+            conditions=WelcomeConditions.model_validate(fields.pop("conditions", {})),
+            **fields,
+        )
+        return await self.bot.db.write(rule_rows.save_welcome_rule, rule, self.bot.clock.now())
+
+    async def add_tag_rule(self, **fields: Any) -> TagRule:
+        """An auto-tagging rule."""
+        rule = TagRule.model_validate(fields)
+        return await self.bot.db.write(rule_rows.save_tag_rule, rule, self.bot.clock.now())
+
+    async def welcomes(self) -> list[Welcome]:
+        """The bot's record, newest first."""
+        return await self.bot.db.read(welcome_rows.list_welcomes, limit=1000)
+
+    async def alerts(self) -> list[Alert]:
+        """Alerts to staff, newest first."""
+        return await self.bot.db.read(alert_rows.list_alerts, limit=1000)
+
+    def messages(self, added: Added) -> list[Message]:
+        """What the customer received from the staff member as a welcome."""
+        messages = self.world.chats.of(added.follow.userid, added.follow.external_userid)
+        return [message for message in messages if message.origin == "welcome"]
+
+    def texts(self, added: Added) -> list[str]:
+        """The texts among them."""
+        return [message.content["content"] for message in self.messages(added) if message.msgtype == "text"]
+
+    async def read(self, query: Callable[..., Any], *args: Any) -> Any:
+        """One of the bot's queries."""
+        return await self.bot.db.read(query, *args)
+
+
+Start = Callable[..., Awaitable[Company]]
+
+
+def settings_for(sandbox: Sandbox, urls: Urls, mode: Literal["live", "observe"] = "live", **more: Any) -> Settings:
+    """The bot's configuration for the sandbox's company."""
+    app, company = sandbox.world.app, sandbox.world.company
+    return Settings(
+        mode=mode,
+        company=CompanySettings(corpid=company.corpid, name=company.name),
+        app=AppSettings(agentid=app.agentid, secret=SecretStr(app.secret)),
+        callbacks=(
+            CallbackSettings(token=SecretStr(app.callback_token), encoding_aes_key=SecretStr(app.encoding_aes_key)),
+        ),
+        wecom=WecomSettings(api_base_url=sandbox.api_base_url, timeout_seconds=more.pop("timeout_seconds", 3)),
+        server=ServerSettings(port=0),
+        database=DatabaseSettings(url=urls.main, inbox_url=urls.inbox),
+        inbox=InboxSettings(**more.pop("inbox", {})),
+        **more,
+    )
+
+
+@pytest.fixture
+async def sandbox(clock: Clock) -> AsyncIterator[Sandbox]:
+    """The local WeCom with its sample company."""
+    async with Sandbox(World(clock=clock)) as running:
+        yield running
+
+
+@pytest.fixture
+async def start(sandbox: Sandbox, urls: Urls, clock: Clock) -> AsyncIterator[Start]:
+    """Start a bot for the sandbox's company; stopped at the end of the test."""
+    bots: list[Bot] = []
+
+    async def begin(mode: Literal["live", "observe"] = "live", *, wait_for_jobs: bool = True, **more: Any) -> Company:
+        bot = Bot(settings_for(sandbox, urls, mode, **more), clock)
+        await bot.__aenter__()
+        bots.append(bot)
+        app = sandbox.world.app
+        app.callback_url = f"{bot.url}/callback"
+        sandbox.world.put_app(app)
+        for job in ("poll_directory", "poll_tags", "poll_channels") if wait_for_jobs else ():
+            await asyncio.wait_for(bot.runner.first_run[job].wait(), 10)
+        return Company(sandbox, bot)
+
+    yield begin
+    for bot in bots:
+        await bot.__aexit__(None, None, None)
+
+
+@pytest.fixture
+async def company(start: Start) -> Company:
+    """The pair, running."""
+    return await start()

@@ -1,0 +1,62 @@
+"""The bell: a job that takes long keeps its lease, and one that never ends does not keep the program."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from sqlmodel import Session
+
+from bot.clock import Clock
+from bot.context import Context
+from bot.metrics import Metrics
+from data.db import Database
+from data.models import Lease
+from scheduler.jobs import Job
+from scheduler.runner import Runner
+
+
+class Endless:
+    """A job that runs until it is cancelled."""
+
+    def __init__(self) -> None:
+        self.began = asyncio.Event()
+        self.cancelled = False
+
+    async def __call__(self, _ctx: Context) -> None:
+        self.began.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            self.cancelled = True
+            raise
+
+
+@pytest.fixture
+def context(db: Database, clock: Clock) -> Any:
+    """As much of the running bot as the bell asks for."""
+    return SimpleNamespace(db=db, clock=clock, metrics=Metrics())
+
+
+def expires_at(session: Session) -> datetime:
+    return session.get_one(Lease, "job:slow").expires_at
+
+
+async def test_a_long_job_keeps_its_lease_and_a_stop_does_not_wait_for_ever(db: Database, context: Any) -> None:
+    work = Endless()
+    runner = Runner([Job("slow", 3600.0, work, at_start=True)], context, lease_seconds=0.3, drain_seconds=0.05)
+    runner.start()
+    async with asyncio.timeout(10):
+        await work.began.wait()
+        first = await db.read(expires_at)
+        while await db.read(expires_at) <= first:
+            await asyncio.sleep(0.01)
+        other = Runner([Job("slow", 3600.0, work)], context)
+        await other.run_now("slow")
+        await other.stop()
+        await runner.stop()
+    assert work.cancelled
+    assert await db.read(expires_at) <= context.clock.now(), "given back"

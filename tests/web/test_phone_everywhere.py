@@ -1,0 +1,181 @@
+"""The phone page on every screen, in both languages, by keyboard, with a huge company, and over a restart."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bot.sandbox.phone import phone_routes
+from bot.sandbox.server import Sandbox
+from bot.sandbox.world import World
+from tests.web.conftest import BOT_URL, OpenPhone, PlayedBot
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+
+
+@pytest.mark.parametrize("dark", [False, True])
+async def test_a_narrow_screen_never_scrolls_sideways(
+    sandbox: Sandbox, bot: PlayedBot, open_phone: OpenPhone, dark: bool
+) -> None:
+    bot.text = "很长" * 60 + "x" * 300
+    phone = await open_phone(sandbox, width=375, height=812, dark=dark)
+    page = phone.page
+
+    async def fits() -> None:
+        wide = await page.evaluate(
+            "[...document.querySelectorAll('html, body, .screen, .timeline, .nav, .bar')]"
+            ".filter((one) => one.clientWidth && one.scrollWidth > one.clientWidth).map((one) => one.className)"
+        )
+        assert wide == []
+
+    for language in ("zh", "en"):
+        await phone.open(f"?lang={language}")
+        await page.wait_for_selector('#customer [data-phone-tab="scan"]')
+        await fits()
+        await phone.scan("store_poster", "W" * 64)
+        await page.wait_for_selector('#customer .message[data-type="text"]')
+        await fits()
+        await page.click('.tabs [data-tab="staff"]')
+        await page.wait_for_selector("#staff .profile-name", state="visible")
+        await fits()
+        await page.click("#staff .nav-button")
+        await page.wait_for_selector("#staff .row")
+        await fits()
+        await page.click('.tabs [data-tab="timeline"]')
+        await page.wait_for_selector("#timeline .happening")
+        await fits()
+        await page.click('.tabs [data-tab="customer"]')
+        await page.click("#customer .nav-button")
+    phone.check()
+
+
+async def test_the_language_is_switched_and_remembered(sandbox: Sandbox, bot: PlayedBot, open_phone: OpenPhone) -> None:
+    phone = await open_phone(sandbox)
+    page = phone.page
+    await phone.open()
+    assert await page.title() == "企业微信演练场"
+    assert await page.locator("html").get_attribute("lang") == "zh-CN"
+    await page.click("#language")
+    await page.wait_for_selector("#customer .nav-title >> text=Scan")
+    assert await page.locator("html").get_attribute("lang") == "en"
+    await phone.open()
+    assert await page.locator("#timeline-title").inner_text() == "What happened"
+    link = page.locator("#bot a")
+    assert await link.inner_text() == "Bot connected"
+    assert await link.get_attribute("href") == BOT_URL
+    phone.check()
+
+
+async def test_the_keyboard_alone_is_enough(sandbox: Sandbox, bot: PlayedBot, open_phone: OpenPhone) -> None:
+    phone = await open_phone(sandbox)
+    page = phone.page
+    await phone.open()
+    await page.wait_for_selector(".code")
+    for _ in range(30):
+        await page.keyboard.press("Tab")
+        if await page.evaluate("document.activeElement.dataset.state === 'store_poster'"):
+            break
+    await page.keyboard.press("Enter")
+    await page.wait_for_selector('#customer .message[data-type="text"]')
+    await page.focus("#customer .nav-actions button")
+    await page.keyboard.press("Enter")
+    assert await page.evaluate("document.activeElement.className") == "sheet-cancel"
+    await page.keyboard.press("Escape")
+    assert await page.locator(".sheet").count() == 0
+    assert await page.evaluate("document.activeElement.closest('.nav-actions') !== null")
+    await page.keyboard.press("Escape")
+    await page.wait_for_selector("#customer .tab-bar")
+    unnamed = await page.evaluate(
+        "[...document.querySelectorAll('button, a, input, select')].filter((one) => one.offsetParent &&"
+        " !(one.textContent.trim() || one.getAttribute('aria-label') || one.labels?.length))"
+        ".map((one) => one.outerHTML)"
+    )
+    assert unnamed == []
+    phone.check()
+
+
+async def test_the_clock_moves_the_world(sandbox: Sandbox, open_phone: OpenPhone) -> None:
+    phone = await open_phone(sandbox)
+    await phone.open()
+    before = await phone.page.inner_text("#clock")
+    await phone.page.click("#day")
+    await phone.page.wait_for_function("(before) => document.querySelector('#clock').innerText !== before", arg=before)
+    assert sandbox.clock.offset.days == 1
+    phone.check()
+
+
+async def test_a_code_on_paper_leads_back_to_its_channel(
+    sandbox: Sandbox, bot: PlayedBot, open_phone: OpenPhone
+) -> None:
+    way = sandbox.world.ways.by_state("referral")
+    assert way is not None
+    phone = await open_phone(sandbox)
+    await phone.open(f"#scan={way.config_id}")
+    first = phone.page.locator(".code").first
+    await first.wait_for()
+    assert await first.get_attribute("data-state") == "referral"
+    phone.check()
+
+
+async def test_a_restarted_wecom_is_found_again(sandbox: Sandbox, bot: PlayedBot, open_phone: OpenPhone) -> None:
+    """Whoever stops the demo and starts it again finds the page alive, with the company as it now is."""
+    first = Sandbox(World(), more_routes=phone_routes())
+    await first.start()
+    phone = await open_phone(first)
+    await phone.open()
+    await phone.scan("store_poster", "小鹿")
+    await phone.page.wait_for_selector("#customer .message-line")
+    port = int(first.url.rsplit(":", 1)[1])
+    await first.stop()
+    await phone.page.wait_for_selector("#bot.bot-offline")
+    second = Sandbox(World(), more_routes=phone_routes())
+    await second.start(port=port)
+    try:
+        await phone.page.wait_for_selector("#bot:not(.bot-offline)")
+        await phone.page.wait_for_selector("#customer .empty")  # that customer is not known any more
+        assert [line for line in phone.console if "thrown" in line] == []
+    finally:
+        await phone.page.close()
+        await second.stop()
+
+
+@pytest.mark.slow
+async def test_a_million_customers_are_shown_a_page_at_a_time(open_phone: OpenPhone) -> None:
+    async with Sandbox(World(staff=8, customers=1_000_000), more_routes=phone_routes()) as sandbox:
+        phone = await open_phone(sandbox)
+        page = phone.page
+        sizes: list[int] = []
+
+        async def weigh(response: Any) -> None:
+            if "/sandbox/" in response.url and "/events" not in response.url:
+                sizes.append(len(await response.body()))
+
+        page.on("response", weigh)
+        await phone.open()
+        await page.wait_for_selector("#staff .row")
+        assert await page.locator("#staff .rows .row").count() == 30
+        await page.click("#staff .more-button")
+        await page.wait_for_function("() => document.querySelectorAll('#staff .rows .row').length === 60")
+        await phone.scan("store_poster", "小鹿")
+        await page.wait_for_selector("#customer .message-line")
+        assert max(sizes) < 60_000
+        phone.check()
+
+
+async def test_the_first_paint_is_quick_and_nothing_jumps(
+    sandbox: Sandbox, bot: PlayedBot, open_phone: OpenPhone
+) -> None:
+    paints: list[float] = []
+    for _ in range(3):
+        phone = await open_phone(sandbox)
+        await phone.page.add_init_script(
+            "window.jumps = 0; new PerformanceObserver((list) => { for (const one of list.getEntries())"
+            " if (!one.hadRecentInput) window.jumps += one.value; }).observe({type: 'layout-shift', buffered: true});"
+        )
+        await phone.open()
+        await phone.page.wait_for_selector(".code")
+        await phone.page.wait_for_selector("#staff .row")
+        paints.append(await phone.page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime"))
+        assert await phone.page.evaluate("window.jumps") < 0.05
+    assert min(paints) < 1000
