@@ -10,6 +10,7 @@ transaction and one fsync, each unit in a savepoint of its own.
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable
@@ -18,7 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+import asyncpg
 from sqlalchemy import Connection, Engine, create_engine, event, exc, text
+from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlmodel import Session
 
@@ -35,6 +38,17 @@ READ_THREADS = 4
 RUN_AGAIN = frozenset({"40001", "40P01"})
 #: Classes of PostgreSQL's codes that are about the server: connection, resources, not ready, operator, system, itself.
 UNAVAILABLE = frozenset({"08", "53", "55", "57", "58", "XX"})
+#: The same as SQLAlchemy's classes; the driver's complaint about a connection that was cut in mid-word is internal.
+AWAY = (exc.InterfaceError, exc.OperationalError, exc.InternalError)
+#: What SQLAlchemy lets through as it is: the driver's own errors while a connection is made or a transaction begins.
+#: Nothing was asked of the database yet, so they are always about the database.
+NOT_WRAPPED = (
+    sqlite3.OperationalError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    AsyncAdapt_asyncpg_dbapi.Error,
+)
 
 
 class Database(Protocol):
@@ -113,7 +127,7 @@ class SqliteDatabase:
         try:
             with Session(self._read_engine, expire_on_commit=False) as session:
                 return unit(session, *args, **kwargs)
-        except exc.OperationalError as error:
+        except (exc.OperationalError, *NOT_WRAPPED) as error:
             raise _storage_error(error, str(self.path)) from error
 
     async def write(self, unit: Unit[T], /, *args: Any, **kwargs: Any) -> T:
@@ -213,7 +227,7 @@ class PostgresDatabase:
                 if keep:
                     await session.commit()
                 return result
-        except (OSError, exc.InterfaceError, exc.OperationalError, exc.TimeoutError) as error:
+        except (OSError, exc.TimeoutError, *AWAY, *NOT_WRAPPED) as error:
             raise _storage_error(error, "PostgreSQL") from error
         except exc.DBAPIError as error:
             # asyncpg's refusals to connect and its end of a connection have no class of their own here.
@@ -232,7 +246,7 @@ def _sqlstate(error: exc.DBAPIError) -> str:
 
 def _is_storage_fault(error: BaseException) -> bool:
     """Whether the database is at fault, and not what was asked of it."""
-    return isinstance(error, exc.OperationalError)
+    return isinstance(error, (exc.OperationalError, *NOT_WRAPPED))
 
 
 def _storage_error(error: BaseException, where: str) -> StorageError:

@@ -186,6 +186,8 @@ port = {port}
 [database]
 url = "{urls.main}"
 inbox_url = "{urls.inbox}"
+[inbox]
+lease_seconds = 10
 """,
         "utf-8",
     )
