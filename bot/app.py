@@ -8,7 +8,7 @@ import fcntl
 import random
 import secrets
 from pathlib import Path
-from typing import IO, Self
+from typing import Self
 
 from aiohttp import web
 
@@ -48,7 +48,7 @@ class Bot:
         self.clock = clock or Clock()
         self.metrics = Metrics()
         self.url = ""
-        self._lock: IO[str] | None = None
+        self._stopping = asyncio.Event()
         self._cleanup = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -60,6 +60,7 @@ class Bot:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._stopping.set()
         await self._cleanup.aclose()
         log.info("stopped")
 
@@ -97,6 +98,7 @@ class Bot:
             timeout_seconds=settings.wecom.timeout_seconds,
             max_connections=settings.wecom.max_connections,
             on_call=self.metrics.count_call,
+            sleep=self._pause,
         )
         await self._cleanup.enter_async_context(self.wecom)
         self.context = Context(
@@ -155,6 +157,12 @@ class Bot:
             ) from error
         host, port = runner.addresses[0][:2]
         self.url = f"http://{host}:{port}"
+
+    async def _pause(self, seconds: float) -> None:
+        """Time between two tries of a call to WeCom; a stop does not wait for it."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
 
     def _claim_files(self, db: Database) -> bool:
         """On SQLite one process at a time may run; True says that this is the one."""
