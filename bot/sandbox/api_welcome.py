@@ -19,7 +19,7 @@ async def send_welcome(call: Call) -> Answer:
     follow = world.customers.find_follow(code.userid, code.external_userid)
     if follow is None or follow.friendship not in ("half", "mutual"):
         raise ApiError(41050)
-    if follow.chatting:
+    if follow.chatting or code.used:
         raise ApiError(41051)
     if call.machine.settings.welcome_delivery_seconds:
         world.welcome_codes.begin(code)
@@ -30,7 +30,7 @@ async def send_welcome(call: Call) -> Answer:
         follow = world.customers.find_follow(code.userid, code.external_userid)
         if follow is None or follow.chatting:
             raise ApiError(41051)
-    follow.chatting = True
+    follow.chatting = code.used = True
     world.customers.put_follow(follow)
     for msgtype, content in messages:
         message = world.chats.write(

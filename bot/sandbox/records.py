@@ -209,6 +209,8 @@ class WelcomeCode:
     external_userid: str
     agentid: int
     issued_at: float
+    #: It has succeeded once; whatever becomes of the two, it never does again.
+    used: bool = False
 
 
 @dataclass(slots=True)

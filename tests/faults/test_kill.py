@@ -309,7 +309,19 @@ async def _judge(load: Load, urls: Urls, sandbox: Sandbox) -> dict[str, Any]:
         known[pair] += welcome.status == "sent"
     wrong = {pair: (arrived[pair], known[pair], sent[pair]) for pair in sent | arrived
              if not known[pair] <= arrived[pair] <= sent[pair]}  # fmt: skip
-    assert wrong == {}, "the record and the phones disagree"
+    told = [
+        (welcome.event_id, welcome.kind, welcome.status, welcome.reason, welcome.note, welcome.received_at)
+        for welcome in welcomes
+        if (welcome.userid, welcome.external_userid) in wrong
+    ]
+    shown = [(message.origin, message.at) for pair in wrong for message in sandbox.world.chats.of(*pair)]
+    about = [
+        (event["id"], event["kind"], event["received_at"], event["tasks"], event["outcomes"])
+        for event in events
+        for pair in wrong
+        if pair[1] in event["body"]
+    ]
+    assert wrong == {}, f"the record and the phones disagree: {told}; the phone shows {shown}; events {about}"
     return {
         "acts": dict(load.acts),
         "events": len(load.deliveries),

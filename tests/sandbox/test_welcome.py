@@ -71,6 +71,17 @@ async def test_no_second_code_after_a_welcome(client: Client) -> None:
     assert (await client.control("confirm", **pair))["welcome_codes"] == []
 
 
+async def test_a_code_that_was_used_greets_nobody_who_came_back(client: Client) -> None:
+    added = await scan(client)
+    pair = {"userid": added["userid"], "external_userid": added["external_userid"]}
+    body = {"welcome_code": added["welcome_codes"][0], **HELLO}
+    assert await client.code(SEND, body) == 0
+    await client.control("delete_by_customer", **pair)
+    again = await scan(client, **pair)
+    assert await client.code(SEND, body) == 41051
+    assert await client.code(SEND, {"welcome_code": again["welcome_codes"][0], **HELLO}) == 0
+
+
 async def test_two_at_once_one_is_told_to_wait(client: Client) -> None:
     await client.control("settings", welcome_delivery_seconds=0.1)
     added = await scan(client)
