@@ -7,7 +7,6 @@ the alert to the staff member stays unsent in observe mode).
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import sqlite3
 import time
 from datetime import UTC, datetime
@@ -21,7 +20,7 @@ from benchmarks.results import Result, at_least, at_most
 from data import migrate
 from data.db import open_database
 from data.models.inbox import Lane
-from data.queries.inbox import NewEvent, NewTask, store_events
+from data.queries.inbox import NewEvent, NewTask, digest_of, store_events
 
 EVENTS = 100_000
 GROUP = 2_000
@@ -64,7 +63,8 @@ def _event(identity: Identity, number: int) -> NewEvent:
     customer = f"wmbench{number:025}"
     body = del_follow_user(identity, f"staff{number % 50}", customer)
     return NewEvent(
-        digest=hashlib.sha256(body.encode()).digest(), callback="app", kind="change_external_contact.del_follow_user",
+        digest=digest_of(body, datetime.fromtimestamp(1_770_000_000, UTC)), callback="app",
+        kind="change_external_contact.del_follow_user",
         subject=f"customer:{customer}", body=body, disposition="queued",
         tasks=(NewTask(Lane.NORMAL, f"customer:{customer}"),),
     )  # fmt: skip

@@ -106,7 +106,13 @@ class Bot:
         )
         self.dispatcher = Dispatcher(ROUTERS, IGNORED, self.context)
         self.inbox = Inbox(
-            inbox_db, self.clock, settings.inbox, self.metrics, self.dispatcher.plan, self.dispatcher.run
+            inbox_db,
+            self.clock,
+            settings.inbox,
+            self.metrics,
+            self.dispatcher.plan,
+            self.dispatcher.run,
+            store_deadline_seconds=settings.server.store_deadline_seconds,
         )
         self.signs = SignsOfLife(self.db, self.clock)
 

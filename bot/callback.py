@@ -7,7 +7,6 @@ in both.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +16,6 @@ from aiohttp import web
 from prometheus_client import Counter
 
 from bot.config import CallbackSettings, ServerSettings
-from bot.errors import SiyuError
 from bot.logs import get_logger
 from bot.metrics import Metrics
 from bot.wecom.crypto import OWN_NONCE, CallbackCrypto, parse_envelope
@@ -35,7 +33,7 @@ QUERY_MAX = 2048
 
 
 class Store(Protocol):
-    """Where events go; returns after they are durable."""
+    """Where events go; returns after they are durable. Raises StorageError for what cannot be stored in time."""
 
     async def store(self, callback: str, body: str, event: Event) -> StoredEvent: ...
 
@@ -139,18 +137,16 @@ class _Endpoint:
 
     async def _store(self, request: web.Request, body: str, event: Event, started: float) -> web.StreamResponse:
         try:
-            async with asyncio.timeout(self.server.server.store_deadline_seconds):
-                stored = await self.server.inbox.store(self.name, body, event)
-        except (StorageError, TimeoutError) as error:
+            stored = await self.server.inbox.store(self.name, body, event)
+        except StorageError as error:
             return self._leave_unanswered(request, error)
         (self._acknowledged if stored.is_new else self._duplicate).inc()
         self.server.watch.received(self.name, event)
         self.server.metrics.ack_seconds.observe(time.perf_counter() - started)
         return web.Response()
 
-    def _leave_unanswered(self, request: web.Request, error: Exception) -> web.StreamResponse:
-        cause = str(error) if isinstance(error, SiyuError) else "Storing took too long."
-        log.error("unanswered", callback=self.name, cause=cause, remedy="WeCom sends it again")
+    def _leave_unanswered(self, request: web.Request, error: StorageError) -> web.StreamResponse:
+        log.error("unanswered", callback=self.name, cause=str(error), remedy="WeCom sends it again")
         self.server.metrics.callbacks_unanswered.labels(self.name).inc()
         if request.transport is not None:
             request.transport.abort()

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import hashlib
 import secrets
+from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -56,6 +57,7 @@ class EventPlan(Protocol):
 class _Arrived:
     event: NewEvent
     stored: asyncio.Future[StoredEvent]
+    deadline: float
 
 
 class Inbox:
@@ -69,6 +71,8 @@ class Inbox:
         metrics: Metrics,
         plan: Callable[[Event], EventPlan],
         run: Callable[[ClaimedTask], Awaitable[TaskResult]],
+        *,
+        store_deadline_seconds: float = 4.0,
     ) -> None:
         self.db = db
         self.clock = clock
@@ -77,7 +81,10 @@ class Inbox:
         self._plan = plan
         self._run = run
         self.holder = secrets.token_hex(8)
+        self.store_deadline_seconds = store_deadline_seconds
         self._arrived: list[_Arrived] = []
+        self._unanswered: deque[_Arrived] = deque()
+        self._watching: asyncio.TimerHandle | None = None
         self._ended: list[TaskResult] = []
         self._storing: asyncio.Task[None] | None = None
         self._recording: asyncio.Task[None] | None = None
@@ -93,10 +100,13 @@ class Inbox:
     # -- storing -------------------------------------------------------------------------------------------------
 
     async def store(self, callback: str, body: str, event: Event) -> StoredEvent:
-        """Store an event durably; returns only after the commit. Raises StorageError when it cannot be stored."""
+        """Store an event durably; returns only after the commit.
+
+        Raises StorageError when it cannot be stored or not within `store_deadline_seconds`; it may be stored later.
+        """
         plan = self._plan(event)
         new = NewEvent(
-            digest=hashlib.sha256(body.encode()).digest(),
+            digest=rows.digest_of(body, event.created_at),
             callback=callback,
             kind=event.kind[:100],
             subject=_bounded(event.subject),
@@ -106,11 +116,28 @@ class Inbox:
             tasks=tuple(NewTask(task.lane, _bounded(task.subject), _bounded(task.collapse_key)) for task in plan.tasks),
             refresh=event.SAYS_ONLY_CHANGED,
         )
-        stored: asyncio.Future[StoredEvent] = asyncio.get_running_loop().create_future()
-        self._arrived.append(_Arrived(new, stored))
+        loop = asyncio.get_running_loop()
+        arrived = _Arrived(new, loop.create_future(), loop.time() + self.store_deadline_seconds)
+        self._arrived.append(arrived)
+        self._unanswered.append(arrived)
         if self._storing is None:
             self._storing = asyncio.create_task(self._store_arrived(), name="inbox store")
-        return await stored
+        if self._watching is None:
+            self._watching = loop.call_later(self.store_deadline_seconds, self._give_up)
+        return await arrived.stored
+
+    def _give_up(self) -> None:
+        """Tell the callbacks that have waited too long. One timer for all: one each would cost as much as its event."""
+        loop, waiting = asyncio.get_running_loop(), self._unanswered
+        while waiting and (waiting[0].stored.done() or waiting[0].deadline <= loop.time()):
+            arrived = waiting.popleft()
+            if not arrived.stored.done():
+                arrived.stored.set_exception(StorageError("Storing took too long."))
+        self._watching = loop.call_at(waiting[0].deadline, self._give_up) if waiting else None
+
+    def _forget_answered(self) -> None:
+        while self._unanswered and self._unanswered[0].stored.done():
+            self._unanswered.popleft()
 
     async def _store_arrived(self) -> None:
         try:
@@ -119,6 +146,7 @@ class Inbox:
                 await asyncio.sleep(0)
                 group, self._arrived = self._arrived, []
                 await self._store_group(group)
+                self._forget_answered()
         finally:
             self._storing = None
 
@@ -127,7 +155,7 @@ class Inbox:
         free = 0 if self._stopping else self.settings.concurrency - len(self._running)
         claim = self._new_claim()
         try:
-            stored = await self.db.write(
+            stored = await self.db.write_here(
                 rows.store_events,
                 [arrived.event for arrived in group],
                 now,
@@ -308,6 +336,8 @@ class Inbox:
         for loop in (self._storing, self._recording):
             if loop is not None:
                 await asyncio.wait([loop])
+        if self._watching is not None:
+            self._watching.cancel()
         with contextlib.suppress(StorageError):
             await self.db.write(rows.release_held, self.holder, self.clock.now())
 

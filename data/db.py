@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import asyncpg
-from sqlalchemy import Connection, Engine, create_engine, event, exc, text
+from sqlalchemy import Connection, Engine, Transaction, create_engine, event, exc, text
 from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlmodel import Session
@@ -34,6 +34,10 @@ Unit = Callable[..., T]
 #: A group of units is committed once it has run this long, so that no writer waits for more than some tens of ms.
 GROUP_SECONDS = 0.02
 READ_THREADS = 4
+#: A commit on the event loop may take this long; after two in a row that took longer (one alone is a checkpoint), so
+#: many are left to a thread.
+QUICK_COMMIT_SECONDS = 0.003
+LEFT_TO_THREAD = 100
 #: PostgreSQL's codes for "run it again": serialization failure and deadlock.
 RUN_AGAIN = frozenset({"40001", "40P01"})
 #: Classes of PostgreSQL's codes that are about the server: connection, resources, not ready, operator, system, itself.
@@ -62,6 +66,13 @@ class Database(Protocol):
     async def write(self, unit: Unit[T], /, *args: Any, **kwargs: Any) -> T:
         """Run a unit and make it durable before returning; if it raises, nothing of it remains."""
 
+    async def write_here(self, unit: Unit[T], /, *args: Any, **kwargs: Any) -> T:
+        """As `write`, for a unit of a statement or two on few rows that many wait for, such as storing callbacks.
+
+        On SQLite it runs on the event loop and before other units: to hand it to a thread costs more than it takes,
+        for the two share one interpreter. Where the disk is slow, only the commit is left to a thread.
+        """
+
     async def close(self) -> None:
         """Finish what runs and let go of the database."""
 
@@ -78,17 +89,20 @@ def open_database(url: str, *, pool_size: int = 20) -> Database:
     )
 
 
-def sqlite_engine(path: Path, *, writes: bool) -> Engine:
-    """An engine on one SQLite file: WAL, full durability, foreign keys, transactions begun explicitly."""
+def sqlite_engine(path: Path, *, writes: bool, wait_seconds: float = 30) -> Engine:
+    """An engine on one SQLite file: WAL, full durability, foreign keys, transactions begun explicitly.
+
+    `wait_seconds`: for another process that writes.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(
-        f"sqlite:///{path}", connect_args={"timeout": 30, "check_same_thread": False}, hide_parameters=True
+        f"sqlite:///{path}", connect_args={"timeout": wait_seconds, "check_same_thread": False}, hide_parameters=True
     )
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: Any) -> None:
         connection.isolation_level = None
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000"):
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")
@@ -104,6 +118,11 @@ class _Waiting:
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     future: asyncio.Future[Any]
+    here: bool = False
+
+
+#: What became of each unit of a group: its result, or the error that its caller is told.
+_Done = list[tuple[Any, BaseException | None]]
 
 
 class SqliteDatabase:
@@ -115,10 +134,14 @@ class SqliteDatabase:
         self.path = path
         self._write_engine = sqlite_engine(path, writes=True)
         self._read_engine = sqlite_engine(path, writes=False)
+        #: For the event loop, which may not wait for another process.
+        self._here_engine = sqlite_engine(path, writes=True, wait_seconds=0)
         self._writer = ThreadPoolExecutor(1, thread_name_prefix=f"write-{path.stem}")
         self._readers = ThreadPoolExecutor(READ_THREADS, thread_name_prefix=f"read-{path.stem}")
         self._waiting: deque[_Waiting] = deque()
         self._flushing: asyncio.Task[None] | None = None
+        self._left_to_thread = 0
+        self._was_slow = False
 
     async def read(self, unit: Unit[T], /, *args: Any, **kwargs: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, unit, args, kwargs)
@@ -131,33 +154,69 @@ class SqliteDatabase:
             raise _storage_error(error, str(self.path)) from error
 
     async def write(self, unit: Unit[T], /, *args: Any, **kwargs: Any) -> T:
+        return await self._queue(unit, args, kwargs, here=False)
+
+    async def write_here(self, unit: Unit[T], /, *args: Any, **kwargs: Any) -> T:
+        return await self._queue(unit, args, kwargs, here=True)
+
+    def _queue(self, unit: Unit[T], args: tuple[Any, ...], kwargs: dict[str, Any], *, here: bool) -> asyncio.Future[T]:
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(unit, args, kwargs, future))
+        self._waiting.append(_Waiting(unit, args, kwargs, future, here))
         if self._flushing is None:
             self._flushing = asyncio.create_task(self._flush(), name=f"write {self.path.name}")
-        return await future
+        return future
 
     async def _flush(self) -> None:
         loop = asyncio.get_running_loop()
         try:
             while self._waiting:
-                group = [waiting for waiting in self._waiting if not waiting.future.cancelled()]
+                waiting = [each for each in self._waiting if not each.future.cancelled()]
                 self._waiting.clear()
-                done = await loop.run_in_executor(self._writer, self._run_group, group)
-                # What did not fit into this group goes first in the next one.
-                self._waiting.extendleft(reversed(group[len(done) :]))
-                for waiting, (result, error) in zip(group, done, strict=False):
-                    if waiting.future.cancelled():
-                        continue
-                    if error is not None:
-                        waiting.future.set_exception(error)
-                    else:
-                        waiting.future.set_result(result)
+                first = [each for each in waiting if each.here]
+                if first and not await self._run_here(first):
+                    _tell(first, await loop.run_in_executor(self._writer, self._run_group, first))
+                group = [each for each in waiting if not each.here or not each.future.done()]
+                if group:
+                    done = await loop.run_in_executor(self._writer, self._run_group, group)
+                    # What did not fit into this group goes first in the next one.
+                    self._waiting.extendleft(reversed(group[len(done) :]))
+                    _tell(group, done)
         finally:
             self._flushing = None
 
-    def _run_group(self, group: list[_Waiting]) -> list[tuple[Any, BaseException | None]]:
-        done: list[tuple[Any, BaseException | None]] = []
+    async def _run_here(self, group: list[_Waiting]) -> bool:
+        """Run a group on the event loop. False: another process writes just now, and the loop may not wait for it."""
+        try:
+            with self._here_engine.connect() as connection:
+                transaction = connection.begin()
+                if len(group) == 1:
+                    session = Session(bind=connection, expire_on_commit=False, join_transaction_mode="rollback_only")
+                    done = [self._run_unit(session, group[0])]
+                else:
+                    done = [self._run_in_savepoint(connection, waiting) for waiting in group]
+                if transaction.is_active:
+                    await self._commit_here(transaction)
+        except Exception as error:  # noqa: BLE001 - the group failed as a whole: each of its callers is told
+            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
+                return False
+            done = [(None, _storage_error(error, str(self.path)))] * len(group)
+        _tell(group, done)
+        return True
+
+    async def _commit_here(self, transaction: Transaction) -> None:
+        if self._left_to_thread:
+            self._left_to_thread -= 1
+            await asyncio.get_running_loop().run_in_executor(self._writer, transaction.commit)
+            return
+        started = time.monotonic()
+        transaction.commit()
+        slow = time.monotonic() - started > QUICK_COMMIT_SECONDS
+        if slow and self._was_slow:
+            self._left_to_thread = LEFT_TO_THREAD
+        self._was_slow = slow
+
+    def _run_group(self, group: list[_Waiting]) -> _Done:
+        done: _Done = []
         started = time.monotonic()
         try:
             with self._write_engine.connect() as connection:
@@ -193,8 +252,18 @@ class SqliteDatabase:
             await asyncio.wait([self._flushing])
         for pool in (self._writer, self._readers):
             await asyncio.to_thread(pool.shutdown)
-        self._read_engine.dispose()
-        self._write_engine.dispose()
+        for engine in (self._read_engine, self._write_engine, self._here_engine):
+            engine.dispose()
+
+
+def _tell(group: list[_Waiting], done: _Done) -> None:
+    for waiting, (result, error) in zip(group, done, strict=False):
+        if waiting.future.cancelled():
+            continue
+        if error is not None:
+            waiting.future.set_exception(error)
+        else:
+            waiting.future.set_result(result)
 
 
 class PostgresDatabase:
@@ -219,6 +288,9 @@ class PostgresDatabase:
                     raise
                 await asyncio.sleep(pause)
         return await self._run(unit, args, kwargs, keep=True)
+
+    async def write_here(self, unit: Unit[T], /, *args: Any, **kwargs: Any) -> T:
+        return await self.write(unit, *args, **kwargs)
 
     async def _run(self, unit: Unit[T], args: tuple[Any, ...], kwargs: dict[str, Any], *, keep: bool) -> T:
         try:

@@ -43,7 +43,7 @@ class Lane(IntEnum):
 
 
 class InboxEvent(SQLModel, table=True):
-    """One event as WeCom sent it. `digest` is the SHA-256 of the plaintext: what WeCom re-sends is stored once."""
+    """One event as WeCom sent it. `digest` names its plaintext: what WeCom re-sends is stored once."""
 
     __tablename__ = "inbox_events"
     metadata = inbox_metadata

@@ -7,6 +7,7 @@ finished. Welcomes have no subject, so they wait for nobody.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -94,6 +95,16 @@ class TaskResult:
     due_at: datetime | None = None
     note: str = ""
     outcomes: tuple[OutcomeRow, ...] = ()
+
+
+def digest_of(body: str, created_at: datetime | None) -> bytes:
+    """What an event is known by: a hash of its plaintext, behind the instant that WeCom gave it.
+
+    What comes at about the same time lies together in the index, so that storing a group touches a page or two and
+    not one per event. A repeat is the same text and therefore has the same instant.
+    """
+    seconds = int(created_at.timestamp()) if created_at is not None else 0
+    return seconds.to_bytes(5, "big") + hashlib.sha256(body.encode()).digest()[:27]
 
 
 _EVENT_COLUMNS = (

@@ -48,12 +48,12 @@ def nothing_escaped(target: Target) -> None:
 
 
 async def pragma(target: Target, statement: str) -> object:
-    """Set something on the writer's connection."""
+    """Set something on the connection that stores callbacks."""
 
     def unit(session: Session) -> object:
         return session.execute(text(f"PRAGMA {statement}")).scalar()
 
-    return await target.bot.inbox.db.write(unit)
+    return await target.bot.inbox.db.write_here(unit)
 
 
 @pytest.mark.parametrize("urls", ["sqlite"], indirect=True)
@@ -77,12 +77,12 @@ async def test_a_file_that_may_not_be_written(target: Target) -> None:
     assert isinstance(db, SqliteDatabase)
 
     def set_query_only(value: str) -> None:
-        with closing(db._write_engine.raw_connection()) as connection:
+        with closing(db._here_engine.raw_connection()) as connection:
             connection.cursor().execute(f"PRAGMA query_only={value}")
 
-    await asyncio.get_running_loop().run_in_executor(db._writer, set_query_only, "ON")
+    set_query_only("ON")
     await left_unanswered(target, edit())
-    await asyncio.get_running_loop().run_in_executor(db._writer, set_query_only, "OFF")
+    set_query_only("OFF")
     assert (await target.post(*SENDER.post(edit())))[0] == 200
     nothing_escaped(target)
 

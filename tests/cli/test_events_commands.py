@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -22,7 +21,7 @@ from bot.sandbox.world import World
 from data.db import Database
 from data.models.inbox import TaskStatus
 from data.queries import inbox as inbox_rows
-from data.queries.inbox import NewEvent
+from data.queries.inbox import NewEvent, digest_of
 from tests.cli.conftest import Siyu, siyu_process, write_config
 from tests.conftest import Urls
 
@@ -127,7 +126,7 @@ async def test_an_event_that_had_no_handler_is_handled_once_there_is_one(siyu: S
 
 
 async def store_idle(db: Database, running: Running, body: str, disposition: str) -> None:
-    event = NewEvent(hashlib.sha256(body.encode()).digest(), "app", "kind", "", body, disposition)
+    event = NewEvent(digest_of(body, None), "app", "kind", "", body, disposition)
     now = running.bot.clock.now()
     await db.write(inbox_rows.store_events, [event], now, "me-1", now + timedelta(seconds=8), 0)
 

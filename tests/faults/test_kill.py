@@ -8,7 +8,6 @@ repeats a run.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import os
 import random
@@ -31,6 +30,7 @@ from bot.sandbox.faults import Fault
 from bot.sandbox.people import Added
 from bot.sandbox.server import Sandbox
 from bot.sandbox.world import World
+from bot.wecom.events import AddedEvent, parse_event
 from data.db import Database, open_database
 from data.queries import inbox as inbox_rows
 from data.queries import rules as rule_rows
@@ -99,7 +99,7 @@ class Load:
     def acknowledged(self) -> dict[bytes, Delivery]:
         """The events that the bot answered with 200, by the inbox's digest."""
         return {
-            hashlib.sha256(delivery.plaintext.encode()).digest(): delivery
+            _digest(delivery.plaintext): delivery
             for delivery in self.deliveries.values()
             if any(attempt.status == 200 for attempt in delivery.attempts)
         }
@@ -338,9 +338,11 @@ async def _judge(load: Load, urls: Urls, sandbox: Sandbox) -> dict[str, Any]:
 _ADD_KINDS = ("add_external_contact", "add_half_external_contact")
 
 
-def _pair(event: dict[str, Any]) -> tuple[str, str]:
-    from bot.wecom.events import AddedEvent, parse_event
+def _digest(plaintext: str) -> bytes:
+    return inbox_rows.digest_of(plaintext, parse_event(plaintext.encode()).created_at)
 
+
+def _pair(event: dict[str, Any]) -> tuple[str, str]:
     parsed = parse_event(event["body"].encode())
     assert isinstance(parsed, AddedEvent)
     return parsed.userid, parsed.external_userid

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 from sqlmodel import Session
 
 from data import migrate
-from data.db import Database
+from data.db import Database, sqlite_engine
 from data.models import Tag
 from data.queries.tags import list_live_ids
 from tests.conftest import Urls
@@ -55,6 +56,36 @@ async def test_many_writers_at_once_all_get_their_answer(db: Database) -> None:
     names = [f"t{number}" for number in range(300)]
     assert await asyncio.gather(*(db.write(add_tag, name) for name in names)) == names
     assert sorted(await db.read(list_live_ids)) == sorted(names)
+
+
+@pytest.mark.parametrize("slow_disk", [False, True])
+async def test_units_of_both_kinds_at_once(db: Database, monkeypatch: pytest.MonkeyPatch, slow_disk: bool) -> None:
+    if slow_disk:
+        monkeypatch.setattr("data.db.QUICK_COMMIT_SECONDS", 0.0)
+    names = [f"t{number}" for number in range(90)]
+    units = [(db.write, db.write_here)[number % 2](add_tag, name) for number, name in enumerate(names)]
+    failing = [db.write_here(add_then_fail, "x"), db.write_here(add_tag, "t0"), db.write_here(add_tag, "late")]
+    results = await asyncio.gather(*units, *failing, return_exceptions=True)
+    assert sum(isinstance(result, Exception) for result in results) == 2
+    assert results[-1] == "late"
+    for number in range(5):
+        await db.write_here(add_tag, f"alone{number}")
+    with pytest.raises(RuntimeError):
+        await db.write_here(add_then_fail, "y")
+    assert sorted(await db.read(list_live_ids)) == sorted([*names, "late", *(f"alone{number}" for number in range(5))])
+
+
+@pytest.mark.parametrize("urls", ["sqlite"], indirect=True)
+async def test_the_loop_goes_on_while_another_process_writes(db: Database, urls: Urls) -> None:
+    other = sqlite_engine(Path(urls.main.removeprefix("sqlite:///")), writes=True)
+    with other.connect() as connection, connection.begin():
+        waiting = asyncio.ensure_future(db.write_here(add_tag, "t1"))
+        for _ in range(5):
+            await asyncio.sleep(0.01)
+        assert not waiting.done()
+    assert await waiting == "t1"
+    other.dispose()
+    assert await db.read(list_live_ids) == ["t1"]
 
 
 async def test_a_time_without_a_zone_is_refused(db: Database) -> None:

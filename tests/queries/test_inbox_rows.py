@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import datetime, timedelta
 
 from data.db import Database
 from data.models.inbox import Lane, OutcomeStatus, TaskStatus
 from data.queries import inbox as rows
-from data.queries.inbox import ClaimedTask, NewEvent, NewTask, OutcomeRow, StoredEvent, TaskResult
+from data.queries.inbox import ClaimedTask, NewEvent, NewTask, OutcomeRow, StoredEvent, TaskResult, digest_of
 
 
 def event(
     body: str, subject: str = "customer:a", lane: Lane = Lane.NORMAL, collapse_key: str = "", refresh: bool = False
 ) -> NewEvent:
     return NewEvent(
-        digest=hashlib.sha256(body.encode()).digest(),
+        digest=digest_of(body, None),
         callback="app",
         kind="kind",
         subject=subject,
