@@ -1,4 +1,7 @@
-"""The peer of the durable callback: an aiohttp handler that reads the body and answers, on the bot's event loop."""
+"""The peer of the durable callback: an aiohttp handler that reads the body and answers.
+
+On asyncio's own event loop, as aiohttp's documentation runs it, or with `uvloop` on the bot's.
+"""
 
 from __future__ import annotations
 
@@ -21,11 +24,11 @@ async def ready(_request: web.Request) -> web.Response:
 
 
 def main() -> None:
-    """Serve on the port given as the only argument."""
+    """Serve on the port given; a second argument names the event loop."""
     app = web.Application()
     app.router.add_post("/callback", receive)
     app.router.add_get("/readyz", ready)
-    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+    loop = uvloop.new_event_loop() if sys.argv[2:] == ["uvloop"] else asyncio.new_event_loop()
     web.run_app(app, host="127.0.0.1", port=int(sys.argv[1]), access_log=None, print=lambda _line: None, loop=loop)
 
 
