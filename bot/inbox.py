@@ -33,6 +33,8 @@ log = get_logger("inbox")
 POLL_SECONDS = 1.0
 #: A welcome's claim must come back well inside the code's 20 seconds.
 WELCOME_LEASE_SECONDS = 8.0
+#: So long the rest of an add waits, which needs the same threads and connections.
+WELCOME_HEAD_START_SECONDS = 0.05
 #: Longest that a stop waits for handlers that run.
 DRAIN_SECONDS = 20.0
 #: Of the events handled at the same time, at most one in so many is of a storm: the rest of the room, and a loop that
@@ -181,7 +183,10 @@ class Inbox:
             seen.add(arrived.event.digest)
             if not arrived.stored.done():
                 arrived.stored.set_result(result)
-        if any(arrived.event.tasks for arrived in group):
+        if any(result.claimed for result in stored.values()):
+            # The welcome is the first thing that happens: what else its event asks for would only be in its way.
+            asyncio.get_running_loop().call_later(WELCOME_HEAD_START_SECONDS, self._wake.set)
+        elif any(arrived.event.tasks for arrived in group):
             self._wake.set()
 
     # -- handling ------------------------------------------------------------------------------------------------

@@ -40,3 +40,8 @@ Json: Any = JSON().with_variant(JSONB(), "postgresql")
 def partial_index(name: str, *columns: str, where: str) -> Index:
     """An index over the rows that satisfy `where`, on both databases."""
     return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
+
+
+def no_items() -> list[Any]:
+    """A new empty list. Not `list` itself: pydantic parses a builtin's signature from text for every row, 0.2 ms."""
+    return []

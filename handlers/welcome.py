@@ -91,7 +91,7 @@ def load_known(session: Session, event: AddedEvent, event_id: int, received_at: 
 async def on_added(event: AddedEvent, ctx: Context, receipt: Receipt) -> Outcome:
     """Greet a customer who was added, once per add, whichever of its events comes first."""
     now = ctx.clock.now()
-    known = await ctx.db.read(load_known, event, receipt.event_id, receipt.received_at, now)
+    known = await ctx.db.read_here(load_known, event, receipt.event_id, receipt.received_at, now)
     greeting = Greeting(event, ctx, receipt, known)
     return await greeting.run()
 
@@ -241,7 +241,7 @@ class Greeting:
         return self.ctx.renderer.render_source("welcome", source, values) if source else ""
 
     async def _send(self, rule: WelcomeRule, contact: dict[str, Any] | None) -> Outcome:
-        begun = await self.ctx.db.write(welcome_rows.begin_welcome, self._row(WelcomeStatus.SENDING))
+        begun = await self.ctx.db.write_here(welcome_rows.begin_welcome, self._row(WelcomeStatus.SENDING))
         if not begun.own:
             self.start = begun
             await self._wait_for_other_event()

@@ -8,7 +8,7 @@ from enum import StrEnum
 from sqlalchemy import Column, Index
 from sqlmodel import Field, SQLModel
 
-from data.types import BigInt, Json, UtcDateTime
+from data.types import BigInt, Json, UtcDateTime, no_items
 
 
 class FollowStatus(StrEnum):
@@ -51,7 +51,7 @@ class Follow(SQLModel, table=True):
     add_way: int | None = None
     remark: str = Field(default="", max_length=128)
     description: str = Field(default="", max_length=512)
-    remark_mobiles: list[str] = Field(default_factory=list, sa_column=Column(Json, nullable=False))
+    remark_mobiles: list[str] = Field(default_factory=no_items, sa_column=Column(Json, nullable=False))
     oper_userid: str = Field(default="", max_length=64)
     inherited: bool = Field(default=False, description="Came by hand-over, not by the customer's own wish.")
     added_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))

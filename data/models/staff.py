@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import Column
 from sqlmodel import Field, SQLModel
 
-from data.types import Json, UtcDateTime
+from data.types import Json, UtcDateTime, no_items
 
 
 class Staff(SQLModel, table=True):
@@ -19,9 +19,9 @@ class Staff(SQLModel, table=True):
     name: str = Field(default="", max_length=64)
     alias: str = Field(default="", max_length=64)
     position: str = Field(default="", max_length=128)
-    department_ids: list[int] = Field(default_factory=list, sa_column=Column(Json, nullable=False))
+    department_ids: list[int] = Field(default_factory=no_items, sa_column=Column(Json, nullable=False))
     main_department_id: int | None = None
-    leader_userids: list[str] = Field(default_factory=list, sa_column=Column(Json, nullable=False))
+    leader_userids: list[str] = Field(default_factory=no_items, sa_column=Column(Json, nullable=False))
     status: int = Field(default=1, description="WeCom's: 1 active, 2 disabled, 4 not activated, 5 left.")
     follows_customers: bool = False
     seen_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
@@ -36,5 +36,5 @@ class Department(SQLModel, table=True):
     id: int = Field(primary_key=True)
     name: str = Field(default="", max_length=128)
     parent_id: int = 0
-    leader_userids: list[str] = Field(default_factory=list, sa_column=Column(Json, nullable=False))
+    leader_userids: list[str] = Field(default_factory=no_items, sa_column=Column(Json, nullable=False))
     gone_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
