@@ -24,7 +24,7 @@ from bot.router import Dispatcher, Outcome, Router, done
 from bot.wecom.client import WeComClient
 from bot.wecom.events import Event
 from data.db import open_database
-from data.queries.inbox import count_tasks
+from data.queries.events import count_tasks
 
 router = Router("light")
 

@@ -24,6 +24,7 @@ from bot.wecom.events import Event
 from data.db import Database
 from data.errors import StorageError
 from data.models.inbox import Lane, TaskStatus
+from data.queries import events as event_rows
 from data.queries import inbox as rows
 from data.queries.inbox import ClaimedTask, NewEvent, NewTask, StoredEvent, TaskResult
 
@@ -319,10 +320,10 @@ class Inbox:
 
     async def measure(self) -> None:
         """Set the gauges: open and dead tasks, age of the oldest."""
-        counts = await self.db.read(rows.count_tasks)
+        counts = await self.db.read(event_rows.count_tasks)
         for status in (TaskStatus.WAITING, TaskStatus.CLAIMED, TaskStatus.DEAD):
             self.metrics.inbox_tasks.labels(status.value).set(counts.get(status.value, 0))
-        oldest = await self.db.read(rows.find_oldest_waiting)
+        oldest = await self.db.read(event_rows.find_oldest_waiting)
         lag = (self.clock.now() - oldest).total_seconds() if oldest else 0.0
         self.metrics.inbox_lag_seconds.set(max(lag, 0.0))
 

@@ -15,7 +15,7 @@ from sqlmodel import Session
 from bot.wecom.events import Event, parse_event
 from data.db import Database
 from data.errors import NotFoundError
-from data.queries import inbox as rows
+from data.queries import events as event_rows
 from data.queries.inbox import NewTask
 
 #: Events given tasks per transaction: callbacks are stored in between.
@@ -53,12 +53,14 @@ async def replay(
     """
     if event_id is None and not dead_only and since is None and until is None:
         raise ValueError("say what to replay: an event, the dead ones, or a period")
-    if event_id is not None and not await inbox.read(rows.list_events, event_id=event_id):
+    if event_id is not None and not await inbox.read(event_rows.list_events, event_id=event_id):
         raise NotFoundError(f"There is no event {event_id}.", "List them with: siyu events list")
-    tasks = await inbox.write(rows.replay_events, now, event_id=event_id, dead_only=dead_only, since=since, until=until)
+    tasks = await inbox.write(
+        event_rows.replay_events, now, event_id=event_id, dead_only=dead_only, since=since, until=until
+    )
     if dead_only:
         return Replayed(tasks, 0)
-    idle = await inbox.read(rows.list_idle_events, since, until, event_id)
+    idle = await inbox.read(event_rows.list_idle_events, since, until, event_id)
     wanted = [(idle_id, planned) for idle_id, body in idle if (planned := plan(parse_event(body.encode())).tasks)]
     for start in range(0, len(wanted), BATCH):
         await inbox.write(_adopt, wanted[start : start + BATCH], now)
@@ -67,4 +69,4 @@ async def replay(
 
 def _adopt(session: Session, wanted: Sequence[tuple[int, tuple[NewTask, ...]]], now: datetime) -> None:
     for event_id, tasks in wanted:
-        rows.add_tasks(session, event_id, tasks, now)
+        event_rows.add_tasks(session, event_id, tasks, now)

@@ -7,7 +7,7 @@ from datetime import timedelta
 from bot.context import Context
 from bot.inbox import Inbox
 from bot.logs import get_logger
-from data.queries import inbox as inbox_rows
+from data.queries import events as event_rows
 from scheduler.jobs import Job
 
 log = get_logger("scheduler")
@@ -20,7 +20,7 @@ def inbox_jobs(inbox: Inbox) -> tuple[Job, ...]:
         """Remove handled events beyond the retention, some at a time so that callbacks keep being stored."""
         before = ctx.clock.now() - timedelta(days=ctx.settings.inbox.retention_days)
         removed = 0
-        while count := await inbox.db.write(inbox_rows.purge_events, before):
+        while count := await inbox.db.write(event_rows.purge_events, before):
             removed += count
         if removed:
             log.info("purged", events=removed)

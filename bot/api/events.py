@@ -12,7 +12,7 @@ from bot.api.answers import ApiError, answer, page, path_id, read_object, read_q
 from bot.api.service import Api
 from bot.replays import replay
 from data.errors import NotFoundError
-from data.queries import inbox as rows
+from data.queries import events as event_rows
 from data.rules.problems import InvalidRuleError, Problem, RuleModel, parse
 from data.rules.schedule import Instant
 
@@ -42,7 +42,7 @@ async def list_events(api: Api, request: web.Request) -> web.Response:
     query = read_query(EventsQuery, request)
     filters = query.model_dump(exclude={"external_userid"})
     subject = None if query.external_userid is None else f"customer:{query.external_userid}"
-    found = await api.inbox.read(rows.list_events, subject=subject, **filters)
+    found = await api.inbox.read(event_rows.list_events, subject=subject, **filters)
     return answer(page([_told(event) for event in found], query.limit))
 
 
@@ -75,7 +75,7 @@ async def replay_events(api: Api, request: web.Request) -> web.Response:
 
 
 async def _event(api: Api, request: web.Request) -> Mapping[str, Any]:
-    found = await api.inbox.read(rows.list_events, event_id=path_id(request))
+    found = await api.inbox.read(event_rows.list_events, event_id=path_id(request))
     if not found:
         raise NotFoundError(f"There is no event {path_id(request)}.")
     return found[0]

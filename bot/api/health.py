@@ -6,18 +6,18 @@ from aiohttp import web
 
 from bot.api.answers import answer
 from bot.api.service import Api
+from data.queries import events as event_rows
 from data.queries import health as health_rows
-from data.queries import inbox as inbox_rows
 
 
 async def read_health(api: Api, _request: web.Request) -> web.Response:
     callbacks = await api.db.read(health_rows.list_health)
-    tasks = await api.inbox.read(inbox_rows.count_tasks)
+    tasks = await api.inbox.read(event_rows.count_tasks)
     return answer(
         {
             "mode": api.settings.mode,
             "callbacks": [row.model_dump() for row in callbacks],
             "tasks": {status: tasks.get(status, 0) for status in ("waiting", "claimed", "dead")},
-            "oldest_waiting_at": await api.inbox.read(inbox_rows.find_oldest_waiting),
+            "oldest_waiting_at": await api.inbox.read(event_rows.find_oldest_waiting),
         }
     )

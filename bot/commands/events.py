@@ -38,10 +38,10 @@ def list_events(
     """Events, newest first."""
 
     async def action(place: Workplace) -> None:
-        from data.queries import inbox as rows
+        from data.queries import events as event_rows
 
         found = await place.inbox.read(
-            rows.list_events, status=status, kind=kind, subject=f"customer:{customer}" if customer else None,
+            event_rows.list_events, status=status, kind=kind, subject=f"customer:{customer}" if customer else None,
             since=place.instant(since), until=place.instant(until), limit=limit,
         )  # fmt: skip
         if as_json:
@@ -73,9 +73,9 @@ def show(
 
     async def action(place: Workplace) -> None:
         from data.errors import NotFoundError
-        from data.queries import inbox as rows
+        from data.queries import events as event_rows
 
-        found = await place.inbox.read(rows.list_events, event_id=event_id)
+        found = await place.inbox.read(event_rows.list_events, event_id=event_id)
         if not found:
             raise NotFoundError(f"There is no event {event_id}.", "List them with: siyu events list")
         if as_json:

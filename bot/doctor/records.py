@@ -19,8 +19,8 @@ from data.db import Database, open_database
 from data.migrate import Tree
 from data.models import CallbackHealth
 from data.queries import channels as channel_rows
+from data.queries import events as event_rows
 from data.queries import health as health_rows
-from data.queries import inbox as inbox_rows
 from data.queries import rules as rule_rows
 from data.queries import staff as staff_rows
 
@@ -54,7 +54,7 @@ async def examine_records(settings: Settings, clock: Clock) -> AsyncIterator[Fin
             stack.push_async_callback(inbox.close)
             async for finding in _inbox(inbox, clock.now()):
                 yield finding
-            last_customer_event = await inbox.read(inbox_rows.find_last_received, "change_external_contact")
+            last_customer_event = await inbox.read(event_rows.find_last_received, "change_external_contact")
         for finding in _callbacks(settings, health or {}, last_customer_event):
             yield finding
 
@@ -139,7 +139,7 @@ async def _rules(db: Database) -> AsyncIterator[Finding]:
 
 
 async def _inbox(inbox: Database, now: datetime) -> AsyncIterator[Finding]:
-    counts = await inbox.read(inbox_rows.count_tasks)
+    counts = await inbox.read(event_rows.count_tasks)
     dead = counts.get("dead", 0)
     if dead:
         yield warn(
@@ -149,7 +149,7 @@ async def _inbox(inbox: Database, now: datetime) -> AsyncIterator[Finding]:
             f"{dead} tasks rest after their last try: see why with siyu events list --status dead, then, once mended, "
             "siyu replay --dead.",
         )
-    oldest = await inbox.read(inbox_rows.find_oldest_waiting)
+    oldest = await inbox.read(event_rows.find_oldest_waiting)
     if oldest is not None and now - oldest > LATE:
         minutes = round((now - oldest).total_seconds() / 60)
         yield warn(

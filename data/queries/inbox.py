@@ -13,13 +13,18 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, bindparam, case, delete, exists, func, insert, literal_column, or_, select, update
+from sqlalchemy import and_, bindparam, case, exists, insert, literal_column, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import aliased
 from sqlmodel import Session
 
 from data.bulk import insert_on_sqlite, sqlite_time
 from data.models.inbox import InboxEvent, InboxOutcome, InboxTask, Lane, OutcomeStatus, TaskStatus
+
+#: Literals: SQLite takes a partial index only for what it sees to be inside, and a parameter hides that.
+WAITING: Any = literal_column("'waiting'")
+CLAIMED: Any = literal_column("'claimed'")
+NOTHING: Any = literal_column("''")
 
 E: Any = InboxEvent.__table__  # type: ignore[attr-defined]
 T: Any = InboxTask.__table__  # type: ignore[attr-defined]
@@ -139,7 +144,7 @@ def store_events(
         for task in fresh[digest].tasks:
             mine = task.lane == Lane.WELCOME and claim_welcomes > 0
             claim_welcomes -= mine
-            tasks.append(_task_row(event_id, task, now, claim if mine else "", lease_until if mine else None))
+            tasks.append(task_row(event_id, task, now, claim if mine else "", lease_until if mine else None))
     if tasks:
         for event_id, claimed in _insert_tasks(session, tasks, {new_ids[d]: fresh[d] for d in new_ids}, now).items():
             digest = next(digest for digest, known in new_ids.items() if known == event_id)
@@ -176,7 +181,7 @@ def _insert_events(session: Session, events: Sequence[NewEvent], now: datetime) 
     return {bytes(digest): event_id for event_id, digest in found}
 
 
-def _task_row(event_id: int, task: NewTask, now: datetime, claim: str, lease_until: datetime | None) -> dict[str, Any]:
+def task_row(event_id: int, task: NewTask, now: datetime, claim: str, lease_until: datetime | None) -> dict[str, Any]:
     return {
         "event_id": event_id,
         "lane": int(task.lane),
@@ -223,11 +228,11 @@ def _note_repeats(session: Session, events: Sequence[NewEvent], now: datetime) -
         ).scalar_one()
         stored[event.digest] = StoredEvent(event_id, is_new=False)
         if event.refresh:
-            _run_again(session, T.c.event_id == event_id, now)
+            run_again(session, T.c.event_id == event_id, now)
     return stored
 
 
-def _run_again(session: Session, which: Any, now: datetime) -> int:
+def run_again(session: Session, which: Any, now: datetime) -> int:
     """Finished and dead tasks are run once more, claimed ones once they end; waiting ones will run anyway."""
     session.execute(update(T).where(which, T.c.status == TaskStatus.CLAIMED).values(again=True))
     changed = session.execute(
@@ -243,7 +248,7 @@ def _run_again(session: Session, which: Any, now: datetime) -> int:
             claim="",
         )
     )
-    return _count(changed)
+    return count_changed(changed)
 
 
 def claim_tasks(
@@ -254,19 +259,18 @@ def claim_tasks(
     Of the welcomes the newest goes first, for its code lives longest: after a long stop those that are too late anyway
     must not make the others late. Everything else goes by age. `storms` is the most that may be of the storm lane.
     """
-    # Literals: SQLite takes a partial index only for what it sees to be inside, and a parameter hides that.
     earlier = aliased(InboxTask.__table__)  # type: ignore[attr-defined]
     blocked = exists(
         select(earlier.c.id).where(
             earlier.c.subject == T.c.subject,
-            earlier.c.subject != literal_column("''"),
-            earlier.c.status.in_([literal_column("'waiting'"), literal_column("'claimed'")]),
+            earlier.c.subject != NOTHING,
+            earlier.c.status.in_([WAITING, CLAIMED]),
             earlier.c.id < T.c.id,
         )
     )
     due = (
         select(T.c.id)
-        .where(T.c.status == literal_column("'waiting'"), T.c.due_at <= now, or_(T.c.subject == "", ~blocked))
+        .where(T.c.status == WAITING, T.c.due_at <= now, or_(T.c.subject == "", ~blocked))
         .with_for_update(skip_locked=True)
     )
     welcomes = due.where(T.c.lane == int(Lane.WELCOME)).order_by(T.c.id.desc()).limit(limit)
@@ -293,14 +297,14 @@ def _collapse(session: Session, ids: Sequence[int], now: datetime) -> dict[int, 
     for task_id, event_id, key in keys:
         changed = session.execute(
             update(T)
-            .where(T.c.collapse_key == key, T.c.status == TaskStatus.WAITING, T.c.collapse_key != "")
+            .where(T.c.collapse_key == key, T.c.status == WAITING, T.c.collapse_key != NOTHING)
             .values(
                 status=TaskStatus.DONE,
                 finished_at=now,
                 note=f"answered by one look together with event {event_id}",
             )
         )
-        counts[task_id] = _count(changed)
+        counts[task_id] = count_changed(changed)
     return counts
 
 
@@ -411,16 +415,16 @@ def release_all_claims(session: Session, now: datetime) -> int:
 
 
 def _release(session: Session, which: Any, now: datetime) -> int:
-    return _count(
+    return count_changed(
         session.execute(
             update(T)
-            .where(T.c.status == TaskStatus.CLAIMED, which)
+            .where(T.c.status == CLAIMED, which)
             .values(status=TaskStatus.WAITING, claim="", lease_until=None, due_at=now)
         )
     )
 
 
-def _count(result: Any) -> int:
+def count_changed(result: Any) -> int:
     """Rows that a statement changed."""
     return int(result.rowcount)
 
@@ -437,132 +441,9 @@ def renew_claims(session: Session, ids: Sequence[int], claim: str, lease_until: 
 def find_next_due(session: Session) -> datetime | None:
     """When the earliest waiting task is due."""
     due: datetime | None = session.execute(
-        select(T.c.due_at).where(T.c.status == TaskStatus.WAITING).order_by(T.c.due_at).limit(1)
+        select(T.c.due_at).where(T.c.status == WAITING).order_by(T.c.due_at).limit(1)
     ).scalar_one_or_none()
     return due
-
-
-def count_tasks(session: Session) -> dict[str, int]:
-    """Open and dead tasks by status."""
-    rows = session.execute(select(T.c.status, func.count()).where(T.c.status != TaskStatus.DONE).group_by(T.c.status))
-    return dict(rows.all())
-
-
-def find_oldest_waiting(session: Session) -> datetime | None:
-    """When the event that waits longest was received; None when nothing waits."""
-    oldest: datetime | None = session.execute(
-        select(E.c.received_at)
-        .join(T, T.c.event_id == E.c.id)
-        .where(T.c.status == TaskStatus.WAITING)
-        .order_by(T.c.id)
-        .limit(1)
-    ).scalar_one_or_none()
-    return oldest
-
-
-def list_events(
-    session: Session,
-    *,
-    status: str | None = None,
-    subject: str | None = None,
-    kind: str | None = None,
-    event_id: int | None = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
-    limit: int = 50,
-    before_id: int | None = None,
-) -> list[dict[str, Any]]:
-    """Events, newest first, each with its tasks and outcomes: the answer to "what happened and why"."""
-    query = select(E).order_by(E.c.id.desc()).limit(limit)
-    if status in ("ignored", "unhandled"):
-        query = query.where(E.c.disposition == status)
-    elif status is not None:
-        query = query.where(E.c.id.in_(select(T.c.event_id).where(T.c.status == status)))
-    for condition in (
-        E.c.subject == subject if subject is not None else None,
-        or_(E.c.kind == kind, E.c.kind.startswith(f"{kind}.", autoescape=True)) if kind is not None else None,
-        E.c.id == event_id if event_id is not None else None,
-        E.c.received_at >= since if since is not None else None,
-        E.c.received_at < until if until is not None else None,
-        E.c.id < before_id if before_id is not None else None,
-    ):
-        if condition is not None:
-            query = query.where(condition)
-    events = [dict(row._mapping) for row in session.execute(query)]  # noqa: SLF001
-    ids = [event["id"] for event in events]
-    tasks = session.execute(select(T).where(T.c.event_id.in_(ids)).order_by(T.c.id)).all()
-    outcomes = session.execute(select(O).where(O.c.event_id.in_(ids)).order_by(O.c.at)).all()
-    for found in events:
-        found["digest"] = found["digest"].hex()
-        found["tasks"] = [dict(row._mapping) for row in tasks if row.event_id == found["id"]]  # noqa: SLF001
-        found["outcomes"] = [dict(row._mapping) for row in outcomes if row.event_id == found["id"]]  # noqa: SLF001
-    return events
-
-
-def replay_events(
-    session: Session,
-    now: datetime,
-    *,
-    event_id: int | None = None,
-    dead_only: bool = False,
-    since: datetime | None = None,
-    until: datetime | None = None,
-) -> int:
-    """Have tasks run again: those of one event, the dead ones, or all of a period. The number that will run."""
-    which = []
-    if event_id is not None:
-        which.append(T.c.event_id == event_id)
-    if dead_only:
-        which.append(T.c.status == TaskStatus.DEAD)
-    if since is not None:
-        which.append(T.c.event_id.in_(select(E.c.id).where(E.c.received_at >= since)))
-    if until is not None:
-        which.append(T.c.event_id.in_(select(E.c.id).where(E.c.received_at < until)))
-    return _run_again(session, and_(*which), now)
-
-
-def add_tasks(session: Session, event_id: int, tasks: Sequence[NewTask], now: datetime) -> None:
-    """Tasks for an event that had none: it was unhandled when it came and is not any more."""
-    session.execute(insert(T), [_task_row(event_id, task, now, "", None) for task in tasks])
-    session.execute(update(E).where(E.c.id == event_id).values(disposition="queued", reason=""))
-
-
-def list_idle_events(
-    session: Session, since: datetime | None, until: datetime | None, event_id: int | None = None
-) -> list[tuple[int, str]]:
-    """Ids and bodies of the events of a period (or of one event) that have no task."""
-    query = select(E.c.id, E.c.body).where(E.c.disposition != "queued")
-    if event_id is not None:
-        query = query.where(E.c.id == event_id)
-    if since is not None:
-        query = query.where(E.c.received_at >= since)
-    if until is not None:
-        query = query.where(E.c.received_at < until)
-    return list(session.execute(query.order_by(E.c.id)))
-
-
-def find_last_received(session: Session, kind: str) -> datetime | None:
-    """When an event of a kind last came, if one is kept; `change_external_contact` includes all its change types."""
-    last: datetime | None = session.execute(
-        select(E.c.received_at)
-        .where(or_(E.c.kind == kind, E.c.kind.startswith(f"{kind}.", autoescape=True)))
-        .order_by(E.c.id.desc())
-        .limit(1)
-    ).scalar_one_or_none()
-    return last
-
-
-def purge_events(session: Session, before: datetime, limit: int = 2000) -> int:
-    """Remove up to `limit` events received before `before` that are finished; dead letters stay. The number removed."""
-    still_open = exists(select(T.c.id).where(T.c.event_id == E.c.id, T.c.status != TaskStatus.DONE))
-    ids = list(
-        session.execute(
-            select(E.c.id).where(E.c.received_at < before, ~still_open).order_by(E.c.id).limit(limit)
-        ).scalars()
-    )
-    for table, column in ((O, O.c.event_id), (T, T.c.event_id), (E, E.c.id)):
-        session.execute(delete(table).where(column.in_(ids)))
-    return len(ids)
 
 
 def lease_end(now: datetime, seconds: float) -> datetime:

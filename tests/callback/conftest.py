@@ -26,7 +26,7 @@ from bot.config import (
     WecomSettings,
 )
 from bot.logs import configure_logs
-from data.queries import inbox as inbox_rows
+from data.queries import events as event_rows
 from tests.callback.wecom import AES_KEY, CORPID, TOKEN
 from tests.conftest import Urls
 
@@ -67,7 +67,7 @@ class Target:
 
     async def events(self) -> list[dict[str, Any]]:
         """What is stored, newest first."""
-        found: list[dict[str, Any]] = await self.bot.inbox.db.read(inbox_rows.list_events, limit=100_000)
+        found: list[dict[str, Any]] = await self.bot.inbox.db.read(event_rows.list_events, limit=100_000)
         return found
 
     def refused(self) -> float:

@@ -20,6 +20,7 @@ from bot.sandbox.server import Sandbox
 from bot.sandbox.world import World
 from data.db import Database
 from data.models.inbox import TaskStatus
+from data.queries import events as event_rows
 from data.queries import inbox as inbox_rows
 from data.queries.inbox import NewEvent, digest_of
 from tests.cli.conftest import Siyu, siyu_process, write_config
@@ -43,7 +44,7 @@ class Running:
         """Wait until another process's order has been carried out."""
         async with asyncio.timeout(20):
             while True:
-                (event,) = await self.bot.inbox.db.read(inbox_rows.list_events, event_id=event_id)
+                (event,) = await self.bot.inbox.db.read(event_rows.list_events, event_id=event_id)
                 if event["tasks"] and all(task["status"] == TaskStatus.DONE for task in event["tasks"]):
                     return
                 await self.bot.inbox.wait_until_idle()
@@ -82,7 +83,7 @@ async def test_what_was_given_up_is_shown_and_replayed_in_a_running_bot(siyu: Si
     listed = await asyncio.to_thread(siyu, "events", "list", "--status", "dead", config=running.config)
     assert customer in listed.out
     assert "dead" in listed.out
-    (event,) = await running.bot.inbox.db.read(inbox_rows.list_events, status="dead")
+    (event,) = await running.bot.inbox.db.read(event_rows.list_events, status="dead")
     shown = await asyncio.to_thread(siyu, "events", "show", event["id"], config=running.config)
     assert "Task " in shown.out
     assert "48002" in shown.out
@@ -115,13 +116,13 @@ async def test_an_event_that_had_no_handler_is_handled_once_there_is_one(siyu: S
     )
     await store_idle(running.bot.inbox.db, running, body, "unhandled")
     await store_idle(running.bot.inbox.db, running, body.replace("change_external_contact", "odd_event"), "unhandled")
-    (odd, event) = await running.bot.inbox.db.read(inbox_rows.list_events, status="unhandled")
+    (odd, event) = await running.bot.inbox.db.read(event_rows.list_events, status="unhandled")
     shown = await asyncio.to_thread(siyu, "events", "show", odd["id"], config=running.config)
     assert "Nobody handles this kind of event" in shown.out
     done = await asyncio.to_thread(siyu, "replay", "--since", "2h", config=running.config)
     assert done.out == "2 tasks will run again, and 1 events for the first time.\n", done.err
     await running.until_done(event["id"])
-    (still,) = await running.bot.inbox.db.read(inbox_rows.list_events, status="unhandled")
+    (still,) = await running.bot.inbox.db.read(event_rows.list_events, status="unhandled")
     assert still["id"] == odd["id"]
 
 

@@ -32,6 +32,7 @@ from bot.sandbox.server import Sandbox
 from bot.sandbox.world import World
 from bot.wecom.events import AddedEvent, parse_event
 from data.db import Database, open_database
+from data.queries import events as event_rows
 from data.queries import inbox as inbox_rows
 from data.queries import rules as rule_rows
 from data.queries import welcomes as welcome_rows
@@ -206,7 +207,7 @@ async def _make_rules(urls: Urls, sandbox: Sandbox, clock: Clock) -> None:
 async def _wait_until_finished(urls: Urls, seconds: float) -> None:
     async with _opened(urls.inbox) as inbox, asyncio.timeout(seconds):
         while True:
-            counts = await inbox.read(inbox_rows.count_tasks)
+            counts = await inbox.read(event_rows.count_tasks)
             if not counts.get("waiting") and not counts.get("claimed"):
                 return
             await asyncio.sleep(0.2)
@@ -267,7 +268,7 @@ async def test_killed_at_random_moments_nothing_is_lost_and_nobody_greeted_twice
 async def _judge(load: Load, urls: Urls, sandbox: Sandbox) -> dict[str, Any]:
     acknowledged = load.acknowledged
     async with _opened(urls.inbox) as inbox, _opened(urls.main) as main:
-        events = await inbox.read(inbox_rows.list_events, limit=1_000_000)
+        events = await inbox.read(event_rows.list_events, limit=1_000_000)
         welcomes = await main.read(welcome_rows.list_welcomes, limit=1_000_000)
     stored = {bytes.fromhex(event["digest"]): event for event in events}
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from data.db import Database
 from data.models.inbox import Lane, OutcomeStatus, TaskStatus
+from data.queries import events as event_rows
 from data.queries import inbox as rows
 from data.queries.inbox import ClaimedTask, NewEvent, NewTask, OutcomeRow, StoredEvent, TaskResult, digest_of
 
@@ -125,7 +126,7 @@ async def test_a_claim_comes_back_when_its_lease_ends_and_the_late_holder_change
     (task,) = await claim(inbox_db, later, holder="alive-1")
     await finish(inbox_db, later, lost, TaskStatus.DEAD)
     await finish(inbox_db, later, task)
-    assert await inbox_db.read(rows.count_tasks) == {}
+    assert await inbox_db.read(event_rows.count_tasks) == {}
 
 
 async def test_only_handlers_that_did_not_finish_run_again(inbox_db: Database, now: datetime) -> None:
@@ -136,15 +137,24 @@ async def test_only_handlers_that_did_not_finish_run_again(inbox_db: Database, n
     (again,) = await claim(inbox_db, now)
     assert again.finished == {"a"}
     await finish(inbox_db, now, again)
-    assert await inbox_db.write(rows.replay_events, now, event_id=again.event_id) == 1
+    assert await inbox_db.write(event_rows.replay_events, now, event_id=again.event_id) == 1
     (replayed,) = await claim(inbox_db, now)
     assert replayed.finished == frozenset(), "a replay runs everything"
+
+
+async def test_a_replay_does_not_wait_for_the_pause_of_a_retry(inbox_db: Database, now: datetime) -> None:
+    await store(inbox_db, now, event("1"))
+    (task,) = await claim(inbox_db, now)
+    await finish(inbox_db, now, task, TaskStatus.WAITING)
+    assert await claim(inbox_db, now) == []
+    assert await inbox_db.write(event_rows.replay_events, now, event_id=task.event_id) == 1
+    assert [each.attempts for each in await claim(inbox_db, now)] == [1]
 
 
 async def test_retention_keeps_what_is_open_or_dead(inbox_db: Database, now: datetime) -> None:
     await store(inbox_db, now, event("done", "x"), event("dead", "y"), event("open", "z"))
     for task in await claim(inbox_db, now, limit=2):
         await finish(inbox_db, now, task, TaskStatus.DONE if task.body == "done" else TaskStatus.DEAD)
-    assert await inbox_db.write(rows.purge_events, now + timedelta(days=1)) == 1
-    bodies = [row["body"] for row in await inbox_db.read(rows.list_events)]
+    assert await inbox_db.write(event_rows.purge_events, now + timedelta(days=1)) == 1
+    bodies = [row["body"] for row in await inbox_db.read(event_rows.list_events)]
     assert sorted(bodies) == ["dead", "open"]

@@ -29,6 +29,7 @@ from bot.sandbox.server import Sandbox
 from bot.sandbox.world import World
 from data.models import Alert, Welcome
 from data.queries import alerts as alert_rows
+from data.queries import events as event_rows
 from data.queries import inbox as inbox_rows
 from data.queries import rules as rule_rows
 from data.queries import welcomes as welcome_rows
@@ -54,7 +55,7 @@ class Company:
         try:
             await asyncio.wait_for(self._settle(), 20)
         except TimeoutError:
-            tasks = [task for event in await self.bot.inbox.db.read(inbox_rows.list_events) for task in event["tasks"]]
+            tasks = [task for event in await self.bot.inbox.db.read(event_rows.list_events) for task in event["tasks"]]
             waiting = [task for task in tasks if task["status"] not in ("done", "dead")]
             for each in asyncio.all_tasks():
                 each.print_stack(limit=4)

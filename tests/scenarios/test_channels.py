@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bot.refresh import refresh_channels
 from data.queries import channels as channel_rows
-from data.queries import inbox as inbox_rows
+from data.queries import events as event_rows
 from tests.scenarios.conftest import Company
 
 
@@ -28,6 +28,6 @@ async def test_nobody_is_looked_at_when_no_rule_asks_who_joined_a_group(company:
     await company.settle()
     acts.join(group.chat_id, [company.scan().follow.external_userid])
     await company.settle()
-    events = await company.bot.inbox.db.read(inbox_rows.list_events, kind="change_external_chat.update")
+    events = await company.bot.inbox.db.read(event_rows.list_events, kind="change_external_chat.update")
     outcomes = [each for event in events for each in event["outcomes"] if each["handler"] == "tagging.on_group_joined"]
     assert [outcome["reason"] for outcome in outcomes] == ["no rule asks who joined a group"]

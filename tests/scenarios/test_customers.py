@@ -10,7 +10,7 @@ from bot.sandbox.people import Added
 from bot.wecom.events import DelFollowUser, parse_event
 from data.models import Customer, Follow, Transfer
 from data.queries import customers as customer_rows
-from data.queries import inbox as inbox_rows
+from data.queries import events as event_rows
 from data.queries import staff as staff_rows
 from handlers.customers import record_loss
 from tests.scenarios.conftest import Company
@@ -134,7 +134,7 @@ async def test_who_comes_back_is_present_again(company: Company) -> None:
     await company.settle()
     follow = await follow_of(company, added)
     assert (follow.status, follow.ended_at) == ("present", None)
-    outcomes = (await company.bot.inbox.db.read(inbox_rows.list_events, limit=1))[0]["outcomes"]
+    outcomes = (await company.bot.inbox.db.read(event_rows.list_events, limit=1))[0]["outcomes"]
     (outcome,) = [each for each in outcomes if each["handler"] == "customers.on_added"]
     assert outcome["detail"]["came_back"] is True
 
@@ -273,6 +273,6 @@ async def test_an_add_of_somebody_who_is_gone_already_ends_without_a_dead_letter
     company.sandbox.machine.faults.add(Fault(0, "api", "errcode", on=GET, errcode=84061))
     added = company.scan()
     await company.settle_with_retries()
-    (event,) = await company.bot.inbox.db.read(inbox_rows.list_events)
+    (event,) = await company.bot.inbox.db.read(event_rows.list_events)
     assert {task["status"] for task in event["tasks"]} == {"done"}
     assert (await follow_of(company, added)).external_userid == added.follow.external_userid

@@ -6,7 +6,7 @@ from typing import Any
 
 from bot.sandbox.faults import Fault
 from data.models import Staff
-from data.queries import inbox as inbox_rows
+from data.queries import events as event_rows
 from data.queries import staff as staff_rows
 from tests.scenarios.conftest import Company
 
@@ -64,7 +64,7 @@ async def test_many_changes_that_wait_together_are_answered_by_few_readings(comp
         send_change(company, "update_user", UserID=f"member{number}")
     await company.settle()
     assert 1 <= company.calls("externalcontact/get_follow_user_list") - before <= 8
-    assert await company.bot.inbox.db.read(inbox_rows.count_tasks) == {}
+    assert await company.bot.inbox.db.read(event_rows.count_tasks) == {}
 
 
 async def test_a_poll_that_fails_keeps_what_is_known(company: Company) -> None:

@@ -13,7 +13,7 @@ from bot.sandbox.faults import Fault
 from bot.sandbox.people import Added
 from bot.sandbox.server import Sandbox
 from data.queries import customers as customer_rows
-from data.queries import inbox as inbox_rows
+from data.queries import events as event_rows
 from data.queries import rules as rule_rows
 from tests.scenarios.conftest import Company, Start, settings_for
 
@@ -24,7 +24,7 @@ SEND = "externalcontact/send_welcome_msg"
 
 async def events(company: Company, **which: Any) -> list[dict[str, Any]]:
     """Stored events, newest first."""
-    found: list[dict[str, Any]] = await company.bot.inbox.db.read(inbox_rows.list_events, limit=10_000, **which)
+    found: list[dict[str, Any]] = await company.bot.inbox.db.read(event_rows.list_events, limit=10_000, **which)
     return found
 
 
@@ -45,7 +45,7 @@ async def test_two_hundred_edits_of_one_customer_are_answered_by_few_fetches(com
     follow = await company.read(customer_rows.find_follow, added.follow.userid, added.follow.external_userid)
     assert follow.remark == "第199次"
     assert len(await events(company, kind="change_external_contact.edit_external_contact")) >= 1
-    assert await company.bot.inbox.db.read(inbox_rows.count_tasks) == {}
+    assert await company.bot.inbox.db.read(event_rows.count_tasks) == {}
 
 
 async def test_events_of_one_customer_are_handled_in_their_order(company: Company) -> None:
@@ -181,7 +181,7 @@ async def test_a_stop_lets_running_handlers_end_and_keeps_what_waits(sandbox: Sa
         await sandbox.machine.callbacks.idle()
     sandbox.machine.faults.clear()
     async with Bot(settings, clock) as bot:
-        counts = await bot.inbox.db.read(inbox_rows.count_tasks)
+        counts = await bot.inbox.db.read(event_rows.count_tasks)
         assert "dead" not in counts
         await asyncio.wait_for(bot.inbox.wait_until_idle(), 20)
         for added in everyone:

@@ -11,7 +11,7 @@ import pytest
 from bot.sandbox.faults import Fault
 from bot.sandbox.people import Added
 from data.queries import customers as customer_rows
-from data.queries import inbox as inbox_rows
+from data.queries import events as event_rows
 from data.queries import tags as tag_rows
 from tests.scenarios.conftest import Company
 
@@ -31,7 +31,7 @@ async def tags_of(company: Company, added: Added) -> set[str]:
 
 async def outcome_of(company: Company, handler: str) -> dict[str, Any]:
     """The newest outcome of a handler."""
-    for event in await company.bot.inbox.db.read(inbox_rows.list_events):
+    for event in await company.bot.inbox.db.read(event_rows.list_events):
         for outcome in event["outcomes"]:
             if outcome["handler"] == handler:
                 found: dict[str, Any] = outcome
@@ -155,7 +155,7 @@ async def test_a_tag_that_is_deleted_under_us_is_left_out_on_the_retry(company: 
     follow = company.world.customers.find_follow(*pair)
     assert follow is not None
     assert follow.tag_ids == [kept]
-    assert await company.bot.inbox.db.read(inbox_rows.count_tasks) == {}
+    assert await company.bot.inbox.db.read(event_rows.count_tasks) == {}
     assert gone not in await company.read(tag_rows.list_live_ids)
 
 
@@ -166,7 +166,7 @@ async def test_a_customer_who_left_meanwhile_is_not_tagged_and_nothing_fails(com
     await company.settle_with_retries()
     outcome = await outcome_of(company, "tagging.on_added")
     assert (outcome["status"], "84061" in outcome["reason"]) == ("skipped", True)
-    assert await company.bot.inbox.db.read(inbox_rows.count_tasks) == {}
+    assert await company.bot.inbox.db.read(event_rows.count_tasks) == {}
 
 
 async def test_somebody_who_left_before_the_rules_were_asked_is_skipped(company: Company) -> None:

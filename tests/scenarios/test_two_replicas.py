@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from bot.sandbox.faults import Fault
+from data.queries import events as event_rows
 from data.queries import inbox as inbox_rows
 from tests.scenarios.conftest import Company, Start
 
@@ -49,7 +50,7 @@ async def test_every_event_is_handled_once(start: Start) -> None:
     assert [len(one.texts(added)) for added in everyone] == [1] * 40
     assert one.calls(SEND) == 40
     assert one.calls("externalcontact/mark_tag") == 40
-    stored = await one.bot.inbox.db.read(inbox_rows.list_events, limit=1000)
+    stored = await one.bot.inbox.db.read(event_rows.list_events, limit=1000)
     assert Counter(task["status"] for event in stored for task in event["tasks"]) == {"done": 80}
     handled = [
         sum(sample.value for metric in company.bot.metrics.events_handled.collect() for sample in metric.samples
@@ -87,7 +88,7 @@ async def test_what_a_stopped_replica_left_is_finished_by_the_other(start: Start
     await one.sandbox.machine.callbacks.idle()
     await one.bot.inbox.stop()
     await two.settle()
-    stored = await two.bot.inbox.db.read(inbox_rows.list_events, limit=1000)
+    stored = await two.bot.inbox.db.read(event_rows.list_events, limit=1000)
     assert {task["status"] for event in stored for task in event["tasks"]} == {"done"}
     assert len(stored) == len(everyone)
 
@@ -111,10 +112,10 @@ async def test_what_a_dead_replica_held_comes_back_when_its_lease_ends(start: St
     two.bot.inbox._stopping = False
     await two.bot.inbox.start(alone=False)
     await asyncio.sleep(0.3)
-    counts = await two.bot.inbox.db.read(inbox_rows.count_tasks)
+    counts = await two.bot.inbox.db.read(event_rows.count_tasks)
     assert counts == {"claimed": len(held)}, "a live lease is respected"
     two.bot.clock.advance(timedelta(seconds=61))
     two.bot.inbox.wake()
     await two.settle()
-    assert await two.bot.inbox.db.read(inbox_rows.count_tasks) == {}
+    assert await two.bot.inbox.db.read(event_rows.count_tasks) == {}
     assert added.outcome == "mutual"

@@ -10,7 +10,7 @@ import pytest
 from bot.replays import replay
 from bot.sandbox.faults import Fault
 from data.queries import customers as customer_rows
-from data.queries import inbox as inbox_rows
+from data.queries import events as event_rows
 from tests.scenarios.conftest import Company, Start
 
 SEND = "externalcontact/send_welcome_msg"
@@ -243,6 +243,6 @@ async def test_a_crash_after_the_record_changes_nothing_of_it(company: Company) 
     assert {row.external_userid: (row.status, row.reason, row.sent_at) for row in await company.welcomes()} == before
     assert before[missed.follow.external_userid][:2] == ("missed", "archive_not_agreed")
     assert company.calls(SEND) == calls
-    assert await company.bot.inbox.db.read(inbox_rows.count_tasks) == {}
+    assert await company.bot.inbox.db.read(event_rows.count_tasks) == {}
     assert company.texts(sent) == ["您好"]
     assert len(await company.alerts()) == 1
