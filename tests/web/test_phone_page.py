@@ -69,8 +69,8 @@ async def test_scanning_a_code_shows_the_welcome_its_cards_and_the_tags(
     # The staff member's phone came along: the customer's card with the tags that the bot put on.
     await page.wait_for_selector("#staff .tag-bot")
     assert await phone.texts("#staff .tag-group-name") == ["购买阶段", "来源渠道"]
-    assert "门店海报" in await page.locator("#staff .facts").inner_text()
-    assert "发送欢迎语" in await page.locator("#timeline").inner_text()
+    await page.locator("#staff .facts", has_text="门店海报").wait_for()
+    await page.locator("#timeline", has_text="发送欢迎语").wait_for()
     assert all(answer["errcode"] == 0 for answer in bot.answers)
     phone.check()
 
