@@ -12,7 +12,8 @@ from typing import Protocol
 
 from sqlmodel import Session
 
-from bot.wecom.events import Event, parse_event
+from bot.wecom.event_xml import parse_event
+from bot.wecom.events import Event
 from data.db import Database
 from data.errors import NotFoundError
 from data.queries import events as event_rows

@@ -16,7 +16,8 @@ from bot.context import Context, Receipt
 from bot.errors import RetryLaterError, SiyuError
 from bot.logs import get_logger
 from bot.wecom.errors import InvalidRequestError, WeComError
-from bot.wecom.events import AppMessage, Event, UnknownEvent, parse_event
+from bot.wecom.event_xml import parse_event
+from bot.wecom.events import AppMessage, Event, UnknownEvent
 from data.errors import StorageError
 from data.models.inbox import Lane, OutcomeStatus, TaskStatus
 from data.queries.inbox import ClaimedTask, NewTask, OutcomeRow, TaskResult

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from bot import sandbox
 from bot.config import CallbackSettings, CompanySettings, Settings
-from bot.wecom.events import parse_event
+from bot.wecom.event_xml import parse_event
 from tests.callback.conftest import Target, make_settings, running
 from tests.callback.wecom import CORPID, Sender, edit, event
 from tests.conftest import Urls

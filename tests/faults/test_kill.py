@@ -30,7 +30,8 @@ from bot.sandbox.faults import Fault
 from bot.sandbox.people import Added
 from bot.sandbox.server import Sandbox
 from bot.sandbox.world import World
-from bot.wecom.events import AddedEvent, parse_event
+from bot.wecom.event_xml import parse_event
+from bot.wecom.events import AddedEvent
 from data.db import Database, open_database
 from data.queries import events as event_rows
 from data.queries import inbox as inbox_rows

@@ -9,8 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from bot.logs import FORBIDDEN_KEYS
-from bot.wecom.events import _BY_KIND as TYPES
-from bot.wecom.events import AppMessage, known_kinds
+from bot.wecom.events import TYPES, AppMessage, known_kinds
 from handlers import IGNORED, ROUTERS
 
 ROOT = Path(__file__).parents[2]

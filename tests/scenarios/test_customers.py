@@ -7,7 +7,8 @@ from typing import Any
 
 from bot.sandbox.faults import Fault
 from bot.sandbox.people import Added
-from bot.wecom.events import DelFollowUser, parse_event
+from bot.wecom.event_xml import parse_event
+from bot.wecom.events import DelFollowUser
 from data.models import Customer, Follow, Transfer
 from data.queries import customers as customer_rows
 from data.queries import events as event_rows

@@ -9,16 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.wecom.event_xml import MalformedEventError, parse_event
 from bot.wecom.events import (
     AddExternalContact,
     AppMessage,
     ChatUpdate,
     DelExternalContact,
     KfMsgOrEvent,
-    MalformedEventError,
     UnknownEvent,
     known_kinds,
-    parse_event,
 )
 
 ADD = """<xml><WelcomeCode><![CDATA[CODE]]></WelcomeCode><UserID>lin</UserID>
