@@ -26,6 +26,7 @@ from data.errors import StorageError
 from data.models.inbox import Lane, TaskStatus
 from data.queries import events as event_rows
 from data.queries import inbox as rows
+from data.queries import inbox_claims as claim_rows
 from data.queries.inbox import ClaimedTask, NewEvent, NewTask, StoredEvent, TaskResult
 
 log = get_logger("inbox")
@@ -195,7 +196,7 @@ class Inbox:
     async def start(self, *, alone: bool) -> None:
         """Begin to handle what waits. `alone`: no other process uses this inbox, so every claim left is an orphan."""
         if alone:
-            returned = await self.db.write(rows.release_all_claims, self.clock.now())
+            returned = await self.db.write(claim_rows.release_all_claims, self.clock.now())
             if returned:
                 log.info("reclaimed", tasks=returned)
         self._dispatching = asyncio.create_task(self._dispatch(), name="inbox dispatch")
@@ -218,12 +219,14 @@ class Inbox:
             # Also when every place is taken: handlers that run keep their claims.
             self._swept_at = now
             await self._renew(now)
-            await self.db.write(rows.release_tasks, now)
+            await self.db.write(claim_rows.release_tasks, now)
         free = self.settings.concurrency - len(self._running)
         if free <= 0:
             return 0
         until = rows.lease_end(now, self.settings.lease_seconds)
-        tasks = await self.db.write(rows.claim_tasks, now, self._new_claim(), until, free, self._room_for_storms())
+        tasks = await self.db.write(
+            claim_rows.claim_tasks, now, self._new_claim(), until, free, self._room_for_storms()
+        )
         for task in tasks:
             self._start(task, until)
         return len(tasks)
@@ -244,7 +247,7 @@ class Inbox:
             seconds = WELCOME_LEASE_SECONDS if task.lane == Lane.WELCOME else self.settings.lease_seconds
             if task.id in self._running and until - now < timedelta(seconds=seconds / 2):
                 later = rows.lease_end(now, seconds)
-                await self.db.write(rows.renew_claims, [task.id], task.claim, later)
+                await self.db.write(claim_rows.renew_claims, [task.id], task.claim, later)
                 self._held[task.id] = (task, later)
 
     def _start(self, task: ClaimedTask, until: datetime) -> None:
@@ -284,7 +287,7 @@ class Inbox:
     async def _record_group(self, group: list[TaskResult]) -> None:
         while True:
             try:
-                await self.db.write(rows.finish_tasks, group, self.clock.now())
+                await self.db.write(claim_rows.finish_tasks, group, self.clock.now())
             except Exception as error:
                 # What was done must not be done again: hold on to it until it can be written or the process ends.
                 log.error("record_failed", tasks=len(group), cause=_cause(error), exc_info=_trace(error))
@@ -311,8 +314,8 @@ class Inbox:
         """Wait until nothing is due and nothing runs (tasks that wait for a later retry do not count)."""
         while True:
             await self._idle.wait()
-            await self.db.write(rows.release_tasks, self.clock.now())
-            due = await self.db.read(rows.find_next_due)
+            await self.db.write(claim_rows.release_tasks, self.clock.now())
+            due = await self.db.read(claim_rows.find_next_due)
             if self._idle.is_set() and (due is None or due > self.clock.now()):
                 return
             self._wake.set()
@@ -345,7 +348,7 @@ class Inbox:
         if self._watching is not None:
             self._watching.cancel()
         with contextlib.suppress(StorageError):
-            await self.db.write(rows.release_held, self.holder, self.clock.now())
+            await self.db.write(claim_rows.release_held, self.holder, self.clock.now())
 
 
 def _cause(error: BaseException) -> str:

@@ -10,7 +10,8 @@ from sqlalchemy import and_, delete, exists, func, insert, or_, select, update
 from sqlmodel import Session
 
 from data.models.inbox import TaskStatus
-from data.queries.inbox import WAITING, E, NewTask, O, T, count_changed, run_again, task_row
+from data.queries.inbox import E, NewTask, O, T, count_changed, run_again, task_row
+from data.queries.inbox_claims import WAITING
 
 
 def count_tasks(session: Session) -> dict[str, int]:

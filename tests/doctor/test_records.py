@@ -17,6 +17,7 @@ from data.models.inbox import Lane, TaskStatus
 from data.queries import channels as channel_rows
 from data.queries import health as health_rows
 from data.queries import inbox as inbox_rows
+from data.queries import inbox_claims as claim_rows
 from data.queries import rules as rule_rows
 from data.queries.health import Signs
 from data.queries.inbox import ClaimedTask, NewEvent, NewTask, TaskResult
@@ -129,9 +130,9 @@ async def test_channels_that_name_members_who_cannot_have_customers(patient: Pat
 async def test_dead_letters_and_events_that_wait_too_long(patient: Patient, inbox_db: Database) -> None:
     await store(inbox_db, patient, "kind.one")
     now = patient.clock.now()
-    (task,) = await inbox_db.write(inbox_rows.claim_tasks, now, "me-1", now + timedelta(seconds=60), 10)
+    (task,) = await inbox_db.write(claim_rows.claim_tasks, now, "me-1", now + timedelta(seconds=60), 10)
     assert isinstance(task, ClaimedTask)
-    await inbox_db.write(inbox_rows.finish_tasks, [TaskResult(task, TaskStatus.DEAD, None, "why")], now)
+    await inbox_db.write(claim_rows.finish_tasks, [TaskResult(task, TaskStatus.DEAD, None, "why")], now)
     found = await patient.examine()
     assert "dead_letters" in warnings(found)
     assert "late" not in found

@@ -8,6 +8,7 @@ from data.db import Database
 from data.models.inbox import Lane, OutcomeStatus, TaskStatus
 from data.queries import events as event_rows
 from data.queries import inbox as rows
+from data.queries import inbox_claims as claim_rows
 from data.queries.inbox import ClaimedTask, NewEvent, NewTask, OutcomeRow, StoredEvent, TaskResult, digest_of
 
 
@@ -32,12 +33,12 @@ async def store(db: Database, now: datetime, *events: NewEvent, claim_welcomes: 
 
 
 async def claim(db: Database, now: datetime, limit: int = 10, holder: str = "me-2") -> list[ClaimedTask]:
-    return await db.write(rows.claim_tasks, now, holder, now + timedelta(seconds=60), limit)
+    return await db.write(claim_rows.claim_tasks, now, holder, now + timedelta(seconds=60), limit)
 
 
 async def finish(db: Database, now: datetime, task: ClaimedTask, status: TaskStatus = TaskStatus.DONE) -> None:
     due = now + timedelta(seconds=30) if status == TaskStatus.WAITING else None
-    await db.write(rows.finish_tasks, [TaskResult(task, status, due, "why")], now)
+    await db.write(claim_rows.finish_tasks, [TaskResult(task, status, due, "why")], now)
 
 
 async def test_an_event_that_comes_again_is_stored_once(inbox_db: Database, now: datetime) -> None:
@@ -122,7 +123,7 @@ async def test_a_claim_comes_back_when_its_lease_ends_and_the_late_holder_change
     await store(inbox_db, now, event("1"))
     (lost,) = await claim(inbox_db, now, holder="dead-1")
     later = now + timedelta(seconds=61)
-    assert await inbox_db.write(rows.release_tasks, later) == 1
+    assert await inbox_db.write(claim_rows.release_tasks, later) == 1
     (task,) = await claim(inbox_db, later, holder="alive-1")
     await finish(inbox_db, later, lost, TaskStatus.DEAD)
     await finish(inbox_db, later, task)
@@ -133,7 +134,7 @@ async def test_only_handlers_that_did_not_finish_run_again(inbox_db: Database, n
     await store(inbox_db, now, event("1"))
     (task,) = await claim(inbox_db, now)
     outcomes = (OutcomeRow("a", OutcomeStatus.DONE), OutcomeRow("b", OutcomeStatus.FAILED, "no"))
-    await inbox_db.write(rows.finish_tasks, [TaskResult(task, TaskStatus.WAITING, now, "b", outcomes)], now)
+    await inbox_db.write(claim_rows.finish_tasks, [TaskResult(task, TaskStatus.WAITING, now, "b", outcomes)], now)
     (again,) = await claim(inbox_db, now)
     assert again.finished == {"a"}
     await finish(inbox_db, now, again)

@@ -30,7 +30,7 @@ from bot.sandbox.world import World
 from data.models import Alert, Welcome
 from data.queries import alerts as alert_rows
 from data.queries import events as event_rows
-from data.queries import inbox as inbox_rows
+from data.queries import inbox_claims as claim_rows
 from data.queries import rules as rule_rows
 from data.queries import welcomes as welcome_rows
 from data.rules.messages import MessageContent
@@ -69,7 +69,7 @@ class Company:
     async def settle_with_retries(self) -> None:
         """Like `settle`, moving the clock to each retry until none waits."""
         await self.settle()
-        while (due := await self.bot.inbox.db.read(inbox_rows.find_next_due)) is not None:
+        while (due := await self.bot.inbox.db.read(claim_rows.find_next_due)) is not None:
             self.bot.clock.advance(max(due - self.bot.clock.now(), timedelta()))
             self.bot.inbox.wake()
             await self.settle()

@@ -12,6 +12,7 @@ import pytest
 from bot.sandbox.faults import Fault
 from data.queries import events as event_rows
 from data.queries import inbox as inbox_rows
+from data.queries import inbox_claims as claim_rows
 from tests.scenarios.conftest import Company, Start
 
 pytestmark = pytest.mark.parametrize("urls", ["postgresql"], indirect=True)
@@ -107,7 +108,7 @@ async def test_what_a_dead_replica_held_comes_back_when_its_lease_ends(start: St
     added = one.scan()
     await one.sandbox.machine.callbacks.idle()
     now = one.bot.clock.now()
-    held = await one.bot.inbox.db.write(inbox_rows.claim_tasks, now, "dead-1", inbox_rows.lease_end(now, 60), 10)
+    held = await one.bot.inbox.db.write(claim_rows.claim_tasks, now, "dead-1", inbox_rows.lease_end(now, 60), 10)
     assert held
     two.bot.inbox._stopping = False
     await two.bot.inbox.start(alone=False)
