@@ -103,10 +103,11 @@ class Inbox:
 
     # -- storing -------------------------------------------------------------------------------------------------
 
-    async def store(self, callback: str, body: str, event: Event) -> StoredEvent:
-        """Store an event durably; returns only after the commit.
+    def store(self, callback: str, body: str, event: Event, stored: asyncio.Future[StoredEvent]) -> None:
+        """Store an event durably; `stored` is told after the commit and not before.
 
-        Raises StorageError when it cannot be stored or not within `store_deadline_seconds`; it may be stored later.
+        It is told a StorageError when the event cannot be stored, or not within `store_deadline_seconds`: then it may
+        still be stored later.
         """
         plan = self._plan(event)
         new = NewEvent(
@@ -121,14 +122,13 @@ class Inbox:
             refresh=event.SAYS_ONLY_CHANGED,
         )
         loop = asyncio.get_running_loop()
-        arrived = _Arrived(new, loop.create_future(), loop.time() + self.store_deadline_seconds)
+        arrived = _Arrived(new, stored, loop.time() + self.store_deadline_seconds)
         self._arrived.append(arrived)
         self._unanswered.append(arrived)
         if self._storing is None:
             self._storing = asyncio.create_task(self._store_arrived(), name="inbox store")
         if self._watching is None:
             self._watching = loop.call_later(self.store_deadline_seconds, self._give_up)
-        return await arrived.stored
 
     def _give_up(self) -> None:
         """Tell the callbacks that have waited too long. One timer for all: one each would cost as much as its event."""

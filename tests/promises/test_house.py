@@ -24,8 +24,6 @@ TESTS = [path for folder in ("tests", "benchmarks") for path in sorted((ROOT / f
 
 #: Files beyond 400 lines, and why they are one file.
 LONG = {
-    "bot/wecom/events.py": "every kind of event with its fields: one table, looked up as one",
-    "data/queries/inbox.py": "every statement on the inbox's tables: their order and locks are read together",
     "tests/wecom_client/test_transport.py": "one behaviour of the transport per test",
 }
 LINES_MAX = 400
