@@ -32,13 +32,14 @@ def is_transfer_pending(session: Session, userid: str, external_userid: str, now
 
 
 def was_deleted_by_transfer(session: Session, userid: str, external_userid: str, now: datetime) -> bool:
-    """Whether a colleague lost the customer to a hand-over within the last day."""
+    """Whether a colleague lost the customer to a hand-over within the last day, and nobody else has taken over since."""
     return (
         session.execute(
             select(col(Transfer.id))
             .where(
                 col(Transfer.external_userid) == external_userid,
                 col(Transfer.handover_userid) != userid,
+                col(Transfer.takeover_userid).in_(["", userid]),
                 col(Transfer.status) == "observed",
                 col(Transfer.started_at) >= now - timedelta(days=1),
             )
@@ -58,6 +59,19 @@ def record_transfer_seen(session: Session, handover_userid: str, external_userid
             status="observed",
             started_at=at,
         )
+    )
+
+
+def take_over_seen(session: Session, takeover_userid: str, external_userid: str) -> None:
+    """This staff member is the one who takes over in the hand-over that was seen: later adds have another cause."""
+    session.execute(
+        update(Transfer)
+        .where(
+            col(Transfer.external_userid) == external_userid,
+            col(Transfer.status) == "observed",
+            col(Transfer.takeover_userid) == "",
+        )
+        .values(takeover_userid=takeover_userid)
     )
 
 

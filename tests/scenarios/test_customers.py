@@ -228,6 +228,10 @@ async def test_a_hand_over_alerts_nobody_and_its_add_is_not_greeted(company: Com
     reasons = {welcome.userid: welcome.reason for welcome in await company.welcomes()}
     assert reasons[taker] == "inherited"
     assert len(company.texts(added)) == 1
+    # The hand-over is over: a third colleague whom the customer adds by themselves greets as ever.
+    own_choice = company.scan(userid=company.followers[2], external_userid=added.follow.external_userid)
+    await company.settle()
+    assert len(company.texts(own_choice)) == 1
 
 
 async def test_a_hand_over_that_fails_is_told_with_its_cause(company: Company) -> None:
