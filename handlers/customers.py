@@ -54,7 +54,6 @@ def record_add(session: Session, event: AddedEvent, now: datetime) -> AddRecord:
     )
     if inherited and not record.stale:
         transfer_rows.end_transfers(session, event.userid, event.external_userid, "done", now)
-        transfer_rows.take_over_seen(session, event.userid, event.external_userid)
     return record
 
 

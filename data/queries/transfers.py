@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import exists, or_, select, update
 from sqlmodel import Session, col
 
-from data.models import Transfer
+from data.models import Follow, Transfer
 
 #: A hand-over takes effect within a day; an add later than this has another cause.
 TRANSFER_WINDOW = timedelta(days=3)
@@ -33,15 +33,23 @@ def is_transfer_pending(session: Session, userid: str, external_userid: str, now
 
 def was_deleted_by_transfer(session: Session, userid: str, external_userid: str, now: datetime) -> bool:
     """Whether a colleague lost the customer to a hand-over within the last day, and nobody else has taken over since."""
+    taken_over = exists(
+        select(col(Follow.userid)).where(
+            col(Follow.external_userid) == external_userid,
+            col(Follow.userid).not_in([userid, col(Transfer.handover_userid)]),
+            col(Follow.inherited).is_(True),
+            col(Follow.added_at) >= now - timedelta(days=2),
+        )
+    )
     return (
         session.execute(
             select(col(Transfer.id))
             .where(
                 col(Transfer.external_userid) == external_userid,
                 col(Transfer.handover_userid) != userid,
-                col(Transfer.takeover_userid).in_(["", userid]),
                 col(Transfer.status) == "observed",
                 col(Transfer.started_at) >= now - timedelta(days=1),
+                ~taken_over,
             )
             .limit(1)
         ).first()
@@ -59,19 +67,6 @@ def record_transfer_seen(session: Session, handover_userid: str, external_userid
             status="observed",
             started_at=at,
         )
-    )
-
-
-def take_over_seen(session: Session, takeover_userid: str, external_userid: str) -> None:
-    """This staff member is the one who takes over in the hand-over that was seen: later adds have another cause."""
-    session.execute(
-        update(Transfer)
-        .where(
-            col(Transfer.external_userid) == external_userid,
-            col(Transfer.status) == "observed",
-            col(Transfer.takeover_userid) == "",
-        )
-        .values(takeover_userid=takeover_userid)
     )
 
 
