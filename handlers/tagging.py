@@ -13,7 +13,7 @@ from sqlmodel import Session
 from bot.context import Context, Receipt
 from bot.refresh import refresh_customer, refresh_tags
 from bot.router import Outcome, Router, done, skipped
-from bot.wecom.errors import GoneError, NotAFollowerError
+from bot.wecom.errors import GoneError, NotAFollowerError, WeComError
 from bot.wecom.events import (
     AddedEvent,
     AddExternalContact,
@@ -110,14 +110,22 @@ async def on_group_joined(event: ChatUpdate, ctx: Context, receipt: Receipt) -> 
     if not any(rule.enabled and Trigger.GROUP_JOIN in rule.triggers for rule in rules):
         # Hundreds may join at once: not one reading each for nothing.
         return skipped("no rule asks who joined a group", members=len(event.members))
-    changed = 0
+    changed, at = 0, event.created_at or receipt.received_at
+    failure: WeComError | None = None
     for external_userid in event.members:
         for follow in await ctx.db.read(customer_rows.list_follows, external_userid):
             if follow.status != FollowStatus.PRESENT:
                 continue
-            at = event.created_at or receipt.received_at
-            outcome = await _apply(ctx, follow.userid, external_userid, Trigger.GROUP_JOIN, at, chat_id=event.chat_id)
-            changed += bool(outcome.detail.get("changed"))
+            who = (follow.userid, external_userid)
+            try:
+                outcome = await _apply(ctx, *who, Trigger.GROUP_JOIN, at, chat_id=event.chat_id)
+            except WeComError as error:
+                # The others have theirs first; what is done is found done when all are asked again.
+                failure = failure or error
+            else:
+                changed += bool(outcome.detail.get("changed"))
+    if failure is not None:
+        raise failure
     return done("group-join rules asked", members=len(event.members), changed=changed)
 
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 from bot.context import Context
 from bot.delivery import media_id_of, send_due_alerts
 from bot.refresh import refresh_channels, refresh_directory, refresh_tags
+from bot.wecom.errors import WeComError
 from data.queries import rules as rule_rows
 from data.rules.messages import MissingMediaError, media_needed
 
@@ -51,6 +52,7 @@ async def renew_media(ctx: Context) -> int:
         for each in media_needed(rule.content)
     }  # fmt: skip
     ready = 0
+    failure: WeComError | None = None
     for sha256, kind in sorted(needed):
         try:
             await media_id_of(ctx, sha256, kind)
@@ -58,6 +60,10 @@ async def renew_media(ctx: Context) -> int:
         except MissingMediaError:
             # The welcome goes without it and says so; the other files still count.
             continue
+        except WeComError as error:
+            failure = failure or error
+    if failure is not None:
+        raise failure
     return ready
 
 

@@ -32,7 +32,7 @@ def is_transfer_pending(session: Session, userid: str, external_userid: str, now
 
 
 def was_deleted_by_transfer(session: Session, userid: str, external_userid: str, now: datetime) -> bool:
-    """Whether a colleague lost the customer to a hand-over within the last day, and nobody else has taken over since."""
+    """Whether a colleague lost the customer to a hand-over within the last day, and nobody else took over since."""
     taken_over = exists(
         select(col(Follow.userid)).where(
             col(Follow.external_userid) == external_userid,

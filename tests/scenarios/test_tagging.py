@@ -194,6 +194,21 @@ async def test_joining_a_group_tags_each_follow(company: Company) -> None:
     assert await tags_of(company, added) == {tag}
 
 
+async def test_a_refused_tag_of_one_who_joined_does_not_keep_the_others_from_theirs(company: Company) -> None:
+    group = next(iter(company.world.groups))
+    tag = company.tag_ids[0]
+    await company.add_tag_rule(name="入群", triggers=["group_join"], put_on=[tag])
+    first, second = company.scan(), company.scan()
+    await company.settle()
+    company.sandbox.machine.faults.add(Fault(0, "api", "errcode", on=MARK, errcode=40096, count=1))
+    members = [first.follow.external_userid, second.follow.external_userid]
+    company.sandbox.machine.group_acts.join(group.chat_id, members)
+    await company.settle()
+    assert [await tags_of(company, each) for each in (first, second)].count({tag}) == 1
+    await company.settle_with_retries()
+    assert [await tags_of(company, each) for each in (first, second)] == [{tag}, {tag}]
+
+
 async def test_a_failed_call_is_tried_again_and_only_the_tagging_is_repeated(company: Company) -> None:
     await company.add_rule()
     await company.add_tag_rule(name="全部", put_on=[company.tag_ids[0]])
