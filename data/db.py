@@ -137,8 +137,10 @@ class SqliteDatabase:
         self.path = path
         self._write_engine = sqlite_engine(path, writes=True)
         self._read_engine = sqlite_engine(path, writes=False)
-        #: For the event loop, which may not wait for another process.
+        #: For the event loop, which may not wait for another process. One connection of it is kept: to take one from
+        #: the pool and to give it back takes as long as several rows.
         self._here_engine = sqlite_engine(path, writes=True, wait_seconds=0)
+        self._here: Connection | None = None
         self._writer = ThreadPoolExecutor(1, thread_name_prefix=f"write-{path.stem}")
         self._readers = ThreadPoolExecutor(READ_THREADS, thread_name_prefix=f"read-{path.stem}")
         self._waiting: deque[_Waiting] = deque()
@@ -193,8 +195,8 @@ class SqliteDatabase:
     async def _run_here(self, group: list[_Waiting]) -> bool:
         """Run a group on the event loop. False: another process writes just now, and the loop may not wait for it."""
         try:
-            with self._here_engine.connect() as connection:
-                transaction = connection.begin()
+            connection = self._here = self._here or self._here_engine.connect()
+            with connection.begin() as transaction:
                 if len(group) == 1:
                     session = Session(bind=connection, expire_on_commit=False, join_transaction_mode="rollback_only")
                     done = [self._run_unit(session, group[0])]
@@ -203,6 +205,9 @@ class SqliteDatabase:
                 if transaction.is_active:
                     await self._commit_here(transaction)
         except Exception as error:  # noqa: BLE001 - the group failed as a whole: each of its callers is told
+            if self._here is not None:
+                self._here.invalidate()
+                self._here = None
             if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
                 return False
             done = [(None, _storage_error(error, str(self.path)))] * len(group)
@@ -258,6 +263,8 @@ class SqliteDatabase:
             await asyncio.wait([self._flushing])
         for pool in (self._writer, self._readers):
             await asyncio.to_thread(pool.shutdown)
+        if self._here is not None:
+            self._here.close()
         for engine in (self._read_engine, self._write_engine, self._here_engine):
             engine.dispose()
 

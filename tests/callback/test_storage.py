@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import text
 from sqlmodel import Session
 
-from data.db import SqliteDatabase, sqlite_engine
+from data.db import sqlite_engine
 from tests.callback.conftest import Target, make_settings, running
 from tests.callback.wecom import Sender, edit, event
 from tests.conftest import Urls
@@ -51,7 +51,8 @@ async def pragma(target: Target, statement: str) -> object:
     """Set something on the connection that stores callbacks."""
 
     def unit(session: Session) -> object:
-        return session.execute(text(f"PRAGMA {statement}")).scalar()
+        result = session.execute(text(f"PRAGMA {statement}"))
+        return result.scalar() if result.returns_rows else None
 
     return await target.bot.inbox.db.write_here(unit)
 
@@ -73,17 +74,9 @@ async def test_a_full_disk(target: Target) -> None:
 
 @pytest.mark.parametrize("urls", ["sqlite"], indirect=True)
 async def test_a_file_that_may_not_be_written(target: Target) -> None:
-    db = target.bot.inbox.db
-    assert isinstance(db, SqliteDatabase)
-
-    def set_query_only(value: str) -> None:
-        with closing(db._here_engine.raw_connection()) as connection:
-            connection.cursor().execute(f"PRAGMA query_only={value}")
-
-    set_query_only("ON")
+    await pragma(target, "query_only=ON")
     await left_unanswered(target, edit())
-    set_query_only("OFF")
-    assert (await target.post(*SENDER.post(edit())))[0] == 200
+    assert (await target.post(*SENDER.post(edit())))[0] == 200, "with a connection of its own again"
     nothing_escaped(target)
 
 
