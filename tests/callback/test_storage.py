@@ -51,7 +51,7 @@ async def pragma(target: Target, statement: str) -> object:
     """Set something on the connection that stores callbacks."""
 
     def unit(session: Session) -> object:
-        result = session.execute(text(f"PRAGMA {statement}"))
+        result = session.connection().execute(text(f"PRAGMA {statement}"))
         return result.scalar() if result.returns_rows else None
 
     return await target.bot.inbox.db.write_here(unit)
