@@ -59,9 +59,10 @@ async def test_events_of_one_customer_are_handled_in_their_order(company: Compan
     await company.settle()
     for added in everyone:
         stored = await events(company, subject=f"customer:{added.follow.external_userid}")
+        # Edits of one second have one plaintext: the second one has the first looked at again, after what came between.
         ended = [
             task["finished_at"] for event in reversed(stored) for task in event["tasks"] if task["lane"] != 0
-            and not task["note"]
+            and not task["note"] and not event["repeats"]
         ]  # fmt: skip
         assert ended == sorted(ended)
         follow = await company.read(customer_rows.find_follow, added.follow.userid, added.follow.external_userid)
