@@ -336,17 +336,19 @@ class Inbox:
         self._wake.set()
         if self._dispatching is not None:
             await self._dispatching
+        if self._storing is not None:
+            await asyncio.wait([self._storing])  # it may start a welcome that it stored as claimed
         running = list(self._running.values())
         if running:
             _, late = await asyncio.wait(running, timeout=DRAIN_SECONDS)
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
-        for loop in (self._storing, self._recording):
-            if loop is not None:
-                await asyncio.wait([loop])
+        if self._recording is not None:
+            await asyncio.wait([self._recording])
         if self._watching is not None:
             self._watching.cancel()
+            self._watching = None
         with contextlib.suppress(StorageError):
             await self.db.write(claim_rows.release_held, self.holder, self.clock.now())
 

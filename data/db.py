@@ -141,6 +141,7 @@ class SqliteDatabase:
         #: the pool and to give it back takes as long as several rows.
         self._here_engine = sqlite_engine(path, writes=True, wait_seconds=0)
         self._here: Connection | None = None
+        self._closed = False
         self._writer = ThreadPoolExecutor(1, thread_name_prefix=f"write-{path.stem}")
         self._readers = ThreadPoolExecutor(READ_THREADS, thread_name_prefix=f"read-{path.stem}")
         self._waiting: deque[_Waiting] = deque()
@@ -168,6 +169,8 @@ class SqliteDatabase:
         return await self._queue(unit, args, kwargs, here=True)
 
     def _queue(self, unit: Unit[T], args: tuple[Any, ...], kwargs: dict[str, Any], *, here: bool) -> asyncio.Future[T]:
+        if self._closed:
+            raise StorageError(f"The database {self.path} is closed.")
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(unit, args, kwargs, future, here))
         if self._flushing is None:
@@ -175,22 +178,29 @@ class SqliteDatabase:
         return future
 
     async def _flush(self) -> None:
-        loop = asyncio.get_running_loop()
         try:
             while self._waiting:
-                waiting = [each for each in self._waiting if not each.future.cancelled()]
+                waiting = [each for each in self._waiting if not each.future.done()]
                 self._waiting.clear()
-                first = [each for each in waiting if each.here]
-                if first and not await self._run_here(first):
-                    _tell(first, await loop.run_in_executor(self._writer, self._run_group, first))
-                group = [each for each in waiting if not each.here or not each.future.done()]
-                if group:
-                    done = await loop.run_in_executor(self._writer, self._run_group, group)
-                    # What did not fit into this group goes first in the next one.
-                    self._waiting.extendleft(reversed(group[len(done) :]))
-                    _tell(group, done)
+                try:
+                    await self._run_waiting(waiting)
+                except Exception as error:  # noqa: BLE001 - nobody may wait for ever
+                    failed = _storage_error(error, str(self.path))
+                    _tell(waiting, [(None, failed)] * len(waiting))
         finally:
             self._flushing = None
+
+    async def _run_waiting(self, waiting: list[_Waiting]) -> None:
+        loop = asyncio.get_running_loop()
+        first = [each for each in waiting if each.here]
+        if first and not await self._run_here(first):
+            _tell(first, await loop.run_in_executor(self._writer, self._run_group, first))
+        group = [each for each in waiting if not each.future.done()]
+        if group:
+            done = await loop.run_in_executor(self._writer, self._run_group, group)
+            _tell(group, done)
+            # What did not fit into this group goes first in the next one.
+            self._waiting.extendleft(reversed(group[len(done) :]))
 
     async def _run_here(self, group: list[_Waiting]) -> bool:
         """Run a group on the event loop. False: another process writes just now, and the loop may not wait for it."""
@@ -208,7 +218,7 @@ class SqliteDatabase:
             if self._here is not None:
                 self._here.invalidate()
                 self._here = None
-            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
+            if getattr(getattr(error, "orig", error), "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
                 return False
             done = [(None, _storage_error(error, str(self.path)))] * len(group)
         _tell(group, done)
@@ -228,25 +238,31 @@ class SqliteDatabase:
 
     def _run_group(self, group: list[_Waiting]) -> _Done:
         done: _Done = []
-        started = time.monotonic()
+        begun, started = False, time.monotonic()
         try:
             with self._write_engine.connect() as connection:
                 if len(group) == 1:  # nobody shares its transaction: no savepoint
                     return [self._run_unit(Session(bind=connection, expire_on_commit=False), group[0])]
                 with connection.begin():
+                    begun = True
                     for waiting in group:
                         done.append(self._run_in_savepoint(connection, waiting))
                         if time.monotonic() - started > GROUP_SECONDS:
                             break
         except Exception as error:  # noqa: BLE001 - the group failed as a whole: each of its callers is told
             failed = _storage_error(error, str(self.path))
-            return [(None, failed)] * max(len(done), 1)
+            # Not begun, such as behind another process that writes: no later unit would fare better.
+            return [(None, failed)] * (max(len(done), 1) if begun else len(group))
         return done
 
     def _run_in_savepoint(self, connection: Connection, waiting: _Waiting) -> tuple[Any, BaseException | None]:
         # The session's commit and its rollback end only the savepoint.
         session = Session(bind=connection, expire_on_commit=False, join_transaction_mode="create_savepoint")
-        return self._run_unit(session, waiting)
+        result, error = self._run_unit(session, waiting)
+        if not _driver(connection).in_transaction:
+            # A full disk makes SQLite give up the whole transaction, with what the units before this one wrote.
+            raise error or StorageError("The transaction was rolled back.")
+        return result, error
 
     def _run_unit(self, session: Session, waiting: _Waiting) -> tuple[Any, BaseException | None]:
         with session:
@@ -259,6 +275,7 @@ class SqliteDatabase:
         return result, None
 
     async def close(self) -> None:
+        self._closed = True
         while self._flushing is not None:
             await asyncio.wait([self._flushing])
         for pool in (self._writer, self._readers):
@@ -271,12 +288,18 @@ class SqliteDatabase:
 
 def _tell(group: list[_Waiting], done: _Done) -> None:
     for waiting, (result, error) in zip(group, done, strict=False):
-        if waiting.future.cancelled():
+        if waiting.future.done():  # its caller gave up
             continue
-        if error is not None:
+        if isinstance(error, StopIteration):  # a future does not take it
+            waiting.future.set_exception(RuntimeError("The unit of work let StopIteration out."))
+        elif error is not None:
             waiting.future.set_exception(error)
         else:
             waiting.future.set_result(result)
+
+
+def _driver(connection: Connection) -> Any:
+    return connection.connection.driver_connection
 
 
 class PostgresDatabase:
@@ -338,7 +361,7 @@ def _is_storage_fault(error: BaseException) -> bool:
 
 
 def _storage_error(error: BaseException, where: str) -> StorageError:
-    cause = str(getattr(error, "orig", None) or error).splitlines()[0]
+    cause = next(iter(str(getattr(error, "orig", None) or error).splitlines()), type(error).__name__)
     return StorageError(
         f"The database {where} could not be used ({cause}).",
         "Check that its disk has room, that its file may be written and that its server runs.",

@@ -7,10 +7,12 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 from sqlmodel import Session
 
 from data import migrate
-from data.db import Database, sqlite_engine
+from data.db import Database, open_database, sqlite_engine
+from data.errors import StorageError
 from data.models import Tag
 from data.queries.tags import list_live_ids
 from tests.conftest import Urls
@@ -73,6 +75,50 @@ async def test_units_of_both_kinds_at_once(db: Database, monkeypatch: pytest.Mon
     with pytest.raises(RuntimeError):
         await db.write_here(add_then_fail, "y")
     assert sorted(await db.read(list_live_ids)) == sorted([*names, "late", *(f"alone{number}" for number in range(5))])
+
+
+def fill(session: Session, tag_id: str) -> None:
+    """An ORM unit that runs into the full disk at its flush."""
+    session.add(Tag(tag_id=tag_id, group_id="g", name="x" * 2_000_000))
+
+
+@pytest.mark.parametrize("urls", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("here", [False, True])
+async def test_on_a_full_disk_nobody_is_told_of_success_in_vain(db: Database, here: bool) -> None:
+    write = db.write_here if here else db.write
+
+    def limit(session: Session) -> None:
+        pages = session.execute(text("PRAGMA page_count")).scalar_one()
+        session.execute(text(f"PRAGMA max_page_count={pages + 8}"))
+
+    await write(limit)
+    names = ["a", "b", "c", "d"]
+    units = [write(fill if name == "b" else add_tag, name) for name in names]
+    results = await asyncio.gather(*units, return_exceptions=True)
+    told = [name for name, result in zip(names, results, strict=True) if not isinstance(result, Exception)]
+    assert isinstance(results[1], StorageError)
+    assert sorted(await db.read(list_live_ids)) == told
+
+
+@pytest.mark.parametrize("urls", ["sqlite"], indirect=True)
+async def test_nobody_waits_for_a_database_that_is_closed(db: Database, urls: Urls) -> None:
+    other = open_database(urls.main)
+    await other.close()
+    for write in (other.write, other.write_here):
+        with pytest.raises(StorageError):
+            await write(add_tag, "t1")
+
+
+def stop_iteration(_session: Session) -> None:
+    next(iter(()))
+
+
+async def test_a_unit_that_lets_stop_iteration_out_harms_no_other(db: Database) -> None:
+    results = await asyncio.gather(
+        db.write(stop_iteration), db.write(add_tag, "a"), db.write_here(add_tag, "b"), return_exceptions=True
+    )
+    assert isinstance(results[0], Exception)
+    assert sorted(await db.read(list_live_ids)) == ["a", "b"]
 
 
 @pytest.mark.parametrize("urls", ["sqlite"], indirect=True)
