@@ -23,9 +23,6 @@ SOURCES = [
 TESTS = [path for folder in ("tests", "benchmarks") for path in sorted((ROOT / folder).rglob("*.py"))]
 
 #: Files beyond 400 lines, and why they are one file.
-LONG = {
-    "tests/wecom_client/test_transport.py": "one behaviour of the transport per test",
-}
 LINES_MAX = 400
 VAGUE = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "managers", "base", "core", "tools", "lib"}
 
@@ -85,18 +82,11 @@ def test_statements_stand_in_queries_only() -> None:
         assert not {"select", "insert", "update", "delete", "upsert"} & names, relative(path)
 
 
-def test_files_are_short_or_say_why_not() -> None:
+def test_files_are_short() -> None:
     for path in (*SOURCES, *TESTS):
         lines = len(path.read_text("utf-8").splitlines())
         limit = 200 if relative(path) == "bot/app.py" else LINES_MAX
-        excused = relative(path) in LONG
-        assert lines <= limit or excused, f"{relative(path)} has {lines} lines: split it, or say why it is one"
-
-
-def test_files_that_became_short_are_not_excused_any_more() -> None:
-    for name in LONG:
-        assert (ROOT / name).exists(), name
-        assert len((ROOT / name).read_text("utf-8").splitlines()) > LINES_MAX, f"{name} needs no excuse"
+        assert lines <= limit, f"{relative(path)} has {lines} lines: split it"
 
 
 def test_names_say_what_is_inside() -> None:

@@ -84,7 +84,10 @@ def fill(session: Session, tag_id: str) -> None:
 
 @pytest.mark.parametrize("urls", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("here", [False, True])
-async def test_on_a_full_disk_nobody_is_told_of_success_in_vain(db: Database, here: bool) -> None:
+async def test_on_a_full_disk_nobody_is_told_of_success_in_vain(
+    db: Database, here: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("data.db.GROUP_SECONDS", 60.0)  # all four in one transaction
     write = db.write_here if here else db.write
 
     def limit(session: Session) -> None:

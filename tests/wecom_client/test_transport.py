@@ -1,18 +1,14 @@
-"""What the client does when WeCom or the network misbehaves, over real connections."""
+"""What the client makes of WeCom's answers, and what holds for every call; over real connections."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import pickle
-import socket
 import traceback
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from io import BytesIO
 from typing import Any
 
-import aiohttp
 import pytest
 import structlog.testing
 from aiohttp import web
@@ -23,7 +19,6 @@ from bot.wecom.client import WeComClient
 from bot.wecom.errors import (
     BusyError,
     CredentialsError,
-    InvalidMediaError,
     InvalidRequestError,
     NoAnswerError,
     NotAFollowerError,
@@ -31,37 +26,9 @@ from bot.wecom.errors import (
     UnknownOutcomeError,
     UnreachableError,
     WeComError,
-    WelcomeDoneError,
 )
-from bot.wecom.transport import Download
+from tests.wecom_client.calls import BUSY, CREATE, EXPIRED, READ, WELCOME, Calling, create, read, welcome
 from tests.wecom_client.conftest import OK, MakeClient, ScriptedWeCom, drop_connection, hang
-
-BUSY = {"errcode": -1, "errmsg": "system error"}
-EXPIRED = {"errcode": 42001, "errmsg": "access_token expired, hint: [1], from ip: 1.2.3.4, more info at https://x"}
-
-Calling = Callable[[WeComClient], Awaitable[Any]]
-
-
-def read(client: WeComClient) -> Awaitable[Any]:
-    return client.external_contact.get("wm1")
-
-
-def create(client: WeComClient) -> Awaitable[Any]:
-    return client.external_contact.add_contact_way(1, 2, user=["zhangsan"])
-
-
-def welcome(client: WeComClient) -> Awaitable[Any]:
-    result: Awaitable[Any] = client.external_contact.send_welcome_msg(
-        {"welcome_code": "CODE", "text": {"content": "张三您好"}}
-    )
-    return result
-
-
-READ, CREATE, WELCOME = (
-    "externalcontact/get",
-    "externalcontact/add_contact_way",
-    "externalcontact/send_welcome_msg",
-)
 
 
 async def test_missing_errcode_is_success(wecom: ScriptedWeCom, client: WeComClient) -> None:
@@ -255,105 +222,6 @@ async def test_urgent_call_passes_while_bulk_calls_hold_every_connection_they_ma
     await asyncio.gather(*bulk)
 
 
-FAULTS: dict[str, Any] = {
-    "cut connection": drop_connection,
-    "no answer": hang,
-    "HTTP 502": lambda _: asyncio.sleep(0, web.Response(status=502, text="<html>")),
-    "not JSON": lambda _: asyncio.sleep(0, web.Response(text="<html>")),
-    "not an object": lambda _: asyncio.sleep(0, web.json_response([1])),
-    "errcode not a number": lambda _: asyncio.sleep(0, web.json_response({"errcode": "many"})),
-}
-
-
-@pytest.mark.parametrize("fault", FAULTS)
-async def test_missing_answer_to_a_creation_is_never_repeated(
-    fault: str, wecom: ScriptedWeCom, make_client: MakeClient
-) -> None:
-    client = await make_client(timeout_seconds=0.3)
-    wecom.script(CREATE, FAULTS[fault])
-
-    with pytest.raises(UnknownOutcomeError) as unknown:
-        await create(client)
-
-    assert not unknown.value.retryable
-    assert len(wecom.calls(CREATE)) == 1
-
-
-@pytest.mark.parametrize("fault", FAULTS)
-async def test_missing_answer_to_a_read_is_repeated(fault: str, wecom: ScriptedWeCom, make_client: MakeClient) -> None:
-    client = await make_client(timeout_seconds=0.3)
-    wecom.script(READ, FAULTS[fault], {**OK, "x": 1})
-
-    assert (await read(client))["x"] == 1
-
-
-@pytest.mark.parametrize("fault", FAULTS)
-async def test_read_that_is_never_answered_can_be_tried_later(
-    fault: str, wecom: ScriptedWeCom, make_client: MakeClient
-) -> None:
-    client = await make_client(timeout_seconds=0.1)
-    wecom.script(READ, FAULTS[fault])
-
-    with pytest.raises(NoAnswerError) as failed:
-        await read(client)
-
-    assert isinstance(failed.value, RetryLaterError)
-    assert failed.value.retryable
-
-
-async def test_welcome_whose_answer_was_lost_tells_that_it_may_be_ours(
-    wecom: ScriptedWeCom, make_client: MakeClient
-) -> None:
-    client = await make_client()
-    wecom.script(WELCOME, drop_connection, {"errcode": 41051, "errmsg": "externaluser has started chatting"})
-
-    with pytest.raises(WelcomeDoneError) as done:
-        await welcome(client)
-
-    assert done.value.earlier_attempt_unanswered
-
-
-async def test_app_message_is_repeated_only_with_duplicate_check(wecom: ScriptedWeCom, make_client: MakeClient) -> None:
-    client = await make_client()
-    message = {"msgtype": "text", "text": {"content": "你好"}}
-    wecom.script("message/send", drop_connection, OK)
-    await client.message.send(1, "@all", msg=message, duplicate_check_seconds=600)
-
-    wecom.script("message/send", drop_connection, OK)
-    with pytest.raises(UnknownOutcomeError):
-        await client.message.send(1, "@all", msg=message)
-
-
-async def test_unreachable_wecom_got_nothing(make_client: MakeClient) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))  # bound, not listening: connections are refused
-        client = await make_client(base_url=f"http://127.0.0.1:{taken.getsockname()[1]}/cgi-bin/")
-
-        with pytest.raises(UnreachableError) as unreachable:
-            await create(client)
-
-    assert unreachable.value.retryable
-
-
-async def test_creation_is_repeated_when_nothing_was_sent(wecom: ScriptedWeCom, make_client: MakeClient) -> None:
-    refusals = 2
-
-    class Connector(aiohttp.TCPConnector):
-        async def connect(self, req: Any, traces: Any, timeout: Any) -> Any:
-            nonlocal refusals
-            if req.url.path.endswith(CREATE) and refusals:
-                refusals -= 1
-                raise aiohttp.ClientConnectorError(req.connection_key, OSError(111, "refused"))
-            return await super().connect(req, traces, timeout)
-
-    async with aiohttp.ClientSession(connector=Connector()) as session:
-        client = await make_client(session=session)
-        await create(client)
-
-    assert len(wecom.calls(CREATE)) == 1
-    assert refusals == 0
-
-
 async def test_whole_call_keeps_its_deadline(wecom: ScriptedWeCom, client: WeComClient) -> None:
     wecom.script(READ, hang)
     started = asyncio.get_running_loop().time()
@@ -467,55 +335,3 @@ def test_client_wants_its_credentials() -> None:
 async def test_access_token_is_not_a_property(client: WeComClient) -> None:
     with pytest.raises(AttributeError, match="fetch_access_token"):
         _ = client.access_token
-
-
-# Files.
-
-
-async def test_file_is_uploaded_as_wecom_wants_it(wecom: ScriptedWeCom, client: WeComClient) -> None:
-    wecom.script("media/upload", {"errcode": 0, "errmsg": "", "media_id": "m", "created_at": "1380000000"})
-
-    answer = await client.media.upload("image", BytesIO(b"JPEG-BYTES"), "春节\n海报.jpg")
-
-    assert answer["media_id"] == "m"
-    [asked] = wecom.calls("media/upload")
-    assert asked.query["type"] == "image"
-    assert 'name="media"; filename="春节_海报.jpg"'.encode() in asked.body
-    assert b"Content-Type: image/jpeg" in asked.body
-    assert b"JPEG-BYTES" in asked.body
-
-
-async def test_upload_is_repeated_with_the_same_bytes(wecom: ScriptedWeCom, make_client: MakeClient) -> None:
-    client = await make_client()
-    wecom.script("media/upload", EXPIRED, drop_connection, {**OK, "media_id": "m"})
-
-    await client.media.upload("file", BytesIO(b"0123456789" * 1000), "a.bin")
-
-    assert [asked.body.count(b"0123456789") for asked in wecom.calls("media/upload")] == [1000] * 3
-
-
-async def test_attachment_upload_names_its_use(wecom: ScriptedWeCom, client: WeComClient) -> None:
-    await client.media.upload_attachment("image", b"JPEG-BYTES", 1, "a.jpg")
-
-    [asked] = wecom.calls("media/upload_attachment")
-    assert (asked.query["media_type"], asked.query["attachment_type"]) == ("image", "1")
-
-
-async def test_file_is_downloaded(wecom: ScriptedWeCom, client: WeComClient) -> None:
-    headers = {"Content-Disposition": 'attachment; filename="海报.json"', "Content-Type": "application/json"}
-    wecom.script("media/get", web.Response(body=b'{"errcode": 1}', headers=headers))
-
-    file = await client.media.download("m")
-
-    assert file == Download(b'{"errcode": 1}', "海报.json", "application/json")
-
-
-async def test_download_of_expired_media_is_an_error(wecom: ScriptedWeCom, client: WeComClient) -> None:
-    wecom.script("media/get", {"errcode": 40007, "errmsg": "invalid media_id"})
-
-    with pytest.raises(InvalidMediaError):
-        await client.media.download("m")
-
-
-async def test_address_of_a_file_holds_the_token(wecom: ScriptedWeCom, client: WeComClient) -> None:
-    assert await client.media.get_url("a+b") == f"{wecom.base_url}media/get?media_id=a%2Bb&access_token=token-1"
