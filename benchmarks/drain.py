@@ -67,7 +67,7 @@ def _event(identity: Identity, number: int) -> NewEvent:
     customer = f"wmbench{number:025}"
     body = del_follow_user(identity, f"staff{number % 50}", customer)
     return NewEvent(
-        digest=digest_of(body, datetime.fromtimestamp(1_770_000_000, UTC)), callback="app",
+        digest=digest_of(body, 1_770_000_000), callback="app",
         kind="change_external_contact.del_follow_user",
         subject=f"customer:{customer}", body=body, disposition="queued",
         tasks=(NewTask(Lane.NORMAL, f"customer:{customer}"),),

@@ -13,7 +13,7 @@ from typing import Self
 from aiohttp import web
 
 from bot.api.routes import PREFIX, ROUTES
-from bot.api.service import Api, build_api
+from bot.api.service import Api, add_api
 from bot.callback import Callback, CallbackServer
 from bot.clock import Clock
 from bot.config import Settings
@@ -140,7 +140,7 @@ class Bot:
         checks = {"database": self._ping(self.db), "inbox": self._ping(self.inbox.db)}
         Operations(self.metrics, checks, self.inbox.measure, self.settings.server.verify_files).add_routes(app)
         api = Api(self.settings, self.clock, self.db, self.inbox.db, self.context.renderer, self.dispatcher.plan)
-        app.add_subapp(f"{PREFIX}/", build_api(api, ROUTES))
+        add_api(app, PREFIX, api, ROUTES)
         return app
 
     def _ping(self, db: Database):  # type: ignore[no-untyped-def]

@@ -8,13 +8,17 @@ in both.
 from __future__ import annotations
 
 import asyncio
+import re
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from email.utils import formatdate
 from typing import Protocol
 
-from aiohttp import web
-from prometheus_client import Counter
+from aiohttp import HttpVersion11, web
+from aiohttp.abc import AbstractStreamWriter
+from prometheus_client import Counter as CounterMetric
 
 from bot.config import CallbackSettings, ServerSettings
 from bot.logs import get_logger
@@ -32,6 +36,8 @@ log = get_logger("callback")
 FORBIDDEN = frozenset({"signature", "receiver"})
 #: Signature, timestamp and nonce are short; what is longer is not from WeCom.
 QUERY_MAX = 2048
+#: The query as WeCom itself writes it, where nothing is escaped; any other is read by the general means.
+_USUAL_QUERY = re.compile(r"[^?#]*\?msg_signature=([0-9a-f]{40})&timestamp=([0-9]{1,20})&nonce=([0-9A-Za-z_-]{1,64})")
 
 
 class Store(Protocol):
@@ -44,7 +50,7 @@ class Watch(Protocol):
     """Who wants to know that a callback showed signs of life."""
 
     def verified(self, callback: str) -> None: ...
-    def received(self, callback: str, event: Event) -> None: ...
+    def received(self, callback: str, events: Iterable[Event]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +59,35 @@ class Callback:
 
     settings: CallbackSettings
     crypto: CallbackCrypto
+
+
+class _Acknowledgement(web.StreamResponse):
+    """The empty 200 on a connection that goes on: the same bytes each time. aiohttp would put the same few headers
+    together anew for every event, which takes as long as decrypting it. Holds nothing of a request: one serves all."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._second = 0
+        self._bytes = b""
+
+    @property
+    def keep_alive(self) -> bool:
+        return True
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        transport = request.transport
+        if transport is None or transport.is_closing():
+            raise ConnectionResetError("The caller went away before the acknowledgement.")
+        second = int(time.time())
+        if second != self._second:
+            self._second = second
+            date = formatdate(second, usegmt=True)
+            self._bytes = f"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nDate: {date}\r\n\r\n".encode()
+        transport.write(self._bytes)
+        return None
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Nothing follows."""
 
 
 class CallbackServer:
@@ -95,9 +130,11 @@ class _Endpoint:
         metrics = server.metrics
         self._acknowledged = metrics.events_acknowledged.labels(self.name)
         self._duplicate = metrics.events_duplicate.labels(self.name)
-        self._received: dict[str, Counter] = {}
+        self._received: dict[str, CounterMetric] = {}
+        self._acknowledgement = _Acknowledgement()
         self._posts: list[_Post] = []
         self._reading: asyncio.Task[None] | None = None
+        self._answered: list[tuple[Event, bool, float]] = []
 
     async def verify(self, request: web.Request) -> web.Response:
         """URL verification: answered with the decrypted `echostr`, as plain text, nothing around it."""
@@ -117,8 +154,7 @@ class _Endpoint:
     async def receive(self, request: web.Request) -> web.StreamResponse:
         """An event: stored, then acknowledged with an empty 200."""
         started = time.perf_counter()
-        query = request.query
-        signature, timestamp, nonce = query.get("msg_signature"), query.get("timestamp"), query.get("nonce")
+        signature, timestamp, nonce = _signed_with(request)
         if not (signature and timestamp and nonce):
             return self._refuse("missing", "The query lacks msg_signature, timestamp or nonce.")
         limit = self.server.server.max_body_bytes
@@ -146,10 +182,12 @@ class _Endpoint:
             return self._refuse("event", error.message)
         except StorageError as error:
             return self._leave_unanswered(request, error)
-        (self._acknowledged if stored.is_new else self._duplicate).inc()
+        if not self._answered:
+            asyncio.get_running_loop().call_soon(self._count_answered)
         assert post.event is not None  # it was stored
-        self.server.watch.received(self.name, post.event)
-        self.server.metrics.ack_seconds.observe(time.perf_counter() - started)
+        self._answered.append((post.event, stored.is_new, time.perf_counter() - started))
+        if request.version == HttpVersion11 and request.keep_alive:
+            return self._acknowledgement
         return web.Response()
 
     async def _read_posts(self) -> None:
@@ -165,6 +203,8 @@ class _Endpoint:
                     except Exception as error:  # noqa: BLE001 - the request's own, which answers it
                         if not post.stored.done():
                             post.stored.set_exception(error)
+                for kind, number in Counter(post.event.kind[:100] for post in posts if post.event is not None).items():
+                    self._count(kind, number)
         finally:
             self._reading = None
 
@@ -172,14 +212,23 @@ class _Endpoint:
         envelope = parse_envelope(post.raw, self.server.server.max_body_bytes)
         plain = self.crypto.decrypt(envelope.encrypt, post.signature, post.timestamp, post.nonce)
         post.event = parse_event(plain)
-        self._count(post.event.kind[:100])
-        self.server.inbox.store(self.name, plain.decode(), post.event, post.stored)
+        self.server.inbox.store(self.name, plain, post.event, post.stored)
 
-    def _count(self, kind: str) -> None:
+    def _count(self, kind: str, number: int) -> None:
         counter = self._received.get(kind)
         if counter is None:  # finding the labels costs ten times the counting
             counter = self._received[kind] = self.server.metrics.events_received.labels(self.name, kind)
-        counter.inc()
+        counter.inc(number)
+
+    def _count_answered(self) -> None:
+        """Count what was acknowledged together, in one go as it was read."""
+        answered, self._answered = self._answered, []
+        new = sum(is_new for _, is_new, _ in answered)
+        self._acknowledged.inc(new)
+        self._duplicate.inc(len(answered) - new)
+        self.server.watch.received(self.name, [event for event, _, _ in answered])
+        for _, _, seconds in answered:
+            self.server.metrics.ack_seconds.observe(seconds)
 
     def _leave_unanswered(self, request: web.Request, error: StorageError) -> web.StreamResponse:
         log.error("unanswered", callback=self.name, cause=str(error), remedy="WeCom sends it again")
@@ -194,3 +243,12 @@ class _Endpoint:
         log.warning("refused", callback=self.name, reason=reason, cause=message)
         self.server.metrics.callbacks_refused.labels(self.name, reason).inc()
         return web.Response(status=status, text=f"{reason}: {message}\n")
+
+
+def _signed_with(request: web.Request) -> tuple[str, str, str]:
+    """Signature, timestamp and nonce; empty where there is none."""
+    usual = _USUAL_QUERY.fullmatch(request.raw_path)
+    if usual is not None:
+        return usual[1], usual[2], usual[3]
+    query = request.query
+    return query.get("msg_signature", ""), query.get("timestamp", ""), query.get("nonce", "")

@@ -111,14 +111,16 @@ class Inbox:
         """
         plan = self._plan(event)
         new = NewEvent(
-            digest=rows.digest_of(body, event.created_at),
+            digest=rows.digest_of(body, event.created_seconds),
             callback=callback,
             kind=event.kind[:100],
             subject=_bounded(event.subject),
             body=body,
             disposition=plan.disposition,
             reason=plan.reason,
-            tasks=tuple(NewTask(task.lane, _bounded(task.subject), _bounded(task.collapse_key)) for task in plan.tasks),
+            tasks=tuple(
+                [NewTask(task.lane, _bounded(task.subject), _bounded(task.collapse_key)) for task in plan.tasks]
+            ),
             refresh=event.SAYS_ONLY_CHANGED,
         )
         loop = asyncio.get_running_loop()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
 from aiohttp import web
@@ -39,17 +39,18 @@ class SignsOfLife:
         """WeCom verified the URL."""
         self._signs(callback).verified_at = self.clock.now()
 
-    def received(self, callback: str, event: Event) -> None:
-        """An event came; of an add, whether it brought a welcome code."""
+    def received(self, callback: str, events: Iterable[Event]) -> None:
+        """Events came; of an add, whether it brought a welcome code."""
         signs, now = self._signs(callback), self.clock.now()
         signs.last_event_at = now
-        if isinstance(event, AddedEvent):
-            signs.last_add_at = now
-            if event.welcome_code:
-                signs.last_welcome_code_at = now
-                signs.adds_without_code = 0
-            elif isinstance(event, AddExternalContact):
-                signs.adds_without_code += 1
+        for event in events:
+            if isinstance(event, AddedEvent):
+                signs.last_add_at = now
+                if event.welcome_code:
+                    signs.last_welcome_code_at = now
+                    signs.adds_without_code = 0
+                elif isinstance(event, AddExternalContact):
+                    signs.adds_without_code += 1
 
     async def write(self) -> None:
         """Add what was seen to the database; what could not be written is kept for the next time."""

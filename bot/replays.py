@@ -62,7 +62,7 @@ async def replay(
     if dead_only:
         return Replayed(tasks, 0)
     idle = await inbox.read(event_rows.list_idle_events, since, until, event_id)
-    wanted = [(idle_id, planned) for idle_id, body in idle if (planned := plan(parse_event(body.encode())).tasks)]
+    wanted = [(idle_id, planned) for idle_id, body in idle if (planned := plan(parse_event(body)).tasks)]
     for start in range(0, len(wanted), BATCH):
         await inbox.write(_adopt, wanted[start : start + BATCH], now)
     return Replayed(tasks, len(wanted))

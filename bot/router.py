@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from bot.context import Context, Receipt
 from bot.errors import RetryLaterError, SiyuError
@@ -81,8 +81,7 @@ class Router:
         return register
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """What an event asks for: tasks, or the reason why there are none."""
 
     disposition: str
@@ -128,7 +127,7 @@ class Dispatcher:
 
     async def run(self, task: ClaimedTask) -> TaskResult:
         """Run the handlers of a claimed task that have not finished yet. Never raises."""
-        event = parse_event(task.body.encode())
+        event = parse_event(task.body)
         receipt = Receipt(task.event_id, task.received_at, task.attempts, task.collapsed)
         welcome = task.lane == Lane.WELCOME
         outcomes: list[OutcomeRow] = []

@@ -25,7 +25,7 @@ async def on_create(event: ChatCreate, ctx: Context, _receipt: Receipt) -> Outco
 @router.on(ChatUpdate)
 async def on_update(event: ChatUpdate, ctx: Context, receipt: Receipt) -> Outcome:
     """Members, owner, name or notice changed. A change of members that continues our version needs no fetch."""
-    complete = len(event.members) == event.member_change_count > 0
+    complete = 0 < len(event.members) == event.member_change_count
     if event.update_detail in ("add_member", "del_member") and complete:
         joined = event.members if event.update_detail == "add_member" else ()
         left = event.members if event.update_detail == "del_member" else ()

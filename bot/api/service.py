@@ -61,43 +61,44 @@ class Route:
     says: str
 
 
-def build_api(api: Api, routes: Sequence[Route]) -> web.Application:
-    """The application to mount at `/api/v1/`."""
-    app = web.Application(middlewares=[_in_one_shape])
+def add_api(app: web.Application, prefix: str, api: Api, routes: Sequence[Route]) -> None:
+    """Add the API below `prefix`. Not as an application of its own: its frame would lie around every callback too."""
     gate = Gate(api.db, api.clock)
     for route in routes:
-        app.router.add_route(route.method, route.path, _framed(api, gate, route), name=None)
-    return app
+        app.router.add_route(route.method, prefix + route.path, _framed(api, gate, route), name=None)
+    app.router.add_route("*", f"{prefix}/{{rest:.*}}", _no_such_route)
+
+
+async def _no_such_route(request: web.Request) -> web.Response:
+    allowed: set[str] = set()
+    for resource in request.app.router.resources():
+        if resource is not request.match_info.route.resource:
+            allowed |= (await resource.resolve(request))[1]
+    if allowed:
+        return failure(405, "method_not_allowed", "Method Not Allowed.", headers={"Allow": ",".join(sorted(allowed))})
+    return failure(404, "not_found", "Not Found.")
 
 
 def _framed(api: Api, gate: Gate, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def handle(request: web.Request) -> web.StreamResponse:
-        token = await gate.admit(request, route.scope)
-        response = await route.handle(api, request)
+        try:
+            token = await gate.admit(request, route.scope)
+            response = await route.handle(api, request)
+        except SiyuError as error:
+            return _refusal(error)
+        except IntegrityError:
+            return failure(409, "conflict", "Something else was written at the same moment.", "Look, and try again.")
+        except web.HTTPException as error:
+            codes = {404: "not_found", 413: "too_large"}
+            return failure(error.status, codes.get(error.status, "bad_request"), f"{error.reason}.")
+        except Exception:
+            log.exception("failed", method=request.method, path=request.path)
+            return failure(500, "internal", "The program failed.", "The log says where.")
         if request.method not in READING:
             log.info("changed", by=token.name, method=request.method, path=request.path, status=response.status)
         return response
 
     return handle
-
-
-@web.middleware
-async def _in_one_shape(
-    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> web.StreamResponse:
-    try:
-        return await handler(request)
-    except SiyuError as error:
-        return _refusal(error)
-    except IntegrityError:
-        return failure(409, "conflict", "Something else was written at the same moment.", "Look, and try again.")
-    except web.HTTPException as error:
-        codes = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
-        headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
-        return failure(error.status, codes.get(error.status, "bad_request"), f"{error.reason}.", headers=headers)
-    except Exception:
-        log.exception("failed", method=request.method, path=request.path)
-        return failure(500, "internal", "The program failed.", "The log says where.")
 
 
 def _refusal(error: SiyuError) -> web.Response:

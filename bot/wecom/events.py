@@ -1,37 +1,93 @@
-"""WeCom's callback events as types: one frozen dataclass per kind; `bot.wecom.event_xml` reads them."""
+"""WeCom's callback events as types: one class per kind, each attribute an element of the event's XML.
+
+`bot.wecom.event_xml` reads the XML and chooses the class. An attribute is looked up when it is asked for: most of the
+events that a bot receives are only stored.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 Fields = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    """What every callback carries. `fields` holds all elements: text, nested dicts, or lists of repeated elements."""
+def text_of(fields: Fields, name: str) -> str:
+    """An element's text without the blanks around it; of repeated elements the first; "" where there is no text."""
+    value = fields.get(name, "")
+    if isinstance(value, list):
+        value = value[0]
+    return value.strip() if isinstance(value, str) else ""
 
-    to_user: str
-    from_user: str
-    created_at: datetime | None
-    msg_type: str
-    event: str
-    change_type: str
-    agentid: str
-    fields: Fields = field(repr=False, hash=False, compare=False)
+
+class Text:
+    """An attribute that is an element's text."""
+
+    __slots__ = ("element",)
+
+    def __init__(self, element: str) -> None:
+        self.element = element
+
+    def __get__(self, event: Event, _type: type[Event]) -> str:
+        return text_of(event.fields, self.element)
+
+
+class Number:
+    """An attribute that is a whole number of up to nine digits; None where the event has none."""
+
+    __slots__ = ("element",)
+
+    def __init__(self, element: str) -> None:
+        self.element = element
+
+    def __get__(self, event: Event, _type: type[Event]) -> int | None:
+        text = text_of(event.fields, self.element)
+        return int(text) if text.isascii() and text.isdigit() and len(text) <= 9 else None
+
+
+class Event:
+    """What every callback carries. `fields` holds all elements: text, nested dicts, or lists of repeated elements.
+
+    `kind` is `change_external_contact.add_external_contact`, `message.text`, `enter_agent` …
+    """
+
+    __slots__ = ("fields", "kind")
 
     #: (Event, ChangeType) values this type stands for.
     KINDS: ClassVar[tuple[tuple[str, str], ...]] = ()
     #: The event only says that something changed: to handle it is to look again, so a repeat is worth handling.
     SAYS_ONLY_CHANGED: ClassVar[bool] = False
 
+    to_user = Text("ToUserName")
+    from_user = Text("FromUserName")
+    event = Text("Event")
+    change_type = Text("ChangeType")
+    agentid = Text("AgentID")
+
+    def __init__(self, fields: Fields, kind: str) -> None:
+        self.fields = fields
+        self.kind = kind
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.kind}>"  # without what a customer wrote and without codes
+
     @property
-    def kind(self) -> str:
-        """`change_external_contact.add_external_contact`, `message.text`, `enter_agent` …"""
-        head = self.event if self.msg_type == "event" else f"message.{self.msg_type}"
-        return f"{head}.{self.change_type}" if self.change_type else head
+    def created_seconds(self) -> int | None:
+        """The instant that WeCom gave the event, in epoch seconds."""
+        text = text_of(self.fields, "CreateTime")
+        # A year beyond 9999 cannot be a datetime; neither is it a time that WeCom sends.
+        return int(text) if text.isascii() and text.isdigit() and len(text) <= 11 else None
+
+    @property
+    def created_at(self) -> datetime | None:
+        """The same as an aware instant."""
+        seconds = self.created_seconds
+        return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it has what its type cannot do without; else it is kept as an UnknownEvent."""
+        return True
 
     @property
     def subject(self) -> str:
@@ -44,49 +100,56 @@ class Event:
         return ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class UnknownEvent(Event):
     """From WeCom, verified, but of a kind that this version has no type for."""
 
+    __slots__ = ()
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
 class ContactEvent(Event):
     """`change_external_contact`: something about one follow, the pair of a staff member and a customer."""
 
-    userid: str
-    external_userid: str
+    __slots__ = ()
+
+    userid = Text("UserID")
+    external_userid = Text("ExternalUserID")
+
+    @property
+    def is_complete(self) -> bool:
+        return bool(self.userid and self.external_userid)
 
     @property
     def subject(self) -> str:
         return f"customer:{self.external_userid}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AddedEvent(ContactEvent):
     """A customer came: what both ways of adding carry. `welcome_code` lives 20 seconds and works once."""
 
-    state: str
-    welcome_code: str = field(repr=False)
+    __slots__ = ()
+
+    state = Text("State")
+    welcome_code = Text("WelcomeCode")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AddExternalContact(AddedEvent):
     """A staff member and a customer became contacts."""
 
+    __slots__ = ()
     KINDS = (("change_external_contact", "add_external_contact"),)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AddHalfExternalContact(AddedEvent):
     """A customer added a staff member who has not confirmed yet: until then the customer cannot be fetched (84061)."""
 
+    __slots__ = ()
     KINDS = (("change_external_contact", "add_half_external_contact"),)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class EditExternalContact(ContactEvent):
     """A staff member changed the remark, the phone number or the tags of a customer."""
 
+    __slots__ = ()
     KINDS = (("change_external_contact", "edit_external_contact"),)
     SAYS_ONLY_CHANGED = True
 
@@ -95,11 +158,12 @@ class EditExternalContact(ContactEvent):
         return f"edit:{self.userid}:{self.external_userid}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class DelExternalContact(ContactEvent):
     """The *staff member* deleted the customer; `by_transfer` when on-job inheritance did it."""
 
-    source: str
+    __slots__ = ()
+
+    source = Text("Source")
     KINDS = (("change_external_contact", "del_external_contact"),)
 
     @property
@@ -107,78 +171,93 @@ class DelExternalContact(ContactEvent):
         return self.source == "DELETE_BY_TRANSFER"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class DelFollowUser(ContactEvent):
     """The *customer* deleted the staff member. WeCom keeps listing the customer: only this event tells."""
 
+    __slots__ = ()
     KINDS = (("change_external_contact", "del_follow_user"),)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class TransferFail(ContactEvent):
     """An inheritance failed; `userid` is the staff member who was to take over."""
 
-    fail_reason: str
+    __slots__ = ()
+
+    fail_reason = Text("FailReason")
     KINDS = (("change_external_contact", "transfer_fail"),)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class MsgAuditApproved(ContactEvent):
     """The customer agreed to chat archiving."""
 
+    __slots__ = ()
     KINDS = (("change_external_contact", "msg_audit_approved"),)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ChatEvent(Event):
     """`change_external_chat`: something about one customer group."""
 
-    chat_id: str
+    __slots__ = ()
+
+    chat_id = Text("ChatId")
+
+    @property
+    def is_complete(self) -> bool:
+        return bool(self.chat_id)
 
     @property
     def subject(self) -> str:
         return f"chat:{self.chat_id}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ChatCreate(ChatEvent):
     """A customer group was made."""
 
+    __slots__ = ()
     KINDS = (("change_external_chat", "create"),)
     SAYS_ONLY_CHANGED = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ChatUpdate(ChatEvent):
     """A customer group changed: members (with a version chain), owner, name or notice.
 
     `join_scene` 0 invited, 3 scanned the group's code; `quit_scene` 0 left, 1 removed; None where the push has none.
     """
 
-    update_detail: str
-    join_scene: int | None
-    quit_scene: int | None
-    member_change_count: int
-    members: tuple[str, ...]
-    last_member_version: str
-    current_member_version: str
+    __slots__ = ()
+
+    update_detail = Text("UpdateDetail")
+    join_scene = Number("JoinScene")
+    quit_scene = Number("QuitScene")
+    member_change_count = Number("MemChangeCnt")
+    last_member_version = Text("LastMemVer")
+    current_member_version = Text("CurMemVer")
     KINDS = (("change_external_chat", "update"),)
     SAYS_ONLY_CHANGED = True
 
+    @property
+    def members(self) -> tuple[str, ...]:
+        """Who came or left."""
+        items = self.fields.get("MemChangeList")
+        found = items.get("Item", []) if isinstance(items, dict) else []
+        found = found if isinstance(found, list) else [found]
+        return tuple(item.strip() for item in found if isinstance(item, str) and item.strip())
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
 class ChatDismiss(ChatEvent):
     """A customer group was dismissed."""
 
+    __slots__ = ()
     KINDS = (("change_external_chat", "dismiss"),)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeExternalTag(Event):
     """Tags of the company changed; `id` is the tag or group, empty when all groups were put in another order."""
 
-    id: str
-    tag_type: str
+    __slots__ = ()
+
+    id = Text("Id")
+    tag_type = Text("TagType")
     KINDS = tuple(("change_external_tag", change) for change in ("create", "update", "delete", "shuffle"))
     SAYS_ONLY_CHANGED = True
 
@@ -191,11 +270,12 @@ class ChangeExternalTag(Event):
         return "tags"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeContact(Event):
     """The company's directory changed. A self-built app gets none of these, an app of other kinds may."""
 
-    userid: str
+    __slots__ = ()
+
+    userid = Text("UserID")
     KINDS = tuple(
         ("change_contact", change)
         for change in (
@@ -219,11 +299,12 @@ class ChangeContact(Event):
         return "directory"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class CustomerAcquisition(Event):
     """Something about a customer-acquisition link (获客链接) or the company's quota of them."""
 
-    link_id: str
+    __slots__ = ()
+
+    link_id = Text("LinkId")
     KINDS = tuple(
         ("customer_acquisition", change)
         for change in (
@@ -241,12 +322,13 @@ class CustomerAcquisition(Event):
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class KfMsgOrEvent(Event):
     """Something happened in WeChat customer service; what it was is pulled with `kf/sync_msg`."""
 
-    token: str = field(repr=False)
-    open_kfid: str
+    __slots__ = ()
+
+    token = Text("Token")
+    open_kfid = Text("OpenKfId")
     KINDS = (("kf_msg_or_event", ""),)
 
     @property
@@ -254,18 +336,19 @@ class KfMsgOrEvent(Event):
         return f"kf:{self.open_kfid}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class KfAccountAuthChange(Event):
     """Customer-service accounts were given to the app or taken from it."""
 
+    __slots__ = ()
     KINDS = (("kf_account_auth_change", ""),)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AppEvent(Event):
     """A staff member did something in the company's app, or WeCom tells the app about itself."""
 
-    event_key: str
+    __slots__ = ()
+
+    event_key = Text("EventKey")
     KINDS = tuple(
         (name, "")
         for name in (
@@ -303,19 +386,21 @@ class AppEvent(Event):
 
     @property
     def subject(self) -> str:
-        return f"staff:{self.from_user}" if self.from_user not in ("", "sys") else ""
+        sender = self.from_user
+        return f"staff:{sender}" if sender not in ("", "sys") else ""
 
 
 #: Types of messages that staff send to the app.
 MESSAGE_TYPES = ("text", "image", "voice", "video", "location", "link")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AppMessage(Event):
     """A message from a staff member to the company's app. `msg_id` is a 64-bit number, kept as text."""
 
-    msg_id: str
-    content: str = field(repr=False)
+    __slots__ = ()
+
+    msg_id = Text("MsgId")
+    content = Text("Content")
 
     @property
     def subject(self) -> str:

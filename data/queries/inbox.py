@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -20,8 +20,7 @@ T: Any = InboxTask.__table__  # type: ignore[attr-defined]
 O: Any = InboxOutcome.__table__  # type: ignore[attr-defined] # noqa: E741
 
 
-@dataclass(frozen=True, slots=True)
-class NewTask:
+class NewTask(NamedTuple):
     """A task that an event asks for."""
 
     lane: Lane
@@ -29,8 +28,7 @@ class NewTask:
     collapse_key: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class NewEvent:
+class NewEvent(NamedTuple):
     """An event as it arrived. `refresh`: a repeat that comes after it was handled asks for the work again."""
 
     digest: bytes
@@ -44,8 +42,7 @@ class NewEvent:
     refresh: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class StoredEvent:
+class StoredEvent(NamedTuple):
     """What became of a NewEvent: `claimed` are tasks that the storing process holds already."""
 
     event_id: int
@@ -91,14 +88,13 @@ class TaskResult:
     outcomes: tuple[OutcomeRow, ...] = ()
 
 
-def digest_of(body: str, created_at: datetime | None) -> bytes:
-    """What an event is known by: a hash of its plaintext, behind the instant that WeCom gave it.
+def digest_of(body: str, created_seconds: int | None) -> bytes:
+    """What an event is known by: a hash of its plaintext, behind the instant that WeCom gave it (epoch seconds).
 
     What comes at about the same time lies together in the index, so that storing a group touches a page or two and
     not one per event. A repeat is the same text and therefore has the same instant.
     """
-    seconds = int(created_at.timestamp()) if created_at is not None else 0
-    return seconds.to_bytes(5, "big") + hashlib.sha256(body.encode()).digest()[:27]
+    return (created_seconds or 0).to_bytes(5, "big") + hashlib.sha256(body.encode()).digest()[:27]
 
 
 _EVENT_COLUMNS = (

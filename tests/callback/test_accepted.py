@@ -70,7 +70,7 @@ async def test_every_event_shape_is_stored_with_its_kind(target: Target) -> None
         text = fixture.read_text("utf-8").strip()
         head = fixture.stem.split("__")
         expected = f"{head[0]}.{head[1]}" if head[0].startswith(("change_", "customer_acq", "message")) else head[0]
-        assert stored[text]["kind"] == parse_event(text.encode()).kind
+        assert stored[text]["kind"] == parse_event(text).kind
         if not fixture.stem.startswith("unknown"):
             assert stored[text]["kind"] == expected
             assert stored[text]["disposition"] in ("queued", "ignored"), f"{expected} is unhandled"

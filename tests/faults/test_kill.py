@@ -341,10 +341,10 @@ _ADD_KINDS = ("add_external_contact", "add_half_external_contact")
 
 
 def _digest(plaintext: str) -> bytes:
-    return inbox_rows.digest_of(plaintext, parse_event(plaintext.encode()).created_at)
+    return inbox_rows.digest_of(plaintext, parse_event(plaintext).created_seconds)
 
 
 def _pair(event: dict[str, Any]) -> tuple[str, str]:
-    parsed = parse_event(event["body"].encode())
+    parsed = parse_event(event["body"])
     assert isinstance(parsed, AddedEvent)
     return parsed.userid, parsed.external_userid

@@ -177,7 +177,7 @@ async def test_a_crash_between_the_record_and_the_alert_loses_no_alert(company: 
     await company.settle()
     company.people.delete_by_customer(*pair(added))
     (delivery,) = [each for each in company.sandbox.machine.callbacks.history if each.change_type == "del_follow_user"]
-    event = parse_event(delivery.plaintext.encode())
+    event = parse_event(delivery.plaintext)
     assert isinstance(event, DelFollowUser)
     db, clock = company.bot.db, company.bot.clock
     await db.write(record_loss, event, "deleted_by_customer", clock.now(), clock.now())  # and then the process died

@@ -51,7 +51,7 @@ def test_published_vector_is_read(vector: Vector) -> None:
 
     plaintext = crypto.decrypt(vector.encrypt, vector.signature, vector.timestamp, vector.nonce)
 
-    assert plaintext.decode() == vector.plaintext
+    assert plaintext == vector.plaintext
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector.what)
@@ -74,7 +74,7 @@ def test_url_verification_answers_the_bare_message() -> None:
 def test_any_message_survives(message: str) -> None:
     encrypt = CRYPTO.encrypt(message)
 
-    assert CRYPTO.decrypt(encrypt, CRYPTO.sign("1", "2", encrypt), "1", "2").decode() == message
+    assert CRYPTO.decrypt(encrypt, CRYPTO.sign("1", "2", encrypt), "1", "2") == message
 
 
 @given(message=st.text(min_size=1, alphabet=st.characters(exclude_characters="\0", exclude_categories=["Cs"])))
@@ -104,7 +104,7 @@ def test_each_fault_has_its_reason() -> None:
     assert reason_of(encrypted(b"x" * 31 + b"\0")) == "padding"
     assert reason_of(encrypted(b"x" * 31 + b"\x21")) == "padding"
     assert reason_of(encrypted(b"x" * 30 + b"\x03\x02")) == "padding"
-    assert reason_of(encrypted(b"\x20" * 32)) == "length"
+    assert reason_of(encrypted(b"\x20" * 32)) == "padding"
     assert reason_of(encrypted(packed(b"<xml/>", length=7_000))) == "length"
     assert reason_of(encrypted(packed(b"<xml/>", length=2**32 - 1))) == "length"
     assert reason_of(encrypted(packed(b"<xml/>", length=5))) == "receiver"
@@ -118,7 +118,7 @@ def test_random_bytes_need_not_be_text() -> None:
     crypto = CallbackCrypto("token", KEY, CORPID, random16=lambda: b"\xff\x00" * 8)
     encrypt = crypto.encrypt("你好")
 
-    assert CRYPTO.decrypt(encrypt, CRYPTO.sign("1", "2", encrypt), "1", "2").decode() == "你好"
+    assert CRYPTO.decrypt(encrypt, CRYPTO.sign("1", "2", encrypt), "1", "2") == "你好"
 
 
 @given(data=st.data())
@@ -131,7 +131,7 @@ def test_mutated_ciphertext_never_raises_anything_else(data: st.DataObject) -> N
     signature = data.draw(st.one_of(st.text(), st.just(CRYPTO.sign("1", "2", encrypt))))
 
     with suppress(BadCallbackError):
-        assert isinstance(CRYPTO.decrypt(encrypt, signature, "1", "2"), bytes)
+        assert isinstance(CRYPTO.decrypt(encrypt, signature, "1", "2"), str)
 
 
 @given(padded=st.binary(max_size=200).map(lambda content: content + b"\x01" * (-len(content) % 16 or 16)))
@@ -154,7 +154,7 @@ def test_key_with_trailing_bits_is_taken() -> None:
 
     encrypt = crypto.encrypt("x")
 
-    assert crypto.decrypt(encrypt, crypto.sign("1", "2", encrypt), "1", "2") == b"x"
+    assert crypto.decrypt(encrypt, crypto.sign("1", "2", encrypt), "1", "2") == "x"
 
 
 def test_empty_token_or_corpid_is_a_configuration_error() -> None:
