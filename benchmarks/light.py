@@ -22,7 +22,7 @@ from bot.metrics import Metrics
 from bot.render import Renderer
 from bot.router import Dispatcher, Outcome, Router, done
 from bot.wecom.client import WeComClient
-from bot.wecom.events import Event
+from bot.wecom.event_base import Event
 from data.db import open_database
 from data.queries.events import count_tasks
 

@@ -25,8 +25,8 @@ from bot.logs import get_logger
 from bot.metrics import Metrics
 from bot.wecom.crypto import OWN_NONCE, CallbackCrypto, parse_envelope
 from bot.wecom.errors import BadCallbackError
+from bot.wecom.event_base import Event
 from bot.wecom.event_xml import MalformedEventError, parse_event
-from bot.wecom.events import Event
 from data.errors import StorageError
 from data.queries.inbox import StoredEvent
 

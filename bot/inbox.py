@@ -20,7 +20,7 @@ from bot.clock import Clock
 from bot.config import InboxSettings
 from bot.logs import get_logger
 from bot.metrics import Metrics
-from bot.wecom.events import Event
+from bot.wecom.event_base import Event
 from data.db import Database
 from data.errors import StorageError
 from data.models.inbox import Lane, TaskStatus

@@ -15,7 +15,8 @@ from bot.clock import Clock
 from bot.errors import SiyuError
 from bot.logs import get_logger
 from bot.metrics import Metrics
-from bot.wecom.events import AddedEvent, AddExternalContact, Event
+from bot.wecom.event_base import Event
+from bot.wecom.events import AddedEvent, AddExternalContact
 from data.db import Database
 from data.queries import health as health_rows
 from data.queries.health import Signs

@@ -12,12 +12,12 @@ from typing import Protocol
 
 from sqlmodel import Session
 
+from bot.wecom.event_base import Event
 from bot.wecom.event_xml import parse_event
-from bot.wecom.events import Event
 from data.db import Database
 from data.errors import NotFoundError
 from data.queries import events as event_rows
-from data.queries.inbox import NewTask
+from data.queries.inbox import NewTask, add_tasks
 
 #: Events given tasks per transaction: callbacks are stored in between.
 BATCH = 200
@@ -70,4 +70,4 @@ async def replay(
 
 def _adopt(session: Session, wanted: Sequence[tuple[int, tuple[NewTask, ...]]], now: datetime) -> None:
     for event_id, tasks in wanted:
-        event_rows.add_tasks(session, event_id, tasks, now)
+        add_tasks(session, event_id, tasks, now)

@@ -16,8 +16,9 @@ from bot.context import Context, Receipt
 from bot.errors import RetryLaterError, SiyuError
 from bot.logs import get_logger
 from bot.wecom.errors import InvalidRequestError, WeComError
+from bot.wecom.event_base import Event
 from bot.wecom.event_xml import parse_event
-from bot.wecom.events import AppMessage, Event, UnknownEvent
+from bot.wecom.events import AppMessage, UnknownEvent
 from data.errors import StorageError
 from data.models.inbox import Lane, OutcomeStatus, TaskStatus
 from data.queries.inbox import ClaimedTask, NewTask, OutcomeRow, TaskResult

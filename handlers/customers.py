@@ -40,8 +40,7 @@ TRANSFER_STATUS = {"customer_refused": "refused", "customer_limit_exceed": "limi
 
 def record_add(session: Session, event: AddedEvent, now: datetime) -> AddRecord:
     """Write an add, and whether it came by inheritance as far as our own tables tell."""
-    inherited = transfer_rows.is_transfer_pending(session, event.userid, event.external_userid, now)
-    inherited = inherited or transfer_rows.was_deleted_by_transfer(session, event.userid, event.external_userid, now)
+    inherited = bool(transfer_rows.find_signs(session, event.userid, event.external_userid, now))
     record = customer_rows.record_add(
         session,
         event.userid,

@@ -28,6 +28,7 @@ from data.queries import staff as staff_rows
 from data.queries import transfers as transfer_rows
 from data.queries import welcomes as welcome_rows
 from data.queries.staff import StaffCard
+from data.queries.transfers import TransferSigns
 from data.queries.welcomes import WelcomeStart
 from data.rules.messages import MessageContent, MissingMediaError
 from data.rules.schedule import moment_words
@@ -67,8 +68,7 @@ class Known:
     staff: StaffCard
     channel_name: str
     followed_by_colleague: bool
-    transfer_pending: bool
-    deleted_by_transfer: bool
+    transfer: TransferSigns
     start: WelcomeStart
 
 
@@ -81,8 +81,7 @@ def load_known(session: Session, event: AddedEvent, event_id: int, received_at: 
         staff=staff_rows.get_card(session, userid),
         channel_name=channel.name if channel else "",
         followed_by_colleague=customer_rows.is_followed_by_colleague(session, userid, external_userid),
-        transfer_pending=transfer_rows.is_transfer_pending(session, userid, external_userid, now),
-        deleted_by_transfer=transfer_rows.was_deleted_by_transfer(session, userid, external_userid, now),
+        transfer=transfer_rows.find_signs(session, userid, external_userid, now),
         start=welcome_rows.find_add(session, event_id, event.kind, userid, external_userid, received_at),
     )
 
@@ -182,9 +181,9 @@ class Greeting:
             if follow.get("userid") == self.event.userid:
                 add_way = follow.get("add_way")
         return find_inheritance(
-            transfer_pending=self.known.transfer_pending,
+            transfer_pending=self.known.transfer.pending,
             add_way=add_way,
-            colleague_deleted_by_transfer=self.known.deleted_by_transfer,
+            colleague_deleted_by_transfer=self.known.transfer.deleted,
         )
 
     async def _fetch_if_needed(self) -> dict[str, Any] | None:

@@ -17,7 +17,7 @@ from bot.errors import SiyuError
 from bot.logs import get_logger
 from bot.media_files import InvalidMediaFileError
 from bot.render import Renderer, TemplateError
-from bot.wecom.events import Event
+from bot.wecom.event_base import Event
 from data.db import Database
 from data.errors import ConflictError, NotFoundError, StorageError
 from data.queries.inbox import NewTask

@@ -10,7 +10,8 @@ import re
 from xml.etree import ElementTree as ET
 
 from bot.errors import SiyuError
-from bot.wecom.events import MESSAGE_TYPES, TYPES, AppMessage, Event, Fields, UnknownEvent, text_of
+from bot.wecom.event_base import Event, Fields, text_of
+from bot.wecom.events import MESSAGE_TYPES, TYPES, AppMessage, UnknownEvent
 
 #: Deepest nesting in any published event is six (approval details); more is not from WeCom.
 MAX_DEPTH = 12

@@ -6,23 +6,23 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlmodel import Session, col
 
 from data.models import Channel
 from data.queries.upsert import upsert
 
+_BY_STATE = (
+    select(Channel)
+    .where(col(Channel.state) == bindparam("state"))
+    .order_by(col(Channel.deleted_at).is_not(None), col(Channel.seen_at).desc(), col(Channel.config_id))
+    .limit(1)
+)
+
 
 def find_by_state(session: Session, state: str) -> Channel | None:
     """The channel whose customers bring this state; of several the one that exists and was read last."""
-    if not state:
-        return None
-    return session.execute(
-        select(Channel)
-        .where(col(Channel.state) == state)
-        .order_by(col(Channel.deleted_at).is_not(None), col(Channel.seen_at).desc(), col(Channel.config_id))
-        .limit(1)
-    ).scalar_one_or_none()
+    return session.execute(_BY_STATE, {"state": state}).scalar_one_or_none() if state else None
 
 
 def apply_fetched(session: Session, told: Mapping[str, Any], now: datetime) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import bindparam, delete, exists, select, update
 from sqlmodel import Session, col
 
 from data.models import Customer, Follow, FollowStatus, FollowTag, Staff
@@ -329,12 +329,14 @@ def list_follows(session: Session, external_userid: str) -> list[Follow]:
     )
 
 
+_COLLEAGUE_FOLLOWS = select(
+    exists().where(
+        col(Follow.external_userid) == bindparam("external_userid"), col(Follow.userid) != bindparam("userid")
+    )
+)
+
+
 def is_followed_by_colleague(session: Session, userid: str, external_userid: str) -> bool:
     """Whether another staff member has, or had, the customer as a contact."""
-    return bool(
-        session.execute(
-            select(func.count())
-            .select_from(Follow)
-            .where(col(Follow.external_userid) == external_userid, col(Follow.userid) != userid)
-        ).scalar_one()
-    )
+    given = {"userid": userid, "external_userid": external_userid}
+    return bool(session.execute(_COLLEAGUE_FOLLOWS, given).scalar_one())

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, delete, exists, func, insert, or_, select, update
+from sqlalchemy import and_, delete, exists, func, or_, select, update
 from sqlmodel import Session
 
 from data.models.inbox import TaskStatus
-from data.queries.inbox import E, NewTask, O, T, count_changed, run_again, task_row
+from data.queries.inbox import E, O, T, count_changed, run_again
 from data.queries.inbox_claims import WAITING
 
 
@@ -116,12 +115,6 @@ def replay_events(
         which.append(T.c.event_id.in_(select(E.c.id).where(E.c.received_at < until)))
     hurried = session.execute(update(T).where(*which, T.c.status == WAITING).values(due_at=now))
     return run_again(session, and_(*which), now) + count_changed(hurried)
-
-
-def add_tasks(session: Session, event_id: int, tasks: Sequence[NewTask], now: datetime) -> None:
-    """Tasks for an event that had none: it was unhandled when it came and is not any more."""
-    session.execute(insert(T), [task_row(event_id, task, now, "", None) for task in tasks])
-    session.execute(update(E).where(E.c.id == event_id).values(disposition="queued", reason=""))
 
 
 def purge_events(session: Session, before: datetime, limit: int = 2000) -> int:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import postgresql
 from sqlmodel import Session
 
 from data.bulk import insert_on_sqlite, sqlite_time
@@ -103,11 +103,6 @@ _EVENT_COLUMNS = (
 )  # fmt: skip
 
 
-def insert_into(session: Session, table: Any) -> Any:
-    dialect = session.get_bind().dialect.name
-    return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
-
-
 def store_events(
     session: Session,
     events: Sequence[NewEvent],
@@ -123,17 +118,19 @@ def store_events(
     fresh = {event.digest: event for event in events}
     new_ids = _insert_events(session, list(fresh.values()), now)
     stored: dict[bytes, StoredEvent] = {}
-    tasks: list[dict[str, Any]] = []
+    tasks: list[_TaskRow] = []
+    mine: list[tuple[NewEvent, _TaskRow]] = []
     for digest, event_id in new_ids.items():
         stored[digest] = StoredEvent(event_id, is_new=True)
         for task in fresh[digest].tasks:
-            mine = task.lane == Lane.WELCOME and claim_welcomes > 0
-            claim_welcomes -= mine
-            tasks.append(task_row(event_id, task, now, claim if mine else "", lease_until if mine else None))
-    if tasks:
-        for event_id, claimed in _insert_tasks(session, tasks, {new_ids[d]: fresh[d] for d in new_ids}, now).items():
-            digest = next(digest for digest, known in new_ids.items() if known == event_id)
-            stored[digest] = StoredEvent(event_id, is_new=True, claimed=claimed)
+            if task.lane == Lane.WELCOME and len(mine) < claim_welcomes:
+                mine.append((fresh[digest], _task_row(event_id, task, now, claim, lease_until)))
+            else:
+                tasks.append(_task_row(event_id, task, now))
+    _insert_tasks(session, tasks)
+    for (event, row), task_id in zip(mine, _insert_tasks(session, [row for _, row in mine]), strict=True):
+        claimed = ClaimedTask(task_id, row.event_id, row.lane, 1, 0, claim, event.callback, event.body, received_at=now)
+        stored[event.digest] = StoredEvent(row.event_id, is_new=True, claimed=(claimed,))
     repeats, firsts = [], set(new_ids)
     for event in events:
         if event.digest in firsts:
@@ -166,40 +163,45 @@ def _insert_events(session: Session, events: Sequence[NewEvent], now: datetime) 
     return {bytes(digest): event_id for event_id, digest in found}
 
 
-def task_row(event_id: int, task: NewTask, now: datetime, claim: str, lease_until: datetime | None) -> dict[str, Any]:
-    return {
-        "event_id": event_id,
-        "lane": int(task.lane),
-        "subject": task.subject,
-        "collapse_key": task.collapse_key,
-        "status": TaskStatus.CLAIMED if claim else TaskStatus.WAITING,
-        "run": 1,
-        "again": False,
-        "attempts": 0,
-        "due_at": now,
-        "claim": claim,
-        "lease_until": lease_until,
-        "note": "",
-    }
+class _TaskRow(NamedTuple):
+    event_id: int
+    lane: int
+    subject: str
+    collapse_key: str
+    status: TaskStatus
+    run: int
+    again: bool
+    attempts: int
+    due_at: datetime
+    claim: str
+    lease_until: datetime | None
+    note: str
 
 
-def _insert_tasks(
-    session: Session, rows: list[dict[str, Any]], events: dict[int, NewEvent], now: datetime
-) -> dict[int, tuple[ClaimedTask, ...]]:
-    mine = [row for row in rows if row["claim"]]
-    others = [row for row in rows if not row["claim"]]
-    if others:
-        session.execute(insert(T), others)
-    claimed: dict[int, tuple[ClaimedTask, ...]] = {}
-    if mine:
-        returned = session.execute(insert(T).returning(T.c.id, T.c.event_id, T.c.claim), mine)
-        for task_id, event_id, claim in returned:
-            event = events[event_id]
-            task = ClaimedTask(
-                task_id, event_id, int(Lane.WELCOME), 1, 0, claim, event.callback, event.body, received_at=now
-            )
-            claimed[event_id] = (*claimed.get(event_id, ()), task)
-    return claimed
+def _task_row(
+    event_id: int, task: NewTask, now: datetime, claim: str = "", lease_until: datetime | None = None
+) -> _TaskRow:
+    status = TaskStatus.CLAIMED if claim else TaskStatus.WAITING
+    return _TaskRow(
+        event_id, int(task.lane), task.subject, task.collapse_key, status, 1, False, 0, now, claim, lease_until, ""
+    )
+
+
+def add_tasks(session: Session, event_id: int, tasks: Sequence[NewTask], now: datetime) -> None:
+    """Tasks for an event that had none: it was unhandled when it came and is not any more."""
+    _insert_tasks(session, [_task_row(event_id, task, now) for task in tasks])
+    session.execute(update(E).where(E.c.id == event_id).values(disposition="queued", reason=""))
+
+
+def _insert_tasks(session: Session, rows: Sequence[_TaskRow]) -> list[int]:
+    """Insert tasks; their ids in the order of the rows."""
+    if not rows:
+        return []
+    if session.get_bind().dialect.name == "sqlite":
+        kept = [[sqlite_time(value) if isinstance(value, datetime) else value for value in row] for row in rows]
+        return insert_on_sqlite(session, "inbox_tasks", _TaskRow._fields, kept)
+    statement = insert(T).returning(T.c.id, sort_by_parameter_order=True)
+    return list(session.execute(statement, [row._asdict() for row in rows]).scalars())
 
 
 def _note_repeats(session: Session, events: Sequence[NewEvent], now: datetime) -> dict[bytes, StoredEvent]:

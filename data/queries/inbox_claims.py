@@ -16,8 +16,9 @@ from sqlalchemy import and_, bindparam, case, exists, literal_column, or_, selec
 from sqlalchemy.orm import aliased
 from sqlmodel import Session
 
-from data.models.inbox import InboxTask, Lane, OutcomeStatus, TaskStatus
-from data.queries.inbox import ClaimedTask, E, O, T, TaskResult, count_changed, insert_into
+from data.models.inbox import InboxOutcome, InboxTask, Lane, OutcomeStatus, TaskStatus
+from data.queries.inbox import ClaimedTask, E, O, T, TaskResult, count_changed
+from data.queries.upsert import insert_into
 
 #: Literals: SQLite takes a partial index only for what it sees to be inside, and a parameter hides that.
 WAITING: Any = literal_column("'waiting'")
@@ -163,7 +164,7 @@ def finish_tasks(session: Session, results: Sequence[TaskResult], now: datetime)
         for outcome in result.outcomes
     }
     if outcomes:
-        statement = insert_into(session, O)
+        statement = insert_into(session, InboxOutcome)
         session.execute(
             statement.on_conflict_do_update(
                 index_elements=[O.c.event_id, O.c.handler],

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, TypeVar
 
-from sqlalchemy import select
+from sqlalchemy import Text, cast, select
 from sqlmodel import Session, col
 
 from data.errors import ConflictError, NotFoundError
@@ -21,14 +23,30 @@ Rule = TypeVar("Rule", WelcomeRule, TagRule)
 COLUMNS = ("id", "name", "priority", "enabled")
 
 
+def _list(model: type[WelcomeRuleRow | TagRuleRow]) -> Any:
+    columns = [getattr(model, name) for name in COLUMNS]
+    return select(*columns, cast(model.definition, Text)).order_by(col(model.id))
+
+
+_LIST_WELCOME_RULES, _LIST_TAG_RULES = _list(WelcomeRuleRow), _list(TagRuleRow)
+
+
 def list_welcome_rules(session: Session) -> list[WelcomeRule]:
     """All welcome rules, by id."""
-    return [_rule(WelcomeRule, row) for row in _rows(session, WelcomeRuleRow)]
+    return [_parse(WelcomeRule, *row) for row in session.execute(_LIST_WELCOME_RULES)]
 
 
 def list_tag_rules(session: Session) -> list[TagRule]:
     """All auto-tagging rules, by id."""
-    return [_rule(TagRule, row) for row in _rows(session, TagRuleRow)]
+    return [_parse(TagRule, *row) for row in session.execute(_LIST_TAG_RULES)]
+
+
+@lru_cache(maxsize=1024)
+def _parse(rule: type[Rule], rule_id: int, name: str, priority: int, enabled: bool, definition: str) -> Rule:
+    """The rule that a row spells. Every event reads all rules, and the same text is always the same rule."""
+    return parse(
+        rule, {**json.loads(definition), "id": rule_id, "name": name, "priority": priority, "enabled": enabled}
+    )
 
 
 def get_welcome_rule(session: Session, rule_id: int) -> WelcomeRule:
@@ -59,10 +77,6 @@ def delete_welcome_rule(session: Session, rule_id: int) -> None:
 def delete_tag_rule(session: Session, rule_id: int) -> None:
     """Remove a rule. Raises NotFoundError."""
     session.delete(_get(session, TagRuleRow, rule_id))
-
-
-def _rows(session: Session, model: type[Row]) -> list[Row]:
-    return list(session.execute(select(model).order_by(col(model.id))).scalars())
 
 
 def _get(session: Session, model: type[Row], rule_id: int) -> Row:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlmodel import Session, col
 
 from data.models import Department, Staff
@@ -36,22 +36,50 @@ def find_staff(session: Session, userid: str) -> Staff | None:
     return session.get(Staff, userid)
 
 
+_CARD = select(
+    col(Staff.name), col(Staff.alias), col(Staff.position), col(Staff.department_ids), col(Staff.main_department_id)
+).where(col(Staff.userid) == bindparam("userid"))
+
+_UP = (
+    select(col(Department.id), col(Department.parent_id))
+    .where(col(Department.id).in_(bindparam("ids", expanding=True)))
+    .cte("up", recursive=True)
+)
+#: A union of distinct rows, so that a circle of departments ends too.
+_UP = _UP.union(select(col(Department.id), col(Department.parent_id)).where(col(Department.id) == _UP.c.parent_id))
+_ABOVE = select(
+    col(Department.id), col(Department.name), col(Department.parent_id), col(Department.leader_userids)
+).where(col(Department.id).in_(select(_UP.c.id)))
+
+
+class _Above(NamedTuple):
+    id: int
+    name: str
+    parent_id: int
+    leader_userids: list[str]
+
+
+def _departments_above(session: Session, department_ids: Iterable[int]) -> dict[int, _Above]:
+    """These departments and those above them, as far as they are known."""
+    rows = session.execute(_ABOVE, {"ids": list(department_ids)})
+    return {row[0]: _Above(*row) for row in rows}
+
+
 def get_card(session: Session, userid: str) -> StaffCard:
     """What rules and templates need of a member; empty words for one who is not known."""
-    staff = session.get(Staff, userid)
-    if staff is None:
+    row = session.execute(_CARD, {"userid": userid}).one_or_none()
+    if row is None:
         return StaffCard(userid)
-    departments = {department.id: department for department in session.execute(select(Department)).scalars()}
-    main = departments.get(staff.main_department_id or 0)
+    name, alias, position, department_ids, main_department_id = row
+    departments = _departments_above(session, {*department_ids, main_department_id or 0})
+    main = departments.get(main_department_id or 0)
     return StaffCard(
         userid=userid,
-        name=staff.name,
-        alias=staff.alias,
-        position=staff.position,
+        name=name,
+        alias=alias,
+        position=position,
         department_name=main.name if main else "",
-        department_ids=_with_ancestors(
-            staff.department_ids, {each.id: each.parent_id for each in departments.values()}
-        ),
+        department_ids=_with_ancestors(department_ids, {each.id: each.parent_id for each in departments.values()}),
         known=True,
     )
 
@@ -78,7 +106,7 @@ def list_managers(session: Session, userid: str) -> list[str]:
     direct = [leader for leader in staff.leader_userids if leader != userid]
     if direct:
         return direct
-    departments = {department.id: department for department in session.execute(select(Department)).scalars()}
+    departments = _departments_above(session, [staff.main_department_id or 0])
     department_id, seen = staff.main_department_id or 0, set[int]()
     while department_id in departments and department_id not in seen:
         seen.add(department_id)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import exists, or_, select, update
+from sqlalchemy import bindparam, exists, or_, select, update
 from sqlmodel import Session, col
 
 from data.models import Follow, Transfer
@@ -14,47 +15,55 @@ from data.models import Follow, Transfer
 TRANSFER_WINDOW = timedelta(days=3)
 
 
-def is_transfer_pending(session: Session, userid: str, external_userid: str, now: datetime) -> bool:
-    """Whether a hand-over that we started brings this customer to this staff member about now."""
-    return (
-        session.execute(
-            select(col(Transfer.id))
-            .where(
-                col(Transfer.takeover_userid) == userid,
-                col(Transfer.external_userid) == external_userid,
-                col(Transfer.started_at) >= now - TRANSFER_WINDOW,
-                or_(col(Transfer.status) == "waiting", col(Transfer.ended_at) >= now - timedelta(days=1)),
-            )
-            .limit(1)
-        ).first()
-        is not None
-    )
+@dataclass(frozen=True, slots=True)
+class TransferSigns:
+    """What our rows say about a hand-over (继承) behind an add.
+
+    `pending`: one that we started brings this customer to this staff member about now. `deleted`: a colleague lost the
+    customer to a hand-over within the last day, and nobody else took over since.
+    """
+
+    pending: bool
+    deleted: bool
+
+    def __bool__(self) -> bool:
+        return self.pending or self.deleted
 
 
-def was_deleted_by_transfer(session: Session, userid: str, external_userid: str, now: datetime) -> bool:
-    """Whether a colleague lost the customer to a hand-over within the last day, and nobody else took over since."""
-    taken_over = exists(
-        select(col(Follow.userid)).where(
-            col(Follow.external_userid) == external_userid,
-            col(Follow.userid).not_in([userid, col(Transfer.handover_userid)]),
-            col(Follow.inherited).is_(True),
-            col(Follow.added_at) >= now - timedelta(days=2),
-        )
-    )
-    return (
-        session.execute(
-            select(col(Transfer.id))
-            .where(
-                col(Transfer.external_userid) == external_userid,
-                col(Transfer.handover_userid) != userid,
-                col(Transfer.status) == "observed",
-                col(Transfer.started_at) >= now - timedelta(days=1),
-                ~taken_over,
-            )
-            .limit(1)
-        ).first()
-        is not None
-    )
+_PENDING = exists().where(
+    col(Transfer.takeover_userid) == bindparam("userid"),
+    col(Transfer.external_userid) == bindparam("external_userid"),
+    col(Transfer.started_at) >= bindparam("window"),
+    or_(col(Transfer.status) == "waiting", col(Transfer.ended_at) >= bindparam("yesterday")),
+)
+_TAKEN_OVER = exists().where(
+    col(Follow.external_userid) == bindparam("external_userid"),
+    col(Follow.userid) != bindparam("userid"),
+    col(Follow.userid) != col(Transfer.handover_userid),
+    col(Follow.inherited).is_(True),
+    col(Follow.added_at) >= bindparam("two_days_ago"),
+)
+_DELETED = exists().where(
+    col(Transfer.external_userid) == bindparam("external_userid"),
+    col(Transfer.handover_userid) != bindparam("userid"),
+    col(Transfer.status) == "observed",
+    col(Transfer.started_at) >= bindparam("yesterday"),
+    ~_TAKEN_OVER,
+)
+_SIGNS = select(_PENDING, _DELETED)
+
+
+def find_signs(session: Session, userid: str, external_userid: str, now: datetime) -> TransferSigns:
+    """Whether a hand-over may be what made this customer a contact of this staff member."""
+    given = {
+        "userid": userid,
+        "external_userid": external_userid,
+        "window": now - TRANSFER_WINDOW,
+        "yesterday": now - timedelta(days=1),
+        "two_days_ago": now - timedelta(days=2),
+    }
+    pending, deleted = session.execute(_SIGNS, given).one()
+    return TransferSigns(bool(pending), bool(deleted))
 
 
 def record_transfer_seen(session: Session, handover_userid: str, external_userid: str, at: datetime) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import and_, bindparam, func, insert, or_, select, text, update
 from sqlmodel import Session, col
 
 from data.models import Welcome, WelcomeStatus
@@ -33,28 +33,42 @@ class WelcomeStart:
     reason: str = ""
 
 
+W: Any = Welcome.__table__  # type: ignore[attr-defined]
+_OF_ADD = (
+    select(W.c.id, W.c.event_id, W.c.kind, W.c.status, W.c.reason, W.c.received_at)
+    .where(
+        or_(
+            W.c.event_id == bindparam("event_id"),
+            and_(
+                W.c.userid == bindparam("userid"),
+                W.c.external_userid == bindparam("external_userid"),
+                W.c.ended_at.is_(None),
+                W.c.received_at >= bindparam("since"),
+            ),
+        )
+    )
+    .order_by((W.c.event_id == bindparam("event_id")).desc(), W.c.id.desc())
+    .limit(10)
+)
+_BEGIN = insert(W).returning(W.c.id)
+_BEGIN_AGAIN = update(W).where(W.c.id == bindparam("welcome_id"), W.c.status != WelcomeStatus.SENT)
+
+
 def find_add(
     session: Session, event_id: int, kind: str, userid: str, external_userid: str, received_at: datetime
 ) -> WelcomeStart:
     """The welcome that this event's add has already: its own row, or that of the other event of the same add."""
-    own = session.execute(select(Welcome).where(col(Welcome.event_id) == event_id)).scalar_one_or_none()
-    if own is not None:
-        return WelcomeStart(own.id, WelcomeStatus(own.status), own=True, reason=own.reason)
-    others = session.execute(
-        select(Welcome)
-        .where(
-            col(Welcome.userid) == userid,
-            col(Welcome.external_userid) == external_userid,
-            col(Welcome.ended_at).is_(None),
-            col(Welcome.received_at) >= received_at - HALF_WINDOW,
-        )
-        .order_by(col(Welcome.id).desc())
-        .limit(10)
-    ).scalars()
-    for other in others:
-        apart = abs(received_at - other.received_at)
-        if other.kind != kind or apart <= SAME_KIND_WINDOW:
-            return WelcomeStart(other.id, WelcomeStatus(other.status), own=False)
+    given = {
+        "event_id": event_id,
+        "userid": userid,
+        "external_userid": external_userid,
+        "since": received_at - HALF_WINDOW,
+    }
+    for row in session.execute(_OF_ADD, given):
+        if row.event_id == event_id:
+            return WelcomeStart(row.id, WelcomeStatus(row.status), own=True, reason=row.reason)
+        if row.kind != kind or abs(received_at - row.received_at) <= SAME_KIND_WINDOW:
+            return WelcomeStart(row.id, WelcomeStatus(row.status), own=False)
     return WelcomeStart(None, None, own=False)
 
 
@@ -74,17 +88,11 @@ def begin_welcome(session: Session, values: Mapping[str, Any]) -> WelcomeStart:
     )
     if not start.own and start.status in TAKEN:
         return start
+    row = {"reason": "", "note": "", **values, "status": WelcomeStatus.SENDING}
     if start.own:
-        session.execute(
-            update(Welcome)
-            .where(col(Welcome.id) == start.welcome_id, col(Welcome.status) != WelcomeStatus.SENT)
-            .values(**{**values, "status": WelcomeStatus.SENDING})
-        )
+        session.execute(_BEGIN_AGAIN, {**row, "welcome_id": start.welcome_id})
         return start
-    row = Welcome(**{**values, "status": WelcomeStatus.SENDING})
-    session.add(row)
-    session.flush()
-    return WelcomeStart(row.id, None, own=True)
+    return WelcomeStart(session.execute(_BEGIN, row).scalar_one(), None, own=True)
 
 
 def lock_pair(session: Session, userid: str, external_userid: str) -> None:
