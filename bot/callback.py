@@ -36,6 +36,8 @@ log = get_logger("callback")
 FORBIDDEN = frozenset({"signature", "receiver"})
 #: Signature, timestamp and nonce are short; what is longer is not from WeCom.
 QUERY_MAX = 2048
+#: WeCom gives up after 5 seconds: a body that takes longer will be sent again, and nobody else needs longer.
+BODY_SECONDS = 5.0
 #: The query as WeCom itself writes it, where nothing is escaped; any other is read by the general means.
 _USUAL_QUERY = re.compile(r"[^?#]*\?msg_signature=([0-9a-f]{40})&timestamp=([0-9]{1,20})&nonce=([0-9A-Za-z_-]{1,64})")
 
@@ -157,19 +159,9 @@ class _Endpoint:
         signature, timestamp, nonce = _signed_with(request)
         if not (signature and timestamp and nonce):
             return self._refuse("missing", "The query lacks msg_signature, timestamp or nonce.")
-        limit = self.server.server.max_body_bytes
-        if request.content_length is not None and request.content_length > limit:
-            return self._refuse("size", f"The body has {request.content_length} bytes; at most {limit} are read.", 413)
-        try:
-            raw = await request.read()
-        except web.HTTPRequestEntityTooLarge:
-            return self._refuse("size", f"The body has more than {limit} bytes.", 413)
-        except web.RequestPayloadError:
-            refusal = self._refuse("body", "The body's compression or its chunks are broken.")
-            refusal.force_close()
-            return refusal
-        except ConnectionError:
-            return self._refuse("cut", "The caller went away before the body was complete.")
+        raw = await self._read_body(request)
+        if isinstance(raw, web.Response):
+            return raw
         post = _Post(raw, signature, timestamp, nonce, asyncio.get_running_loop().create_future())
         self._posts.append(post)
         if self._reading is None:
@@ -189,6 +181,27 @@ class _Endpoint:
         if request.version == HttpVersion11 and request.keep_alive:
             return self._acknowledgement
         return web.Response()
+
+    async def _read_body(self, request: web.Request) -> bytes | web.Response:
+        """The body, or how the caller is told that it is not taken."""
+        limit = self.server.server.max_body_bytes
+        if request.content_length is not None and request.content_length > limit:
+            return self._refuse("size", f"The body has {request.content_length} bytes; at most {limit} are read.", 413)
+        try:
+            if request.content.is_eof():  # nearly always: it came with its headers
+                return await request.read()
+            async with asyncio.timeout(BODY_SECONDS):
+                return await request.read()
+        except TimeoutError:
+            refusal = self._refuse("slow", f"The body was not complete within {BODY_SECONDS:g} seconds.", 408)
+        except web.HTTPRequestEntityTooLarge:
+            return self._refuse("size", f"The body has more than {limit} bytes.", 413)
+        except web.RequestPayloadError:
+            refusal = self._refuse("body", "The body's compression or its chunks are broken.")
+        except ConnectionError:
+            return self._refuse("cut", "The caller went away before the body was complete.")
+        refusal.force_close()
+        return refusal
 
     async def _read_posts(self) -> None:
         """Read what came together in one go: the same few steps again and again take half of what they take in turns

@@ -10,6 +10,8 @@ import zlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
+import pytest
+
 from tests.callback.conftest import Target, make_settings, running
 from tests.callback.wecom import CORPID, Sender, edit
 from tests.conftest import Urls
@@ -217,6 +219,16 @@ async def test_a_caller_who_goes_away_leaves_no_trace(target: Target) -> None:
         writer.transport.abort()
     assert (await target.post(path, body))[0] == 200
     no_traceback(target)
+
+
+async def test_a_body_that_does_not_end_is_not_waited_for(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.callback.BODY_SECONDS", 0.2)
+    path, body = SENDER.post(edit())
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    answer = await target.raw(head + body[:-1])
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"slow: " in answer
+    assert (await target.post(path, body))[0] == 200
 
 
 async def test_hostile_values_in_an_event_are_stored_and_handled(target: Target) -> None:
