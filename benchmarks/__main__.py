@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import callbacks, drain, footprint, welcome
+from benchmarks import callbacks, drain, footprint, sync, welcome
 from benchmarks.processes import ROOT
 from benchmarks.results import Result, save, table
 
@@ -20,6 +20,8 @@ BENCHMARKS: dict[str, Callable[[Path], list[Result]]] = {
     "welcome": welcome.welcome,
     "drain": drain.drain,
     "footprint": footprint.footprint,
+    "sync-sqlite": sync.sync_sqlite,
+    "sync-postgres": sync.sync_postgres,
 }
 
 

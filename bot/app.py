@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
-import random
-import secrets
 from pathlib import Path
 from typing import Self
 
@@ -14,6 +12,7 @@ from aiohttp import web
 
 from bot.api.routes import PREFIX, ROUTES
 from bot.api.service import Api, add_api
+from bot.assembly import open_context
 from bot.callback import Callback, CallbackServer
 from bot.clock import Clock
 from bot.config import Settings
@@ -23,12 +22,8 @@ from bot.inbox import Inbox
 from bot.logs import get_logger
 from bot.metrics import Metrics
 from bot.operations import Operations, SignsOfLife, http_logger, watch_loop_lag
-from bot.render import Renderer
 from bot.router import Dispatcher
-from bot.shared_tokens import DatabaseTokenStore
-from bot.wecom.client import WeComClient
 from bot.wecom.crypto import CallbackCrypto
-from bot.wecom.limits import Limits
 from data import migrate
 from data.db import Database, SqliteDatabase, open_database, ping
 from data.errors import StorageError
@@ -83,27 +78,8 @@ class Bot:
         inbox_db = open_database(settings.inbox_url, pool_size=8)
         defer(inbox_db.close)
         alone = self._claim_files(inbox_db)
-        self.wecom = WeComClient(
-            settings.company.corpid,
-            settings.app.secret.get_secret_value(),
-            base_url=settings.wecom.api_base_url,
-            clock=self.clock,
-            token_store=DatabaseTokenStore(self.db),
-            limits=Limits(
-                self.clock,
-                calls_per_minute=settings.wecom.calls_per_minute,
-                calls_per_hour=settings.wecom.calls_per_hour,
-                max_concurrent=settings.wecom.max_connections,
-            ),
-            timeout_seconds=settings.wecom.timeout_seconds,
-            max_connections=settings.wecom.max_connections,
-            on_call=self.metrics.count_call,
-            sleep=self._pause,
-        )
-        await self._cleanup.enter_async_context(self.wecom)
-        self.context = Context(
-            settings, self.clock, self.db, self.wecom, Renderer(), self.metrics, random.Random(secrets.randbits(64))
-        )
+        self.context = await open_context(self._cleanup, settings, self.clock, self.db, self.metrics, self._pause)
+        self.wecom = self.context.wecom
         self.dispatcher = Dispatcher(ROUTERS, IGNORED, self.context)
         self.inbox = Inbox(
             inbox_db,

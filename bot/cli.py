@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from bot.commands import alerts, checking, demo, events, media, sandboxing, serving, tags, tokens, welcome
+from bot.commands import alerts, checking, demo, events, media, sandboxing, serving, sync, tags, tokens, welcome
 from bot.errors import SiyuError
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app.command()(sandboxing.sandbox)
 app.command()(serving.migrate)
 app.command()(checking.check)
 app.command()(events.replay)
+app.add_typer(sync.app, name="sync")
 app.add_typer(events.app, name="events")
 app.add_typer(welcome.app, name="welcome")
 app.add_typer(tags.app, name="tags")

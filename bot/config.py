@@ -120,6 +120,16 @@ class WelcomeSettings(Section):
     )
 
 
+class SyncSettings(Section):
+    """The nightly reading of everything that WeCom shows, which mends what missed events left wrong."""
+
+    at: str = Field(
+        "03:10",
+        pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9])?$",
+        description="Local time it begins each night, once `siyu sync` has been run by hand; empty: never.",
+    )
+
+
 class LogSettings(Section):
     """What is written to standard error."""
 
@@ -145,6 +155,7 @@ class Settings(BaseSettings):
     database: DatabaseSettings = DatabaseSettings()
     inbox: InboxSettings = InboxSettings()
     welcome: WelcomeSettings = WelcomeSettings()
+    sync: SyncSettings = SyncSettings()
     logs: LogSettings = LogSettings()
 
     @model_validator(mode="after")

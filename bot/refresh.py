@@ -16,6 +16,7 @@ from data.queries import groups as group_rows
 from data.queries import staff as staff_rows
 from data.queries import tags as tag_rows
 from data.queries.customers import FetchResult
+from data.queries.groups import GroupChanges
 from data.queries.staff import DirectoryChange
 
 
@@ -45,13 +46,19 @@ async def refresh_customer(ctx: Context, external_userid: str) -> FetchResult:
 
 async def refresh_group(ctx: Context, chat_id: str) -> bool:
     """Fetch a customer group with its members and write them. False: WeCom does not know it any more."""
+    return await read_group(ctx, chat_id) is not None
+
+
+async def read_group(ctx: Context, chat_id: str) -> GroupChanges | None:
+    """The same; what it changed, or None when WeCom does not know the group any more."""
+    asked_at = ctx.clock.now()
     try:
         answer = await ctx.wecom.external_contact_group_chat.get(chat_id)
     except GoneError:
-        await ctx.db.write(group_rows.mark_dismissed, chat_id, ctx.clock.now())
-        return False
-    await ctx.db.write(group_rows.apply_fetched, answer["group_chat"], ctx.clock.now())
-    return True
+        now = ctx.clock.now()
+        await ctx.db.write(group_rows.mark_dismissed, chat_id, now, now)
+        return None
+    return await ctx.db.write(group_rows.apply_fetched, answer["group_chat"], asked_at=asked_at, now=ctx.clock.now())
 
 
 async def refresh_tags(ctx: Context) -> int:

@@ -1,16 +1,21 @@
-"""Many rows in one statement, on SQLite.
+"""Many rows in one statement, on both databases.
 
-The driver gives up the interpreter lock at each step of a statement, and an event loop that is busy gives it back only
-after the switch interval: a statement per row would make a writer that shares the process with it many times slower.
+SQLite's driver gives up the interpreter lock at each step of a statement, and an event loop that is busy gives it back
+only after the switch interval: a statement per row would make a writer that shares the process with it many times
+slower. PostgreSQL takes the rows as one array per column, so that a statement's text does not grow with their number.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlmodel import Session
+from sqlalchemy import JSON, Boolean, Integer, TextClause, text
+from sqlmodel import Session, SQLModel
+
+from data.types import UtcDateTime
 
 #: Statements of this size are prepared once and kept; far below SQLite's limit of parameters.
 ROWS_PER_STATEMENT = 64
@@ -40,4 +45,64 @@ def insert_on_sqlite(
 
 def sqlite_time(at: datetime) -> str:
     """An aware instant as `UtcDateTime` keeps it on SQLite."""
-    return at.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+    if at.tzinfo is not UTC:
+        at = at.astimezone(UTC)
+    return at.isoformat(" ", "microseconds")[:-6]  # without its +00:00
+
+
+class BulkUpsert:
+    """Writes many rows of a table: new ones as they are, known ones over what was there.
+
+    `keep`: columns of a known row that stay. All columns kept: known rows stay as they are.
+    """
+
+    def __init__(self, model: type[SQLModel], columns: Sequence[str], *, keep: Sequence[str] = ()) -> None:
+        table: Any = model.__table__  # type: ignore[attr-defined]
+        self._table = table.name
+        self._columns = tuple(columns)
+        keys = [column.name for column in table.primary_key]
+        changed = [name for name in columns if name not in keys and name not in keep]
+        action = f"UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in changed)}" if changed else "NOTHING"
+        self._ending = f"ON CONFLICT ({', '.join(keys)}) DO {action}"
+        types = [table.c[name].type for name in columns]
+        self._instants = [number for number, type_ in enumerate(types) if isinstance(type_, UtcDateTime)]
+        self._structures = [number for number, type_ in enumerate(types) if isinstance(type_, JSON)]
+        self._postgres = self._for_postgres(types)
+
+    def _for_postgres(self, types: Sequence[Any]) -> TextClause:
+        arrays, values = [], []
+        for number, type_ in enumerate(types):
+            if isinstance(type_, Integer):
+                name = "BIGINT"
+            elif isinstance(type_, Boolean):
+                name = "BOOLEAN"
+            else:
+                name = "TIMESTAMPTZ" if isinstance(type_, UtcDateTime) else "TEXT"
+            arrays.append(f"CAST(:c{number} AS {name}[])")
+            values.append(f"CAST(c{number} AS JSONB)" if isinstance(type_, JSON) else f"c{number}")
+        names = ", ".join(f"c{number}" for number in range(len(types)))
+        return text(
+            f"INSERT INTO {self._table} ({', '.join(self._columns)}) "  # noqa: S608 - names of our own tables
+            f"SELECT {', '.join(values)} FROM unnest({', '.join(arrays)}) AS given ({names}) {self._ending}"
+        )
+
+    def write(self, session: Session, rows: Sequence[Sequence[Any]]) -> None:
+        """Write rows, each with the values of the columns in their order; no key may occur twice."""
+        if not rows:
+            return
+        kept = [list(row) for row in rows]
+        for number in self._structures:
+            for row in kept:
+                row[number] = json.dumps(row[number], ensure_ascii=False) if row[number] else EMPTY[type(row[number])]
+        if session.get_bind().dialect.name == "sqlite":
+            for number in self._instants:
+                for row in kept:
+                    row[number] = row[number] and sqlite_time(row[number])
+            insert_on_sqlite(session, self._table, self._columns, kept, ending=self._ending)
+        else:
+            columns = zip(*kept, strict=True)
+            session.execute(self._postgres, {f"c{number}": list(column) for number, column in enumerate(columns)})
+
+
+#: JSON of the usual values.
+EMPTY = {list: "[]", dict: "{}", type(None): None}

@@ -40,6 +40,7 @@ async def on_update(event: ChatUpdate, ctx: Context, receipt: Receipt) -> Outcom
             last_version=event.last_member_version,
             current_version=event.current_member_version,
             at=event.created_at or receipt.received_at,
+            now=ctx.clock.now(),
         )
         if applied:
             return done(f"{event.update_detail} applied", members=len(event.members), by="version")
@@ -55,7 +56,7 @@ async def on_dismiss(event: ChatDismiss, ctx: Context, receipt: Receipt) -> Outc
     members = await ctx.db.read(group_rows.count_members, event.chat_id)
     at = event.created_at or receipt.received_at
     # A fetch may have found out before: the owner is told all the same, once.
-    await ctx.db.write(group_rows.mark_dismissed, event.chat_id, at)
+    await ctx.db.write(group_rows.mark_dismissed, event.chat_id, at, ctx.clock.now())
     if group is None or not group.owner:
         return done("dismissed; its owner is not known")
     owner = await ctx.db.read(staff_rows.get_card, group.owner)

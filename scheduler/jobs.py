@@ -12,17 +12,22 @@ from bot.refresh import refresh_channels, refresh_directory, refresh_tags
 from bot.wecom.errors import WeComError
 from data.queries import rules as rule_rows
 from data.rules.messages import MissingMediaError, media_needed
+from scheduler.sync import sync_when_due
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A repeated piece of work. `alone`: one replica at a time; `at_start`: also as soon as the program runs."""
+    """A repeated piece of work. `alone`: one replica at a time; `at_start`: also as soon as the program runs.
+
+    `long`: it may take hours and goes on where it stopped, so a stop of the program does not wait for it.
+    """
 
     name: str
     every_seconds: float
     run: Callable[[Context], Awaitable[object]]
     alone: bool = True
     at_start: bool = False
+    long: bool = False
 
 
 async def poll_directory(ctx: Context) -> None:
@@ -78,4 +83,6 @@ JOBS: tuple[Job, ...] = (
     Job("poll_channels", timedelta(hours=1).total_seconds(), poll_channels, at_start=True),
     Job("renew_media", timedelta(hours=1).total_seconds(), renew_media, at_start=True),
     Job("send_alerts", 1.0, send_alerts, alone=False),
+    # It has a lease of its own, which `siyu sync` takes as well.
+    Job("sync", 30.0, sync_when_due, alone=False, long=True),
 )

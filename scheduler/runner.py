@@ -47,6 +47,7 @@ class Runner:
         self.first_run: dict[str, asyncio.Event] = {job.name: asyncio.Event() for job in jobs}
         self._scheduler = AsyncIOScheduler(timezone=UTC)
         self._running: set[asyncio.Task[None]] = set()
+        self._long: set[asyncio.Task[None]] = set()
         self._stopping = False
 
     def start(self) -> None:
@@ -68,8 +69,9 @@ class Runner:
     async def _ring(self, job: Job) -> None:
         # The scheduler cancels its coroutines when it stops; ours end by themselves and are waited for.
         task = asyncio.create_task(self._run(job), name=f"job {job.name}")
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        tasks = self._long if job.long else self._running
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
         try:
             await asyncio.shield(task)
         except asyncio.CancelledError:
@@ -130,6 +132,9 @@ class Runner:
         self._stopping = True
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
+        for task in self._long:
+            task.cancel()
+        await asyncio.gather(*self._long, return_exceptions=True)
         if self._running:
             _, late = await asyncio.wait(self._running, timeout=self.drain_seconds)
             for task in late:

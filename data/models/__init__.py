@@ -10,6 +10,7 @@ from data.models.inbox import InboxEvent, InboxOutcome, InboxTask, OutcomeStatus
 from data.models.media import Media, MediaUpload
 from data.models.rules import TagRuleRow, WelcomeRuleRow
 from data.models.staff import Department, Staff
+from data.models.sync import SyncPart, SyncRun, SyncStage, SyncStatus
 from data.models.tags import Tag, TagGroup
 from data.models.welcomes import Welcome, WelcomeStatus
 
@@ -34,6 +35,10 @@ __all__ = [
     "MediaUpload",
     "OutcomeStatus",
     "Staff",
+    "SyncPart",
+    "SyncRun",
+    "SyncStage",
+    "SyncStatus",
     "Tag",
     "TagGroup",
     "TagRuleRow",

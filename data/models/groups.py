@@ -22,6 +22,9 @@ class CustomerGroup(SQLModel, table=True):
     member_version: str = Field(default="", max_length=64)
     created_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
     fetched_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
+    changed_at: datetime | None = Field(
+        default=None, sa_column=Column(UtcDateTime), description="When an event or a fetch last changed the group."
+    )
     dismissed_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
 
 

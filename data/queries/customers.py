@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import bindparam, delete, exists, select, update
@@ -12,11 +12,20 @@ from sqlmodel import Session, col
 
 from data.models import Customer, Follow, FollowStatus, FollowTag, Staff
 from data.queries.upsert import insert_into
+from data.rules.follows import (
+    READ_LAG,
+    ContactFacts,
+    FollowFacts,
+    is_revival,
+    merge_follow,
+    read_contact,
+    read_follow,
+    read_tag_ids,
+    unlisted_status,
+)
 
 #: Relations in which the staff member still sees the customer.
 CONTACTS = (FollowStatus.PRESENT, FollowStatus.HALF)
-#: Right after an event WeCom's reads may still show the time before it, for some seconds.
-READ_LAG = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +173,9 @@ def apply_fetched(
     events; only a newer `createtime` revives them.
     """
     external_userid = str(contact["external_userid"])
-    _write_customer(session, external_userid, contact, now)
+    customer = lock_customer(session, external_userid, now)
+    _write(customer, read_contact(contact))
+    customer.fetched_at = now
     known = {
         follow.userid: follow
         for follow in session.execute(
@@ -173,66 +184,28 @@ def apply_fetched(
     }
     revived = kept = 0
     for told in follow_user:
-        follow = known.get(str(told["userid"]))
+        userid = str(told["userid"])
+        follow = known.get(userid)
         if follow is not None and follow.changed_at > asked_at:
             kept += 1
             continue
-        added_at = datetime.fromtimestamp(int(told.get("createtime") or 0), UTC)
+        before = None if follow is None else FollowFacts(*(getattr(follow, name) for name in FollowFacts._fields))
+        after = merge_follow(before, read_follow(told), asked_at)
         if follow is None:
-            follow = Follow(
-                userid=str(told["userid"]),
-                external_userid=external_userid,
-                status="",
-                added_at=added_at,
-                changed_at=now,
-            )
+            follow = Follow(userid=userid, external_userid=external_userid, status="", changed_at=now)
             session.add(follow)
-        revived += _write_follow(follow, told, added_at, asked_at, now)
-        _write_tags(session, follow, told, now)
+        _write(follow, after)
+        follow.changed_at = now
+        revived += is_revival(before, after)
+        replace_tags(session, userid, external_userid, read_tag_ids(told), now)
     listed = {str(told["userid"]) for told in follow_user}
     ended = _end_unlisted(session, [follow for userid, follow in known.items() if userid not in listed], asked_at, now)
     return FetchResult(len(follow_user), revived, ended, kept)
 
 
-def _write_customer(session: Session, external_userid: str, contact: Mapping[str, Any], now: datetime) -> None:
-    customer = lock_customer(session, external_userid, now)
-    customer.name = str(contact.get("name") or "")[:256]
-    customer.avatar = str(contact.get("avatar") or "")[:512]
-    customer.type = int(contact.get("type") or 0)
-    customer.gender = int(contact.get("gender") or 0)
-    customer.unionid = str(contact.get("unionid") or "")[:64]
-    customer.corp_name = str(contact.get("corp_name") or "")[:256]
-    customer.position = str(contact.get("position") or "")[:128]
-    customer.fetched_at = now
-
-
-def _write_follow(
-    follow: Follow, told: Mapping[str, Any], added_at: datetime, asked_at: datetime, now: datetime
-) -> bool:
-    revived = False
-    just_ended = follow.ended_at is not None and follow.ended_at > asked_at - READ_LAG
-    stays_ended = follow.status == FollowStatus.DELETED_BY_CUSTOMER or just_ended
-    newer = follow.ended_at is not None and added_at > follow.ended_at
-    if follow.status != FollowStatus.PRESENT and (newer or not stays_ended):
-        revived = follow.status not in ("", FollowStatus.HALF)
-        follow.status = FollowStatus.PRESENT
-        follow.ended_at = None
-    follow.added_at = added_at
-    follow.remark = str(told.get("remark") or "")[:128]
-    follow.description = str(told.get("description") or "")[:512]
-    follow.remark_mobiles = [str(mobile)[:32] for mobile in told.get("remark_mobiles") or []]
-    follow.add_way = None if told.get("add_way") is None else int(told["add_way"])
-    follow.state = str(told.get("state") or follow.state)[:64]
-    follow.oper_userid = str(told.get("oper_userid") or "")[:64]
-    follow.inherited = follow.inherited or follow.add_way in (201, 202)
-    follow.changed_at = now
-    return revived
-
-
-def _write_tags(session: Session, follow: Follow, told: Mapping[str, Any], now: datetime) -> None:
-    # Personal tags have no id: they are the staff member's own and not for us.
-    wanted = {str(tag["tag_id"]) for tag in told.get("tags") or [] if tag.get("tag_id")}
-    replace_tags(session, follow.userid, follow.external_userid, wanted, now)
+def _write(row: Customer | Follow, facts: ContactFacts | FollowFacts) -> None:
+    for name, value in facts._asdict().items():
+        setattr(row, name, value)
 
 
 def replace_tags(session: Session, userid: str, external_userid: str, tag_ids: set[str], now: datetime) -> None:
@@ -289,17 +262,16 @@ def _end_unlisted(session: Session, follows: Sequence[Follow], asked_at: datetim
     """
     ended = 0
     for follow in follows:
-        if follow.changed_at > asked_at - READ_LAG or follow.status not in (
-            FollowStatus.PRESENT,
-            FollowStatus.DELETED_BY_CUSTOMER,
-        ):
+        if follow.changed_at > asked_at - READ_LAG:
             continue
         staff = session.get(Staff, follow.userid)
-        seen = staff is not None and staff.gone_at is None and staff.follows_customers
-        follow.status = FollowStatus.DELETED_BY_STAFF if seen else FollowStatus.OUT_OF_SIGHT
-        follow.ended_at = now
-        follow.changed_at = now
-        ended += 1
+        in_sight = staff is not None and staff.gone_at is None and staff.follows_customers
+        status = unlisted_status(follow.status, in_sight=in_sight)
+        if status is not None:
+            follow.status = status
+            follow.ended_at = now
+            follow.changed_at = now
+            ended += 1
     return ended
 
 

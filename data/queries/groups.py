@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +12,17 @@ from sqlmodel import Session, col
 
 from data.models import CustomerGroup, GroupMember, Staff
 from data.queries.upsert import upsert
+
+
+@dataclass(frozen=True, slots=True)
+class GroupChanges:
+    """What a fetch of a group changed; `kept`: nothing, for the group changed while the request was under way."""
+
+    new: bool = False
+    changed: bool = False
+    joined: int = 0
+    left: int = 0
+    kept: bool = False
 
 
 def find_group(session: Session, chat_id: str) -> CustomerGroup | None:
@@ -40,6 +52,7 @@ def apply_member_change(
     last_version: str,
     current_version: str,
     at: datetime,
+    now: datetime,
 ) -> bool:
     """Apply a change of members if it continues the version we hold; False: the group has to be fetched."""
     group = session.get(CustomerGroup, chat_id, with_for_update=True)
@@ -70,67 +83,94 @@ def apply_member_change(
         .values(left_at=at, quit_scene=quit_scene)
     )
     group.member_version = current_version
+    group.changed_at = now
     return True
 
 
-def apply_fetched(session: Session, told: Mapping[str, Any], now: datetime) -> None:
-    """Write what `groupchat/get` answered: the group and exactly its members."""
+def apply_fetched(session: Session, told: Mapping[str, Any], *, asked_at: datetime, now: datetime) -> GroupChanges:
+    """Write what `groupchat/get` answered to a request made at `asked_at`: the group and exactly its members.
+
+    A group that an event changed since then is newer than the answer and stays. What is already so is not written.
+    """
     chat_id = str(told["chat_id"])
-    members = told.get("member_list") or []
-    upsert(
-        session,
-        CustomerGroup,
-        [
-            {
-                "chat_id": chat_id,
-                "name": str(told.get("name") or "")[:256],
-                "owner": str(told.get("owner") or "")[:64],
-                "notice": str(told.get("notice") or ""),
-                "member_version": str(told.get("member_version") or "")[:64],
-                "created_at": _instant(told.get("create_time")),
-                "fetched_at": now,
-                "dismissed_at": None,
-            }
-        ],
-    )
-    upsert(
-        session,
-        GroupMember,
-        [
-            {
-                "chat_id": chat_id,
-                "userid": str(member["userid"]),
-                "type": int(member.get("type") or 2),
-                "join_scene": member.get("join_scene"),
-                "invitor": str((member.get("invitor") or {}).get("userid") or "")[:64],
-                "state": str(member.get("state") or "")[:64],
-                "joined_at": _instant(member.get("join_time")),
-                "left_at": None,
-                "quit_scene": None,
-            }
-            for member in members
-        ],
-    )
-    present = {str(member["userid"]) for member in members}
-    known = session.execute(
-        select(col(GroupMember.userid)).where(col(GroupMember.chat_id) == chat_id, col(GroupMember.left_at).is_(None))
-    ).scalars()
-    session.execute(
-        update(GroupMember)
-        .where(col(GroupMember.chat_id) == chat_id, col(GroupMember.userid).in_(set(known) - present))
-        .values(left_at=now)
+    group = session.get(CustomerGroup, chat_id, with_for_update=True)
+    if group is not None and group.changed_at is not None and group.changed_at > asked_at:
+        return GroupChanges(kept=True)
+    facts = {
+        "name": str(told.get("name") or "")[:256],
+        "owner": str(told.get("owner") or "")[:64],
+        "notice": str(told.get("notice") or ""),
+        "member_version": str(told.get("member_version") or "")[:64],
+        "created_at": _instant(told.get("create_time")),
+        "dismissed_at": None,
+    }
+    new = group is None
+    changed = group is None or any(getattr(group, name) != value for name, value in facts.items())
+    wanted = {str(member["userid"]): _member_facts(member) for member in told.get("member_list") or []}
+    known = {
+        row[0]: tuple(row[1:])
+        for row in session.execute(
+            select(col(GroupMember.userid), *[getattr(GroupMember, name) for name in MEMBER_FACTS]).where(
+                col(GroupMember.chat_id) == chat_id
+            )
+        )
+    }
+    differing = [userid for userid, member in wanted.items() if known.get(userid) != member]
+    gone = [userid for userid, member in known.items() if userid not in wanted and member[LEFT_AT] is None]
+    if changed:
+        upsert(session, CustomerGroup, [{"chat_id": chat_id, **facts, "fetched_at": now, "changed_at": now}])
+    rows = [{"chat_id": chat_id, "userid": userid, **dict(zip(MEMBER_FACTS, wanted[userid], strict=True))}
+            for userid in differing]  # fmt: skip
+    upsert(session, GroupMember, rows)
+    if gone:
+        session.execute(
+            update(GroupMember)
+            .where(col(GroupMember.chat_id) == chat_id, col(GroupMember.userid).in_(gone))
+            .values(left_at=now)
+        )
+    return GroupChanges(new=new, changed=changed or bool(differing or gone), joined=len(differing), left=len(gone))
+
+
+#: What a fetch tells of a member; `left_at` and `quit_scene` are empty for one who is there.
+MEMBER_FACTS = ("type", "join_scene", "invitor", "state", "joined_at", "left_at", "quit_scene")
+LEFT_AT = MEMBER_FACTS.index("left_at")
+
+
+def _member_facts(member: Mapping[str, Any]) -> tuple[Any, ...]:
+    return (
+        int(member.get("type") or 2),
+        member.get("join_scene"),
+        str((member.get("invitor") or {}).get("userid") or "")[:64],
+        str(member.get("state") or "")[:64],
+        _instant(member.get("join_time")),
+        None,
+        None,
     )
 
 
-def mark_dismissed(session: Session, chat_id: str, at: datetime) -> bool:
+def list_owners(session: Session) -> list[str]:
+    """Who may own groups: members who can have customers, and the owners of groups that we know."""
+    known = select(col(CustomerGroup.owner)).where(col(CustomerGroup.dismissed_at).is_(None))
+    seats = select(col(Staff.userid)).where(col(Staff.follows_customers), col(Staff.gone_at).is_(None))
+    return sorted({*session.execute(known).scalars(), *session.execute(seats).scalars()} - {""})
+
+
+def list_known(session: Session) -> list[str]:
+    """Groups that are not dismissed as far as we know."""
+    return list(
+        session.execute(select(col(CustomerGroup.chat_id)).where(col(CustomerGroup.dismissed_at).is_(None))).scalars()
+    )
+
+
+def mark_dismissed(session: Session, chat_id: str, at: datetime, now: datetime) -> bool:
     """The group is no more. False when that was known."""
     group = session.get(CustomerGroup, chat_id)
     if group is None:
-        session.add(CustomerGroup(chat_id=chat_id, dismissed_at=at))
+        session.add(CustomerGroup(chat_id=chat_id, dismissed_at=at, changed_at=now))
         return True
     if group.dismissed_at is not None:
         return False
-    group.dismissed_at = at
+    group.dismissed_at, group.changed_at = at, now
     session.execute(
         update(GroupMember)
         .where(col(GroupMember.chat_id) == chat_id, col(GroupMember.left_at).is_(None))

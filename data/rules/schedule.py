@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from datetime import UTC, date, datetime, time, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BeforeValidator, Field, PlainSerializer
@@ -66,6 +66,14 @@ def local_datetime(at: datetime, zone: tzinfo) -> datetime:
     if at.tzinfo is None:
         raise ValueError("a time without a zone: times are aware")
     return at.astimezone(zone)
+
+
+def last_daily(at: time, zone: tzinfo, now: datetime) -> datetime:
+    """The last instant up to `now` at which the wall clock of `zone` showed `at`."""
+    local = local_datetime(now, zone)
+    today = local.replace(hour=at.hour, minute=at.minute, second=0, microsecond=0)
+    # By the wall clock: the day before need not be 24 hours before.
+    return (today if today <= local else today - timedelta(days=1)).astimezone(UTC)
 
 
 def greeting_word(at: datetime, zone: tzinfo) -> str:

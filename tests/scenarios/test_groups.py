@@ -133,7 +133,8 @@ async def test_a_dismissal_is_told_to_the_owner_once(company: Company) -> None:
 
 async def test_a_dismissal_that_a_fetch_found_first_is_told_all_the_same(company: Company) -> None:
     group = await made(company)
-    await company.bot.db.write(group_rows.mark_dismissed, group.chat_id, company.bot.clock.now())
+    now = company.bot.clock.now()
+    await company.bot.db.write(group_rows.mark_dismissed, group.chat_id, now, now)
     company.sandbox.machine.group_acts.dismiss(group.chat_id)
     await company.settle()
     assert [alert.kind for alert in await company.alerts()] == ["group_dismissed"]

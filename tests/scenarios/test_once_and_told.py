@@ -79,7 +79,8 @@ async def test_the_owner_of_a_dismissed_group_is_told_once(company: Company, fou
     assert members >= 2
     if found_gone_before:
         # An earlier event of the group was handled late: its fetch found the group gone.
-        await company.bot.db.write(group_rows.mark_dismissed, group.chat_id, company.bot.clock.now())
+        now = company.bot.clock.now()
+        await company.bot.db.write(group_rows.mark_dismissed, group.chat_id, now, now)
     acts.dismiss(group.chat_id)
     await company.settle()
     await handle_all_again(company)

@@ -1,0 +1,49 @@
+"""The Context put together: for the running bot, and for commands that do a job of it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+
+from bot.clock import Clock
+from bot.config import Settings
+from bot.context import Context
+from bot.metrics import Metrics
+from bot.render import Renderer
+from bot.shared_tokens import DatabaseTokenStore
+from bot.wecom.client import WeComClient
+from bot.wecom.limits import Limits
+from data.db import Database
+
+
+async def open_context(
+    stack: AsyncExitStack,
+    settings: Settings,
+    clock: Clock,
+    db: Database,
+    metrics: Metrics,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> Context:
+    """What handlers and jobs receive; `stack` closes its connections. `sleep` is kept between tries of a call."""
+    wecom = WeComClient(
+        settings.company.corpid,
+        settings.app.secret.get_secret_value(),
+        base_url=settings.wecom.api_base_url,
+        clock=clock,
+        token_store=DatabaseTokenStore(db),
+        limits=Limits(
+            clock,
+            calls_per_minute=settings.wecom.calls_per_minute,
+            calls_per_hour=settings.wecom.calls_per_hour,
+            max_concurrent=settings.wecom.max_connections,
+        ),
+        timeout_seconds=settings.wecom.timeout_seconds,
+        max_connections=settings.wecom.max_connections,
+        on_call=metrics.count_call,
+        sleep=sleep,
+    )
+    await stack.enter_async_context(wecom)
+    return Context(settings, clock, db, wecom, Renderer(), metrics, random.Random(secrets.randbits(64)))
