@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import bindparam, delete, select, text, update
 from sqlmodel import Session, col
 
 from data.bulk import BulkUpsert
@@ -45,6 +45,7 @@ _FOLLOWS = select(F.c.external_userid, F.c.changed_at, *[F.c[name] for name in F
 _TAGS = select(FT.c.external_userid, FT.c.tag_id).where(
     FT.c.userid == bindparam("userid"), FT.c.external_userid.in_(_IDS)
 )
+_PLAN_EACH_TIME = text("SET LOCAL plan_cache_mode = force_custom_plan")
 _TAKE_OFF = delete(FT).where(
     FT.c.userid == bindparam("whose"), FT.c.external_userid == bindparam("whom"), FT.c.tag_id == bindparam("which")
 )
@@ -162,6 +163,9 @@ def _in_order(page: Sequence[Listed]) -> list[Listed]:
 
 
 def _compare(session: Session, userid: str, page: Sequence[Listed], asked_at: datetime, now: datetime) -> _Differences:
+    if session.get_bind().dialect.name == "postgresql":
+        # A plan made for the empty tables of a first sync would be kept, and read them from end to end as they grow.
+        session.execute(_PLAN_EACH_TIME)
     ids = [record.external_userid for record in page]
     customers = {row[0]: (row[1], ContactFacts(*row[2:])) for row in session.execute(_CUSTOMERS, {"ids": ids})}
     follows = {
