@@ -241,7 +241,8 @@ class Sync:
     # -- groups
 
     async def _read_groups(self) -> None:
-        owners = await self.ctx.db.read(group_rows.list_owners)
+        followers = await self.ctx.db.read(staff_rows.list_followers)
+        owners = sorted({*followers, *await self.ctx.db.read(group_rows.list_owners)})
         chat_ids = set(await self.ctx.db.read(group_rows.list_known))
         for start in range(0, len(owners), OWNERS_PER_CALL):
             some = owners[start : start + OWNERS_PER_CALL]

@@ -148,11 +148,10 @@ def _member_facts(member: Mapping[str, Any]) -> tuple[Any, ...]:
     )
 
 
-def list_owners(session: Session) -> list[str]:
-    """Who may own groups: members who can have customers, and the owners of groups that we know."""
+def list_owners(session: Session) -> set[str]:
+    """Owners of the groups that we know: those who left too, whose groups WeCom lists only by name."""
     known = select(col(CustomerGroup.owner)).where(col(CustomerGroup.dismissed_at).is_(None))
-    seats = select(col(Staff.userid)).where(col(Staff.follows_customers), col(Staff.gone_at).is_(None))
-    return sorted({*session.execute(known).scalars(), *session.execute(seats).scalars()} - {""})
+    return set(session.execute(known).scalars()) - {""}
 
 
 def list_known(session: Session) -> list[str]:

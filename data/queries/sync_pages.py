@@ -80,7 +80,6 @@ class PageChanges:
     follows_new: int = 0
     follows_changed: int = 0
     follows_revived: int = 0
-    follows_ended: int = 0
     tags_put_on: int = 0
     tags_taken_off: int = 0
     kept: int = 0
