@@ -8,7 +8,8 @@ slower. PostgreSQL takes the rows as one array per column, so that a statement's
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import sqlite3
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,18 +30,24 @@ def insert_on_sqlite(
     Only for tables whose key is SQLite's own row number: the one writer gives them without gaps.
     Values are as SQLite keeps them; `ending` is what stands behind the values, such as ON CONFLICT ... DO NOTHING.
     """
+    ids: list[int] = []
+    for cursor in _insert_on_sqlite(session, table, columns, rows, ending):
+        if cursor.rowcount and cursor.lastrowid is not None:
+            ids.extend(range(cursor.lastrowid - cursor.rowcount + 1, cursor.lastrowid + 1))
+    return ids
+
+
+def _insert_on_sqlite(
+    session: Session, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], ending: str
+) -> Iterator[sqlite3.Cursor]:
     connection = session.connection().connection.driver_connection
     assert connection is not None
-    ids: list[int] = []
     one = f"({', '.join('?' * len(columns))})"
     for start in range(0, len(rows), ROWS_PER_STATEMENT):
         some = rows[start : start + ROWS_PER_STATEMENT]
         # Names and `ending` are constants of this program.
         statement = f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([one] * len(some))} {ending}"  # noqa: S608
-        cursor = connection.execute(statement, [value for row in some for value in row])
-        if cursor.rowcount:
-            ids.extend(range(cursor.lastrowid - cursor.rowcount + 1, cursor.lastrowid + 1))
-    return ids
+        yield connection.execute(statement, [value for row in some for value in row])
 
 
 def sqlite_time(at: datetime) -> str:
@@ -54,13 +61,16 @@ class BulkUpsert:
     """Writes many rows of a table: new ones as they are, known ones over what was there.
 
     `keep`: columns of a known row that stay. All columns kept: known rows stay as they are.
+    `key`: the unique columns by which a row is known, where they are not the primary key.
     """
 
-    def __init__(self, model: type[SQLModel], columns: Sequence[str], *, keep: Sequence[str] = ()) -> None:
+    def __init__(
+        self, model: type[SQLModel], columns: Sequence[str], *, keep: Sequence[str] = (), key: Sequence[str] = ()
+    ) -> None:
         table: Any = model.__table__  # type: ignore[attr-defined]
         self._table = table.name
         self._columns = tuple(columns)
-        keys = [column.name for column in table.primary_key]
+        keys = list(key) or [column.name for column in table.primary_key]
         changed = [name for name in columns if name not in keys and name not in keep]
         action = f"UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in changed)}" if changed else "NOTHING"
         self._ending = f"ON CONFLICT ({', '.join(keys)}) DO {action}"
@@ -86,10 +96,13 @@ class BulkUpsert:
             f"SELECT {', '.join(values)} FROM unnest({', '.join(arrays)}) AS given ({names}) {self._ending}"
         )
 
-    def write(self, session: Session, rows: Sequence[Sequence[Any]]) -> None:
-        """Write rows, each with the values of the columns in their order; no key may occur twice."""
+    def write(self, session: Session, rows: Sequence[Sequence[Any]]) -> int:
+        """Write rows, each with the values of the columns in their order; no key may occur twice.
+
+        How many were written, for tables of any kind of key; those that stayed as they are do not count.
+        """
         if not rows:
-            return
+            return 0
         kept = [list(row) for row in rows]
         for number in self._structures:
             for row in kept:
@@ -98,10 +111,12 @@ class BulkUpsert:
             for number in self._instants:
                 for row in kept:
                     row[number] = row[number] and sqlite_time(row[number])
-            insert_on_sqlite(session, self._table, self._columns, kept, ending=self._ending)
-        else:
-            columns = zip(*kept, strict=True)
-            session.execute(self._postgres, {f"c{number}": list(column) for number, column in enumerate(columns)})
+            done = _insert_on_sqlite(session, self._table, self._columns, kept, self._ending)
+            return sum(cursor.rowcount for cursor in done)
+        columns = zip(*kept, strict=True)
+        given = {f"c{number}": list(column) for number, column in enumerate(columns)}
+        written: Any = session.execute(self._postgres, given)
+        return int(written.rowcount)
 
 
 #: JSON of the usual values.

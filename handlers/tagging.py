@@ -24,6 +24,7 @@ from bot.wecom.events import (
 )
 from data.models import FollowStatus
 from data.queries import customers as customer_rows
+from data.queries import follow_tags as mark_rows
 from data.queries import rules as rule_rows
 from data.queries import staff as staff_rows
 from data.queries import tags as tag_rows
@@ -75,7 +76,7 @@ def load_known(
         name=customer.name if fetched and customer else None,
         remark=follow.remark if fetched else None,
         chat_id=chat_id,
-        tag_ids=frozenset(customer_rows.list_tag_ids(session, userid, external_userid)),
+        tag_ids=frozenset(mark_rows.list_tag_ids(session, userid, external_userid)),
     )
     return Known(rules, facts, live, half=follow.status == FollowStatus.HALF)
 
@@ -194,7 +195,7 @@ async def _mark(
         await refresh_tags(ctx)
         raise
     await ctx.db.write(
-        customer_rows.change_tags,
+        mark_rows.change_tags,
         userid,
         external_userid,
         set(decision.add),

@@ -14,6 +14,8 @@ from dataclasses import asdict
 from datetime import datetime, time
 from typing import Any, TypeVar
 
+from sqlmodel import Session
+
 from bot.context import Context
 from bot.errors import SiyuError
 from bot.logs import get_logger
@@ -22,6 +24,7 @@ from bot.wecom.errors import CredentialsError, GoneError, InvalidRequestError, N
 from data.errors import StorageError
 from data.models import SyncStage, SyncStatus
 from data.queries import access as access_rows
+from data.queries import follow_tags as mark_rows
 from data.queries import groups as group_rows
 from data.queries import staff as staff_rows
 from data.queries import sync_pages as page_rows
@@ -86,6 +89,8 @@ class Sync:
         self._on_progress = on_progress
         self._run_id = 0
         self._rows = 0
+        #: Numbers of tags that have been committed; a number never changes.
+        self._tag_nos: dict[str, int] = {}
 
     async def run(self, run_id: int) -> SyncStatus:
         """Do what is left of a run. Raises SyncBusyError while another process runs a sync.
@@ -210,13 +215,31 @@ class Sync:
         self, userid: str, page: Sequence[page_rows.Listed], problems: Sequence[str], asked_at: datetime, differs: bool
     ) -> bool:
         """Write what a page changes; whether it changed anything. A page after one that did not is only read first."""
-        arguments = {"asked_at": asked_at, "now": self.ctx.clock.now()}
-        if not differs and not await self.ctx.db.read(page_rows.differs, userid, page, **arguments) and not problems:
+        now = self.ctx.clock.now()
+        unknown = {tag_id for record in page for tag_id in record.tag_ids} - self._tag_nos.keys()
+        if unknown:
+            self._tag_nos |= await self.ctx.db.write(mark_rows.ensure_tags, unknown, now)
+        given = (userid, page, self._tag_nos)
+        sure = differs or problems
+        if not sure and not await self.ctx.db.read(page_rows.differs, *given, asked_at=asked_at, now=now):
             return False
-        changes = await self.ctx.db.write(
-            page_rows.apply_page, userid, page, run_id=self._run_id, problems=problems, **arguments
-        )
-        return bool(changes)
+        return bool(await self.ctx.db.write(self._write_page, *given, problems, asked_at=asked_at, now=now))
+
+    def _write_page(
+        self,
+        session: Session,
+        userid: str,
+        page: Sequence[page_rows.Listed],
+        tag_nos: dict[str, int],
+        problems: Sequence[str],
+        *,
+        asked_at: datetime,
+        now: datetime,
+    ) -> dict[str, int]:
+        changes = page_rows.apply_page(session, userid, page, tag_nos, asked_at=asked_at, now=now)
+        if changes or problems:
+            run_rows.note_part(session, self._run_id, SyncStage.CUSTOMERS, userid, changes=changes, problems=problems)
+        return changes
 
     async def _end_unlisted(self, userid: str, seen: set[str], asked_at: datetime, *, listed: bool) -> int:
         missing = set(await self.ctx.db.read(page_rows.list_present, userid, asked_at)) - seen

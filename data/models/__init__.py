@@ -3,27 +3,36 @@
 from data.models.access import AccessToken, ApiToken, Lease
 from data.models.alerts import Alert
 from data.models.channels import Channel
-from data.models.customers import Customer, Follow, FollowStatus, FollowTag, Transfer
+from data.models.customers import Customer, Follow, FollowMobile, FollowStatus, FollowTag, Transfer
+from data.models.fields import Birthday, CustomerField, FieldDefinition
 from data.models.groups import CustomerGroup, GroupMember
 from data.models.health import CallbackHealth
 from data.models.inbox import InboxEvent, InboxOutcome, InboxTask, OutcomeStatus, TaskStatus, inbox_metadata
 from data.models.media import Media, MediaUpload
+from data.models.orders import Order
+from data.models.privacy import Erasure, Preference
 from data.models.rules import TagRuleRow, WelcomeRuleRow
 from data.models.staff import Department, Staff
 from data.models.sync import SyncPart, SyncRun, SyncStage, SyncStatus
 from data.models.tags import Tag, TagGroup
+from data.models.touches import Touch
 from data.models.welcomes import Welcome, WelcomeStatus
 
 __all__ = [
     "AccessToken",
     "Alert",
     "ApiToken",
+    "Birthday",
     "CallbackHealth",
     "Channel",
     "Customer",
+    "CustomerField",
     "CustomerGroup",
     "Department",
+    "Erasure",
+    "FieldDefinition",
     "Follow",
+    "FollowMobile",
     "FollowStatus",
     "FollowTag",
     "GroupMember",
@@ -33,7 +42,9 @@ __all__ = [
     "Lease",
     "Media",
     "MediaUpload",
+    "Order",
     "OutcomeStatus",
+    "Preference",
     "Staff",
     "SyncPart",
     "SyncRun",
@@ -43,6 +54,7 @@ __all__ = [
     "TagGroup",
     "TagRuleRow",
     "TaskStatus",
+    "Touch",
     "Transfer",
     "Welcome",
     "WelcomeRuleRow",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import Column, Index
+from sqlalchemy import Column, Index, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from data.types import BigInt, Json, UtcDateTime, no_items
@@ -39,13 +39,20 @@ class Customer(SQLModel, table=True):
 
 
 class Follow(SQLModel, table=True):
-    """A staff member's relation to a customer. `state` is WeCom's word for the channel it came through."""
+    """A staff member's relation to a customer. `state` is WeCom's word for the channel it came through.
+
+    `id` stands for the pair in tables of millions of rows, where two long ids would take most of the room.
+    """
 
     __tablename__ = "follows"
-    __table_args__ = (Index("ix_follows_external_userid", "external_userid"),)
+    __table_args__ = (
+        UniqueConstraint("userid", "external_userid", name="uq_follows_pair"),
+        Index("ix_follows_external_userid", "external_userid"),
+    )
 
-    userid: str = Field(primary_key=True, max_length=64)
-    external_userid: str = Field(primary_key=True, max_length=64)
+    id: int | None = Field(default=None, sa_column=Column(BigInt, primary_key=True, autoincrement=True))
+    userid: str = Field(max_length=64)
+    external_userid: str = Field(max_length=64)
     status: str = Field(max_length=20)
     state: str = Field(default="", max_length=64, index=True)
     add_way: int | None = None
@@ -63,14 +70,30 @@ class Follow(SQLModel, table=True):
 
 
 class FollowTag(SQLModel, table=True):
-    """A tag on a follow: tags belong to the pair, not to the customer."""
+    """A tag on a follow: tags belong to the pair, not to the customer.
+
+    `live`: the two are contacts (`present`). A tag's customers are then counted in one index, without their follows.
+    """
 
     __tablename__ = "follow_tags"
+    __table_args__ = (
+        Index("ix_follow_tags_tag", "tag_no", "live", "follow_id"),
+        {"sqlite_with_rowid": False},
+    )
 
-    userid: str = Field(primary_key=True, max_length=64)
-    external_userid: str = Field(primary_key=True, max_length=64)
-    tag_id: str = Field(primary_key=True, max_length=64, index=True)
-    put_on_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+    follow_id: int = Field(sa_column=Column(BigInt, primary_key=True, autoincrement=False))
+    tag_no: int = Field(sa_column=Column(BigInt, primary_key=True, autoincrement=False))
+    live: bool
+
+
+class FollowMobile(SQLModel, table=True):
+    """A telephone number that the staff member noted for the customer: by it a shop's orders find them."""
+
+    __tablename__ = "follow_mobiles"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    mobile: str = Field(primary_key=True, max_length=32)
+    follow_id: int = Field(sa_column=Column(BigInt, primary_key=True, autoincrement=False, index=True))
 
 
 class Transfer(SQLModel, table=True):

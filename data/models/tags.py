@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import BigInteger, Column
 from sqlmodel import Field, SQLModel
 
-from data.types import UtcDateTime
+from data.types import BigInt, UtcDateTime
 
 
 class TagGroup(SQLModel, table=True):
@@ -22,11 +22,15 @@ class TagGroup(SQLModel, table=True):
 
 
 class Tag(SQLModel, table=True):
-    """A tag; WeCom shows the larger `order` first."""
+    """A tag; WeCom shows the larger `order` first. `tag_no` stands for its long id on the follows.
+
+    One without a name was seen on a customer and is not, or not yet, in the company's list.
+    """
 
     __tablename__ = "tags"
 
-    tag_id: str = Field(primary_key=True, max_length=64)
+    tag_no: int | None = Field(default=None, sa_column=Column(BigInt, primary_key=True, autoincrement=True))
+    tag_id: str = Field(max_length=64, unique=True)
     group_id: str = Field(max_length=64, index=True)
     name: str = Field(max_length=128)
     order: int = Field(default=0, sa_column=Column("order", BigInteger, nullable=False))

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, delete, exists, select, update
+from sqlalchemy import bindparam, exists, select
 from sqlmodel import Session, col
 
-from data.models import Customer, Follow, FollowStatus, FollowTag, Staff
+from data.models import Customer, Follow, FollowStatus, Staff
+from data.queries.follow_tags import note_status, replace_mobiles, replace_tags
 from data.queries.upsert import insert_into
 from data.rules.follows import (
     READ_LAG,
@@ -26,6 +27,10 @@ from data.rules.follows import (
 
 #: Relations in which the staff member still sees the customer.
 CONTACTS = (FollowStatus.PRESENT, FollowStatus.HALF)
+
+_PAIR = select(Follow).where(
+    col(Follow.userid) == bindparam("userid"), col(Follow.external_userid) == bindparam("external_userid")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +80,7 @@ def record_add(
     """A customer added a staff member, or they became contacts. An older event that comes late changes nothing."""
     lock_customer(session, external_userid, now)
     status = FollowStatus.HALF if half else FollowStatus.PRESENT
-    follow = session.get(Follow, (userid, external_userid), with_for_update=True)
+    follow = _lock_follow(session, userid, external_userid)
     if follow is None:
         session.add(
             Follow(
@@ -109,6 +114,7 @@ def record_add(
     follow.ended_at = None
     follow.event_at = event_at or follow.event_at
     follow.changed_at = now
+    note_status(session, [follow.id], follow.status)
     return AddRecord(is_new=came_back, came_back=came_back)
 
 
@@ -123,7 +129,7 @@ def record_end(
 ) -> bool:
     """The pair are contacts no more. False when another event told that already, or a newer one says otherwise."""
     lock_customer(session, external_userid, now)
-    follow = session.get(Follow, (userid, external_userid), with_for_update=True)
+    follow = _lock_follow(session, userid, external_userid)
     if follow is None:
         session.add(
             Follow(
@@ -145,6 +151,7 @@ def record_end(
     follow.event_at = event_at or follow.event_at
     follow.ended_at = event_at or now
     follow.changed_at = now
+    note_status(session, [follow.id], status)
     return True
 
 
@@ -197,7 +204,10 @@ def apply_fetched(
         _write(follow, after)
         follow.changed_at = now
         revived += is_revival(before, after)
-        replace_tags(session, userid, external_userid, read_tag_ids(told), now)
+        replace_tags(session, follow, read_tag_ids(told), now)
+        note_status(session, [follow.id], follow.status)
+        if (before.remark_mobiles if before else []) != after.remark_mobiles:
+            replace_mobiles(session, [(follow.id or 0, after.remark_mobiles)])
     listed = {str(told["userid"]) for told in follow_user}
     ended = _end_unlisted(session, [follow for userid, follow in known.items() if userid not in listed], asked_at, now)
     return FetchResult(len(follow_user), revived, ended, kept)
@@ -208,59 +218,12 @@ def _write(row: Customer | Follow, facts: ContactFacts | FollowFacts) -> None:
         setattr(row, name, value)
 
 
-def replace_tags(session: Session, userid: str, external_userid: str, tag_ids: set[str], now: datetime) -> None:
-    """Make the tags of a pair exactly these."""
-    present = set(list_tag_ids(session, userid, external_userid))
-    change_tags(session, userid, external_userid, tag_ids - present, present - tag_ids, now)
-
-
-def change_tags(
-    session: Session, userid: str, external_userid: str, put_on: set[str], take_off: set[str], now: datetime
-) -> None:
-    """Put tags on a pair and take others off, in our rows."""
-    if not put_on and not take_off:
-        return
-    # A fetch that began before this knows nothing of it.
-    session.execute(
-        update(Follow)
-        .where(col(Follow.userid) == userid, col(Follow.external_userid) == external_userid)
-        .values(changed_at=now)
-    )
-    if put_on:
-        session.execute(
-            insert_into(session, FollowTag).on_conflict_do_nothing(),
-            [
-                {"userid": userid, "external_userid": external_userid, "tag_id": tag_id, "put_on_at": now}
-                for tag_id in sorted(put_on)
-            ],
-        )
-    if take_off:
-        session.execute(
-            delete(FollowTag).where(
-                col(FollowTag.userid) == userid,
-                col(FollowTag.external_userid) == external_userid,
-                col(FollowTag.tag_id).in_(take_off),
-            )
-        )
-
-
-def list_tag_ids(session: Session, userid: str, external_userid: str) -> list[str]:
-    """The tags on a pair."""
-    return list(
-        session.execute(
-            select(col(FollowTag.tag_id)).where(
-                col(FollowTag.userid) == userid, col(FollowTag.external_userid) == external_userid
-            )
-        ).scalars()
-    )
-
-
 def _end_unlisted(session: Session, follows: Sequence[Follow], asked_at: datetime, now: datetime) -> int:
     """Follows that WeCom lists no more: the staff member deleted the customer, or is out of our sight.
 
     One that changed a moment ago stays: WeCom's reads lag behind its events.
     """
-    ended = 0
+    ended = []
     for follow in follows:
         if follow.changed_at > asked_at - READ_LAG:
             continue
@@ -271,8 +234,9 @@ def _end_unlisted(session: Session, follows: Sequence[Follow], asked_at: datetim
             follow.status = status
             follow.ended_at = now
             follow.changed_at = now
-            ended += 1
-    return ended
+            ended.append(follow.id)
+    note_status(session, ended, "")
+    return len(ended)
 
 
 def record_nobody_follows(session: Session, external_userid: str, *, asked_at: datetime, now: datetime) -> int:
@@ -289,7 +253,13 @@ def find_customer(session: Session, external_userid: str) -> Customer | None:
 
 def find_follow(session: Session, userid: str, external_userid: str) -> Follow | None:
     """The relation of a staff member and a customer, whatever its state."""
-    return session.get(Follow, (userid, external_userid))
+    return session.execute(_PAIR, {"userid": userid, "external_userid": external_userid}).scalar_one_or_none()
+
+
+def _lock_follow(session: Session, userid: str, external_userid: str) -> Follow | None:
+    return session.execute(
+        _PAIR.with_for_update(), {"userid": userid, "external_userid": external_userid}
+    ).scalar_one_or_none()
 
 
 def list_follows(session: Session, external_userid: str) -> list[Follow]:

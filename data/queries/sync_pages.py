@@ -15,8 +15,8 @@ from sqlalchemy import bindparam, delete, select, text, update
 from sqlmodel import Session, col
 
 from data.bulk import BulkUpsert
-from data.models import Customer, Follow, FollowStatus, FollowTag, Staff, SyncStage
-from data.queries.sync_runs import note_part
+from data.models import Customer, Follow, FollowStatus, FollowTag, Staff
+from data.queries.follow_tags import note_status, replace_mobiles
 from data.rules.follows import (
     ID_MAX,
     READ_LAG,
@@ -39,27 +39,22 @@ _CUSTOMERS = select(C.c.external_userid, C.c.fetched_at, *[C.c[name] for name in
     C.c.external_userid.in_(_IDS)
 )
 _LOCKED = select(C.c.external_userid).where(C.c.external_userid.in_(_IDS)).order_by(C.c.external_userid)
-_FOLLOWS = select(F.c.external_userid, F.c.changed_at, *[F.c[name] for name in FollowFacts._fields]).where(
+_FOLLOWS = select(F.c.external_userid, F.c.id, F.c.changed_at, *[F.c[name] for name in FollowFacts._fields]).where(
     F.c.userid == bindparam("userid"), F.c.external_userid.in_(_IDS)
 )
-_TAGS = select(FT.c.external_userid, FT.c.tag_id).where(
-    FT.c.userid == bindparam("userid"), FT.c.external_userid.in_(_IDS)
+_FOLLOW_IDS = select(F.c.external_userid, F.c.id).where(
+    F.c.userid == bindparam("userid"), F.c.external_userid.in_(_IDS)
 )
+_TAGS = select(FT.c.follow_id, FT.c.tag_no).where(FT.c.follow_id.in_(_IDS))
 _PLAN_EACH_TIME = text("SET LOCAL plan_cache_mode = force_custom_plan")
-_TAKE_OFF = delete(FT).where(
-    FT.c.userid == bindparam("whose"), FT.c.external_userid == bindparam("whom"), FT.c.tag_id == bindparam("which")
+_TAKE_OFF = delete(FT).where(FT.c.follow_id == bindparam("whose"), FT.c.tag_no == bindparam("which"))
+_CUSTOMER_COLUMNS = ("external_userid", *ContactFacts._fields, "first_seen_at", "fetched_at")
+_NEW_CUSTOMERS = BulkUpsert(Customer, _CUSTOMER_COLUMNS, keep=(*ContactFacts._fields, "first_seen_at", "fetched_at"))
+_WRITE_CUSTOMERS = BulkUpsert(Customer, _CUSTOMER_COLUMNS, keep=("first_seen_at",))
+_WRITE_FOLLOWS = BulkUpsert(
+    Follow, ("userid", "external_userid", *FollowFacts._fields, "changed_at"), key=("userid", "external_userid")
 )
-_PUT_ON_COLUMNS = ("userid", "external_userid", "tag_id", "put_on_at")
-_NEW_CUSTOMERS = BulkUpsert(
-    Customer,
-    ("external_userid", *ContactFacts._fields, "first_seen_at", "fetched_at"),
-    keep=(*ContactFacts._fields, "first_seen_at", "fetched_at"),
-)
-_WRITE_CUSTOMERS = BulkUpsert(
-    Customer, ("external_userid", *ContactFacts._fields, "first_seen_at", "fetched_at"), keep=("first_seen_at",)
-)
-_WRITE_FOLLOWS = BulkUpsert(Follow, ("userid", "external_userid", *FollowFacts._fields, "changed_at"))
-_PUT_ON = BulkUpsert(FollowTag, _PUT_ON_COLUMNS, keep=("put_on_at",))
+_PUT_ON = BulkUpsert(FollowTag, ("follow_id", "tag_no", "live"))
 
 
 class Listed(NamedTuple):
@@ -89,12 +84,25 @@ class PageChanges:
         return {name: number for name in self.__slots__ if (number := getattr(self, name))}
 
 
+class _Known(NamedTuple):
+    """A follow as our row has it."""
+
+    id: int
+    changed_at: datetime
+    facts: FollowFacts
+
+
 @dataclass(slots=True)
 class _Differences:
+    """`tags`: what is put on, by the customer whose follow may not have an id yet."""
+
     customers: list[tuple[Any, ...]] = field(default_factory=list)
     follows: list[tuple[Any, ...]] = field(default_factory=list)
-    put_on: list[tuple[Any, ...]] = field(default_factory=list)
-    take_off: list[dict[str, Any]] = field(default_factory=list)
+    follow_ids: dict[str, int] = field(default_factory=dict)
+    tags: dict[str, set[int]] = field(default_factory=dict)
+    take_off: list[dict[str, int]] = field(default_factory=list)
+    mobiles: dict[str, list[str]] = field(default_factory=dict)
+    status: dict[str, list[int]] = field(default_factory=dict)
     touched: set[str] = field(default_factory=set)
     changes: PageChanges = field(default_factory=PageChanges)
 
@@ -117,71 +125,96 @@ def read_page(rows: Sequence[Mapping[str, Any]]) -> tuple[list[Listed], list[str
     return list(listed.values()), problems
 
 
-def differs(session: Session, userid: str, page: Sequence[Listed], *, asked_at: datetime, now: datetime) -> bool:
+def differs(
+    session: Session,
+    userid: str,
+    page: Sequence[Listed],
+    tag_nos: Mapping[str, int],
+    *,
+    asked_at: datetime,
+    now: datetime,
+) -> bool:
     """Whether `apply_page` would change anything."""
-    return bool(_compare(session, userid, page, asked_at, now).touched)
+    return bool(_compare(session, userid, page, tag_nos, asked_at, now).touched)
 
 
 def apply_page(
     session: Session,
     userid: str,
     page: Sequence[Listed],
+    tag_nos: Mapping[str, int],
     *,
-    run_id: int,
-    problems: Sequence[str],
     asked_at: datetime,
     now: datetime,
 ) -> dict[str, int]:
     """Make our rows what a page of `batch/get_by_user` told of a member, to a request made at `asked_at`.
 
-    What was changed, in numbers, is added to the part of run `run_id`, with the `problems` of the page.
+    `tag_nos`: the numbers of all tags on the page (`follow_tags.ensure_tags`). What was changed, in numbers.
     """
-    found = _compare(session, userid, page, asked_at, now)
-    if found.touched and session.get_bind().dialect.name == "postgresql":
-        page = [record for record in page if record.external_userid in found.touched]
-        _NEW_CUSTOMERS.write(session, [(each.external_userid, *each.contact, now, now) for each in _in_order(page)])
+    new = 0
+    if session.get_bind().dialect.name == "postgresql":
+        page = sorted(page, key=lambda record: record.external_userid)  # two pages lock in the same order
+        new = _NEW_CUSTOMERS.write(session, [(each.external_userid, *each.contact, now, now) for each in page])
         # The lock of the customer's row is what all who write a follow take first (`customers.lock_customer`).
         session.execute(_LOCKED.with_for_update(), {"ids": [each.external_userid for each in page]})
-        new = found.changes.customers_new
-        found = _compare(session, userid, page, asked_at, now)
-        found.changes.customers_new = new
+    found = _compare(session, userid, page, tag_nos, asked_at, now)
+    found.changes.customers_new += new
     _WRITE_CUSTOMERS.write(session, found.customers)
     _WRITE_FOLLOWS.write(session, found.follows)
-    _PUT_ON.write(session, found.put_on)
+    _write_tags(session, userid, found)
+    replace_mobiles(session, [(found.follow_ids[whom], mobiles) for whom, mobiles in found.mobiles.items()])
+    for status, follow_ids in found.status.items():
+        note_status(session, follow_ids, status)
+    return found.changes.counts()
+
+
+def _write_tags(session: Session, userid: str, found: _Differences) -> None:
+    wanted = found.tags.keys() | found.mobiles.keys()
+    unknown = [whom for whom in wanted if whom not in found.follow_ids]
+    if unknown:
+        found.follow_ids |= dict(session.execute(_FOLLOW_IDS, {"userid": userid, "ids": unknown}).all())
+    live = {whom: status == FollowStatus.PRESENT for _, whom, status, *_ in found.follows}
+    _PUT_ON.write(
+        session,
+        sorted(
+            (found.follow_ids[whom], tag_no, live[whom]) for whom, tag_nos in found.tags.items() for tag_no in tag_nos
+        ),
+    )
     if found.take_off:
         session.execute(_TAKE_OFF, found.take_off)
-    counts = found.changes.counts()
-    if counts or problems:
-        note_part(session, run_id, SyncStage.CUSTOMERS, userid, changes=counts, problems=problems)
-    return counts
 
 
-def _in_order(page: Sequence[Listed]) -> list[Listed]:
-    """By id: two pages with the same customers then lock them in the same order."""
-    return sorted(page, key=lambda record: record.external_userid)
-
-
-def _compare(session: Session, userid: str, page: Sequence[Listed], asked_at: datetime, now: datetime) -> _Differences:
+def _compare(
+    session: Session,
+    userid: str,
+    page: Sequence[Listed],
+    tag_nos: Mapping[str, int],
+    asked_at: datetime,
+    now: datetime,
+) -> _Differences:
     if session.get_bind().dialect.name == "postgresql":
         # A plan made for the empty tables of a first sync would be kept, and read them from end to end as they grow.
         session.execute(_PLAN_EACH_TIME)
     ids = [record.external_userid for record in page]
     customers = {row[0]: (row[1], ContactFacts(*row[2:])) for row in session.execute(_CUSTOMERS, {"ids": ids})}
     follows = {
-        row[0]: (row[1], FollowFacts(*row[2:])) for row in session.execute(_FOLLOWS, {"userid": userid, "ids": ids})
+        row[0]: _Known(row[1], row[2], FollowFacts(*row[3:]))
+        for row in session.execute(_FOLLOWS, {"userid": userid, "ids": ids})
     }
-    tags: dict[str, set[str]] = {}
-    for external_userid, tag_id in session.execute(_TAGS, {"userid": userid, "ids": ids}):
-        tags.setdefault(external_userid, set()).add(tag_id)
+    tags: dict[int, set[int]] = {}
+    if follows:
+        for follow_id, tag_no in session.execute(_TAGS, {"ids": [follow.id for follow in follows.values()]}):
+            tags.setdefault(follow_id, set()).add(tag_no)
     found = _Differences()
     for record in page:
         _compare_customer(found, record, customers.get(record.external_userid), asked_at, now)
         known = follows.get(record.external_userid)
-        if known is not None and known[0] > asked_at:
+        if known is None:
+            _compare_follow(found, userid, record, None, set(), tag_nos, asked_at, now)
+        elif known.changed_at > asked_at:
             found.changes.kept += 1
-            continue
-        before = None if known is None else known[1]
-        _compare_follow(found, userid, record, before, tags.get(record.external_userid, set()), asked_at, now)
+        else:
+            _compare_follow(found, userid, record, known, tags.get(known.id, set()), tag_nos, asked_at, now)
     return found
 
 
@@ -207,29 +240,39 @@ def _compare_follow(
     found: _Differences,
     userid: str,
     record: Listed,
-    before: FollowFacts | None,
-    tag_ids: set[str],
+    known: _Known | None,
+    has: set[int],
+    tag_nos: Mapping[str, int],
     asked_at: datetime,
     now: datetime,
 ) -> None:
+    before = known.facts if known else None
     after = merge_follow(before, record.follow, asked_at)
-    put_on, take_off = record.tag_ids - tag_ids, tag_ids - record.tag_ids
+    wanted = {tag_nos[tag_id] for tag_id in record.tag_ids}
+    put_on, take_off = wanted - has, has - wanted
     if before == after and not put_on and not take_off:
         return
     external_userid = record.external_userid
     found.touched.add(external_userid)
     found.follows.append((userid, external_userid, *after, now))
-    found.put_on += [(userid, external_userid, tag_id, now) for tag_id in put_on]
-    found.take_off += [{"whose": userid, "whom": external_userid, "which": tag_id} for tag_id in take_off]
+    if put_on:
+        found.tags[external_userid] = put_on
+    if (before.remark_mobiles if before else []) != after.remark_mobiles:
+        found.mobiles[external_userid] = after.remark_mobiles
     changes = found.changes
-    if before is None:
+    changes.tags_put_on += len(put_on)
+    changes.tags_taken_off += len(take_off)
+    if known is None:
         changes.follows_new += 1
-    elif is_revival(before, after):
+        return
+    found.follow_ids[external_userid] = known.id
+    found.take_off += [{"whose": known.id, "which": tag_no} for tag_no in take_off]
+    if known.facts.status != after.status:
+        found.status.setdefault(after.status, []).append(known.id)
+    if is_revival(before, after):
         changes.follows_revived += 1
     elif before != after:
         changes.follows_changed += 1
-    changes.tags_put_on += len(put_on)
-    changes.tags_taken_off += len(take_off)
 
 
 def list_present(session: Session, userid: str, until: datetime) -> list[str]:
@@ -257,7 +300,7 @@ def end_unlisted(
             continue
         for start in range(0, len(external_userids), 500):
             some = sorted(external_userids)[start : start + 500]
-            changed: Any = session.execute(
+            changed = session.execute(
                 update(F)
                 .where(
                     F.c.userid == userid,
@@ -266,8 +309,11 @@ def end_unlisted(
                     F.c.changed_at <= asked_at - READ_LAG,
                 )
                 .values(status=after, ended_at=now, changed_at=now)
+                .returning(F.c.id)
             )
-            ended += int(changed.rowcount)
+            ids = list(changed.scalars())
+            note_status(session, ids, after)
+            ended += len(ids)
     return ended
 
 

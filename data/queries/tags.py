@@ -9,7 +9,8 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlmodel import Session, col
 
-from data.models import FollowTag, Tag, TagGroup
+from data.models import Tag, TagGroup
+from data.queries.follow_tags import take_off_everywhere
 from data.queries.upsert import upsert
 
 
@@ -42,6 +43,7 @@ def replace_tags(session: Session, groups: Sequence[Mapping[str, Any]], now: dat
             for group in groups
             for tag in group.get("tag") or []
         ],
+        key="tag_id",
     )
     group_ids = {str(group["group_id"]) for group in groups}
     tag_ids = {str(tag["id"]) for group in groups for tag in group.get("tag") or []}
@@ -59,8 +61,7 @@ def mark_deleted(session: Session, group_ids: set[str], tag_ids: set[str], now: 
     for start in range(0, len(tag_ids), 500):
         some = sorted(tag_ids)[start : start + 500]
         session.execute(update(Tag).where(col(Tag.tag_id).in_(some)).values(deleted_at=now))
-        rows: Any = FollowTag.__table__  # type: ignore[attr-defined]
-        session.execute(rows.delete().where(rows.c.tag_id.in_(some)))
+        take_off_everywhere(session, some)
     if group_ids:
         session.execute(update(TagGroup).where(col(TagGroup.group_id).in_(group_ids)).values(deleted_at=now))
 

@@ -16,13 +16,21 @@ def insert_into(session: Session, model: type[SQLModel]) -> Any:
 
 
 def upsert(
-    session: Session, model: type[SQLModel], rows: Sequence[dict[str, Any]], *, keep: Sequence[str] = ()
+    session: Session,
+    model: type[SQLModel],
+    rows: Sequence[dict[str, Any]],
+    *,
+    keep: Sequence[str] = (),
+    key: str = "",
 ) -> None:
-    """Insert rows (all with the same keys), or update the ones that exist; columns in `keep` stay as they are."""
+    """Insert rows (all with the same columns), or update the ones that exist; columns in `keep` stay as they are.
+
+    `key`: the unique column by which they are known, where it is not the primary key.
+    """
     if not rows:
         return
     table: Any = model.__table__  # type: ignore[attr-defined]
-    keys = [column.name for column in table.primary_key]
+    keys = [key] if key else [column.name for column in table.primary_key]
     statement = insert_into(session, model)
     changed = {name: statement.excluded[name] for name in rows[0] if name not in keys and name not in keep}
     statement = (

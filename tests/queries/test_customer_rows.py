@@ -11,6 +11,7 @@ from sqlmodel import Session
 from data.db import Database
 from data.models import Customer, Follow, FollowStatus, Staff
 from data.queries import customers as rows
+from data.queries import follow_tags as mark_rows
 
 SECOND = timedelta(seconds=1)
 
@@ -75,11 +76,11 @@ async def test_a_customer_who_came_back_at_once_is_revived_by_the_newer_createti
 
 async def test_a_fetch_that_began_before_tags_were_put_on_does_not_take_them_off(db: Database, now: datetime) -> None:
     await db.write(add, "lin", now)
-    await db.write(rows.change_tags, "lin", "wm1", {"vip"}, set(), now + 5 * SECOND)
+    await db.write(mark_rows.change_tags, "lin", "wm1", {"vip"}, set(), now + 5 * SECOND)
     await db.write(fetch, now + 4 * SECOND, {"userid": "lin"})
-    assert await db.read(rows.list_tag_ids, "lin", "wm1") == ["vip"]
+    assert await db.read(mark_rows.list_tag_ids, "lin", "wm1") == ["vip"]
     await db.write(fetch, now + 6 * SECOND, {"userid": "lin"})
-    assert await db.read(rows.list_tag_ids, "lin", "wm1") == []
+    assert await db.read(mark_rows.list_tag_ids, "lin", "wm1") == []
 
 
 async def test_a_follow_not_listed_any_more_ended_as_the_directory_says(db: Database, now: datetime) -> None:

@@ -12,6 +12,7 @@ from bot.wecom.events import DelFollowUser
 from data.models import Customer, Follow, Transfer
 from data.queries import customers as customer_rows
 from data.queries import events as event_rows
+from data.queries import follow_tags as mark_rows
 from data.queries import staff as staff_rows
 from handlers.customers import record_loss
 from tests.scenarios.conftest import Company
@@ -84,7 +85,7 @@ async def test_an_edit_is_fetched(company: Company) -> None:
     await company.settle()
     follow = await follow_of(company, added)
     assert (follow.remark, follow.remark_mobiles) == ("张老师", ["13800000000"])
-    assert await company.read(customer_rows.list_tag_ids, *pair(added)) == [company.tag_ids[0]]
+    assert await company.read(mark_rows.list_tag_ids, *pair(added)) == [company.tag_ids[0]]
 
 
 async def test_the_customer_who_leaves_is_lost_and_the_staff_member_told_once(company: Company) -> None:

@@ -11,7 +11,7 @@ from sqlmodel import Session, col, select
 
 from bot.sandbox.faults import Fault
 from bot.sandbox.records import LISTED
-from data.models import Customer, Follow, FollowStatus, FollowTag, SyncStatus
+from data.models import Customer, Follow, FollowStatus, FollowTag, SyncStatus, Tag
 from data.queries import sync_runs as run_rows
 from scheduler.sync import Sync, SyncBusyError, sync_when_due
 from tests.scenarios.conftest import Company
@@ -22,8 +22,14 @@ Pair = tuple[str, str]
 def our_rows(session: Session) -> dict[Pair, tuple[Any, ...]]:
     """Every follow with its customer and tags, as WeCom would tell it."""
     tags: dict[Pair, set[str]] = {}
-    for tag in session.execute(select(FollowTag)).scalars():
-        tags.setdefault((tag.userid, tag.external_userid), set()).add(tag.tag_id)
+    marks = (
+        select(Follow, FollowTag, Tag)
+        .join(FollowTag, col(FollowTag.follow_id) == col(Follow.id))
+        .join(Tag, col(Tag.tag_no) == col(FollowTag.tag_no))
+    )
+    for follow, mark, tag in session.execute(marks):
+        assert mark.live == (follow.status == FollowStatus.PRESENT)
+        tags.setdefault((follow.userid, follow.external_userid), set()).add(tag.tag_id)
     rows = session.execute(
         select(Follow, Customer).join(Customer, col(Customer.external_userid) == col(Follow.external_userid))
     )

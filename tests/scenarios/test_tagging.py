@@ -10,8 +10,8 @@ import pytest
 
 from bot.sandbox.faults import Fault
 from bot.sandbox.people import Added
-from data.queries import customers as customer_rows
 from data.queries import events as event_rows
+from data.queries import follow_tags as mark_rows
 from data.queries import tags as tag_rows
 from tests.scenarios.conftest import Company
 
@@ -24,7 +24,7 @@ async def tags_of(company: Company, added: Added) -> set[str]:
     pair = added.follow.userid, added.follow.external_userid
     follow = company.world.customers.find_follow(*pair)
     assert follow is not None
-    ours = set(await company.read(customer_rows.list_tag_ids, *pair))
+    ours = set(await company.read(mark_rows.list_tag_ids, *pair))
     assert ours == set(follow.tag_ids)
     return ours
 
@@ -145,7 +145,7 @@ async def test_a_tag_that_is_deleted_under_us_is_left_out_on_the_retry(company: 
     await company.settle()
     pair = added.follow.userid, added.follow.external_userid
     if side == "take_off":
-        await company.bot.db.write(customer_rows.change_tags, *pair, {gone}, set(), company.bot.clock.now())
+        await company.bot.db.write(mark_rows.change_tags, *pair, {gone}, set(), company.bot.clock.now())
     company.sandbox.machine.faults.add(Fault(0, "callback", "drop", on="change_external_tag"))
     company.people.delete_tags([gone], [])
     if side == "take_off":  # what WeCom says of the tags on a customer is not asked before the rule

@@ -1,0 +1,125 @@
+"""Tags and telephone numbers on follows, and the short numbers that stand for tags there."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import bindparam, delete, select, update
+from sqlmodel import Session, col
+
+from data.models import Follow, FollowMobile, FollowStatus, FollowTag, Tag
+from data.queries.upsert import insert_into
+
+_TAG_NOS = select(col(Tag.tag_id), col(Tag.tag_no)).where(col(Tag.tag_id).in_(bindparam("ids", expanding=True)))
+_TAG_IDS = (
+    select(col(Tag.tag_id))
+    .join(FollowTag, col(FollowTag.tag_no) == col(Tag.tag_no))
+    .where(col(FollowTag.follow_id) == bindparam("follow_id"))
+)
+
+
+def ensure_tags(session: Session, tag_ids: Collection[str], now: datetime) -> dict[str, int]:
+    """The numbers of tags. Those that we do not know are written down without a name, as not existing yet."""
+    if not tag_ids:
+        return {}
+    found: dict[str, int] = dict(session.execute(_TAG_NOS, {"ids": list(tag_ids)}).all())
+    missing = sorted(set(tag_ids) - found.keys())
+    if missing:
+        session.execute(
+            insert_into(session, Tag).on_conflict_do_nothing(index_elements=["tag_id"]),
+            [{"tag_id": tag_id, "group_id": "", "name": "", "order": 0, "deleted_at": now} for tag_id in missing],
+        )
+        found |= dict(session.execute(_TAG_NOS, {"ids": missing}).all())
+    return found
+
+
+def list_tag_ids(session: Session, userid: str, external_userid: str) -> list[str]:
+    """The tags on a pair."""
+    pair = select(col(Follow.id)).where(col(Follow.userid) == userid, col(Follow.external_userid) == external_userid)
+    follow_id = session.execute(pair).scalar()
+    return [] if follow_id is None else list(session.execute(_TAG_IDS, {"follow_id": follow_id}).scalars())
+
+
+def replace_tags(session: Session, follow: Follow, tag_ids: set[str], now: datetime) -> None:
+    """Make the tags of a follow exactly these."""
+    if follow.id is None:
+        session.flush()
+    present = set(session.execute(_TAG_IDS, {"follow_id": follow.id}).scalars())
+    _put_on(session, follow, tag_ids - present, now)
+    _take_off(session, follow, present - tag_ids)
+
+
+def change_tags(
+    session: Session, userid: str, external_userid: str, put_on: set[str], take_off: set[str], now: datetime
+) -> None:
+    """Put tags on a pair and take others off, in our rows. Nothing happens to a pair that we do not know."""
+    if not put_on and not take_off:
+        return
+    follow = session.execute(
+        select(Follow)
+        .where(col(Follow.userid) == userid, col(Follow.external_userid) == external_userid)
+        .with_for_update()
+    ).scalar_one_or_none()
+    if follow is None:
+        return
+    # A fetch that began before this knows nothing of it.
+    follow.changed_at = now
+    _put_on(session, follow, put_on, now)
+    _take_off(session, follow, take_off)
+
+
+def _put_on(session: Session, follow: Follow, tag_ids: set[str], now: datetime) -> None:
+    if tag_ids:
+        live = follow.status == FollowStatus.PRESENT
+        session.execute(
+            insert_into(session, FollowTag).on_conflict_do_nothing(),
+            [
+                {"follow_id": follow.id, "tag_no": tag_no, "live": live}
+                for tag_no in sorted(ensure_tags(session, tag_ids, now).values())
+            ],
+        )
+
+
+def _take_off(session: Session, follow: Follow, tag_ids: set[str]) -> None:
+    if tag_ids:
+        numbers = select(col(Tag.tag_no)).where(col(Tag.tag_id).in_(tag_ids))
+        session.execute(
+            delete(FollowTag).where(col(FollowTag.follow_id) == follow.id, col(FollowTag.tag_no).in_(numbers))
+        )
+
+
+def note_status(session: Session, follow_ids: Sequence[int | None], status: str) -> None:
+    """Let the tags of follows know that their status is this one now (`FollowTag.live`)."""
+    live = status == FollowStatus.PRESENT
+    for start in range(0, len(follow_ids), 500):
+        session.execute(
+            update(FollowTag)
+            .where(
+                col(FollowTag.follow_id).in_([each for each in follow_ids[start : start + 500] if each is not None]),
+                col(FollowTag.live).is_(not live),
+            )
+            .values(live=live)
+        )
+
+
+def take_off_everywhere(session: Session, tag_ids: Sequence[str]) -> None:
+    """These tags are on nobody any more."""
+    numbers = select(col(Tag.tag_no)).where(col(Tag.tag_id).in_(tag_ids))
+    session.execute(delete(FollowTag).where(col(FollowTag.tag_no).in_(numbers)))
+
+
+def replace_mobiles(session: Session, numbers: Sequence[tuple[int, Sequence[str]]]) -> None:
+    """Make the telephone numbers of follows (id, numbers) exactly these."""
+    if not numbers:
+        return
+    ids = [follow_id for follow_id, _ in numbers]
+    session.execute(delete(FollowMobile).where(col(FollowMobile.follow_id).in_(ids)))
+    rows: list[dict[str, Any]] = [
+        {"mobile": mobile, "follow_id": follow_id}
+        for follow_id, mobiles in numbers
+        for mobile in sorted({mobile for mobile in mobiles if mobile})
+    ]
+    if rows:
+        session.execute(insert_into(session, FollowMobile).on_conflict_do_nothing(), rows)
