@@ -115,7 +115,9 @@ class Bot:
         CallbackServer(callbacks, self.settings.server, self.inbox, self.signs, self.metrics).add_routes(app)
         checks = {"database": self._ping(self.db), "inbox": self._ping(self.inbox.db)}
         Operations(self.metrics, checks, self.inbox.measure, self.settings.server.verify_files).add_routes(app)
-        api = Api(self.settings, self.clock, self.db, self.inbox.db, self.context.renderer, self.dispatcher.plan)
+        api = Api(
+            self.settings, self.clock, self.db, self.inbox.db, self.context.renderer, self.dispatcher.plan, self.context
+        )
         add_api(app, PREFIX, api, ROUTES)
         return app
 

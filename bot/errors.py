@@ -31,3 +31,12 @@ class RetryLaterError(SiyuError):
     def __init__(self, message: str, remedy: str = "", after_seconds: float | None = None) -> None:
         super().__init__(message, remedy)
         self.after_seconds = after_seconds
+
+
+class ObservingError(SiyuError):
+    """The bot is in observe mode, in which it changes nothing in WeCom."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The bot observes: it changes nothing in WeCom.", 'Set mode = "live" in the configuration to let it.'
+        )

@@ -6,6 +6,7 @@ is not overwritten by an older answer.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from bot.context import Context
@@ -18,6 +19,7 @@ from data.queries import tags as tag_rows
 from data.queries.customers import FetchResult
 from data.queries.groups import GroupChanges
 from data.queries.staff import DirectoryChange
+from data.queries.tags import TagChanges
 
 
 async def refresh_customer(ctx: Context, external_userid: str) -> FetchResult:
@@ -61,12 +63,23 @@ async def read_group(ctx: Context, chat_id: str) -> GroupChanges | None:
     return await ctx.db.write(group_rows.apply_fetched, answer["group_chat"], asked_at=asked_at, now=ctx.clock.now())
 
 
-async def refresh_tags(ctx: Context) -> int:
-    """Read all tags and groups of the company; the number of tags."""
+@dataclass(frozen=True, slots=True)
+class TagReading:
+    """A reading of the company's tags: how many there are, and what it changed of our rows."""
+
+    tags: int
+    changes: TagChanges
+
+
+async def refresh_tags(ctx: Context) -> TagReading:
+    """Read all tags and groups of the company; tags that exist no more come off the customers."""
+    asked_at = ctx.clock.now()
     answer = await ctx.wecom.external_contact.get_corp_tag_list()
     groups = answer.get("tag_group") or []
-    await ctx.db.write(tag_rows.replace_tags, groups, ctx.clock.now())
-    return sum(len(group.get("tag") or []) for group in groups)
+    changes = await ctx.db.write(tag_rows.replace_tags, groups, ctx.clock.now(), asked_at=asked_at)
+    while await ctx.db.write(tag_rows.take_off_deleted):
+        pass
+    return TagReading(sum(len(group.get("tag") or []) for group in groups), changes)
 
 
 async def refresh_directory(ctx: Context) -> DirectoryChange:

@@ -133,8 +133,8 @@ async def on_group_joined(event: ChatUpdate, ctx: Context, receipt: Receipt) -> 
 @router.on(ChangeExternalTag)
 async def on_change_external_tag(event: ChangeExternalTag, ctx: Context, receipt: Receipt) -> Outcome:
     """The company's tags changed: read them again. Changes that waited together are answered by this one look."""
-    count = await refresh_tags(ctx)
-    return done("tags read again", tags=count, change=event.change_type, collapsed=receipt.collapsed)
+    read = await refresh_tags(ctx)
+    return done("tags read again", tags=read.tags, change=event.change_type, collapsed=receipt.collapsed)
 
 
 async def _apply(

@@ -166,8 +166,9 @@ class Sync:
 
     async def _read_tags(self) -> None:
         await self._begin(SyncStage.TAGS, [WHOLE])
-        tags = await self._patiently(refresh_tags, self.ctx)
-        await self._end_part(SyncStage.TAGS, WHOLE, {}, rows=tags)
+        read = await self._patiently(refresh_tags, self.ctx)
+        counts = {f"tags_{name}": number for name, number in asdict(read.changes).items() if number}
+        await self._end_part(SyncStage.TAGS, WHOLE, counts, rows=read.tags)
 
     # -- customers, one chain of pages per staff member
 

@@ -9,6 +9,9 @@ from bot.api.service import Route
 PREFIX = "/api/v1"
 #: Numbers beyond any row's would overflow in the database.
 ID = "{id:[0-9]{1,18}}"
+#: WeCom's ids of tags and of their groups.
+TAG_ID = "{tag_id:[A-Za-z0-9_-]{1,64}}"
+GROUP_ID = "{group_id:[A-Za-z0-9_-]{1,64}}"
 
 # fmt: off
 ROUTES: tuple[Route, ...] = (
@@ -35,6 +38,12 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/media", "media:write", media.add_file, "Add a file to the media library."),
     Route("GET", "/channels", "directory:read", channels.list_channels, "Channels (contact ways)."),
     Route("GET", "/tags", "directory:read", tags.list_tags, "The company's tags."),
+    Route("POST", "/tags", "tags:write", tags.add_tags, "Make tags in a group, which is made if there is none of that name."),
+    Route("PATCH", f"/tags/{TAG_ID}", "tags:write", tags.change_tag, "Rename or reorder a tag that this app made."),
+    Route("DELETE", f"/tags/{TAG_ID}", "tags:write", tags.delete_tag, "Delete a tag that this app made, off every customer."),
+    Route("GET", "/tag-groups", "directory:read", tags.list_groups, "The groups of the company's tags."),
+    Route("PATCH", f"/tag-groups/{GROUP_ID}", "tags:write", tags.change_group, "Rename or reorder a group that this app made."),
+    Route("DELETE", f"/tag-groups/{GROUP_ID}", "tags:write", tags.delete_group, "Delete a group that this app made, with its tags."),
     Route("GET", "/staff", "directory:read", staff.list_staff, "Members whom the app may see."),
     Route("GET", "/health", "health:read", health.read_health, "What the callbacks have shown, and what waits."),
 )

@@ -16,6 +16,7 @@ SCOPES: Mapping[str, str] = MappingProxyType(
         "media:read": "list the media library",
         "media:write": "add files to it",
         "directory:read": "read staff, channels and tags",
+        "tags:write": "make, change and delete the company's tags",
         "health:read": "read what the callbacks have shown",
     }
 )

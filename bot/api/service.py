@@ -13,10 +13,13 @@ from bot.api.access import Gate
 from bot.api.answers import ApiError, failure
 from bot.clock import Clock
 from bot.config import Settings
-from bot.errors import SiyuError
+from bot.context import Context
+from bot.errors import ObservingError, RetryLaterError, SiyuError
 from bot.logs import get_logger
 from bot.media_files import InvalidMediaFileError
 from bot.render import Renderer, TemplateError
+from bot.tag_edits import ForeignTagError
+from bot.wecom.errors import QuotaError, WeComError
 from bot.wecom.event_base import Event
 from data.db import Database
 from data.errors import ConflictError, NotFoundError, StorageError
@@ -45,6 +48,7 @@ class Api:
     inbox: Database
     renderer: Renderer
     plan: Callable[[Event], EventPlan]
+    context: Context
 
 
 Handle = Callable[[Api, web.Request], Awaitable[web.Response]]
@@ -113,9 +117,21 @@ def _refusal(error: SiyuError) -> web.Response:
             return failure(404, "not_found", error.message, error.remedy)
         case ConflictError():
             return failure(409, "conflict", error.message, error.remedy)
+        case ForeignTagError():
+            return failure(409, "not_ours", error.message, error.remedy)
+        case ObservingError():
+            return failure(409, "observing", error.message, error.remedy)
+        case QuotaError():
+            return failure(409, "quota", error.message, error.remedy)
+        case RetryLaterError():
+            after = str(max(1, round(error.after_seconds or 5)))
+            return failure(503, "unavailable", error.message, error.remedy, headers={"Retry-After": after})
         case StorageError():
             log.error("unavailable", cause=str(error))
             return failure(503, "unavailable", error.message, error.remedy, headers={"Retry-After": "5"})
+        case WeComError():
+            log.warning("refused_by_wecom", cause=str(error))
+            return failure(502, "refused_by_wecom", error.message, error.remedy)
         case _:
             log.error("failed", cause=str(error))
             return failure(500, "failed", error.message, error.remedy)

@@ -1,4 +1,4 @@
-"""`siyu tags`: the company's tags, and the rules that put them on and take them off."""
+"""`siyu tags`: the company's tags, made and changed through WeCom."""
 
 from __future__ import annotations
 
@@ -6,43 +6,28 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bot.commands.explaining import explained
-from bot.commands.rule_options import (
-    Departments,
-    Name,
-    Priority,
-    RuleFile,
-    RuleId,
-    States,
-    Userids,
-    Windows,
-    conditions,
-    conditions_words,
-    given,
-    read_rule,
-)
-from bot.commands.terminal import AsJson, Config, Workplace, cut, refuse, say, say_json, say_table, work
+from bot.commands import tag_rules
+from bot.commands.tag_options import made_by, one_group, one_tag
+from bot.commands.terminal import AsJson, Config, say, say_json, say_table, work, work_with_wecom
 
 if TYPE_CHECKING:
-    from data.rules.tagging import TagRule
+    from bot.context import Context
 
 app = typer.Typer(no_args_is_help=True, help="The company's tags, and the rules that use them.")
-rules_app = typer.Typer(no_args_is_help=True, help="Rules that put tags on customers and take them off.")
-app.add_typer(rules_app, name="rules")
+groups_app = typer.Typer(no_args_is_help=True, help="The groups of the company's tags.")
+app.add_typer(groups_app, name="groups")
+app.add_typer(tag_rules.app, name="rules")
 
-Triggers = Annotated[list[str] | None, typer.Option("--on", help="add, edit or group_join (repeatable); add.")]
-PutOn = Annotated[list[str] | None, typer.Option("--put-on", help="Tag, by id or name (repeatable).")]
-TakeOff = Annotated[list[str] | None, typer.Option("--take-off", help="Tag, by id or name (repeatable).")]
-Words = Annotated[list[str] | None, typer.Option("--word", help="In the name or remark (repeatable: any of them).")]
-Pattern = Annotated[str | None, typer.Option("--pattern", help="Regular expression (RE2) in the name or remark.")]
-SearchIn = Annotated[str | None, typer.Option("--search-in", help="name, remark or either.")]
-AddWays = Annotated[list[int] | None, typer.Option("--add-way", help="WeCom's number of the way (repeatable).")]
-ChatIds = Annotated[list[str] | None, typer.Option("--chat", help="chat_id of a customer group (repeatable).")]
+TheTag = Annotated[str, typer.Argument(metavar="TAG", help="Its id or name.")]
+TheGroup = Annotated[str, typer.Argument(metavar="GROUP", help="Its id or name.")]
+NewName = Annotated[str | None, typer.Option("--name", help="The new name, at most 30 characters.")]
+Order = Annotated[int | None, typer.Option("--order", help="The larger is shown first.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 
 @app.command("list")
 def list_tags(config: Config = None, as_json: AsJson = False) -> None:
-    """The company's tags, as last read from WeCom."""
+    """The company's tags, as last read from WeCom, and who made them."""
     from data.queries import tags as rows
 
     found = work(config, lambda place: place.db.read(rows.list_tags))
@@ -50,262 +35,142 @@ def list_tags(config: Config = None, as_json: AsJson = False) -> None:
         say_json(found)
         return
     say_table(
-        ("GROUP", "TAG", "ID"),
-        ((tag["group_name"], tag["name"], tag["tag_id"]) for tag in found),
+        ("GROUP", "TAG", "ID", "MADE BY"),
+        ((tag["group_name"], tag["name"], tag["tag_id"], made_by(tag)) for tag in found),
         "No tag is known: the company has none, or the bot has not read them from WeCom yet.",
     )
 
 
-@rules_app.command("list")
-def list_rules(config: Config = None, as_json: AsJson = False) -> None:
-    """The rules, in the order of their rank."""
-
-    async def action(place: Workplace) -> None:
-        from data.queries import rules as rows
-        from data.queries import tags as tag_rows
-
-        rules = sorted(await place.db.read(rows.list_tag_rules), key=lambda rule: (-rule.priority, rule.id))
-        told = [rule.model_dump(mode="json") for rule in rules]
-        if as_json:
-            say_json(told)
-            return
-        names = {tag["tag_id"]: tag["name"] for tag in await place.db.read(tag_rows.list_tags)}
-        say_table(
-            ("ID", "PRIORITY", "NAME", "ON", "WHEN", "TAGS", ""),
-            (
-                (
-                    rule["id"], rule["priority"], rule["name"], ", ".join(rule["triggers"]),
-                    cut(conditions_words(rule["conditions"]), 44), _signed(rule["put_on"], rule["take_off"], names),
-                    "" if rule["enabled"] else "disabled",
-                )
-                for rule in told
-            ),
-            "There is no auto-tagging rule.",
-        )  # fmt: skip
-
-    work(config, action)
-
-
-@rules_app.command()
-def show(rule_id: RuleId, config: Config = None) -> None:
-    """One rule as JSON, in the form that add and edit take."""
-    from data.queries import rules as rows
-
-    say_json(work(config, lambda place: place.db.read(rows.get_tag_rule, rule_id)).model_dump(mode="json"))
-
-
-@rules_app.command()
+@app.command("add")
 def add(
-    file: RuleFile = None,
-    name: Name = None,
-    put_on: PutOn = None,
-    take_off: TakeOff = None,
-    triggers: Triggers = None,
-    priority: Priority = None,
-    states: States = None,
-    userids: Userids = None,
-    departments: Departments = None,
-    windows: Windows = None,
-    words: Words = None,
-    pattern: Pattern = None,
-    search_in: SearchIn = None,
-    add_ways: AddWays = None,
-    chats: ChatIds = None,
-    disabled: Annotated[bool, typer.Option("--disabled", help="Keep it switched off.")] = False,
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Names of the new tags.")],
+    group: Annotated[str, typer.Option("--group", help="Name of their group; made if there is none.")],
+    order: Order = None,
     config: Config = None,
 ) -> None:
-    """Make a rule, from a JSON file or from options."""
+    """Make tags in WeCom."""
 
-    async def action(place: Workplace) -> TagRule:
-        from bot.rule_edits import merged, save_tag_rule
+    async def action(ctx: Context) -> list[str]:
+        from bot.tag_edits import add_tags
+        from data.queries import tags as rows
         from data.rules.problems import parse
-        from data.rules.tagging import TagRule
+        from data.rules.tags import NewTags
 
-        found = conditions(states, userids, departments, windows)
-        found |= _tag_conditions(words, pattern, search_in, add_ways, chats)
-        changes = await _changes(place, name, priority, triggers, put_on, take_off, found)
-        source = merged({**(read_rule(file) if file else {}), "id": 0}, changes)
-        rule = parse(TagRule, source | ({"enabled": False} if disabled else {}))
-        return await place.db.write(save_tag_rule, rule, place.now)
+        known = {each["group_id"] for each in await ctx.db.read(rows.list_groups)}
+        tags = [{"name": name} | ({} if order is None else {"order": order}) for name in names]
+        where = {"group_id": group} if group in known else {"group_name": group}
+        return await add_tags(ctx, parse(NewTags, {**where, "tags": tags}))
 
-    _say_saved(work(config, action), "added")
-
-
-@rules_app.command()
-def edit(
-    rule_id: RuleId,
-    file: RuleFile = None,
-    name: Name = None,
-    put_on: PutOn = None,
-    take_off: TakeOff = None,
-    triggers: Triggers = None,
-    priority: Priority = None,
-    states: States = None,
-    userids: Userids = None,
-    departments: Departments = None,
-    windows: Windows = None,
-    words: Words = None,
-    pattern: Pattern = None,
-    search_in: SearchIn = None,
-    add_ways: AddWays = None,
-    chats: ChatIds = None,
-    config: Config = None,
-) -> None:
-    """Change a rule: a file replaces it, options change single fields. Tags already put on stay."""
-
-    async def action(place: Workplace) -> TagRule:
-        from bot.rule_edits import change_tag_rule, merged, save_tag_rule
-        from data.rules.problems import parse
-        from data.rules.tagging import TagRule
-
-        found = conditions(states, userids, departments, windows)
-        found |= _tag_conditions(words, pattern, search_in, add_ways, chats)
-        changes = await _changes(place, name, priority, triggers, put_on, take_off, found)
-        if file is not None:
-            rule = parse(TagRule, {**merged(read_rule(file), changes), "id": rule_id})
-            return await place.db.write(save_tag_rule, rule, place.now)
-        if not changes:
-            refuse("Say what to change: a file, or options such as --put-on.")
-        return await place.db.write(change_tag_rule, rule_id, changes, place.now)
-
-    _say_saved(work(config, action), "changed")
+    made = work_with_wecom(config, action)
+    for name, tag_id in zip(names, made, strict=False):
+        say(f"Tag {name} made: {tag_id}")
 
 
-@rules_app.command()
-def enable(rule_id: RuleId, config: Config = None) -> None:
-    """Switch a rule on."""
-    _switch(rule_id, config, on=True)
+@app.command("edit")
+def edit(tag: TheTag, name: NewName = None, order: Order = None, config: Config = None) -> None:
+    """Rename or reorder a tag that this app made."""
+
+    async def action(ctx: Context) -> str:
+        from bot.tag_edits import change_tag
+
+        found = await one_tag(ctx.db, tag)
+        await change_tag(ctx, found["tag_id"], _edit(name, order))
+        return str(found["name"])
+
+    say(f"Tag {work_with_wecom(config, action)} changed.")
 
 
-@rules_app.command()
-def disable(rule_id: RuleId, config: Config = None) -> None:
-    """Switch a rule off."""
-    _switch(rule_id, config, on=False)
-
-
-@rules_app.command()
-def delete(
-    rule_id: RuleId, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False, config: Config = None
-) -> None:
-    """Remove a rule. Tags that it put on stay."""
-    from data.queries import rules as rows
-
-    rule = work(config, lambda place: place.db.read(rows.get_tag_rule, rule_id))
-    if not yes:
-        typer.confirm(f"Remove tag rule {rule.id} {rule.name}?", abort=True)
-    work(config, lambda place: place.db.write(rows.delete_tag_rule, rule_id))
-    say(f"Tag rule {rule.id} {rule.name} removed.")
-
-
-@rules_app.command("try")
-def try_rules(
-    userid: Annotated[str, typer.Option("--userid", help="The staff member.")],
-    trigger: Annotated[str, typer.Option("--on", help="add, edit or group_join.")] = "add",
-    state: Annotated[str, typer.Option("--state", help="The channel.")] = "",
-    at: Annotated[str | None, typer.Option("--at", help="When, in the company's time; now if not given.")] = None,
-    customer_name: Annotated[str | None, typer.Option("--customer-name", help="As the customer is called.")] = None,
-    remark: Annotated[str | None, typer.Option("--remark", help="As the staff member calls them.")] = None,
-    add_way: Annotated[int | None, typer.Option("--add-way", help="WeCom's number of the way.")] = None,
-    chat: Annotated[str, typer.Option("--chat", help="chat_id of the joined group.")] = "",
-    file: Annotated[
-        str | None, typer.Option("--rule", help="A rule as JSON file, tried beside the saved ones.")
-    ] = None,
-    config: Config = None,
-    as_json: AsJson = False,
-) -> None:
-    """Which tags a made-up occasion would put on and take off, and why. Changes nothing."""
-
-    async def action(place: Workplace) -> dict[str, Any]:
-        from pathlib import Path
-
-        from bot.rule_trials import TagTry, try_tags
-        from data.rules.problems import parse
-
-        asked = parse(
-            TagTry,
-            {
-                "userid": userid, "trigger": trigger, "state": state, "at": place.instant(at), "add_way": add_way,
-                "name": customer_name, "remark": remark, "chat_id": chat,
-                "rule": read_rule(Path(file)) if file else None,
-            },
-        )  # fmt: skip
-        return (await place.db.read(try_tags, asked, place.settings.zone, place.now)).to_json()
-
-    told = work(config, action)
-    if as_json:
-        say_json(told)
-        return
-    for line in explained(told):
-        say(line)
-    changes = _signed(told["add"], told["remove"], told["names"])
-    say(f"\nTags: {changes}" if changes else "No tag would change.")
-
-
-def _tag_conditions(
-    words: list[str] | None,
-    pattern: str | None,
-    search_in: str | None,
-    add_ways: list[int] | None,
-    chats: list[str] | None,
-) -> dict[str, Any]:
-    """The conditions that only tag rules have; an empty text takes one away."""
-    return given(
-        words=[word for word in words if word] if words else None,
-        pattern=pattern,
-        search_in=search_in,
-        add_ways=add_ways or None,
-        chat_ids=[chat for chat in chats if chat] if chats else None,
-    )
-
-
-async def _changes(
-    place: Workplace,
-    name: str | None,
-    priority: int | None,
-    triggers: list[str] | None,
-    put_on: list[str] | None,
-    take_off: list[str] | None,
-    found: dict[str, Any],
-) -> dict[str, Any]:
-    """The options as a change of a rule."""
-    changes = given(
-        name=name,
-        priority=priority,
-        triggers=triggers or None,
-        put_on=await _tag_ids(place, put_on) if put_on else None,
-        take_off=await _tag_ids(place, take_off) if take_off else None,
-    )
-    return changes | ({"conditions": found} if found else {})
-
-
-async def _tag_ids(place: Workplace, wanted: list[str]) -> list[str]:
-    """Ids of tags given by id or by name; what is neither stays as it is, for the check to refuse."""
+@app.command("delete")
+def delete(tag: TheTag, yes: Yes = False, config: Config = None) -> None:
+    """Delete a tag that this app made, off every customer."""
     from data.queries import tags as rows
 
-    tags = await place.db.read(rows.list_tags)
-    found: list[str] = []
-    for each in wanted:
-        named = [tag["tag_id"] for tag in tags if tag["name"] == each and all(tag["tag_id"] != each for tag in tags)]
-        if len(named) > 1:
-            refuse(f"{each!r} is a tag of several groups: give its id, see siyu tags list.")
-        found += named or ([each] if each else [])
-    return found
+    async def look(ctx: Context) -> dict[str, Any]:
+        from bot.tag_edits import read_use
+
+        found = await one_tag(ctx.db, tag)
+        use = await ctx.db.read(read_use, [found["tag_id"]])
+        last = len(await ctx.db.read(rows.list_ids_of_group, found["group_id"])) == 1
+        return {**found, **use, "last": last}
+
+    found = work_with_wecom(config, look)
+    whole = f" It is the last of its group {found['group_name']}, which goes with it." if found["last"] else ""
+    _confirm(f"Delete the tag {found['group_name']}/{found['name']}? {_use_words(found)}{whole}", yes)
+
+    async def action(ctx: Context) -> None:
+        from bot.tag_edits import delete_tag
+
+        await delete_tag(ctx, found["tag_id"])
+
+    work_with_wecom(config, action)
+    say(f"Tag {found['name']} deleted.")
 
 
-def _signed(put_on: list[str], take_off: list[str], names: dict[str, str]) -> str:
-    """`+VIP -新客` of tag ids."""
-    marks = [("+", tag_id) for tag_id in put_on] + [("-", tag_id) for tag_id in take_off]
-    return " ".join(f"{mark}{names.get(tag_id, tag_id)}" for mark, tag_id in marks)
+@groups_app.command("list")
+def list_groups(config: Config = None, as_json: AsJson = False) -> None:
+    """The groups of the company's tags, and who made them."""
+    from data.queries import tags as rows
+
+    found = work(config, lambda place: place.db.read(rows.list_groups))
+    if as_json:
+        say_json(found)
+        return
+    say_table(
+        ("GROUP", "ID", "TAGS", "MADE BY"),
+        ((group["name"], group["group_id"], group["tags"], made_by(group)) for group in found),
+        "No group is known: the company has none, or the bot has not read them from WeCom yet.",
+    )
 
 
-def _switch(rule_id: int, config: Config, *, on: bool) -> None:
-    async def action(place: Workplace) -> TagRule:
-        from bot.rule_edits import change_tag_rule
+@groups_app.command("edit")
+def edit_group(group: TheGroup, name: NewName = None, order: Order = None, config: Config = None) -> None:
+    """Rename or reorder a group that this app made."""
 
-        return await place.db.write(change_tag_rule, rule_id, {"enabled": on}, place.now)
+    async def action(ctx: Context) -> str:
+        from bot.tag_edits import change_group
 
-    _say_saved(work(config, action), "switched on" if on else "switched off")
+        found = await one_group(ctx.db, group)
+        await change_group(ctx, found["group_id"], _edit(name, order))
+        return str(found["name"])
+
+    say(f"Group {work_with_wecom(config, action)} changed.")
 
 
-def _say_saved(rule: TagRule, what: str) -> None:
-    say(f"Tag rule {rule.id} {rule.name} {what}{'' if rule.enabled else ' (disabled)'}.")
+@groups_app.command("delete")
+def delete_group(group: TheGroup, yes: Yes = False, config: Config = None) -> None:
+    """Delete a group that this app made, with all its tags, off every customer."""
+    from data.queries import tags as rows
+
+    async def look(ctx: Context) -> dict[str, Any]:
+        from bot.tag_edits import read_use
+
+        found = await one_group(ctx.db, group)
+        return {**found, **await ctx.db.read(read_use, await ctx.db.read(rows.list_ids_of_group, found["group_id"]))}
+
+    found = work_with_wecom(config, look)
+    _confirm(f"Delete the group {found['name']} with its {found['tags']} tags? {_use_words(found)}", yes)
+
+    async def action(ctx: Context) -> None:
+        from bot.tag_edits import delete_group
+
+        await delete_group(ctx, found["group_id"])
+
+    work_with_wecom(config, action)
+    say(f"Group {found['name']} deleted.")
+
+
+def _edit(name: str | None, order: int | None) -> Any:
+    from data.rules.problems import parse
+    from data.rules.tags import TagEdit
+
+    return parse(TagEdit, {"name": name, "order": order})
+
+
+def _use_words(use: dict[str, Any]) -> str:
+    rules = ", ".join(f"{rule['id']} {rule['name']}" for rule in use["rules"])
+    return f"{use['worn']:,} customers wear it{f'; rules use it: {rules}' if rules else ''}. It cannot be undone."
+
+
+def _confirm(question: str, yes: bool) -> None:
+    if not yes:
+        typer.confirm(question, abort=True)

@@ -20,6 +20,7 @@ import typer
 
 if TYPE_CHECKING:
     from bot.config import Settings
+    from bot.context import Context
     from data.db import Database
 
 T = TypeVar("T")
@@ -102,6 +103,28 @@ def work(config: Path | None, action: Callable[[Workplace], Awaitable[T]], *, in
                 inbox_db = open_database(settings.inbox_url, pool_size=2)
                 stack.push_async_callback(inbox_db.close)
             return await action(Workplace(settings, datetime.now(UTC), db, inbox_db))
+
+    return asyncio.run(run())
+
+
+def work_with_wecom(config: Path | None, action: Callable[[Context], Awaitable[T]]) -> T:
+    """Run `action` with what a job of the bot has: the database and a client of WeCom."""
+
+    async def run() -> T:
+        from bot.assembly import open_context
+        from bot.clock import Clock
+        from bot.logs import configure_logs
+        from bot.metrics import Metrics
+        from data import migrate
+        from data.db import open_database
+
+        settings = load(config)
+        configure_logs(settings.logs.level if settings.logs.level != "INFO" else "WARNING", settings.logs.output)
+        await migrate.prepare(settings.database.url, "main")
+        async with AsyncExitStack() as stack:
+            db = open_database(settings.database.url, pool_size=10)
+            stack.push_async_callback(db.close)
+            return await action(await open_context(stack, settings, Clock(), db, Metrics()))
 
     return asyncio.run(run())
 

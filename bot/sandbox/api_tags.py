@@ -63,7 +63,7 @@ async def edit_tag(call: Call) -> Answer:
     group = found[0] if found else call.world.tags.groups.get(id_)
     if group is None:
         raise ApiError(40068)
-    _check_owner(call, group)
+    _check_owner(call, found[1] if found else group)
     call.world.tags.rename(id_, name or None, call.params.optional_number("order"))
     call.world.changes.note("tags.changed", id=id_, change="update")
     return {}
@@ -78,7 +78,7 @@ async def delete_tags(call: Call) -> Answer:
         group = found[0] if found else call.world.tags.groups.get(id_)
         if group is None:
             raise ApiError(40068)
-        _check_owner(call, group)
+        _check_owner(call, found[1] if found else group)
     gone, _ = call.world.tags.delete(tag_ids, group_ids)
     call.world.customers.forget_tags(gone)
     call.world.changes.note("tags.changed", id="", change="delete")
@@ -111,9 +111,9 @@ def _check_name(name: str) -> None:
         raise ApiError(40072)
 
 
-def _check_owner(call: Call, group: TagGroup) -> None:
-    """An app may change only the tags that it made (an admin's belong to nobody's app)."""
-    if group.agentid != call.app.agentid and not call.machine.settings.apps_edit_all_tags:
+def _check_owner(call: Call, made: Tag | TagGroup) -> None:
+    """An app may change only the tags and groups that it made (an admin's belong to nobody's app)."""
+    if made.agentid != call.app.agentid and not call.machine.settings.apps_edit_all_tags:
         raise ApiError(81011)
 
 

@@ -119,6 +119,8 @@ class Tag:
     name: str
     create_time: int
     order: int = 0
+    #: As of a group.
+    agentid: int = 0
 
 
 @dataclass(slots=True)

@@ -55,7 +55,8 @@ class Tags:
         if group is None:
             group = TagGroup(self._new_id(), group_name, now, order, agentid=agentid)
             self.groups[group.group_id] = group
-        tags = [Tag(self._new_id(), name, now, once[name]) for name in dict.fromkeys(name for name, _ in wanted)]
+        names = dict.fromkeys(name for name, _ in wanted)
+        tags = [Tag(self._new_id(), name, now, once[name], agentid) for name in names]
         group.tags.extend(tags)
         self._group_of.update((tag.id, group.group_id) for tag in tags)
         self.put(group)

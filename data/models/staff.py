@@ -24,7 +24,9 @@ class Staff(SQLModel, table=True):
     leader_userids: list[str] = Field(default_factory=no_items, sa_column=Column(Json, nullable=False))
     status: int = Field(default=1, description="WeCom's: 1 active, 2 disabled, 4 not activated, 5 left.")
     follows_customers: bool = False
-    seen_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+    seen_at: datetime = Field(
+        sa_column=Column(UtcDateTime, nullable=False), description="When a reading last changed this row."
+    )
     gone_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
 
 

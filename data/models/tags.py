@@ -18,7 +18,9 @@ class TagGroup(SQLModel, table=True):
     group_id: str = Field(primary_key=True, max_length=64)
     name: str = Field(max_length=128)
     order: int = Field(default=0, sa_column=Column("order", BigInteger, nullable=False))
+    made_by_us: bool | None = Field(default=None, description="As of a tag.")
     deleted_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
+    changed_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
 
 
 class Tag(SQLModel, table=True):
@@ -34,4 +36,10 @@ class Tag(SQLModel, table=True):
     group_id: str = Field(max_length=64, index=True)
     name: str = Field(max_length=128)
     order: int = Field(default=0, sa_column=Column("order", BigInteger, nullable=False))
+    made_by_us: bool | None = Field(
+        default=None, description="WeCom lets an app change only what it made. None: nobody has tried yet."
+    )
     deleted_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
+    changed_at: datetime | None = Field(
+        default=None, sa_column=Column(UtcDateTime), description="When we last changed it through WeCom."
+    )

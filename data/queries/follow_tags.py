@@ -104,12 +104,6 @@ def note_status(session: Session, follow_ids: Sequence[int | None], status: str)
         )
 
 
-def take_off_everywhere(session: Session, tag_ids: Sequence[str]) -> None:
-    """These tags are on nobody any more."""
-    numbers = select(col(Tag.tag_no)).where(col(Tag.tag_id).in_(tag_ids))
-    session.execute(delete(FollowTag).where(col(FollowTag.tag_no).in_(numbers)))
-
-
 def replace_mobiles(session: Session, numbers: Sequence[tuple[int, Sequence[str]]]) -> None:
     """Make the telephone numbers of follows (id, numbers) exactly these."""
     if not numbers:

@@ -11,11 +11,9 @@ from sqlalchemy import bindparam, select, update
 from sqlmodel import Session, col
 
 from data.models import Department, Staff
-from data.queries.upsert import upsert
+from data.queries.upsert import PER_STATEMENT, upsert_differing
 
 ROOT_DEPARTMENT_ID = 1
-#: Both databases refuse a statement with more than some 32,000 values.
-PER_STATEMENT = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +133,8 @@ def replace_directory(
     followers: Sequence[str],
     now: datetime,
 ) -> DirectoryChange:
-    """Write a complete reading of the directory: who is not in it is marked as gone, never removed."""
-    upsert(
+    """Write what differs in a complete reading of the directory: who is not in it is marked as gone, never removed."""
+    upsert_differing(
         session,
         Department,
         [
@@ -149,6 +147,7 @@ def replace_directory(
             }
             for each in departments
         ],
+        key="id",
     )
     known = session.execute(select(col(Department.id)).where(col(Department.gone_at).is_(None))).scalars()
     closed = sorted(set(known) - {int(each["id"]) for each in departments})
@@ -161,7 +160,7 @@ def replace_directory(
     rows = {str(each["userid"]): _member_row(each, seats, now) for each in members}
     for userid in seats - rows.keys():
         rows[userid] = _member_row({"userid": userid}, seats, now)
-    upsert(session, Staff, list(rows.values()))
+    upsert_differing(session, Staff, list(rows.values()), key="userid", beside=("seen_at",))
     gone = [userid for userid, (here, _) in was.items() if here and userid not in rows]
     for start in range(0, len(gone), PER_STATEMENT):
         here_no_more = col(Staff.userid).in_(gone[start : start + PER_STATEMENT])

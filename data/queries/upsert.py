@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, SQLModel
+
+#: Both databases refuse a statement with more than some 32,000 values.
+PER_STATEMENT = 500
 
 
 def insert_into(session: Session, model: type[SQLModel]) -> Any:
@@ -39,3 +43,32 @@ def upsert(
         else statement.on_conflict_do_nothing(index_elements=keys)
     )
     session.execute(statement, list(rows))
+
+
+def upsert_differing(
+    session: Session,
+    model: type[SQLModel],
+    rows: Sequence[dict[str, Any]],
+    *,
+    key: str,
+    beside: Sequence[str] = (),
+) -> list[Any]:
+    """`upsert` of the rows that are new or differ from what is there; their keys.
+
+    Columns in `beside` are written with the others, and alone are no difference.
+    """
+    table: Any = model.__table__  # type: ignore[attr-defined]
+    if not rows:
+        return []
+    names = [name for name in rows[0] if name not in beside]
+    columns = [table.c[name] for name in (key, *names)]
+    differing = []
+    for start in range(0, len(rows), PER_STATEMENT):
+        some = rows[start : start + PER_STATEMENT]
+        there = {
+            row[0]: tuple(row[1:])
+            for row in session.execute(select(*columns).where(table.c[key].in_([row[key] for row in some])))
+        }
+        differing += [row for row in some if there.get(row[key]) != tuple(row[name] for name in names)]
+    upsert(session, model, differing, key=key)
+    return [row[key] for row in differing]

@@ -13,7 +13,7 @@ LINE = re.compile(r"^\| `(GET|POST|PUT|PATCH|DELETE) (/\S*)` \| `(\S+)` \| (.+) 
 
 
 def shown(path: str) -> str:
-    return path.replace("{id:[0-9]{1,18}}", "{id}")
+    return re.sub(r"\{(\w+):.*?\}\}", r"{\1}", path)
 
 
 def test_every_route_has_a_scope_and_every_scope_a_route() -> None:
