@@ -6,7 +6,20 @@ import sys
 
 import typer
 
-from bot.commands import alerts, checking, demo, events, media, sandboxing, serving, sync, tags, tokens, welcome
+from bot.commands import (
+    alerts,
+    checking,
+    customers,
+    demo,
+    events,
+    media,
+    sandboxing,
+    serving,
+    sync,
+    tags,
+    tokens,
+    welcome,
+)
 from bot.errors import SiyuError
 
 app = typer.Typer(
@@ -27,6 +40,7 @@ app.add_typer(sync.app, name="sync")
 app.add_typer(events.app, name="events")
 app.add_typer(welcome.app, name="welcome")
 app.add_typer(tags.app, name="tags")
+app.add_typer(customers.app, name="customers")
 app.add_typer(media.app, name="media")
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(tokens.app, name="token")

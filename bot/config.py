@@ -118,6 +118,9 @@ class WelcomeSettings(Section):
     media_wait_seconds: Seconds = Field(
         6.0, description="Longest wait for attachments to be uploaded before the text goes alone."
     )
+    to_opted_out: bool = Field(
+        True, description="Greet customers who want no or fewer messages too, when they themselves add a staff member."
+    )
 
 
 class SyncSettings(Section):

@@ -23,6 +23,7 @@ from data.models import WelcomeStatus
 from data.models.inbox import Lane
 from data.queries import channels as channel_rows
 from data.queries import customers as customer_rows
+from data.queries import preferences as preference_rows
 from data.queries import rules as rule_rows
 from data.queries import staff as staff_rows
 from data.queries import transfers as transfer_rows
@@ -31,6 +32,7 @@ from data.queries.staff import StaffCard
 from data.queries.transfers import TransferSigns
 from data.queries.welcomes import WelcomeStart
 from data.rules.messages import MessageContent, MissingMediaError
+from data.rules.preferences import TouchKind
 from data.rules.schedule import moment_words
 from data.rules.welcome import (
     CODE_LIFE_SECONDS,
@@ -141,6 +143,7 @@ class Greeting:
             mode=self.ctx.settings.mode,
             inheritance=inheritance,
             prior=_prior(self.start),
+            unwanted=await self._is_unwanted(),
         )
         rule = self.match.rule
         if rule is not None:
@@ -150,6 +153,13 @@ class Greeting:
         if isinstance(decision, Missed):
             return await self._miss(decision)
         return await self._send(decision.rule, contact)
+
+    async def _is_unwanted(self) -> bool:
+        """Whether the customer wants no message, and the company counts a welcome as one."""
+        if self.ctx.settings.welcome.to_opted_out:
+            return False
+        asked = (self.event.external_userid, self.ctx.clock.now(), self.facts.zone, TouchKind.WELCOME)
+        return not (await self.ctx.db.read_here(preference_rows.judge, *asked, answers=False)).allowed
 
     async def _wait_for_other_event(self) -> None:
         """While the other event of this add is being greeted, wait: if its code fails, ours may still work."""

@@ -79,6 +79,14 @@ def path_id(request: web.Request) -> int:
     return int(request.match_info["id"])
 
 
+def path_customer(request: web.Request) -> str:
+    """The external_userid in the path. Raises ApiError 404 for what cannot be one."""
+    external_userid = request.match_info["external_userid"]
+    if len(external_userid) > 64 or "\0" in external_userid:
+        raise ApiError(404, "not_found", "There is no such customer.")
+    return external_userid
+
+
 def page(items: list[Any], limit: int) -> dict[str, Any]:
     """Items, newest first, and where the next page begins: `before_id` of the next request, None at the end."""
     return {"items": items, "next_before_id": items[-1]["id"] if len(items) == limit else None}

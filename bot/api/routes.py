@@ -3,7 +3,7 @@
 # ruff: noqa: E501 -- one route, one line: the table is read and searched by line
 from __future__ import annotations
 
-from bot.api import channels, events, health, media, staff, tag_rules, tags, welcome_rules, welcomes
+from bot.api import channels, events, health, media, privacy, staff, tag_rules, tags, welcome_rules, welcomes
 from bot.api.service import Route
 
 PREFIX = "/api/v1"
@@ -45,6 +45,11 @@ ROUTES: tuple[Route, ...] = (
     Route("PATCH", f"/tag-groups/{GROUP_ID}", "tags:write", tags.change_group, "Rename or reorder a group that this app made."),
     Route("DELETE", f"/tag-groups/{GROUP_ID}", "tags:write", tags.delete_group, "Delete a group that this app made, with its tags."),
     Route("GET", "/staff", "directory:read", staff.list_staff, "Members whom the app may see."),
+    Route("GET", "/customers/{external_userid}/preference", "privacy:read", privacy.get_preference, "How much a customer wants to hear."),
+    Route("PUT", "/customers/{external_userid}/preference", "privacy:write", privacy.replace_preference, "Write down what a customer wants."),
+    Route("PATCH", "/customers/{external_userid}/preference", "privacy:write", privacy.change_preference, "Change some fields of it (JSON merge patch)."),
+    Route("DELETE", "/customers/{external_userid}/preference", "privacy:write", privacy.delete_preference, "The customer may be written to again without limits."),
+    Route("GET", "/customers/{external_userid}/touches", "privacy:read", privacy.list_touches, "What reached a customer, and why."),
     Route("GET", "/health", "health:read", health.read_health, "What the callbacks have shown, and what waits."),
 )
 # fmt: on

@@ -17,6 +17,8 @@ SCOPES: Mapping[str, str] = MappingProxyType(
         "media:write": "add files to it",
         "directory:read": "read staff, channels and tags",
         "tags:write": "make, change and delete the company's tags",
+        "privacy:read": "read how much customers want to hear and what reached them",
+        "privacy:write": "write down how much customers want to hear",
         "health:read": "read what the callbacks have shown",
     }
 )

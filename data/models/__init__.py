@@ -10,7 +10,7 @@ from data.models.health import CallbackHealth
 from data.models.inbox import InboxEvent, InboxOutcome, InboxTask, OutcomeStatus, TaskStatus, inbox_metadata
 from data.models.media import Media, MediaUpload
 from data.models.orders import Order
-from data.models.privacy import Erasure, Preference
+from data.models.privacy import Erasure, ErasureKey, Preference
 from data.models.rules import TagRuleRow, WelcomeRuleRow
 from data.models.staff import Department, Staff
 from data.models.sync import SyncPart, SyncRun, SyncStage, SyncStatus
@@ -30,6 +30,7 @@ __all__ = [
     "CustomerGroup",
     "Department",
     "Erasure",
+    "ErasureKey",
     "FieldDefinition",
     "Follow",
     "FollowMobile",

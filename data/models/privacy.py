@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Column
 from sqlmodel import Field, SQLModel
 
-from data.types import UtcDateTime
+from data.types import Json, UtcDateTime, partial_index
 
 
 class Preference(SQLModel, table=True):
@@ -29,10 +30,29 @@ class Preference(SQLModel, table=True):
 
 
 class Erasure(SQLModel, table=True):
-    """The tombstone of an erased customer: a keyed hash of the id keeps the next sync from bringing the data back."""
+    """The tombstone of an erased customer: keyed hashes of the ids keep the next sync from bringing the data back.
+
+    `pending`: whose rows are still to be looked for, and in which events; empty once nothing is left of them.
+    """
 
     __tablename__ = "erasures"
+    __table_args__ = (partial_index("ix_erasures_pending", "erased_at", where="finished_at IS NULL"),)
 
-    digest: str = Field(primary_key=True, max_length=64)
+    digest: str = Field(primary_key=True, max_length=64, description="Of the external_userid.")
+    unionid_digest: str = Field(default="", max_length=64, index=True, description="Empty: the unionid is not known.")
     erased_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
     erased_by: str = Field(default="", max_length=64)
+    pending: dict[str, Any] = Field(default_factory=dict, sa_column=Column(Json, nullable=False))
+    finished_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
+
+
+class ErasureKey(SQLModel, table=True):
+    """The key of the tombstones' hashes, made with the first of them. It is in the database because it must not be
+    lost: without it no tombstone is recognised, and the next sync brings everybody back.
+    """
+
+    __tablename__ = "erasure_keys"
+
+    id: int = Field(default=1, primary_key=True)
+    key: str = Field(max_length=64, repr=False)
+    made_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))

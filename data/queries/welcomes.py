@@ -11,6 +11,9 @@ from sqlalchemy import and_, bindparam, func, insert, or_, select, text, update
 from sqlmodel import Session, col
 
 from data.models import Welcome, WelcomeStatus
+from data.queries.touches import WELCOME_ORIGIN
+from data.queries.touches import record as record_touch
+from data.rules.preferences import TouchKind
 
 #: A half-add and its confirmation are one add even when the staff member takes days to confirm.
 HALF_WINDOW = timedelta(days=7)
@@ -104,7 +107,7 @@ def lock_pair(session: Session, userid: str, external_userid: str) -> None:
 
 
 def record_welcome(session: Session, values: Mapping[str, Any]) -> None:
-    """Write how a welcome ended, over the event's own row if it has one. What was sent stays sent."""
+    """Write how a welcome ended, over the event's own row if it has one. What was sent stays sent, and is a touch."""
     query = select(Welcome).where(col(Welcome.event_id) == values["event_id"]).with_for_update()
     row = session.execute(query).scalar_one_or_none()
     if row is None:
@@ -112,6 +115,15 @@ def record_welcome(session: Session, values: Mapping[str, Any]) -> None:
     elif row.status != WelcomeStatus.SENT:
         for name, value in values.items():
             setattr(row, name, value)
+    if values["status"] == WelcomeStatus.SENT:
+        record_touch(
+            session,
+            origin=f"{WELCOME_ORIGIN}{values['event_id']}",
+            kind=TouchKind.WELCOME,
+            external_userid=values["external_userid"],
+            userid=values["userid"],
+            touched_at=values["sent_at"],
+        )
 
 
 def end_adds(session: Session, userid: str, external_userid: str, at: datetime) -> None:

@@ -183,6 +183,7 @@ class SkipReason(StrEnum):
     CHAT_STARTED = "chat_started"
     NO_RULE = "no_rule"
     NO_CODE = "no_code"
+    UNWANTED = "unwanted"
     OBSERVE = "observe"
 
 
@@ -211,6 +212,7 @@ SKIP_SENTENCES = {
     SkipReason.NO_CODE: (
         "事件没有带 WelcomeCode：管理后台为该员工设置了欢迎语、双方已在聊天、或对方是其他企业的企业微信用户"
     ),
+    SkipReason.UNWANTED: "客户不希望收到消息，设置中未开启对其发送欢迎语",
     SkipReason.OBSERVE: "观察模式：只记录，不发送",
 }
 MISSED_SENTENCES = {
@@ -263,13 +265,17 @@ def decide_welcome(
     mode: Literal["live", "observe"],
     inheritance: Inheritance | None = None,
     prior: PriorWelcome | None = None,
+    unwanted: bool = False,
 ) -> WelcomeDecision:
     """Whether to send the words of the matched `rule` on an add event.
 
     `age_seconds`: from the event's creation until now. To try again after a call whose outcome is unknown is
-    safe as long as there is a live code: WeCom lets one succeed and refuses the others.
+    safe as long as there is a live code: WeCom lets one succeed and refuses the others. `unwanted`: the customer wants
+    no message, and a welcome counts as one.
     """
     skip = _reason_to_skip(rule, has_code, mode, inheritance, prior)
+    if skip is None and unwanted:
+        skip = SkipReason.UNWANTED
     if rule is None or skip is not None:
         return Skip(skip or SkipReason.NO_RULE)
     if age_seconds >= CODE_LIFE_SECONDS:

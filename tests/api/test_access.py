@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from bot.api.access import REFUSALS_PER_MINUTE
 from bot.api.routes import ROUTES
 from bot.api.scopes import SCOPES
@@ -12,7 +14,7 @@ KEYS = {"code", "message", "remedy", "problems"}
 
 
 def example(path: str) -> str:
-    return path.replace("{id:[0-9]{1,18}}", "1")
+    return re.sub(r"\{(\w+)(?::.*?\})?\}", lambda found: "1" if found[1] == "id" else "x1", path)
 
 
 async def test_without_a_token_every_route_answers_401(caller: Caller) -> None:

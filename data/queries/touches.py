@@ -1,0 +1,113 @@
+"""Touches: what reached one customer, when, and what it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlmodel import Session, col
+
+from data.models import Touch, Welcome, WelcomeRuleRow
+from data.queries.upsert import insert_into
+from data.rules.preferences import NOT_COUNTED, TouchKind
+
+WELCOME_ORIGIN = "welcome:"
+_COUNTED = col(Touch.kind).not_in(sorted(NOT_COUNTED))
+
+
+def record(
+    session: Session,
+    *,
+    origin: str,
+    kind: TouchKind,
+    external_userid: str,
+    touched_at: datetime,
+    userid: str = "",
+    campaign_id: int | None = None,
+) -> bool:
+    """Write down that something reached a customer. False: it was known by its origin."""
+    added: Any = session.execute(
+        insert_into(session, Touch)
+        .values(
+            origin=origin,
+            kind=kind.value,
+            external_userid=external_userid,
+            userid=userid,
+            campaign_id=campaign_id,
+            touched_at=touched_at,
+        )
+        .on_conflict_do_nothing(index_elements=["origin"])
+    )
+    return bool(added.rowcount)
+
+
+def count_since(session: Session, external_userid: str, since: datetime) -> int:
+    """How many messages that count reached a customer from an instant on."""
+    query = select(func.count()).where(
+        col(Touch.external_userid) == external_userid, col(Touch.touched_at) >= since, _COUNTED
+    )
+    return int(session.execute(query).scalar_one())
+
+
+def list_times(session: Session, external_userid: str, since: datetime) -> list[datetime]:
+    """When those messages reached them."""
+    query = select(col(Touch.touched_at)).where(
+        col(Touch.external_userid) == external_userid, col(Touch.touched_at) >= since, _COUNTED
+    )
+    return list(session.execute(query).scalars())
+
+
+def last_of(session: Session, external_userid: str, kind: TouchKind | None = None) -> Touch | None:
+    """The newest touch of a customer, of one kind if it is given."""
+    query = select(Touch).where(col(Touch.external_userid) == external_userid)
+    if kind is not None:
+        query = query.where(col(Touch.kind) == kind.value)
+    return session.execute(query.order_by(col(Touch.touched_at).desc(), col(Touch.id).desc()).limit(1)).scalar()
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """A touch and why it came: `because` is what its origin knows, empty where that is not kept any more."""
+
+    touch: Touch
+    because: Mapping[str, Any]
+
+
+def list_explained(
+    session: Session, external_userid: str, limit: int = 50, before_id: int | None = None
+) -> list[Explained]:
+    """What reached a customer, newest first: the answer to "why did they get this?"."""
+    query = select(Touch).where(col(Touch.external_userid) == external_userid).order_by(col(Touch.id).desc())
+    if before_id is not None:
+        query = query.where(col(Touch.id) < before_id)
+    touches = list(session.execute(query.limit(limit)).scalars())
+    welcomes = _explain_welcomes(session, (each.origin for each in touches if each.kind == TouchKind.WELCOME))
+    return [Explained(each, welcomes.get(each.origin, {})) for each in touches]
+
+
+def _explain_welcomes(session: Session, origins: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """The rule and the words of welcomes, by the origins of their touches."""
+    events = [int(number) for each in origins if (number := each.removeprefix(WELCOME_ORIGIN)).isdecimal()]
+    if not events:
+        return {}
+    rows = session.execute(
+        select(Welcome, col(WelcomeRuleRow.name))
+        .outerjoin(WelcomeRuleRow, col(WelcomeRuleRow.id) == col(Welcome.rule_id))
+        .where(col(Welcome.event_id).in_(events))
+    )
+    return {
+        f"{WELCOME_ORIGIN}{welcome.event_id}": {
+            "event_id": welcome.event_id,
+            "event": welcome.kind,
+            "state": welcome.state,
+            "rule_id": welcome.rule_id,
+            "rule": rule or "",
+            "words": welcome.words,
+            "attachments": welcome.attachments,
+            "explanation": welcome.explanation,
+        }
+        for welcome, rule in rows
+    }
