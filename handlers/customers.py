@@ -25,6 +25,7 @@ from bot.wecom.events import (
 from data.models import FollowStatus
 from data.queries import channels as channel_rows
 from data.queries import customers as customer_rows
+from data.queries import order_matches as match_rows
 from data.queries import staff as staff_rows
 from data.queries import transfers as transfer_rows
 from data.queries import welcomes as welcome_rows
@@ -69,7 +70,10 @@ async def on_added(event: AddedEvent, ctx: Context, receipt: Receipt) -> Outcome
             # Right after an add WeCom may not know it yet.
             raise
         return done("recorded; WeCom shows nobody in sight as following this customer", new=record.is_new)
-    return done("recorded and fetched", new=record.is_new, came_back=record.came_back, follows=fetched.follows)
+    orders = await _match_orders(ctx, event.external_userid)
+    return done(
+        "recorded and fetched", new=record.is_new, came_back=record.came_back, follows=fetched.follows, orders=orders
+    )
 
 
 @router.on(EditExternalContact)
@@ -79,7 +83,18 @@ async def on_edit_external_contact(event: EditExternalContact, ctx: Context, rec
         fetched = await refresh_customer(ctx, event.external_userid)
     except GoneError:
         return done("WeCom shows nobody in sight as following this customer", collapsed=receipt.collapsed)
-    return done("fetched", follows=fetched.follows, collapsed=receipt.collapsed)
+    orders = await _match_orders(ctx, event.external_userid)
+    return done("fetched", follows=fetched.follows, orders=orders, collapsed=receipt.collapsed)
+
+
+async def _match_orders(ctx: Context, external_userid: str) -> int:
+    """Orders that waited for somebody with this unionid or telephone are theirs now; how many.
+
+    What a fetch brings only later is found by the job that looks every minute.
+    """
+    if not await ctx.db.read(match_rows.list_pointing_to, external_userid):
+        return 0
+    return await ctx.db.write(match_rows.match_customer, external_userid, ctx.clock.now())
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from bot.refresh import refresh_channels, refresh_directory, refresh_tags
 from bot.wecom.errors import WeComError
 from data.queries import rules as rule_rows
 from data.rules.messages import MissingMediaError, media_needed
+from scheduler.orders import match_waiting, purge_repeats, review_matches
 from scheduler.sync import sync_when_due
 
 
@@ -83,6 +84,9 @@ JOBS: tuple[Job, ...] = (
     Job("poll_channels", timedelta(hours=1).total_seconds(), poll_channels, at_start=True),
     Job("renew_media", timedelta(hours=1).total_seconds(), renew_media, at_start=True),
     Job("send_alerts", 1.0, send_alerts, alone=False),
+    Job("match_orders", 60.0, match_waiting),
+    Job("review_order_matches", timedelta(hours=6).total_seconds(), review_matches),
+    Job("purge_repeated_requests", timedelta(hours=6).total_seconds(), purge_repeats, at_start=True),
     # It has a lease of its own, which `siyu sync` takes as well.
     Job("sync", 30.0, sync_when_due, alone=False, long=True),
 )

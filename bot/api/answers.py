@@ -8,12 +8,15 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from aiohttp import web
+from pydantic import BaseModel
 
 from bot.errors import SiyuError
 from data.rules.problems import Problem, RuleModel, parse
 
 Model = TypeVar("Model", bound=RuleModel)
 
+#: Where a request keeps its body.
+BODY = web.RequestKey("body", bytes)
 HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
@@ -27,11 +30,17 @@ class ApiError(SiyuError):
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
 
 
-def answer(value: Any, status: int = 200, **headers: str) -> web.Response:
-    """`value` as JSON; instants in ISO 8601, UTC."""
-    text = json.dumps(value, ensure_ascii=False, default=_plain)
+def answer_text(value: Any) -> str:
+    """`value` (JSON, or a model) as JSON text; instants in ISO 8601, UTC."""
+    plain = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+    text = json.dumps(plain, ensure_ascii=False, default=_plain)
     # A name cut inside a character elsewhere must not make the whole answer fail.
-    body = text.encode("utf-8", "replace")
+    return text.encode("utf-8", "replace").decode()
+
+
+def answer(value: Any, status: int = 200, **headers: str) -> web.Response:
+    """`value` (JSON, or a model) as the answer."""
+    body = answer_text(value).encode()
     return web.Response(body=body, status=status, content_type="application/json", headers=HEADERS | headers)
 
 
@@ -49,13 +58,32 @@ def failure(
     return answer({"error": error}, status, **(headers or {}))
 
 
-async def read_object(request: web.Request) -> dict[str, Any]:
-    """The JSON object of the body; empty where there is no body. Raises ApiError 400 or 413."""
+async def read_body(request: web.Request, max_bytes: int | None = None) -> bytes:
+    """The body, however often it is asked for; at most `max_bytes`, else of a callback's size. Raises like aiohttp."""
+    if BODY not in request:
+        if max_bytes is None:
+            request[BODY] = await request.read()
+        else:
+            content = bytearray()
+            async for chunk in request.content.iter_any():
+                content += chunk
+                if len(content) > max_bytes:
+                    raise web.HTTPRequestEntityTooLarge(max_bytes, len(content))
+            request[BODY] = bytes(content)
+    return request[BODY]
+
+
+async def read_object(request: web.Request, max_bytes: int | None = None) -> dict[str, Any]:
+    """The JSON object of the body; empty where there is no body. Raises ApiError 400 or 413.
+
+    `max_bytes`: for what may be larger than a callback.
+    """
     try:
-        raw = await request.read()
+        raw = await read_body(request, max_bytes)
         value = json.loads(raw, parse_constant=_refuse_constant) if raw else {}
     except web.HTTPRequestEntityTooLarge:
-        raise ApiError(413, "too_large", "The body is too large.", "See server.max_body_bytes.") from None
+        remedy = "See server.max_body_bytes." if max_bytes is None else f"At most {max_bytes:,} bytes: send several."
+        raise ApiError(413, "too_large", "The body is too large.", remedy) from None
     except (ValueError, RecursionError):
         raise ApiError(400, "bad_request", "The body is not JSON in UTF-8.") from None
     if not isinstance(value, dict):

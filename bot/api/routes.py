@@ -3,7 +3,7 @@
 # ruff: noqa: E501 -- one route, one line: the table is read and searched by line
 from __future__ import annotations
 
-from bot.api import channels, events, health, media, privacy, staff, tag_rules, tags, welcome_rules, welcomes
+from bot.api import channels, events, health, media, orders, privacy, staff, tag_rules, tags, welcome_rules, welcomes
 from bot.api.service import Route
 
 PREFIX = "/api/v1"
@@ -36,6 +36,11 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", f"/events/{ID}/body", "events:body", events.get_body, "What WeCom sent."),
     Route("GET", "/media", "media:read", media.list_files, "The media library."),
     Route("POST", "/media", "media:write", media.add_file, "Add a file to the media library."),
+    Route("GET", "/orders", "orders:read", orders.list_orders, "Orders, and which wait for their customer."),
+    Route("POST", "/orders", "orders:write", orders.save_orders, "Keep one order or several, each with its newest state."),
+    Route("GET", f"/orders/{ID}", "orders:read", orders.get_order, "One order."),
+    Route("POST", f"/orders/{ID}/claim", "orders:write", orders.claim_order, "Say whose an order is."),
+    Route("DELETE", f"/orders/{ID}/claim", "orders:write", orders.unclaim_order, "Take that back: what the shop told decides again."),
     Route("GET", "/channels", "directory:read", channels.list_channels, "Channels (contact ways)."),
     Route("GET", "/tags", "directory:read", tags.list_tags, "The company's tags."),
     Route("POST", "/tags", "tags:write", tags.add_tags, "Make tags in a group, which is made if there is none of that name."),

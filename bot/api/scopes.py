@@ -15,6 +15,8 @@ SCOPES: Mapping[str, str] = MappingProxyType(
         "events:write": "have events handled again",
         "media:read": "list the media library",
         "media:write": "add files to it",
+        "orders:read": "read orders",
+        "orders:write": "send orders, and say whose they are",
         "directory:read": "read staff, channels and tags",
         "tags:write": "make, change and delete the company's tags",
         "privacy:read": "read how much customers want to hear and what reached them",

@@ -23,7 +23,9 @@ from bot.wecom.errors import QuotaError, WeComError
 from bot.wecom.event_base import Event
 from data.db import Database
 from data.errors import ConflictError, NotFoundError, StorageError
+from data.models import ApiToken
 from data.queries.inbox import NewTask
+from data.queries.repeated_requests import KeyReusedError
 from data.rules.problems import InvalidRuleError
 
 log = get_logger("api")
@@ -31,6 +33,8 @@ log = get_logger("api")
 READING = frozenset({"GET", "HEAD"})
 #: Under this key a request carries the name of its token: who asks.
 CALLER = web.RequestKey("caller", str)
+#: And under this one the token itself.
+ADMITTED = web.RequestKey("admitted", ApiToken)
 
 
 class EventPlan(Protocol):
@@ -88,7 +92,7 @@ async def _no_such_route(request: web.Request) -> web.Response:
 def _framed(api: Api, gate: Gate, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def handle(request: web.Request) -> web.StreamResponse:
         try:
-            token = await gate.admit(request, route.scope)
+            token = request[ADMITTED] = await gate.admit(request, route.scope)
             request[CALLER] = token.name
             response = await route.handle(api, request)
         except SiyuError as error:
@@ -115,24 +119,28 @@ def _loggable(request: web.Request, route: Route) -> str:
     return route.path if "external_userid" in request.match_info else request.path
 
 
+#: Refusals that say nothing but their message: status and code.
+REFUSALS: dict[type[SiyuError], tuple[int, str]] = {
+    TemplateError: (422, "invalid"),
+    InvalidMediaFileError: (422, "invalid"),
+    KeyReusedError: (422, "key_reused"),
+    NotFoundError: (404, "not_found"),
+    ConflictError: (409, "conflict"),
+    ForeignTagError: (409, "not_ours"),
+    ObservingError: (409, "observing"),
+    QuotaError: (409, "quota"),
+}
+
+
 def _refusal(error: SiyuError) -> web.Response:
+    for kind, (status, code) in REFUSALS.items():
+        if isinstance(error, kind):
+            return failure(status, code, error.message, error.remedy)
     match error:
         case ApiError():
             return failure(error.status, error.code, error.message, error.remedy, headers=error.headers)
         case InvalidRuleError():
             return failure(422, "invalid", error.message, error.remedy, error.problems)
-        case TemplateError() | InvalidMediaFileError():
-            return failure(422, "invalid", error.message, error.remedy)
-        case NotFoundError():
-            return failure(404, "not_found", error.message, error.remedy)
-        case ConflictError():
-            return failure(409, "conflict", error.message, error.remedy)
-        case ForeignTagError():
-            return failure(409, "not_ours", error.message, error.remedy)
-        case ObservingError():
-            return failure(409, "observing", error.message, error.remedy)
-        case QuotaError():
-            return failure(409, "quota", error.message, error.remedy)
         case RetryLaterError():
             after = str(max(1, round(error.after_seconds or 5)))
             return failure(503, "unavailable", error.message, error.remedy, headers={"Retry-After": after})

@@ -9,7 +9,7 @@ from data.models.groups import CustomerGroup, GroupMember
 from data.models.health import CallbackHealth
 from data.models.inbox import InboxEvent, InboxOutcome, InboxTask, OutcomeStatus, TaskStatus, inbox_metadata
 from data.models.media import Media, MediaUpload
-from data.models.orders import Order
+from data.models.orders import Order, RepeatedRequest
 from data.models.privacy import Erasure, ErasureKey, Preference
 from data.models.rules import TagRuleRow, WelcomeRuleRow
 from data.models.staff import Department, Staff
@@ -46,6 +46,7 @@ __all__ = [
     "Order",
     "OutcomeStatus",
     "Preference",
+    "RepeatedRequest",
     "Staff",
     "SyncPart",
     "SyncRun",

@@ -14,16 +14,23 @@ from data.types import BigInt, Json, UtcDateTime, no_items, partial_index
 class Order(SQLModel, table=True):
     """One order of one shop (`source`). Without `external_userid` it waits until its customer turns up or is named.
 
-    `unionid`, `mobile` and `number` are what the shop knows of the buyer; `amount_fen` is in hundredths of a yuan.
+    `told_external_userid`, `unionid`, `mobile`, `trade_number` are what the shop says of the buyer; `amount_fen` is in
+    hundredths of a yuan, less what was given back. `tag_due_at`: when tag rules are to be asked about it.
     """
 
     __tablename__ = "orders"
     __table_args__ = (
         UniqueConstraint("source", "number", name="uq_orders_number"),
         Index("ix_orders_external_userid", "external_userid", "placed_at"),
+        Index("ix_orders_source", "source", "id"),
+        Index("ix_orders_status", "status", "id"),
+        Index("ix_orders_any_number", "number"),
         partial_index("ix_orders_unmatched", "id", where="external_userid IS NULL"),
-        partial_index("ix_orders_unmatched_unionid", "unionid", where="external_userid IS NULL AND unionid <> ''"),
-        partial_index("ix_orders_unmatched_mobile", "mobile", where="external_userid IS NULL AND mobile <> ''"),
+        partial_index("ix_orders_told", "told_external_userid", where="told_external_userid <> ''"),
+        partial_index("ix_orders_unionid", "unionid", where="unionid <> ''"),
+        partial_index("ix_orders_mobile", "mobile", where="mobile <> ''"),
+        partial_index("ix_orders_trade_number", "trade_number", where="trade_number <> ''"),
+        partial_index("ix_orders_tag_due", "tag_due_at", where="tag_due_at IS NOT NULL"),
     )
 
     id: int | None = Field(default=None, sa_column=Column(BigInt, primary_key=True, autoincrement=True))
@@ -31,13 +38,38 @@ class Order(SQLModel, table=True):
     number: str = Field(max_length=64)
     external_userid: str | None = Field(default=None, max_length=64)
     userid: str = Field(default="", max_length=64, description="The staff member who sold it, where that is known.")
+    told_external_userid: str = Field(default="", max_length=64)
     unionid: str = Field(default="", max_length=64)
     mobile: str = Field(default="", max_length=32)
+    trade_number: str = Field(default="", max_length=64, description="The merchant's number of the payment.")
     status: str = Field(max_length=12, description="placed, paid, finished, refunded or cancelled.")
     amount_fen: int = Field(sa_column=Column(BigInt, nullable=False))
     items: list[Any] = Field(default_factory=no_items, sa_column=Column(Json, nullable=False))
     placed_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+    told_at: datetime | None = Field(
+        default=None, sa_column=Column(UtcDateTime), description="The shop's own time of this state."
+    )
     matched_by: str = Field(default="", max_length=16, description="external_userid, unionid, mobile, number or claim.")
     matched_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
+    waits_because: str = Field(default="", max_length=20, description="Why it has no customer.")
     received_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
     changed_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+    tag_due_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
+    tag_attempts: int = 0
+
+
+class RepeatedRequest(SQLModel, table=True):
+    """The answer to a request that carried an idempotency key: the same request again gets it again.
+
+    `caller` is the API token's number, `digest` the SHA-256 of what was asked.
+    """
+
+    __tablename__ = "repeated_requests"
+    __table_args__ = (Index("ix_repeated_requests_asked_at", "asked_at"),)
+
+    caller: int = Field(sa_column=Column(BigInt, primary_key=True, autoincrement=False))
+    key: str = Field(primary_key=True, max_length=200)
+    digest: str = Field(max_length=64)
+    status: int = 0
+    body: str = ""
+    asked_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))

@@ -11,6 +11,7 @@ from sqlmodel import Session, col
 
 from data.models import Follow, FollowMobile, FollowStatus, FollowTag, Tag
 from data.queries.upsert import insert_into
+from data.rules.texts import normalised_mobile
 
 _TAG_NOS = select(col(Tag.tag_id), col(Tag.tag_no)).where(col(Tag.tag_id).in_(bindparam("ids", expanding=True)))
 _TAG_IDS = (
@@ -105,7 +106,7 @@ def note_status(session: Session, follow_ids: Sequence[int | None], status: str)
 
 
 def replace_mobiles(session: Session, numbers: Sequence[tuple[int, Sequence[str]]]) -> None:
-    """Make the telephone numbers of follows (id, numbers) exactly these."""
+    """Make the telephone numbers of follows (id, numbers) exactly these, written as they are compared."""
     if not numbers:
         return
     ids = [follow_id for follow_id, _ in numbers]
@@ -113,7 +114,7 @@ def replace_mobiles(session: Session, numbers: Sequence[tuple[int, Sequence[str]
     rows: list[dict[str, Any]] = [
         {"mobile": mobile, "follow_id": follow_id}
         for follow_id, mobiles in numbers
-        for mobile in sorted({mobile for mobile in mobiles if mobile})
+        for mobile in sorted({normalised_mobile(mobile) for mobile in mobiles} - {""})
     ]
     if rows:
         session.execute(insert_into(session, FollowMobile).on_conflict_do_nothing(), rows)

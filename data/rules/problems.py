@@ -67,6 +67,8 @@ MESSAGES = {
     "tuple_type": "应为一个列表",
     "frozen_set_type": "应为一个列表",
     "union_tag_not_found": "缺少 msgtype",
+    "timezone_aware": "应带时区，如 2026-03-04T10:00:00+08:00",
+    "string_unicode": "有不能用 UTF-8 表示的字符",
 }
 
 

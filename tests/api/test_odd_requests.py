@@ -24,9 +24,12 @@ NAMES = (
     "pattern", "search_in", "add_ways", "chat_ids", "userid", "state", "at", "customer_name", "rule", "trigger",
     "add_way",
     "remark", "chat_id", "tag_ids", "event_id", "dead", "since", "until",
+    "source", "number", "status", "amount_fen", "placed_at", "changed_at", "external_userid", "unionid", "mobile",
+    "trade_number", "items", "orders",
 )  # fmt: skip
 NESTED = ("conditions", "content", "rule")
-QUERIES = ("limit", "before_id", "status", "kind", "userid", "external_userid", "since", "until", "reason", "filename")
+QUERIES = ("limit", "before_id", "status", "kind", "userid", "external_userid", "since", "until", "reason", "filename",
+           "source", "number", "unmatched")  # fmt: skip
 
 
 def odd_object(chance: random.Random, depth: int = 0) -> dict[str, Any]:

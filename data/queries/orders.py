@@ -1,0 +1,286 @@
+"""Orders: kept as shops tell them, listed, claimed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import bindparam, func, select
+from sqlmodel import Session, col
+
+from data.bulk import BulkUpsert
+from data.errors import ConflictError, NotFoundError
+from data.models import Customer, Order
+from data.queries.order_matches import list_paid_by, mark_tags_due, match_orders, write_matches
+from data.rules.orders import (
+    PAID,
+    WECOM_PAY,
+    Clues,
+    Match,
+    MatchedBy,
+    OrderGiven,
+    Waits,
+    is_stale,
+    merge_clues,
+    tags_are_due,
+    waits,
+)
+
+O: Any = Order.__table__  # type: ignore[attr-defined]  # noqa: E741
+
+_COLUMNS = (
+    "source", "number", "external_userid", "userid", "told_external_userid", "unionid", "mobile", "trade_number",
+    "status", "amount_fen", "items", "placed_at", "told_at", "matched_by", "waits_because", "received_at",
+    "changed_at", "tag_attempts",
+)  # fmt: skip
+#: What a message about an order says.
+_TOLD = (
+    "userid", "told_external_userid", "unionid", "mobile", "trade_number", "status", "amount_fen", "items", "placed_at",
+    "told_at",
+)  # fmt: skip
+_KEYS = ("source", "number")
+_ADD = BulkUpsert(Order, _COLUMNS, keep=[name for name in _COLUMNS if name not in _KEYS], key=_KEYS)
+_CHANGE = BulkUpsert(
+    Order,
+    _COLUMNS,
+    keep=[name for name in _COLUMNS if name not in (*_KEYS, *_TOLD, "changed_at")],
+    key=_KEYS,
+)
+_KNOWN = (
+    select(O)
+    .where(O.c.source == bindparam("shop"), O.c.number.in_(bindparam("numbers", expanding=True)))
+    .order_by(O.c.id)
+)
+
+
+class SavedOrder(NamedTuple):
+    """What became of a message about an order. `result`: created, updated, unchanged, or stale (an older state)."""
+
+    id: int
+    source: str
+    number: str
+    result: str
+    external_userid: str | None
+    matched_by: str
+    waits_because: str
+
+
+def save_orders(session: Session, given: Sequence[OrderGiven], now: datetime) -> list[SavedOrder]:
+    """Keep orders as told and decide whose they are; in the order given.
+
+    An order is known by source and number. A later message replaces what an earlier one said, but a clue to the buyer
+    that is left out stays; an older one (by the shop's own time) only adds clues that were missing.
+    """
+    results: list[str] = [""] * len(given)
+    for places in _rounds(given):
+        _save(
+            session, given, sorted(places, key=lambda place: (given[place].source, given[place].number)), results, now
+        )
+    rows = _known(session, given)
+    return [
+        SavedOrder(
+            row["id"], row["source"], row["number"], result, row["external_userid"], row["matched_by"],
+            row["waits_because"],
+        )
+        for each, result in zip(given, results, strict=True)
+        if (row := rows[each.source, each.number])
+    ]  # fmt: skip
+
+
+def _rounds(given: Sequence[OrderGiven]) -> Iterator[list[int]]:
+    """The places of orders, so that no order occurs twice in a round and the last message stands last."""
+    waiting = list(range(len(given)))
+    while waiting:
+        first: dict[tuple[str, str], int] = {}
+        for place in waiting:
+            first.setdefault((given[place].source, given[place].number), place)
+        yield list(first.values())
+        chosen = set(first.values())
+        waiting = [place for place in waiting if place not in chosen]
+
+
+def _known(
+    session: Session, given: Sequence[OrderGiven], *, lock: bool = False
+) -> dict[tuple[str, str], Mapping[str, Any]]:
+    query = _KNOWN.with_for_update() if lock else _KNOWN
+    found: dict[tuple[str, str], Mapping[str, Any]] = {}
+    for shop in sorted({each.source for each in given}):
+        numbers = sorted({each.number for each in given if each.source == shop})
+        for row in session.execute(query, {"shop": shop, "numbers": numbers}).mappings():
+            found[row["source"], row["number"]] = dict(row)
+    return found
+
+
+def _save(
+    session: Session, given: Sequence[OrderGiven], places: Sequence[int], results: list[str], now: datetime
+) -> None:
+    known = _known(session, [given[place] for place in places], lock=True)
+    fresh = [place for place in places if (given[place].source, given[place].number) not in known]
+    if _ADD.write(session, [_row(given[place], now) for place in fresh]) < len(fresh):
+        # Another replica was quicker with some of them: what is ours to say is said over it.
+        known |= _known(session, [given[place] for place in fresh], lock=True)
+        fresh = []
+    ids = {key: row["id"] for key, row in _known(session, [given[place] for place in fresh]).items()}
+    to_match = list(ids.values())
+    changes, due = [], []
+    for place in places:
+        each = given[place]
+        key = (each.source, each.number)
+        if key not in known:
+            results[place] = "created"
+            continue
+        before = known[key]
+        after = _merged(before, each)
+        stale = is_stale(before["told_at"], each.changed_at)
+        changed = {name for name in _TOLD if before[name] != after[name]}
+        results[place] = "stale" if stale else "updated" if changed else "unchanged"
+        if not changed:
+            continue
+        changes.append(tuple({**before, **after, "changed_at": now}[name] for name in _COLUMNS))
+        if changed & {"told_external_userid", "unionid", "mobile", "trade_number"}:
+            to_match.append(before["id"])
+        whose = before["external_userid"]
+        if tags_are_due((whose, before["status"]), (whose, after["status"])):
+            due.append(before["id"])
+    _CHANGE.write(session, changes)
+    mark_tags_due(session, due, now)
+    match_orders(session, to_match, now, clues_changed=True)
+
+
+def _row(given: OrderGiven, now: datetime) -> tuple[Any, ...]:
+    wait = waits(Waits.NO_CLUE)
+    values = {
+        **_told(given), "source": given.source, "number": given.number, "external_userid": None,
+        "matched_by": wait.matched_by, "waits_because": wait.waits_because, "received_at": now, "changed_at": now,
+        "tag_attempts": 0,
+    }  # fmt: skip
+    return tuple(values[name] for name in _COLUMNS)
+
+
+def _told(given: OrderGiven) -> dict[str, Any]:
+    clues = given.clues
+    return {
+        "userid": given.userid,
+        "told_external_userid": clues.external_userid,
+        "unionid": clues.unionid,
+        "mobile": clues.mobile,
+        "trade_number": clues.trade_number,
+        "status": given.status.value,
+        "amount_fen": given.amount_fen,
+        "items": [item.model_dump(mode="json") for item in given.items],
+        "placed_at": given.placed_at,
+        "told_at": given.changed_at,
+    }
+
+
+def _merged(before: Mapping[str, Any], given: OrderGiven) -> dict[str, Any]:
+    told = _told(given)
+    stale = is_stale(before["told_at"], given.changed_at)
+    known = Clues(before["told_external_userid"], before["unionid"], before["mobile"], before["trade_number"])
+    clues = merge_clues(known, given.clues, stale=stale)
+    if stale:
+        told = {name: before[name] for name in _TOLD}
+    told |= {
+        "told_external_userid": clues.external_userid, "unionid": clues.unionid, "mobile": clues.mobile,
+        "trade_number": clues.trade_number, "userid": told["userid"] or before["userid"],
+    }  # fmt: skip
+    return told
+
+
+def get_order(session: Session, order_id: int) -> Order:
+    """One order. Raises NotFoundError."""
+    found = session.get(Order, order_id)
+    if found is None:
+        raise NotFoundError(f"There is no order {order_id}.", "List them: GET /api/v1/orders, or siyu orders list")
+    return found
+
+
+def list_orders(
+    session: Session,
+    *,
+    external_userid: str | None = None,
+    source: str | None = None,
+    number: str | None = None,
+    status: str | None = None,
+    unmatched: bool = False,
+    limit: int = 50,
+    before_id: int | None = None,
+) -> list[Order]:
+    """Orders, newest first. `unmatched`: those that wait for their customer."""
+    query = select(Order).order_by(col(Order.id).desc()).limit(limit)
+    for condition in (
+        col(Order.external_userid) == external_userid if external_userid is not None else None,
+        col(Order.source) == source if source is not None else None,
+        col(Order.number) == number if number is not None else None,
+        col(Order.status) == status if status is not None else None,
+        col(Order.external_userid).is_(None) if unmatched else None,
+        col(Order.id) < before_id if before_id is not None else None,
+    ):
+        if condition is not None:
+            query = query.where(condition)
+    return list(session.execute(query).scalars())
+
+
+def count_unmatched(session: Session) -> dict[str, int]:
+    """Orders that wait for their customer, by why."""
+    rows = session.execute(
+        select(O.c.waits_because, func.count()).where(O.c.external_userid.is_(None)).group_by(O.c.waits_because)
+    )
+    return {because or Waits.NO_CLUE.value: waiting for because, waiting in rows}
+
+
+def claim_order(session: Session, order_id: int, external_userid: str, now: datetime) -> Order:
+    """A person says whose an order is. Raises NotFoundError for an order or a customer that we do not know."""
+    if session.get(Customer, external_userid) is None:
+        raise NotFoundError(
+            f"There is no customer {external_userid!r}.", "Check the id; a customer who was just added takes a moment."
+        )
+    return _settle(session, order_id, Match(external_userid, MatchedBy.CLAIM.value, ""), now)
+
+
+def unclaim_order(session: Session, order_id: int, now: datetime) -> Order:
+    """Take a claim back: the clues decide again. Raises NotFoundError, ConflictError where nobody has claimed."""
+    if get_order(session, order_id).matched_by != MatchedBy.CLAIM:
+        raise ConflictError(f"Nobody has claimed order {order_id}.")
+    return _settle(session, order_id, waits(Waits.NO_CLUE), now)
+
+
+def _settle(session: Session, order_id: int, match: Match, now: datetime) -> Order:
+    order = session.get(Order, order_id, with_for_update=True) or get_order(session, order_id)
+    before = (order.external_userid, order.status)
+    write_matches(session, {order_id: match}, now)
+    if match.external_userid is None:
+        match_orders(session, [order_id], now, clues_changed=True)
+    elif tags_are_due(before, (match.external_userid, order.status)):
+        mark_tags_due(session, [order_id], now)
+    if order.source == WECOM_PAY:
+        match_orders(session, list_paid_by(session, [order.trade_number]), now, clues_changed=True)
+    session.refresh(order)
+    return order
+
+
+class OrdersSummary(NamedTuple):
+    """A customer's orders in numbers; `paid` are those paid or finished."""
+
+    orders: int
+    paid_orders: int
+    paid_amount_fen: int
+    last_placed_at: datetime | None
+
+
+def sum_orders(session: Session, external_userids: Collection[str]) -> dict[str, OrdersSummary]:
+    """Orders of these customers in numbers; those without any are left out."""
+    kept = O.c.status.in_([status.value for status in PAID])
+    rows = session.execute(
+        select(
+            O.c.external_userid,
+            func.count(),
+            func.count().filter(kept),
+            func.coalesce(func.sum(O.c.amount_fen).filter(kept), 0),
+            func.max(O.c.placed_at),
+        )
+        .where(O.c.external_userid.in_(list(external_userids)))
+        .group_by(O.c.external_userid)
+    )
+    return {whose: OrdersSummary(orders, paid, int(amount), last) for whose, orders, paid, amount, last in rows}
