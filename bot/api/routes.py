@@ -3,7 +3,21 @@
 # ruff: noqa: E501 -- one route, one line: the table is read and searched by line
 from __future__ import annotations
 
-from bot.api import channels, events, health, media, orders, privacy, staff, tag_rules, tags, welcome_rules, welcomes
+from bot.api import (
+    channels,
+    customers,
+    events,
+    fields,
+    health,
+    media,
+    orders,
+    privacy,
+    staff,
+    tag_rules,
+    tags,
+    welcome_rules,
+    welcomes,
+)
 from bot.api.service import Route
 
 PREFIX = "/api/v1"
@@ -41,6 +55,9 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", f"/orders/{ID}", "orders:read", orders.get_order, "One order."),
     Route("POST", f"/orders/{ID}/claim", "orders:write", orders.claim_order, "Say whose an order is."),
     Route("DELETE", f"/orders/{ID}/claim", "orders:write", orders.unclaim_order, "Take that back: what the shop told decides again."),
+    Route("GET", "/fields", "fields:read", fields.list_fields, "The fields that the company has defined."),
+    Route("POST", "/fields", "fields:write", fields.define_field, "Define a field, or give it another title."),
+    Route("DELETE", "/fields/{name}", "fields:write", fields.delete_field, "Remove a field with all its values."),
     Route("GET", "/channels", "directory:read", channels.list_channels, "Channels (contact ways)."),
     Route("GET", "/tags", "directory:read", tags.list_tags, "The company's tags."),
     Route("POST", "/tags", "tags:write", tags.add_tags, "Make tags in a group, which is made if there is none of that name."),
@@ -50,6 +67,11 @@ ROUTES: tuple[Route, ...] = (
     Route("PATCH", f"/tag-groups/{GROUP_ID}", "tags:write", tags.change_group, "Rename or reorder a group that this app made."),
     Route("DELETE", f"/tag-groups/{GROUP_ID}", "tags:write", tags.delete_group, "Delete a group that this app made, with its tags."),
     Route("GET", "/staff", "directory:read", staff.list_staff, "Members whom the app may see."),
+    Route("GET", "/customers", "customers:read", customers.list_customers, "Customers with their follows and tags."),
+    Route("GET", "/customers/{external_userid}", "customers:read", customers.get_customer, "One customer with follows, tags, groups, fields and orders in numbers."),
+    Route("GET", "/customers/{external_userid}/fields", "fields:read", fields.get_values, "A customer's fields, the birthday among them."),
+    Route("PUT", "/customers/{external_userid}/fields", "fields:write", fields.replace_values, "Put these values in the place of all."),
+    Route("PATCH", "/customers/{external_userid}/fields", "fields:write", fields.change_values, "Change some of them; null removes one."),
     Route("GET", "/customers/{external_userid}/preference", "privacy:read", privacy.get_preference, "How much a customer wants to hear."),
     Route("PUT", "/customers/{external_userid}/preference", "privacy:write", privacy.replace_preference, "Write down what a customer wants."),
     Route("PATCH", "/customers/{external_userid}/preference", "privacy:write", privacy.change_preference, "Change some fields of it (JSON merge patch)."),

@@ -8,7 +8,7 @@ from enum import StrEnum
 from sqlalchemy import Column, Index, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
-from data.types import BigInt, Json, UtcDateTime, no_items
+from data.types import BigInt, Json, UtcDateTime, no_items, partial_index
 
 
 class FollowStatus(StrEnum):
@@ -48,6 +48,8 @@ class Follow(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("userid", "external_userid", name="uq_follows_pair"),
         Index("ix_follows_external_userid", "external_userid"),
+        Index("ix_follows_changed_at", "changed_at"),
+        partial_index("ix_follows_not_present", "status", where="status <> 'present'"),
     )
 
     id: int | None = Field(default=None, sa_column=Column(BigInt, primary_key=True, autoincrement=True))

@@ -25,11 +25,11 @@ NAMES = (
     "add_way",
     "remark", "chat_id", "tag_ids", "event_id", "dead", "since", "until",
     "source", "number", "status", "amount_fen", "placed_at", "changed_at", "external_userid", "unionid", "mobile",
-    "trade_number", "items", "orders",
+    "trade_number", "items", "orders", "kind", "title", "birthday", "calendar", "month", "day", "leap_month", "year",
 )  # fmt: skip
 NESTED = ("conditions", "content", "rule")
 QUERIES = ("limit", "before_id", "status", "kind", "userid", "external_userid", "since", "until", "reason", "filename",
-           "source", "number", "unmatched")  # fmt: skip
+           "source", "number", "unmatched", "after", "tag_id", "changed_since")  # fmt: skip
 
 
 def odd_object(chance: random.Random, depth: int = 0) -> dict[str, Any]:
