@@ -21,13 +21,25 @@ from data.queries.groups import GroupChanges
 from data.queries.staff import DirectoryChange
 from data.queries.tags import TagChanges
 
+#: A follow that we write each time while its customer is fetched stays as we wrote it.
+FETCHES = 3
+
 
 async def refresh_customer(ctx: Context, external_userid: str) -> FetchResult:
     """Fetch a customer with all follows (500 a page) and write them.
 
-    Raises NotAFollowerError when WeCom shows nobody in sight as following; the follows that we thought present have
-    then been ended. Raises WeComError otherwise.
+    A follow that was written meanwhile keeps what it has; the customer is then fetched again, so that nothing of the
+    answer is lost. Raises NotAFollowerError when WeCom shows nobody in sight as following; the follows that we thought
+    present have then been ended. Raises WeComError otherwise.
     """
+    for _ in range(FETCHES - 1):
+        result = await _fetch_customer(ctx, external_userid)
+        if not result.kept:
+            return result
+    return await _fetch_customer(ctx, external_userid)
+
+
+async def _fetch_customer(ctx: Context, external_userid: str) -> FetchResult:
     asked_at = ctx.clock.now()
     contact: dict[str, Any] = {}
     follows: list[dict[str, Any]] = []

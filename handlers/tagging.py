@@ -183,7 +183,8 @@ async def _mark(
     ctx: Context, userid: str, external_userid: str, decision: TagDecision, detail: dict[str, object], *, patient: bool
 ) -> Outcome:
     try:
-        await ctx.wecom.external_contact.mark_tag(
+        # A customer who came just now does not stand behind a marking of thousands.
+        await ctx.wecom.within(urgent=True).external_contact.mark_tag(
             userid, external_userid, list(decision.add) or None, list(decision.remove) or None
         )
     except NotAFollowerError:

@@ -12,6 +12,7 @@ from bot.refresh import refresh_channels, refresh_directory, refresh_tags
 from bot.wecom.errors import WeComError
 from data.queries import rules as rule_rows
 from data.rules.messages import MissingMediaError, media_needed
+from scheduler.markings import mark_when_due
 from scheduler.orders import match_waiting, purge_repeats, review_matches
 from scheduler.sync import sync_when_due
 
@@ -87,6 +88,7 @@ JOBS: tuple[Job, ...] = (
     Job("match_orders", 60.0, match_waiting),
     Job("review_order_matches", timedelta(hours=6).total_seconds(), review_matches),
     Job("purge_repeated_requests", timedelta(hours=6).total_seconds(), purge_repeats, at_start=True),
-    # It has a lease of its own, which `siyu sync` takes as well.
+    # These have leases of their own, which `siyu sync` and `siyu tags` take as well.
     Job("sync", 30.0, sync_when_due, alone=False, long=True),
+    Job("markings", 3.0, mark_when_due, alone=False, long=True),
 )

@@ -24,6 +24,8 @@ SCOPES: Mapping[str, str] = MappingProxyType(
         "tags:write": "make, change and delete the company's tags",
         "privacy:read": "read how much customers want to hear and what reached them",
         "privacy:write": "write down how much customers want to hear",
+        "markings:read": "read markings",
+        "markings:write": "mark customers in bulk",
         "health:read": "read what the callbacks have shown",
     }
 )

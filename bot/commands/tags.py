@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bot.commands import tag_rules
+from bot.commands import markings, tag_rules
 from bot.commands.tag_options import made_by, one_group, one_tag
 from bot.commands.terminal import AsJson, Config, say, say_json, say_table, work, work_with_wecom
 
@@ -17,6 +17,8 @@ app = typer.Typer(no_args_is_help=True, help="The company's tags, and the rules 
 groups_app = typer.Typer(no_args_is_help=True, help="The groups of the company's tags.")
 app.add_typer(groups_app, name="groups")
 app.add_typer(tag_rules.app, name="rules")
+app.add_typer(markings.app, name="markings")
+app.command("mark")(markings.mark)
 
 TheTag = Annotated[str, typer.Argument(metavar="TAG", help="Its id or name.")]
 TheGroup = Annotated[str, typer.Argument(metavar="GROUP", help="Its id or name.")]

@@ -146,7 +146,7 @@ class Limits:
         calls_per_hour: int = 150_000,
         overrides: Mapping[str, Sequence[Window]] = WECOM_LIMITS,
         max_concurrent: int = 64,
-        reserve: float = 0.1,
+        reserve: float = 0.05,
     ) -> None:
         self._clock = clock
         self._general = (Window(MINUTE_SECONDS, calls_per_minute), Window(HOUR_SECONDS, calls_per_hour))

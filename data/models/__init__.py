@@ -8,6 +8,7 @@ from data.models.fields import Birthday, CustomerField, FieldDefinition
 from data.models.groups import CustomerGroup, GroupMember
 from data.models.health import CallbackHealth
 from data.models.inbox import InboxEvent, InboxOutcome, InboxTask, OutcomeStatus, TaskStatus, inbox_metadata
+from data.models.markings import Marking, MarkingChange, MarkingItem, MarkingStatus
 from data.models.media import Media, MediaUpload
 from data.models.orders import Order, RepeatedRequest
 from data.models.privacy import Erasure, ErasureKey, Preference
@@ -41,6 +42,10 @@ __all__ = [
     "InboxOutcome",
     "InboxTask",
     "Lease",
+    "Marking",
+    "MarkingChange",
+    "MarkingItem",
+    "MarkingStatus",
     "Media",
     "MediaUpload",
     "Order",

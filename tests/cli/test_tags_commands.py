@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from bot.clock import Clock
@@ -57,3 +58,50 @@ async def test_tags_are_made_listed_changed_and_deleted(urls: Urls, tmp_path: Pa
             assert (ended.code, told in ended.err) == (2, True), ended.err
         await siyu("groups", "delete", "节气", "--yes")
         assert sandbox.world.tags.find_group("节气") is None
+
+
+async def test_marking_counts_marks_and_tells_how_far_it_is(urls: Urls, tmp_path: Path) -> None:
+    async with Sandbox(World(clock=Clock())) as sandbox:
+        app, company = sandbox.world.app, sandbox.world.company
+        config = write_config(
+            tmp_path / "config.toml", urls,
+            company=f'corpid = "{company.corpid}"', app=f'agentid = {app.agentid}\nsecret = "{app.secret}"',
+            wecom=f'api_base_url = "{sandbox.api_base_url}"',
+        )  # fmt: skip
+        assert (await siyu_process("sync", "--config", config)).code == 0
+        tag = next(iter(sandbox.world.tags))
+        pairs = [
+            (member.userid, whom)
+            for member in sandbox.world.population.service
+            for whom in sandbox.world.customers.listed_by(member.userid)
+        ]
+        follows = [sandbox.world.customers.find_follow(*pair) for pair in pairs]
+        wanting = sum(tag.id not in follow.tag_ids for follow in follows if follow)
+
+        counted = await siyu_process(
+            "tags", "mark", "--put-on", tag.id, "--everyone", "--dry-run", "--config", config
+        )  # fmt: skip
+        assert counted.json["items"] == wanting, counted.err
+        listed = tmp_path / "pairs.csv"
+        listed.write_text("userid,external_userid\n" + "".join(f"{a},{b}\n" for a, b in pairs[:9]), "utf-8")
+        ended = await siyu_process("tags", "mark", "--put-on", tag.id, "--file", str(listed), "--config", config)
+        assert ended.code == 0, ended.err
+        last = json.loads(ended.out.splitlines()[-1])
+        assert (last["status"], last["done"] + last["already"]) == ("done", 9)
+        left = await siyu_process(
+            "tags", "mark", "--put-on", tag.id, "--everyone", "--no-wait", "--config", config
+        )  # fmt: skip
+        marking = str(left.json["marking"])
+        for act, status in (("pause", "paused"), ("resume", "running"), ("cancel", "cancelled")):
+            ended = await siyu_process("tags", "markings", act, marking, "--config", config)
+            assert f"is {status}" in ended.out, ended.err
+        assert "cancelled" in (await siyu_process("tags", "markings", "show", marking, "--config", config)).out
+        shown = await siyu_process("tags", "markings", "list", "--json", "--config", config)
+        assert [each["status"] for each in shown.json] == ["cancelled", "done"]
+        for args, told in (
+            (("--put-on", tag.id), "请选择其中一种"),
+            (("--put-on", "没有的", "--everyone"), "企业标签里没有"),
+            (("--put-on", tag.id, "--file", str(config)), "应为 userid,external_userid"),
+        ):
+            ended = await siyu_process("tags", "mark", *args, "--config", config)
+            assert (ended.code, told in ended.err) == (2, True), ended.err

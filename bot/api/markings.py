@@ -1,0 +1,88 @@
+"""`/markings`: tags put on and taken off for many follows at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+from pydantic import Field
+
+from bot import markings
+from bot.api.answers import answer, page, path_id, read_object, read_query
+from bot.api.service import CALLER, Api
+from bot.wecom.codes import CODES
+from data.models import Marking
+from data.queries import markings as rows
+from data.rules.markings import Act, MarkingDraft
+from data.rules.problems import RuleModel, parse
+
+
+class ListQuery(RuleModel):
+    """Which markings to list."""
+
+    limit: int = Field(default=50, ge=1, le=200)
+    before_id: int | None = Field(default=None, ge=1)
+
+
+class FailuresQuery(RuleModel):
+    """Which failures to list, by the number of their follow."""
+
+    limit: int = Field(default=100, ge=1, le=1000)
+    after: int = Field(default=0, ge=0)
+
+
+class Asked(MarkingDraft):
+    """A marking to be made, or only to be counted."""
+
+    dry_run: bool = False
+
+
+async def create_marking(api: Api, request: web.Request) -> web.Response:
+    asked = parse(Asked, await read_object(request))
+    if asked.dry_run:
+        return answer(markings.tally_to_json(await markings.count_marking(api.context, asked)))
+    made = await markings.ask_for_marking(api.context, asked, request[CALLER])
+    return answer(_told(api, made), 201, Location=f"/api/v1/markings/{made.id}")
+
+
+async def list_markings(api: Api, request: web.Request) -> web.Response:
+    query = read_query(ListQuery, request)
+    found = await api.db.read(rows.list_markings, query.limit, query.before_id)
+    return answer(page([_told(api, each) for each in found], query.limit))
+
+
+async def get_marking(api: Api, request: web.Request) -> web.Response:
+    marking, causes = await api.db.read(markings.read_marking, path_id(request))
+    return answer({**_told(api, marking), "causes": [_cause(cause) | {"count": n} for cause, n in causes.items()]})
+
+
+async def list_failures(api: Api, request: web.Request) -> web.Response:
+    query = read_query(FailuresQuery, request)
+    found = await api.db.read(rows.list_failures, path_id(request), query.limit, query.after)
+    following = found[-1]["follow_id"] if len(found) == query.limit else None
+    return answer({"items": [{**each, **_cause(each["cause"])} for each in found], "next_after": following})
+
+
+async def pause_marking(api: Api, request: web.Request) -> web.Response:
+    return await _act(api, request, Act.PAUSE)
+
+
+async def resume_marking(api: Api, request: web.Request) -> web.Response:
+    return await _act(api, request, Act.RESUME)
+
+
+async def cancel_marking(api: Api, request: web.Request) -> web.Response:
+    return await _act(api, request, Act.CANCEL)
+
+
+async def _act(api: Api, request: web.Request, act: Act) -> web.Response:
+    return answer(_told(api, await api.db.write(rows.act_on, path_id(request), act, api.clock.now())))
+
+
+def _told(api: Api, marking: Marking) -> dict[str, Any]:
+    return markings.to_json(marking, api.clock.now(), api.settings.wecom.calls_per_hour)
+
+
+def _cause(cause: int) -> dict[str, Any]:
+    code = CODES.get(cause)
+    return {"cause": cause, "meaning": code.meaning if code else "", "remedy": code.remedy if code else ""}

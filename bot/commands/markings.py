@@ -1,0 +1,305 @@
+"""`siyu tags mark` and `siyu tags markings`: tags put on and taken off for many customers at once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bot.commands.tag_options import signed, tag_ids
+from bot.commands.terminal import (
+    AsJson,
+    Config,
+    Limit,
+    Workplace,
+    refuse,
+    say,
+    say_json,
+    say_table,
+    work,
+    work_with_wecom,
+)
+
+if TYPE_CHECKING:
+    from bot.context import Context
+    from data.models import Marking
+    from data.rules.markings import Act, Pair, Tally
+
+app = typer.Typer(no_args_is_help=True, help="Markings: tags put on and taken off for many customers at once.")
+
+BAR_WIDTH = 30
+LOOK_SECONDS = 1.0
+
+PutOn = Annotated[list[str] | None, typer.Option("--put-on", help="Tag, by id or name (repeatable).")]
+TakeOff = Annotated[list[str] | None, typer.Option("--take-off", help="Tag, by id or name (repeatable).")]
+Everyone = Annotated[bool, typer.Option("--everyone", help="All contacts of all staff.")]
+Of = Annotated[list[str] | None, typer.Option("--userid", help="Contacts of this staff member (repeatable).")]
+Wearing = Annotated[list[str] | None, typer.Option("--wearing", help="Who wear this tag, by id or name (repeatable).")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Count only; nothing is changed.")]
+NoWait = Annotated[bool, typer.Option("--no-wait", help="Leave it to the running bot and come back at once.")]
+MarkingId = Annotated[int, typer.Argument(help="As `siyu tags markings list` shows it.")]
+
+
+def mark(
+    put_on: PutOn = None,
+    take_off: TakeOff = None,
+    everyone: Everyone = False,
+    userids: Of = None,
+    wearing: Wearing = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", help="Lines of userid,external_userid; - is standard input.")
+    ] = None,
+    dry_run: DryRun = False,
+    no_wait: NoWait = False,
+    config: Config = None,
+) -> None:
+    """Put tags on and take them off for many customers, in the background.
+
+    Shows a bar on a terminal, and one JSON object a line where the output goes elsewhere. Ctrl-C leaves the rest to the
+    running bot.
+    """
+
+    async def action(ctx: Context) -> None:
+        from bot import markings
+        from data.rules.markings import MarkingDraft
+        from data.rules.problems import parse
+
+        tags = {"put_on": await tag_ids(ctx.db, put_on or []), "take_off": await tag_ids(ctx.db, take_off or [])}
+        pairs = _read_pairs(file) if file is not None else None
+        audience: dict[str, Any] = {"everyone": everyone, "userids": userids or [],
+                                    "tag_ids": await tag_ids(ctx.db, wearing or [])}  # fmt: skip
+        if pairs is not None:
+            # A list of any length; the rest of the draft is checked with its beginning.
+            audience["pairs"] = [pair.model_dump() for pair in pairs[:1]]
+        draft = parse(MarkingDraft, {**tags, "audience": audience})
+        await markings.check(ctx, draft)
+        change = markings.change_of(draft)
+        if dry_run:
+            if pairs is None:
+                tally = await markings.count_marking(ctx, draft)
+            else:
+                tally = await markings.count_pairs(ctx, pairs, change)
+            await say_tally(ctx, tally)
+            return
+        if pairs is None:
+            made = await markings.ask_for_marking(ctx, draft, "command")
+        else:
+            made = await markings.mark_pairs(ctx, pairs, change, "command")
+        await follow(ctx, made, wait=not no_wait)
+
+    work_with_wecom(config, action)
+
+
+def _read_pairs(file: Path) -> list[Pair]:
+    from data.rules.markings import Pair
+    from data.rules.problems import InvalidRuleError, Problem, parse
+
+    try:
+        text = sys.stdin.read() if str(file) == "-" else file.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        refuse(f"{file} cannot be read: {error}.")
+    found: list[Pair] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        cells = [cell.strip() for cell in line.split(",")]
+        if not any(cells) or cells[:2] == ["userid", "external_userid"]:
+            continue
+        if len(cells) != 2:
+            raise InvalidRuleError([Problem(f"第 {number} 行", "应为 userid,external_userid")])
+        found.append(parse(Pair, {"userid": cells[0], "external_userid": cells[1]}))
+    return list(dict.fromkeys(found))
+
+
+async def say_tally(ctx: Context, tally: Tally) -> None:
+    """What a dry run counted."""
+    from bot.markings import tally_to_json
+    from data.queries import tags as rows
+
+    if not sys.stdout.isatty():
+        say(json.dumps(tally_to_json(tally), ensure_ascii=False))
+        return
+    names = {tag["tag_id"]: tag["name"] for tag in await ctx.db.read(rows.list_tags)}
+    say(f"{tally.items:,} of {tally.examined:,} contacts would be marked; {tally.already:,} are as wanted already.")
+    for sign, counts in (("+", tally.gains), ("-", tally.losses)):
+        for tag_id, number in counts.most_common():
+            say(f"  {sign}{names.get(tag_id, tag_id)}: {number:,}")
+    per_minute = ctx.settings.wecom.calls_per_minute
+    say(f"Nothing was changed. It would take at least {tally.items / per_minute:,.0f} min.")
+
+
+async def follow(ctx: Context, marking: Marking, *, wait: bool) -> None:
+    """Do a marking here, or look on while the running bot does it, until it rests."""
+    from scheduler.leases import LeaseHeldError
+    from scheduler.markings import run_marking
+
+    assert marking.id is not None
+    shown = _Shown(marking.id, sys.stdout.isatty())
+    if not wait:
+        say(f"Marking {marking.id} is left to the running bot: siyu tags markings show {marking.id}"
+            if shown.terminal else json.dumps({"marking": marking.id, "status": marking.status}))  # fmt: skip
+        return
+    try:
+        while marking.status == "running":
+            try:
+                await run_marking(ctx, marking.id, shown.progress)
+            except LeaseHeldError:
+                await asyncio.sleep(LOOK_SECONDS)
+            marking = await _look(ctx, marking.id)
+            shown.progress(marking.done + marking.failed, marking.items)
+    except asyncio.CancelledError:
+        shown.left()
+        raise
+    await shown.end(ctx, marking)
+
+
+async def _look(ctx: Context, marking_id: int) -> Marking:
+    from data.queries import markings as rows
+
+    return await ctx.db.read(rows.get_marking, marking_id)
+
+
+class _Shown:
+    """Progress: a bar on a terminal, lines of JSON elsewhere."""
+
+    def __init__(self, marking_id: int, terminal: bool) -> None:
+        self.marking_id = marking_id
+        self.terminal = terminal
+        self._began = time.monotonic()
+        self._said = 0.0
+        self._first: int | None = None
+
+    def progress(self, settled: int, items: int) -> None:
+        """`settled` of `items` are done or failed."""
+        now = time.monotonic()
+        if self._first is None:
+            self._began, self._first = now, settled
+        if now - self._said < LOOK_SECONDS:
+            return
+        self._said = now
+        rate = (settled - self._first) / max(now - self._began, 0.001)
+        left = (items - settled) / rate if rate else None
+        if not self.terminal:
+            line = {"marking": self.marking_id, "done": settled, "of": items, "per_minute": round(rate * 60)}
+            say(json.dumps({**line, "seconds_left": None if left is None else round(left)}))
+            return
+        filled = BAR_WIDTH * settled // max(items, 1)
+        bar = "█" * filled + "░" * (BAR_WIDTH - filled)
+        rest = "" if left is None else f" · {f'{left:.0f} s' if left < 90 else f'{left / 60:.0f} min'} left"
+        typer.echo(f"\rmarking {bar} {settled:,}/{items:,} · {rate * 60:,.0f}/min{rest}   ", nl=False)
+
+    def left(self) -> None:
+        """The person went away."""
+        if self.terminal:
+            say(f"\nThe running bot goes on with it. To end it: siyu tags markings cancel {self.marking_id}")
+
+    async def end(self, ctx: Context, marking: Marking) -> None:
+        """How it rests."""
+        from data.queries import markings as rows
+
+        assert marking.id is not None
+        causes = await ctx.db.read(rows.count_causes, marking.id)
+        if not self.terminal:
+            say(json.dumps({"marking": marking.id, "status": marking.status, "done": marking.done,
+                            "failed": marking.failed, "already": marking.already, "causes": causes,
+                            "error": marking.error}, ensure_ascii=False))  # fmt: skip
+            return
+        say(f"\nMarking {marking.id} is {marking.status}: {_counts(marking)}.")
+        _say_why(marking, causes)
+
+
+def _counts(marking: Marking) -> str:
+    waiting = marking.items - marking.done - marking.failed
+    parts = {"marked": marking.done, "failed": marking.failed, "were as wanted": marking.already, "wait": waiting}
+    return ", ".join(f"{number:,} {what}" for what, number in parts.items() if number or what == "marked")
+
+
+def _say_why(marking: Marking, causes: dict[int, int]) -> None:
+    from bot.wecom.codes import CODES
+
+    if marking.error:
+        say(f"  {marking.error}")
+    for cause, number in causes.items():
+        code = CODES.get(cause)
+        say(f"  {number:,} failed: {code.meaning if code else 'another error'} ({cause})")
+
+
+@app.command("list")
+def list_markings(limit: Limit = 20, as_json: AsJson = False, config: Config = None) -> None:
+    """Markings, newest first."""
+    from data.queries import markings as rows
+
+    async def read(place: Workplace) -> None:
+        from bot.markings import to_json
+        from data.queries import tags as tag_rows
+
+        found = await place.db.read(rows.list_markings, limit)
+        if as_json:
+            say_json([to_json(each, place.now, place.settings.wecom.calls_per_hour) for each in found])
+            return
+        names = {tag["tag_id"]: tag["name"] for tag in await place.db.read(tag_rows.list_tags)}
+        say_table(
+            ("ID", "ASKED", "BY", "STATUS", "TAGS", "DONE", "OF", "FAILED"),
+            (
+                (each.id, place.local(each.asked_at), each.asked_by, each.status,
+                 signed(each.put_on, each.take_off, names), f"{each.done:,}", f"{each.items:,}", f"{each.failed:,}")
+                for each in found
+            ),
+            "No marking yet: siyu tags mark --help",
+        )  # fmt: skip
+
+    work(config, read)
+
+
+@app.command("show")
+def show(marking_id: MarkingId, as_json: AsJson = False, config: Config = None) -> None:
+    """One marking: how far it is, and why some could not be marked."""
+
+    async def read(place: Workplace) -> None:
+        from bot.markings import read_marking, to_json
+
+        marking, causes = await place.db.read(read_marking, marking_id)
+        told = to_json(marking, place.now, place.settings.wecom.calls_per_hour)
+        if as_json:
+            say_json({**told, "causes": causes})
+            return
+        planned = "" if marking.planned_at else f" (looking for whom it is about: {marking.examined:,} so far)"
+        left = "" if told["seconds_left"] is None else f", {told['seconds_left'] / 60:,.0f} min left"
+        say(f"Marking {marking.id} by {marking.asked_by}: {marking.status}{planned}{left}")
+        say(f"  {_counts(marking)}")
+        _say_why(marking, causes)
+
+    work(config, read)
+
+
+@app.command("pause")
+def pause(marking_id: MarkingId, config: Config = None) -> None:
+    """Let a marking rest."""
+    _act(marking_id, "pause", config)
+
+
+@app.command("resume")
+def resume(marking_id: MarkingId, config: Config = None) -> None:
+    """Let the running bot go on with a marking."""
+    _act(marking_id, "resume", config)
+
+
+@app.command("cancel")
+def cancel(marking_id: MarkingId, config: Config = None) -> None:
+    """End a marking. What is marked stays."""
+    _act(marking_id, "cancel", config)
+
+
+def _act(marking_id: int, name: str, config: Config) -> None:
+    async def action(place: Workplace) -> Marking:
+        from data.queries import markings as rows
+        from data.rules.markings import Act
+
+        act: Act = Act(name)
+        return await place.db.write(rows.act_on, marking_id, act, place.now)
+
+    marking = work(config, action)
+    say(f"Marking {marking.id} is {marking.status}: {_counts(marking)}.")

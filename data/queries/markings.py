@@ -1,0 +1,399 @@
+"""Markings: asked for, planned piece by piece, worked off in batches."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import bindparam, delete, func, select, tuple_, update
+from sqlmodel import Session, col
+
+from data.bulk import BulkUpsert
+from data.errors import ConflictError, NotFoundError
+from data.models import Follow, FollowStatus, FollowTag, Marking, MarkingChange, MarkingItem, MarkingStatus, Tag
+from data.rules.markings import ACTS, Act, Audience, Change, Pair, Tally
+
+F: Any = Follow.__table__  # type: ignore[attr-defined]
+FT: Any = FollowTag.__table__  # type: ignore[attr-defined]
+I: Any = MarkingItem.__table__  # type: ignore[attr-defined]  # noqa: E741
+
+OPEN = (MarkingStatus.RUNNING,)
+#: Markings that are kept to look at.
+KEEP_MARKINGS = 200
+PAIRS_PER_STATEMENT = 300
+SWEPT_ROWS = 2000
+
+_NEW_ITEMS = BulkUpsert(MarkingItem, ("marking_id", "follow_id", "change_no", "cause"), keep=("change_no", "cause"))
+_PUT_ON = BulkUpsert(FollowTag, ("follow_id", "tag_no", "live"))
+_IDS: Any = bindparam("ids", expanding=True)
+_WORN = select(FT.c.follow_id, FT.c.tag_no).where(
+    FT.c.follow_id > bindparam("after"), FT.c.follow_id <= bindparam("upto"), FT.c.tag_no.in_(_IDS)
+)
+_WAITING = (
+    select(I.c.follow_id, I.c.change_no, F.c.userid, F.c.external_userid, F.c.status)
+    .join_from(I, F, F.c.id == I.c.follow_id, isouter=True)
+    .where(I.c.marking_id == bindparam("marking_id"), I.c.follow_id > bindparam("after"), I.c.cause.is_(None))
+    .order_by(I.c.follow_id)
+    .limit(bindparam("count"))
+)
+_LOCKED = select(F.c.id, F.c.status, F.c.changed_at).where(F.c.id.in_(_IDS)).order_by(F.c.id)
+
+
+class Waiting(NamedTuple):
+    """A follow that a marking has yet to mark; without a `userid` where we know it no more."""
+
+    follow_id: int
+    change_no: int
+    userid: str | None
+    external_userid: str | None
+    status: str | None
+
+
+class Marked(NamedTuple):
+    """A follow that WeCom has marked, in a call that began at `called_at`."""
+
+    follow_id: int
+    change_no: int
+    called_at: datetime
+
+
+def add_marking(
+    session: Session,
+    audience: Mapping[str, Any],
+    change: Change,
+    *,
+    asked_by: str,
+    status: MarkingStatus,
+    now: datetime,
+) -> Marking:
+    """A new marking. Markings of long ago are forgotten."""
+    row = Marking(
+        asked_by=asked_by[:80],
+        audience=dict(audience),
+        put_on=list(change.put_on),
+        take_off=list(change.take_off),
+        status=status,
+        gains={},
+        losses={},
+        asked_at=now,
+    )
+    session.add(row)
+    session.flush()
+    assert row.id is not None
+    _forget_old(session, row.id - KEEP_MARKINGS)
+    return row
+
+
+def _forget_old(session: Session, until: int) -> None:
+    ended = select(col(Marking.id)).where(
+        col(Marking.id) <= until, col(Marking.status).in_([MarkingStatus.DONE, MarkingStatus.CANCELLED])
+    )
+    for marking_id in session.execute(ended.limit(5)).scalars().all():
+        for model in (MarkingItem, MarkingChange):
+            session.execute(delete(model).where(col(model.marking_id) == marking_id))
+        session.execute(delete(Marking).where(col(Marking.id) == marking_id))
+
+
+def get_marking(session: Session, marking_id: int) -> Marking:
+    """One marking. Raises NotFoundError."""
+    row = session.get(Marking, marking_id)
+    if row is None:
+        raise NotFoundError(f"There is no marking {marking_id}.", "List them with: siyu tags markings list")
+    return row
+
+
+def find_open_marking(session: Session) -> Marking | None:
+    """The oldest marking that is to be worked on."""
+    return session.execute(
+        select(Marking).where(col(Marking.status).in_(OPEN)).order_by(col(Marking.id)).limit(1)
+    ).scalar_one_or_none()
+
+
+def list_markings(session: Session, limit: int = 50, before_id: int | None = None) -> list[Marking]:
+    """Markings, newest first."""
+    query = select(Marking).order_by(col(Marking.id).desc()).limit(limit)
+    if before_id is not None:
+        query = query.where(col(Marking.id) < before_id)
+    return list(session.execute(query).scalars())
+
+
+def act_on(session: Session, marking_id: int, act: Act, now: datetime) -> Marking:
+    """Pause, resume or cancel. Raises NotFoundError, and ConflictError when its status does not allow that."""
+    row = _locked(session, marking_id)
+    allowed, after = ACTS[act]
+    if row.status == after:
+        return row
+    if row.status not in allowed:
+        raise ConflictError(f"Marking {marking_id} is {row.status}: it cannot be {after}.", "Look at it first.")
+    row.status, row.per_minute = after, 0
+    if act is Act.RESUME:
+        row.error = ""
+    if act is Act.CANCEL:
+        row.ended_at = now
+    return row
+
+
+def _locked(session: Session, marking_id: int) -> Marking:
+    row = session.get(Marking, marking_id, with_for_update=True, populate_existing=True)
+    if row is None:
+        raise NotFoundError(f"There is no marking {marking_id}.", "List them with: siyu tags markings list")
+    return row
+
+
+def find_last_follow_id(session: Session) -> int:
+    """The largest number of a follow; 0 without any."""
+    return int(session.execute(select(func.max(F.c.id))).scalar() or 0)
+
+
+def map_tag_nos(session: Session, tag_ids: Collection[str]) -> dict[int, str]:
+    """Tag ids by the numbers that stand for them."""
+    found = session.execute(select(col(Tag.tag_no), col(Tag.tag_id)).where(col(Tag.tag_id).in_(list(tag_ids))))
+    return dict(found.all())
+
+
+def list_worn(
+    session: Session, audience: Audience, after: int, upto: int, tag_nos: Mapping[int, str]
+) -> list[tuple[int, frozenset[str]]]:
+    """The contacts of an audience whose follow's number is in (after, upto], and which of some tags they wear."""
+    follow_ids = session.execute(_in_audience(session, select(F.c.id), audience, after, upto)).scalars().all()
+    worn = read_worn(session, after, upto, tag_nos)
+    nothing: frozenset[str] = frozenset()
+    return [(follow_id, worn.get(follow_id, nothing)) for follow_id in follow_ids]
+
+
+def read_worn(session: Session, after: int, upto: int, tag_nos: Mapping[int, str]) -> dict[int, frozenset[str]]:
+    """Which of some tags the follows in (after, upto] wear; those that wear none are left out."""
+    found: dict[int, set[str]] = {}
+    for follow_id, tag_no in session.execute(_WORN, {"after": after, "upto": upto, "ids": list(tag_nos)}):
+        found.setdefault(follow_id, set()).add(tag_nos[tag_no])
+    return {follow_id: frozenset(tag_ids) for follow_id, tag_ids in found.items()}
+
+
+def _in_audience(session: Session, query: Any, audience: Audience, after: int, upto: int) -> Any:
+    query = query.where(F.c.id > after, F.c.id <= upto, F.c.status == FollowStatus.PRESENT).order_by(F.c.id)
+    if audience.userids:
+        query = query.where(F.c.userid.in_(sorted(audience.userids)))
+    if audience.tag_ids:
+        numbers = list(map_tag_nos(session, audience.tag_ids))
+        query = query.where(select(FT.c.follow_id).where(FT.c.follow_id == F.c.id, FT.c.tag_no.in_(numbers)).exists())
+    return query
+
+
+def list_worn_of_pairs(
+    session: Session, pairs: Sequence[Pair], tag_nos: Mapping[int, str]
+) -> list[tuple[int, frozenset[str]]]:
+    """The same for pairs; those who are not contacts are left out."""
+    found: dict[int, set[str]] = {}
+    for start in range(0, len(pairs), PAIRS_PER_STATEMENT):
+        some = [(pair.userid, pair.external_userid) for pair in pairs[start : start + PAIRS_PER_STATEMENT]]
+        follow_ids = session.execute(
+            select(F.c.id).where(
+                tuple_(F.c.userid, F.c.external_userid).in_(some), F.c.status == FollowStatus.PRESENT
+            )
+        ).scalars().all()  # fmt: skip
+        found |= {follow_id: set() for follow_id in follow_ids}
+        worn = select(FT.c.follow_id, FT.c.tag_no).where(FT.c.follow_id.in_(follow_ids), FT.c.tag_no.in_(list(tag_nos)))
+        for follow_id, tag_no in session.execute(worn):
+            found[follow_id].add(tag_nos[tag_no])
+    return [(follow_id, frozenset(tag_ids)) for follow_id, tag_ids in sorted(found.items())]
+
+
+def write_plan(
+    session: Session,
+    marking_id: int,
+    items: Iterable[tuple[int, int]],
+    changes: Mapping[int, Change],
+    tally: Tally,
+    *,
+    upto: int = 0,
+    planned_at: datetime | None = None,
+) -> MarkingStatus:
+    """Add follows (and which change each gets) to a marking, with changes that are new; how it stands now.
+
+    `upto`: how far the follows have been looked at. With `planned_at` that was all. A piece that was planned already
+    is left as it is.
+    """
+    row = _locked(session, marking_id)
+    if upto and upto <= row.planned_until:
+        return MarkingStatus(row.status)
+    for change_no, change in changes.items():
+        row_of_change = {"put_on": list(change.put_on), "take_off": list(change.take_off)}
+        session.add(MarkingChange(marking_id=marking_id, change_no=change_no, **row_of_change))
+    written = _NEW_ITEMS.write(session, [(marking_id, follow_id, change_no, None) for follow_id, change_no in items])
+    row.planned_until = upto or row.planned_until
+    row.examined += tally.examined
+    row.already += tally.examined - written
+    row.items += written
+    row.gains = dict(Counter(row.gains) + tally.gains)
+    row.losses = dict(Counter(row.losses) + tally.losses)
+    row.planned_at = planned_at or row.planned_at
+    return MarkingStatus(row.status)
+
+
+def start_marking(session: Session, marking_id: int, now: datetime) -> None:
+    """Everything was handed in: it may be worked on."""
+    row = _locked(session, marking_id)
+    if row.status == MarkingStatus.PREPARING:
+        row.status, row.planned_at = MarkingStatus.RUNNING, now
+
+
+def begin_marking(session: Session, marking_id: int, now: datetime) -> Marking:
+    """It is being worked on from now on, for the first time or again."""
+    row = _locked(session, marking_id)
+    row.started_at = row.started_at or now
+    return row
+
+
+def list_changes(session: Session, marking_id: int) -> dict[int, Change]:
+    """The changes of a marking by their numbers."""
+    rows = session.execute(select(MarkingChange).where(col(MarkingChange.marking_id) == marking_id)).scalars()
+    return {row.change_no: Change(tuple(row.put_on), tuple(row.take_off)) for row in rows}
+
+
+def replace_changes(session: Session, marking_id: int, changes: Mapping[int, Change]) -> None:
+    """Tags were deleted: the changes are without them from now on."""
+    for change_no, change in changes.items():
+        row = session.get_one(MarkingChange, (marking_id, change_no))
+        row.put_on, row.take_off = list(change.put_on), list(change.take_off)
+
+
+def list_waiting(session: Session, marking_id: int, after: int, count: int) -> list[Waiting]:
+    """The next follows to be marked behind one, by their numbers."""
+    rows = session.execute(_WAITING, {"marking_id": marking_id, "after": after, "count": count})
+    return [Waiting(*row) for row in rows]
+
+
+class Noted(NamedTuple):
+    """How a marking stands after a batch; `again`: follows that changed while they were marked, to be marked anew."""
+
+    status: MarkingStatus
+    done: int
+    again: set[int]
+
+
+def note_results(
+    session: Session,
+    marking_id: int,
+    marked: Sequence[Marked],
+    failed: Mapping[int, int],
+    changes: Mapping[int, Change],
+    *,
+    per_minute: float,
+    error: str,
+    sure: Collection[int] = (),
+    now: datetime,
+) -> Noted:
+    """Write what became of a batch of calls: our rows of tags follow what WeCom accepted.
+
+    A follow that was written after its call began may know the tags from before or from after the call: it is not
+    touched and to be marked again, which does no harm, unless it is in `sure`. `failed`: causes by follow.
+    """
+    row = _locked(session, marking_id)
+    query = _LOCKED.with_for_update() if session.get_bind().dialect.name == "postgresql" else _LOCKED
+    known = {each[0]: each for each in session.execute(query, {"ids": [each.follow_id for each in marked]})}
+    fresh = [
+        each
+        for each in marked
+        if each.follow_id in sure or each.follow_id not in known or known[each.follow_id][2] <= each.called_at
+    ]
+    _write_tags(session, [each for each in fresh if each.follow_id in known], known, changes, now)
+    ended = [each.follow_id for each in fresh]
+    if ended:
+        session.execute(delete(I).where(I.c.marking_id == marking_id, I.c.follow_id.in_(ended)))
+    if failed:
+        session.execute(
+            update(I)
+            .where(I.c.marking_id == bindparam("of"), I.c.follow_id == bindparam("whose"))
+            .values(cause=bindparam("why")),
+            [{"of": marking_id, "whose": follow_id, "why": cause} for follow_id, cause in failed.items()],
+        )
+    row.done += len(ended)
+    row.failed += len(failed)
+    row.per_minute, row.error = per_minute, error
+    return Noted(MarkingStatus(row.status), row.done, {each.follow_id for each in marked} - set(ended))
+
+
+def _write_tags(
+    session: Session,
+    marked: Sequence[Marked],
+    known: Mapping[int, Any],
+    changes: Mapping[int, Change],
+    now: datetime,
+) -> None:
+    if not marked:
+        return
+    wanted = {tag_id for each in marked for side in changes[each.change_no] for tag_id in side}
+    numbers = {tag_id: tag_no for tag_no, tag_id in map_tag_nos(session, wanted).items()}
+    rows: list[tuple[int, int, bool]] = []
+    off: dict[int, list[int]] = {}
+    for follow_id, change_no, _ in marked:
+        live = known[follow_id][1] == FollowStatus.PRESENT
+        rows += [(follow_id, numbers[tag_id], live) for tag_id in changes[change_no].put_on if tag_id in numbers]
+        for tag_id in changes[change_no].take_off:
+            off.setdefault(numbers.get(tag_id, 0), []).append(follow_id)
+    _PUT_ON.write(session, sorted(rows))
+    for tag_no, follow_ids in off.items():
+        session.execute(delete(FT).where(FT.c.follow_id.in_(follow_ids), FT.c.tag_no == tag_no))
+    # A fetch that began before this knows nothing of it.
+    session.execute(update(F).where(F.c.id.in_([each.follow_id for each in marked])).values(changed_at=now))
+
+
+def sweep_cancelled(session: Session) -> bool:
+    """Remove some of what cancelled markings had yet to mark. False: nothing is left of it."""
+    waiting = (I.c.marking_id == col(Marking.id)) & I.c.cause.is_(None)
+    marking_id = session.execute(
+        select(col(Marking.id))
+        .where(col(Marking.status) == MarkingStatus.CANCELLED, select(I.c.follow_id).where(waiting).exists())
+        .limit(1)
+    ).scalar()
+    if marking_id is None:
+        return False
+    some = select(I.c.follow_id).where(I.c.marking_id == marking_id, I.c.cause.is_(None)).limit(SWEPT_ROWS)
+    follow_ids = list(session.execute(some).scalars())
+    session.execute(delete(I).where(I.c.marking_id == marking_id, I.c.follow_id.in_(follow_ids)))
+    return True
+
+
+def get_status(session: Session, marking_id: int) -> MarkingStatus:
+    """How a marking stands. Raises NotFoundError."""
+    return MarkingStatus(get_marking(session, marking_id).status)
+
+
+def pause_marking(session: Session, marking_id: int, error: str) -> None:
+    """It cannot go on without a person."""
+    row = _locked(session, marking_id)
+    if row.status == MarkingStatus.RUNNING:
+        row.status, row.error, row.per_minute = MarkingStatus.PAUSED, error, 0
+
+
+def end_marking(session: Session, marking_id: int, now: datetime) -> MarkingStatus:
+    """Nothing waits any more; how it stands."""
+    row = _locked(session, marking_id)
+    if row.status == MarkingStatus.RUNNING:
+        row.status, row.ended_at, row.error, row.per_minute = MarkingStatus.DONE, now, "", 0
+    return MarkingStatus(row.status)
+
+
+def list_failures(session: Session, marking_id: int, limit: int = 100, after: int = 0) -> list[dict[str, Any]]:
+    """Follows that could not be marked, by their numbers, and WeCom's number for why."""
+    rows = session.execute(
+        select(I.c.follow_id, F.c.userid, F.c.external_userid, I.c.cause)
+        .join_from(I, F, F.c.id == I.c.follow_id, isouter=True)
+        .where(I.c.marking_id == marking_id, I.c.follow_id > after, I.c.cause.is_not(None))
+        .order_by(I.c.follow_id)
+        .limit(limit)
+    )
+    return [dict(zip(("follow_id", "userid", "external_userid", "cause"), row, strict=True)) for row in rows]
+
+
+def count_causes(session: Session, marking_id: int) -> dict[int, int]:
+    """How many could not be marked, by WeCom's number for why."""
+    rows = session.execute(
+        select(I.c.cause, func.count())
+        .where(I.c.marking_id == marking_id, I.c.cause.is_not(None))
+        .group_by(I.c.cause)
+        .order_by(func.count().desc())
+    )
+    return dict(rows.all())
