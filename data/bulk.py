@@ -13,7 +13,23 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, Boolean, Integer, TextClause, text
+from sqlalchemy import (
+    ARRAY,
+    JSON,
+    BigInteger,
+    Boolean,
+    ColumnElement,
+    Dialect,
+    Integer,
+    Text,
+    TextClause,
+    any_,
+    bindparam,
+    func,
+    select,
+    text,
+)
+from sqlalchemy.types import TypeDecorator, TypeEngine
 from sqlmodel import Session, SQLModel
 
 from data.types import UtcDateTime
@@ -57,15 +73,51 @@ def sqlite_time(at: datetime) -> str:
     return at.isoformat(" ", "microseconds")[:-6]  # without its +00:00
 
 
+class _Values(TypeDecorator[list[Any]]):
+    """A list as one parameter: an array, or JSON where there are no arrays."""
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, item: type[TypeEngine[Any]]) -> None:
+        super().__init__()
+        self.item = item
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(Text() if dialect.name == "sqlite" else ARRAY(self.item))
+
+    def process_bind_param(self, value: list[Any] | None, dialect: Dialect) -> Any:
+        return json.dumps(value) if dialect.name == "sqlite" else value
+
+
+def among(dialect: str, column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+    """The column's value is one of the list that parameter `name` will be; the statement's text is the same for any.
+
+    An IN with a parameter for each value is compiled again for each length, which takes longer than many a statement.
+    """
+    item = BigInteger if isinstance(column.type, Integer) else Text
+    values: Any = bindparam(name, type_=_Values(item))
+    if dialect == "sqlite":
+        return column.in_(select(func.json_each(values).table_valued("value").c.value))
+    return column == any_(values)
+
+
 class BulkUpsert:
     """Writes many rows of a table: new ones as they are, known ones over what was there.
 
     `keep`: columns of a known row that stay. All columns kept: known rows stay as they are.
     `key`: the unique columns by which a row is known, where they are not the primary key.
+    `returning`: columns of each row that was written that `write` gives back.
     """
 
     def __init__(
-        self, model: type[SQLModel], columns: Sequence[str], *, keep: Sequence[str] = (), key: Sequence[str] = ()
+        self,
+        model: type[SQLModel],
+        columns: Sequence[str],
+        *,
+        keep: Sequence[str] = (),
+        key: Sequence[str] = (),
+        returning: Sequence[str] = (),
     ) -> None:
         table: Any = model.__table__  # type: ignore[attr-defined]
         self._table = table.name
@@ -74,6 +126,9 @@ class BulkUpsert:
         changed = [name for name in columns if name not in keys and name not in keep]
         action = f"UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in changed)}" if changed else "NOTHING"
         self._ending = f"ON CONFLICT ({', '.join(keys)}) DO {action}"
+        self._returning = bool(returning)
+        if returning:
+            self._ending += f" RETURNING {', '.join(returning)}"
         types = [table.c[name].type for name in columns]
         self._instants = [number for number, type_ in enumerate(types) if isinstance(type_, UtcDateTime)]
         self._structures = [number for number, type_ in enumerate(types) if isinstance(type_, JSON)]
@@ -96,13 +151,13 @@ class BulkUpsert:
             f"SELECT {', '.join(values)} FROM unnest({', '.join(arrays)}) AS given ({names}) {self._ending}"
         )
 
-    def write(self, session: Session, rows: Sequence[Sequence[Any]]) -> int:
+    def write(self, session: Session, rows: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
         """Write rows, each with the values of the columns in their order; no key may occur twice.
 
-        How many were written, for tables of any kind of key; those that stayed as they are do not count.
+        What `returning` asked for, of those that were written: rows that stayed as they are do not count.
         """
         if not rows:
-            return 0
+            return []
         kept = [list(row) for row in rows]
         for number in self._structures:
             for row in kept:
@@ -112,11 +167,10 @@ class BulkUpsert:
                 for row in kept:
                     row[number] = row[number] and sqlite_time(row[number])
             done = _insert_on_sqlite(session, self._table, self._columns, kept, self._ending)
-            return sum(cursor.rowcount for cursor in done)
+            return [row for cursor in done for row in cursor]
         columns = zip(*kept, strict=True)
-        given = {f"c{number}": list(column) for number, column in enumerate(columns)}
-        written: Any = session.execute(self._postgres, given)
-        return int(written.rowcount)
+        result = session.execute(self._postgres, {f"c{number}": list(column) for number, column in enumerate(columns)})
+        return [tuple(row) for row in result] if self._returning else []
 
 
 #: JSON of the usual values.

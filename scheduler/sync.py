@@ -14,8 +14,6 @@ from dataclasses import asdict
 from datetime import datetime, time
 from typing import Any, TypeVar
 
-from sqlmodel import Session
-
 from bot.context import Context
 from bot.errors import SiyuError
 from bot.logs import get_logger
@@ -24,12 +22,13 @@ from bot.wecom.errors import CredentialsError, GoneError, InvalidRequestError, N
 from data.errors import StorageError
 from data.models import SyncStage, SyncStatus
 from data.queries import access as access_rows
-from data.queries import follow_tags as mark_rows
 from data.queries import groups as group_rows
 from data.queries import staff as staff_rows
+from data.queries import sync_ends as end_rows
 from data.queries import sync_pages as page_rows
 from data.queries import sync_runs as run_rows
 from data.rules.schedule import last_daily
+from scheduler.sync_pages import Pages
 
 log = get_logger("sync")
 T = TypeVar("T")
@@ -89,8 +88,6 @@ class Sync:
         self._on_progress = on_progress
         self._run_id = 0
         self._rows = 0
-        #: Numbers of tags that have been committed; a number never changes.
-        self._tag_nos: dict[str, int] = {}
 
     async def run(self, run_id: int) -> SyncStatus:
         """Do what is left of a run. Raises SyncBusyError while another process runs a sync.
@@ -174,9 +171,10 @@ class Sync:
 
     async def _read_customers(self) -> None:
         followers = await self.ctx.db.read(staff_rows.list_followers)
-        gone = await self.ctx.db.read(page_rows.list_members_out_of_sight)
+        gone = await self.ctx.db.read(end_rows.list_members_out_of_sight)
         await self._begin(SyncStage.CUSTOMERS, [*followers, *gone])
-        await self._each_part(SyncStage.CUSTOMERS, self._read_member, set(followers))
+        async with Pages(self.ctx, self._run_id) as self._pages:
+            await self._each_part(SyncStage.CUSTOMERS, self._read_member, set(followers))
 
     async def _read_member(self, userid: str, followers: set[str]) -> None:
         """All customers of one member: its pages, then what they do not list any more."""
@@ -202,48 +200,18 @@ class Sync:
             except GoneError:  # 84061: nobody, or no customer-contact feature
                 return
             rows = answer.get("external_contact_list") or []
-            page, problems = page_rows.read_page(rows)
+            page, problems = page_rows.read_page(userid, rows, asked_at)
             # A record that cannot be used is listed all the same.
             seen.update(row["external_contact"]["external_userid"] for row in rows if _has_id(row))
-            differs = await self._apply(userid, page, problems, asked_at, differs)
+            differs = await self._pages.apply(userid, page, problems, differs=differs)
             self._rows += len(rows)
             following = str(answer.get("next_cursor") or "")
             if not following or following == cursor:
                 return
             cursor = following
 
-    async def _apply(
-        self, userid: str, page: Sequence[page_rows.Listed], problems: Sequence[str], asked_at: datetime, differs: bool
-    ) -> bool:
-        """Write what a page changes; whether it changed anything. A page after one that did not is only read first."""
-        now = self.ctx.clock.now()
-        unknown = {tag_id for record in page for tag_id in record.tag_ids} - self._tag_nos.keys()
-        if unknown:
-            self._tag_nos |= await self.ctx.db.write(mark_rows.ensure_tags, unknown, now)
-        given = (userid, page, self._tag_nos)
-        sure = differs or problems
-        if not sure and not await self.ctx.db.read(page_rows.differs, *given, asked_at=asked_at, now=now):
-            return False
-        return bool(await self.ctx.db.write(self._write_page, *given, problems, asked_at=asked_at, now=now))
-
-    def _write_page(
-        self,
-        session: Session,
-        userid: str,
-        page: Sequence[page_rows.Listed],
-        tag_nos: dict[str, int],
-        problems: Sequence[str],
-        *,
-        asked_at: datetime,
-        now: datetime,
-    ) -> dict[str, int]:
-        changes = page_rows.apply_page(session, userid, page, tag_nos, asked_at=asked_at, now=now)
-        if changes or problems:
-            run_rows.note_part(session, self._run_id, SyncStage.CUSTOMERS, userid, changes=changes, problems=problems)
-        return changes
-
     async def _end_unlisted(self, userid: str, seen: set[str], asked_at: datetime, *, listed: bool) -> int:
-        missing = set(await self.ctx.db.read(page_rows.list_present, userid, asked_at)) - seen
+        missing = set(await self.ctx.db.read(end_rows.list_present, userid, asked_at)) - seen
         if not missing:
             return 0
         if listed:
@@ -259,7 +227,7 @@ class Sync:
                     await self._patiently(refresh_customer, self.ctx, external_userid)
             missing -= there
         return await self.ctx.db.write(
-            page_rows.end_unlisted, userid, sorted(missing), asked_at=asked_at, now=self.ctx.clock.now()
+            end_rows.end_unlisted, userid, sorted(missing), asked_at=asked_at, now=self.ctx.clock.now()
         )
 
     # -- groups

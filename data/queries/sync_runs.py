@@ -130,13 +130,34 @@ def note_part(
 ) -> None:
     """Add to what a part changed; with `done_at` it is finished."""
     part = session.get_one(SyncPart, (run_id, stage.value, key))
+    _add(part, changes or {}, problems)
+    if rows is not None:
+        part.rows = rows
+    part.done_at = done_at
+
+
+def note_changes(
+    session: Session,
+    run_id: int,
+    stage: SyncStage,
+    changes: Mapping[str, Mapping[str, int]],
+    problems: Mapping[str, Sequence[str]],
+) -> None:
+    """Add to what some parts, by their keys, changed and could not use."""
+    keys = {*changes, *problems}
+    if keys:
+        parts = select(SyncPart).where(
+            col(SyncPart.run_id) == run_id, col(SyncPart.stage) == stage.value, col(SyncPart.key).in_(keys)
+        )
+        for part in session.execute(parts).scalars():
+            _add(part, changes.get(part.key, {}), problems.get(part.key, ()))
+
+
+def _add(part: SyncPart, changes: Mapping[str, int], problems: Sequence[str]) -> None:
     if changes:
         part.report = dict(Counter(part.report) + Counter(changes))
     if problems:
         part.problems = list(dict.fromkeys([*part.problems, *problems]))[:1000]
-    if rows is not None:
-        part.rows = rows
-    part.done_at = done_at
 
 
 def find_progress(session: Session, run_id: int) -> Progress:
