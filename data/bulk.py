@@ -11,6 +11,7 @@ import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import (
@@ -63,7 +64,7 @@ def _insert_on_sqlite(
         some = rows[start : start + ROWS_PER_STATEMENT]
         # Names and `ending` are constants of this program.
         statement = f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([one] * len(some))} {ending}"  # noqa: S608
-        yield connection.execute(statement, [value for row in some for value in row])
+        yield connection.execute(statement, list(chain.from_iterable(some)))
 
 
 def sqlite_time(at: datetime) -> str:
@@ -71,6 +72,18 @@ def sqlite_time(at: datetime) -> str:
     if at.tzinfo is not UTC:
         at = at.astimezone(UTC)
     return at.isoformat(" ", "microseconds")[:-6]  # without its +00:00
+
+
+def _sqlite_times(instants: Sequence[datetime | None]) -> list[str | None]:
+    """As `sqlite_time`; in a column of one batch most are the same instant."""
+    known: dict[datetime | None, str | None] = {None: None}
+    kept = []
+    for instant in instants:
+        text_ = known.get(instant)
+        if text_ is None and instant is not None:
+            text_ = known[instant] = sqlite_time(instant)
+        kept.append(text_)
+    return kept
 
 
 class _Values(TypeDecorator[list[Any]]):
@@ -158,18 +171,18 @@ class BulkUpsert:
         """
         if not rows:
             return []
-        kept = [list(row) for row in rows]
+        columns: list[Sequence[Any]] = list(zip(*rows, strict=True))
         for number in self._structures:
-            for row in kept:
-                row[number] = json.dumps(row[number], ensure_ascii=False) if row[number] else EMPTY[type(row[number])]
+            columns[number] = [
+                json.dumps(value, ensure_ascii=False) if value else EMPTY[type(value)] for value in columns[number]
+            ]
         if session.get_bind().dialect.name == "sqlite":
             for number in self._instants:
-                for row in kept:
-                    row[number] = row[number] and sqlite_time(row[number])
+                columns[number] = _sqlite_times(columns[number])
+            kept = list(zip(*columns, strict=True))
             done = _insert_on_sqlite(session, self._table, self._columns, kept, self._ending)
             return [row for cursor in done for row in cursor]
-        columns = zip(*kept, strict=True)
-        result = session.execute(self._postgres, {f"c{number}": list(column) for number, column in enumerate(columns)})
+        result = session.execute(self._postgres, {f"c{number}": column for number, column in enumerate(columns)})
         return [tuple(row) for row in result] if self._returning else []
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bot.commands.loop import run
 from bot.commands.terminal import say
 
 if TYPE_CHECKING:
@@ -31,11 +32,8 @@ def demo(
     from bot.logs import configure_logs
 
     configure_logs("WARNING")
-    import uvloop
-
     folder.mkdir(parents=True, exist_ok=True)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_play(folder, staff, customers))
+    run(_play(folder, staff, customers))
 
 
 async def _play(folder: Path, staff: int, customers: int) -> None:

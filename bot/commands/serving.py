@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
-import sys
 from typing import TYPE_CHECKING
 
+from bot.commands.loop import run
 from bot.commands.terminal import Config, load, say
 
 if TYPE_CHECKING:
@@ -20,8 +20,7 @@ def serve(config: Config = None) -> None:
 
     settings = load(config)
     configure_logs(settings.logs.level, settings.logs.output)
-    with asyncio.Runner(loop_factory=_new_loop) as runner:
-        runner.run(serve_until_signal(settings))
+    run(serve_until_signal(settings))
 
 
 async def serve_until_signal(settings: Settings) -> None:
@@ -52,14 +51,6 @@ async def serve_until_signal(settings: Settings) -> None:
     except asyncio.CancelledError:
         if not stop.is_set():
             raise
-
-
-def _new_loop() -> asyncio.AbstractEventLoop:
-    if sys.platform == "win32":
-        return asyncio.new_event_loop()
-    import uvloop
-
-    return uvloop.new_event_loop()
 
 
 def migrate(config: Config = None) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bot.commands.loop import run
 from bot.commands.terminal import AsJson, Config, Limit, Workplace, load, say, say_json, say_table, work
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def sync(context: typer.Context, config: Config = None) -> None:
     Shows a bar on a terminal, and one JSON object a line where the output goes elsewhere.
     """
     if context.invoked_subcommand is None:
-        asyncio.run(_sync(config))
+        run(_sync(config))
 
 
 async def _sync(config: Config) -> None:

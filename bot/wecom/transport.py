@@ -15,6 +15,7 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 import aiohttp
+from pydantic_core import from_json
 
 from bot.clock import Clock
 from bot.logs import get_logger
@@ -266,8 +267,7 @@ class Transport:
         if call.wants_file and "Content-Disposition" in reply.headers:
             return Download(reply.body, _filename(reply.headers), reply.headers.get("Content-Type", ""))
         try:
-            # Control characters in strings are let through: customers' names hold them.
-            answer = json.loads(reply.body.decode("utf-8", "replace"), strict=False)
+            answer = _parse(reply.body)
             if b"\\u" in reply.body or b"\0" in reply.body:
                 answer = _writable(answer)
             errcode = int(answer.get("errcode") or 0)
@@ -313,6 +313,15 @@ class Transport:
 
 def _was_sent_in_vain(failure: WeComError, call: Call) -> bool:
     return failure.path == call.path and failure.errcode is None and not isinstance(failure, UnreachableError)
+
+
+def _parse(body: bytes) -> Any:
+    """JSON, however it is written; raises ValueError for anything else."""
+    try:
+        return from_json(body)
+    except ValueError:
+        # Control characters in strings, and bytes that are no UTF-8, are let through: customers' names hold them.
+        return json.loads(body.decode("utf-8", "replace"), strict=False)
 
 
 def _writable(value: Any) -> Any:

@@ -42,25 +42,15 @@ def read_follow(told: Mapping[str, Any]) -> FollowFacts:
     add_way = told.get("add_way")
     return FollowFacts(
         status=FollowStatus.PRESENT.value,
-        state=_text(told.get("state"), ID_MAX),
+        state=str(told.get("state") or "")[:ID_MAX],
         add_way=None if add_way is None else int(add_way),
-        remark=_text(told.get("remark"), 128),
-        description=_text(told.get("description"), 512),
-        remark_mobiles=[_text(mobile, 32) for mobile in told.get("remark_mobiles") or ()],
-        oper_userid=_text(told.get("oper_userid"), ID_MAX),
+        remark=str(told.get("remark") or "")[:128],
+        description=str(told.get("description") or "")[:512],
+        remark_mobiles=[str(mobile)[:32] for mobile in told.get("remark_mobiles") or ()],
+        oper_userid=str(told.get("oper_userid") or "")[:ID_MAX],
         inherited=add_way in INHERITED_WAYS,
         added_at=datetime.fromtimestamp(int(told.get("createtime") or 0), UTC),
     )
-
-
-def _text(value: object, length: int) -> str:
-    """What people wrote, as a database can keep it: PostgreSQL takes no NUL, neither takes half a character."""
-    if not value:
-        return ""
-    text = str(value)[:length]
-    if text.isascii():
-        return text.replace("\0", "")
-    return text.replace("\0", "").encode("utf-8", "replace").decode()
 
 
 def merge_follow(known: FollowFacts | None, told: FollowFacts, asked_at: datetime) -> FollowFacts:
@@ -128,13 +118,13 @@ class ContactFacts(NamedTuple):
 def read_contact(told: Mapping[str, Any]) -> ContactFacts:
     """A customer as `external_contact` tells. Raises ValueError or TypeError for a record that cannot be."""
     return ContactFacts(
-        name=_text(told.get("name"), 256),
-        avatar=_text(told.get("avatar"), 512),
+        name=str(told.get("name") or "")[:256],
+        avatar=str(told.get("avatar") or "")[:512],
         type=int(told.get("type") or 0),
         gender=int(told.get("gender") or 0),
-        unionid=_text(told.get("unionid"), ID_MAX),
-        corp_name=_text(told.get("corp_name"), 256),
-        position=_text(told.get("position"), 128),
+        unionid=str(told.get("unionid") or "")[:ID_MAX],
+        corp_name=str(told.get("corp_name") or "")[:256],
+        position=str(told.get("position") or "")[:128],
     )
 
 
