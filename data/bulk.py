@@ -182,7 +182,9 @@ class BulkUpsert:
             kept = list(zip(*columns, strict=True))
             done = _insert_on_sqlite(session, self._table, self._columns, kept, self._ending)
             return [row for cursor in done for row in cursor]
-        result = session.execute(self._postgres, {f"c{number}": column for number, column in enumerate(columns)})
+        result = session.connection().execute(
+            self._postgres, {f"c{number}": column for number, column in enumerate(columns)}
+        )
         return [tuple(row) for row in result] if self._returning else []
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import bindparam, delete, select, update
 from sqlmodel import Session, col
 
+from data.bulk import BulkUpsert, among
 from data.models import Follow, FollowMobile, FollowStatus, FollowTag, Tag
 from data.queries.upsert import insert_into
 from data.rules.texts import normalised_mobile
@@ -19,6 +21,7 @@ _TAG_IDS = (
     .join(FollowTag, col(FollowTag.tag_no) == col(Tag.tag_no))
     .where(col(FollowTag.follow_id) == bindparam("follow_id"))
 )
+_NEW_MOBILES = BulkUpsert(FollowMobile, ("mobile", "follow_id"))
 
 
 def ensure_tags(session: Session, tag_ids: Collection[str], now: datetime) -> dict[str, int]:
@@ -109,12 +112,14 @@ def replace_mobiles(session: Session, numbers: Sequence[tuple[int, Sequence[str]
     """Make the telephone numbers of follows (id, numbers) exactly these, written as they are compared."""
     if not numbers:
         return
-    ids = [follow_id for follow_id, _ in numbers]
-    session.execute(delete(FollowMobile).where(col(FollowMobile.follow_id).in_(ids)))
-    rows: list[dict[str, Any]] = [
-        {"mobile": mobile, "follow_id": follow_id}
-        for follow_id, mobiles in numbers
-        for mobile in sorted({normalised_mobile(mobile) for mobile in mobiles} - {""})
-    ]
-    if rows:
-        session.execute(insert_into(session, FollowMobile).on_conflict_do_nothing(), rows)
+    session.execute(_forget_mobiles(session.get_bind().dialect.name), {"ids": [follow_id for follow_id, _ in numbers]})
+    written = {
+        (normalised_mobile(mobile), follow_id) for follow_id, mobiles in numbers for mobile in mobiles if mobile
+    }
+    _NEW_MOBILES.write(session, sorted(each for each in written if each[0]))
+
+
+@lru_cache
+def _forget_mobiles(dialect: str) -> Any:
+    table: Any = FollowMobile.__table__  # type: ignore[attr-defined]
+    return delete(table).where(among(dialect, table.c.follow_id, "ids"))
