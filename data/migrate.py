@@ -38,9 +38,12 @@ def script_of(tree: Tree) -> ScriptDirectory:
     return ScriptDirectory(str(Path(__file__).parent / "migrations" / tree))
 
 
-async def upgrade(url: str, tree: Tree) -> None:
-    """Bring the tables to this version. Raises SchemaError when the database is newer than this version."""
-    await _with_connection(url, lambda connection: _upgrade(connection, tree))
+async def upgrade(url: str, tree: Tree, to: str | None = None) -> None:
+    """Bring the tables to this version, or only to revision `to`.
+
+    Raises SchemaError when the database is newer than this version.
+    """
+    await _with_connection(url, lambda connection: _upgrade(connection, tree, to))
 
 
 async def revision(url: str, tree: Tree) -> str | None:
@@ -103,14 +106,14 @@ def _context(connection: Connection, tree: Tree) -> MigrationContext:
     return MigrationContext.configure(connection, opts=_options(tree))
 
 
-def _upgrade(connection: Connection, tree: Tree) -> None:
+def _upgrade(connection: Connection, tree: Tree, to: str | None) -> None:
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
     at = _context(connection, tree).get_current_revision()
     if at is not None:
         _refuse_newer(tree, at)
     script = script_of(tree)
-    head = script.get_current_head()
+    head = to or script.get_current_head()
     if head is None:
         return
     environment = EnvironmentContext(

@@ -23,7 +23,7 @@ from data.queries import sync_runs as run_rows
 from data.queries.sync_pages import Listed
 
 #: A unit of this size takes some tens of milliseconds: nothing that waits for the writer waits for longer.
-ROWS_PER_UNIT = 400
+ROWS_PER_UNIT = 600
 #: Units at the same time: while the database works on one, the next is made ready.
 WORKERS = 2
 

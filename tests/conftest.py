@@ -76,6 +76,18 @@ async def urls(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
     await _execute(server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
+    """A database of each kind without any table."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/empty.db"
+        return
+    server, name = request.getfixturevalue("postgres"), f"t{uuid.uuid4().hex}"
+    await _execute(server, f"CREATE DATABASE {name}")
+    yield _database_url(server, name)
+    await _execute(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
 @pytest.fixture
 async def db(urls: Urls) -> AsyncIterator[Database]:
     """The main database."""
