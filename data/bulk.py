@@ -120,7 +120,7 @@ class BulkUpsert:
 
     `keep`: columns of a known row that stay. All columns kept: known rows stay as they are.
     `key`: the unique columns by which a row is known, where they are not the primary key.
-    `returning`: columns of each row that was written that `write` gives back.
+    `returning`: columns of each row that was written that `write_returning` gives back.
     """
 
     def __init__(
@@ -139,7 +139,6 @@ class BulkUpsert:
         changed = [name for name in columns if name not in keys and name not in keep]
         action = f"UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in changed)}" if changed else "NOTHING"
         self._ending = f"ON CONFLICT ({', '.join(keys)}) DO {action}"
-        self._returning = bool(returning)
         if returning:
             self._ending += f" RETURNING {', '.join(returning)}"
         types = [table.c[name].type for name in columns]
@@ -164,13 +163,28 @@ class BulkUpsert:
             f"SELECT {', '.join(values)} FROM unnest({', '.join(arrays)}) AS given ({names}) {self._ending}"
         )
 
-    def write(self, session: Session, rows: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
+    def write(self, session: Session, rows: Sequence[Sequence[Any]]) -> int:
         """Write rows, each with the values of the columns in their order; no key may occur twice.
 
-        What `returning` asked for, of those that were written: rows that stayed as they are do not count.
+        How many were written: rows that stayed as they are do not count.
         """
         if not rows:
+            return 0
+        columns = self._as_kept(session, rows)
+        if session.get_bind().dialect.name == "sqlite":
+            return sum(cursor.rowcount for cursor in self._on_sqlite(session, columns))
+        return int(self._on_postgres(session, columns).rowcount)
+
+    def write_returning(self, session: Session, rows: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
+        """The same; the `returning` columns of the rows that were written."""
+        if not rows:
             return []
+        columns = self._as_kept(session, rows)
+        if session.get_bind().dialect.name == "sqlite":
+            return [row for cursor in self._on_sqlite(session, columns) for row in cursor]
+        return [tuple(row) for row in self._on_postgres(session, columns)]
+
+    def _as_kept(self, session: Session, rows: Sequence[Sequence[Any]]) -> list[Sequence[Any]]:
         columns: list[Sequence[Any]] = list(zip(*rows, strict=True))
         for number in self._structures:
             columns[number] = [
@@ -179,13 +193,15 @@ class BulkUpsert:
         if session.get_bind().dialect.name == "sqlite":
             for number in self._instants:
                 columns[number] = _sqlite_times(columns[number])
-            kept = list(zip(*columns, strict=True))
-            done = _insert_on_sqlite(session, self._table, self._columns, kept, self._ending)
-            return [row for cursor in done for row in cursor]
-        result = session.connection().execute(
-            self._postgres, {f"c{number}": column for number, column in enumerate(columns)}
-        )
-        return [tuple(row) for row in result] if self._returning else []
+        return columns
+
+    def _on_sqlite(self, session: Session, columns: Sequence[Sequence[Any]]) -> Iterator[sqlite3.Cursor]:
+        rows = list(zip(*columns, strict=True))
+        return _insert_on_sqlite(session, self._table, self._columns, rows, self._ending)
+
+    def _on_postgres(self, session: Session, columns: Sequence[Sequence[Any]]) -> Any:
+        given = {f"c{number}": column for number, column in enumerate(columns)}
+        return session.connection().execute(self._postgres, given)
 
 
 #: JSON of the usual values.

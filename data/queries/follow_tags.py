@@ -113,9 +113,7 @@ def replace_mobiles(session: Session, numbers: Sequence[tuple[int, Sequence[str]
     if not numbers:
         return
     session.execute(_forget_mobiles(session.get_bind().dialect.name), {"ids": [follow_id for follow_id, _ in numbers]})
-    written = {
-        (normalised_mobile(mobile), follow_id) for follow_id, mobiles in numbers for mobile in mobiles if mobile
-    }
+    written = {(normalised_mobile(mobile), follow_id) for follow_id, mobiles in numbers for mobile in mobiles if mobile}
     _NEW_MOBILES.write(session, sorted(each for each in written if each[0]))
 
 

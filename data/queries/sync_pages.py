@@ -175,7 +175,7 @@ def apply_listed(
     if session.get_bind().dialect.name == "postgresql":
         # In one order: two who lock the same customers then do not wait for each other.
         customers = sorted({each.external_userid: (*each.contact, now, now) for each in listed}.items())
-        written = _NEW_CUSTOMERS.write(session, [(key, *values) for key, values in customers])
+        written = _NEW_CUSTOMERS.write_returning(session, [(key, *values) for key, values in customers])
         new = frozenset(external_userid for (external_userid,) in written)
         # The lock of the customer's row is what all who write a follow take first (`customers.lock_customer`).
         known = [key for key, _ in customers if key not in new]
@@ -183,7 +183,7 @@ def apply_listed(
             session.connection().execute(_statements("postgresql").locked, {"ids": known})
     found = _compare(session, listed, tag_nos, now, new)
     _WRITE_CUSTOMERS.write(session, list(found.customers.values()))
-    written = _WRITE_FOLLOWS.write(session, found.follows)
+    written = _WRITE_FOLLOWS.write_returning(session, found.follows)
     follow_ids = {(userid, external_userid): follow_id for userid, external_userid, follow_id in written}
     _PUT_ON.write(session, sorted((follow_ids[pair], tag_no, live) for pair, tag_no, live in found.put_on))
     if found.take_off:
