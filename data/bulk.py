@@ -27,7 +27,6 @@ from sqlalchemy import (
     any_,
     bindparam,
     func,
-    select,
     text,
 )
 from sqlalchemy.types import TypeDecorator, TypeEngine
@@ -111,7 +110,7 @@ def among(dialect: str, column: ColumnElement[Any], name: str) -> ColumnElement[
     item = BigInteger if isinstance(column.type, Integer) else Text
     values: Any = bindparam(name, type_=_Values(item))
     if dialect == "sqlite":
-        return column.in_(select(func.json_each(values).table_valued("value").c.value))
+        return column.in_(func.json_each(values).table_valued("value").select())
     return column == any_(values)
 
 
