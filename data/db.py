@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import asyncpg
-from sqlalchemy import Connection, Engine, Transaction, create_engine, event, exc, text
+from sqlalchemy import Connection, Engine, FromClause, Transaction, create_engine, event, exc, text
 from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
+from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlmodel import Session
 
@@ -92,6 +93,13 @@ def open_database(url: str, *, pool_size: int = 20) -> Database:
     )
 
 
+class _HintingCompiler(SQLiteCompiler):
+    """Writes the hints of `with_hint`, such as INDEXED BY, which SQLAlchemy leaves out on SQLite."""
+
+    def get_from_hint_text(self, table: FromClause, text: str | None) -> str | None:
+        return text
+
+
 def sqlite_engine(path: Path, *, writes: bool, wait_seconds: float = 30) -> Engine:
     """An engine on one SQLite file: WAL, full durability, foreign keys, transactions begun explicitly.
 
@@ -101,6 +109,7 @@ def sqlite_engine(path: Path, *, writes: bool, wait_seconds: float = 30) -> Engi
     engine = create_engine(
         f"sqlite:///{path}", connect_args={"timeout": wait_seconds, "check_same_thread": False}, hide_parameters=True
     )
+    engine.dialect.statement_compiler = _HintingCompiler
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: Any) -> None:

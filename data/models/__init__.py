@@ -13,6 +13,7 @@ from data.models.media import Media, MediaUpload
 from data.models.orders import Order, RepeatedRequest
 from data.models.privacy import Erasure, ErasureKey, Preference
 from data.models.rules import TagRuleRow, WelcomeRuleRow
+from data.models.segments import SegmentRow
 from data.models.staff import Department, Staff
 from data.models.sync import SyncPart, SyncRun, SyncStage, SyncStatus
 from data.models.tags import Tag, TagGroup
@@ -52,6 +53,7 @@ __all__ = [
     "OutcomeStatus",
     "Preference",
     "RepeatedRequest",
+    "SegmentRow",
     "Staff",
     "SyncPart",
     "SyncRun",

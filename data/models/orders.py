@@ -21,7 +21,7 @@ class Order(SQLModel, table=True):
     __tablename__ = "orders"
     __table_args__ = (
         UniqueConstraint("source", "number", name="uq_orders_number"),
-        Index("ix_orders_external_userid", "external_userid", "placed_at"),
+        Index("ix_orders_external_userid", "external_userid", "placed_at", "status", "amount_fen"),
         Index("ix_orders_source", "source", "id"),
         Index("ix_orders_status", "status", "id"),
         Index("ix_orders_any_number", "number"),

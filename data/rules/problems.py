@@ -69,6 +69,24 @@ MESSAGES = {
     "union_tag_not_found": "缺少 msgtype",
     "timezone_aware": "应带时区，如 2026-03-04T10:00:00+08:00",
     "string_unicode": "有不能用 UTF-8 表示的字符",
+    "float_type": "应为数字",
+    "float_parsing": "应为数字",
+    "finite_number": "应为数字",
+    "date_type": "应为日期，如 2026-03-04",
+    "date_parsing": "应为日期，如 2026-03-04",
+    "date_from_datetime_parsing": "应为日期，如 2026-03-04",
+    "date_from_datetime_inexact": "应为日期，如 2026-03-04",
+}
+#: The same for those that name a bound.
+BOUNDS = {
+    "too_short": "至少要 {min_length} 项",
+    "too_long": "最多 {max_length} 项",
+    "string_too_short": "至少 {min_length} 个字",
+    "string_too_long": "最多 {max_length} 个字",
+    "greater_than_equal": "不能小于 {ge}",
+    "less_than_equal": "不能大于 {le}",
+    "less_than": "应小于 {lt}",
+    "greater_than": "应大于 {gt}",
 }
 
 
@@ -81,6 +99,8 @@ def _problem(detail: Any) -> Problem:
         message = f"没有类型 {context['tag']}，只能是 {context['expected_tags']}"
     elif message is None and kind == "value_error":
         message = str(context["error"])
+    elif message is None and kind in BOUNDS:
+        message = BOUNDS[kind].format(**context)
     return Problem(_path(detail["loc"]), message or str(detail["msg"]))
 
 

@@ -97,3 +97,8 @@ def moment_words(at: datetime, zone: tzinfo) -> str:
     """`5月20日 14:05` by the wall clock of `zone`."""
     local = local_datetime(at, zone)
     return f"{day_words(local)} {local:%H:%M}"
+
+
+def day_began(day: date, zone: tzinfo) -> datetime:
+    """The instant at which a day began by the wall clock of `zone`."""
+    return datetime.combine(day, MIDNIGHT, zone).astimezone(UTC)

@@ -1,0 +1,326 @@
+"""What each leaf of a segment asks, as terms about a follow."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Collection
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import and_, func, or_
+
+from data.models import Birthday, Customer, CustomerField, FollowTag, GroupMember, Order, Preference, Touch
+from data.queries.segment_terms import (
+    ALWAYS,
+    UNSURE,
+    All,
+    AmountTerm,
+    Asking,
+    ColumnTerm,
+    Condition,
+    F,
+    Is,
+    SetTerm,
+    Some,
+    Sql,
+    opposite,
+)
+from data.rules import birthdays
+from data.rules import segment_leaves as leaves
+from data.rules.schedule import day_began
+
+GENDERS = {leaves.Gender.UNKNOWN: 0, leaves.Gender.MALE: 1, leaves.Gender.FEMALE: 2}
+TYPES = {leaves.ContactType.UNKNOWN: 0, leaves.ContactType.WECHAT: 1, leaves.ContactType.WECOM: 2}
+
+
+def condition_of(leaf: leaves.Leaf, asking: Asking) -> Condition:
+    """What a leaf asks."""
+    meaning: Callable[[Any, Asking], Condition] = MEANINGS[type(leaf)]
+    return meaning(leaf, asking)
+
+
+def _some_known(parts: list[Condition], *, all_known: bool) -> Condition:
+    return Some((*parts, *(() if all_known else (UNSURE,))))
+
+
+def _tagged(numbers: Collection[int], asking: Asking) -> Condition:
+    rows: Any = FollowTag.__table__.alias()  # type: ignore[attr-defined]
+    where = rows.c.tag_no == next(iter(numbers)) if len(numbers) == 1 else asking.among(rows.c.tag_no, numbers)
+    return Is(SetTerm("id", rows.c.follow_id, (where,), findable=True, unique=len(numbers) == 1))
+
+
+def _tags(leaf: leaves.TagsLeaf, asking: Asking) -> Condition:
+    numbers = [asking.known.tag_nos[each] for each in sorted(leaf.tag_ids) if each in asking.known.tag_nos]
+    all_known = len(numbers) == len(leaf.tag_ids)
+    if leaf.match is leaves.Match.ALL:
+        return All((*(_tagged([each], asking) for each in numbers), *(() if all_known else (UNSURE,))))
+    found = _some_known([_tagged(numbers, asking)] if numbers else [], all_known=all_known)
+    return opposite(found) if leaf.match is leaves.Match.NONE else found
+
+
+def _staff(leaf: leaves.StaffLeaf, asking: Asking) -> Condition:
+    userids = {asking.known.userids.get(each.lower(), each) for each in leaf.userids}
+    return Is(ColumnTerm(asking.among(F.c.userid, userids), index="uq_follows_pair"))
+
+
+def _department(leaf: leaves.DepartmentLeaf, asking: Asking) -> Condition:
+    members = asking.known.department_userids
+    userids = frozenset[str]().union(*(members.get(each, frozenset()) for each in leaf.department_ids))
+    term = Is(ColumnTerm(asking.among(F.c.userid, userids), index="uq_follows_pair"))
+    return _some_known([term], all_known=leaf.department_ids <= members.keys())
+
+
+def _channel(leaf: leaves.ChannelLeaf, asking: Asking) -> Condition:
+    begins = [func.substr(F.c.state, 1, len(prefix)) == prefix for prefix in sorted(leaf.state_prefixes)]
+    if not begins:
+        return Is(ColumnTerm(asking.among(F.c.state, leaf.states), index="ix_follows_state"))
+    return Is(ColumnTerm(or_(asking.among(F.c.state, leaf.states), *begins)))
+
+
+def _add_way(leaf: leaves.AddWayLeaf, asking: Asking) -> Condition:
+    return Is(ColumnTerm(and_(F.c.add_way.is_not(None), asking.among(F.c.add_way, leaf.add_ways))))
+
+
+def _customer(column: str, numbers: Collection[int], asking: Asking) -> Condition:
+    rows: Any = Customer.__table__.alias()  # type: ignore[attr-defined]
+    where = asking.among(rows.c[column], numbers)
+    return Is(SetTerm("external_userid", rows.c.external_userid, (where,), hint="ix_customers_facts"))
+
+
+def _gender(leaf: leaves.GenderLeaf, asking: Asking) -> Condition:
+    return _customer("gender", {GENDERS[each] for each in leaf.genders}, asking)
+
+
+def _type(leaf: leaves.TypeLeaf, asking: Asking) -> Condition:
+    return _customer("type", {TYPES[each] for each in leaf.types}, asking)
+
+
+def _origin(leaf: leaves.OriginLeaf, asking: Asking) -> Condition:
+    del asking
+    inherited = Is(ColumnTerm(F.c.inherited.is_(True)))
+    rows: Any = F.alias()
+    before = or_(
+        and_(rows.c.added_at.is_not(None), F.c.added_at.is_not(None), rows.c.added_at < F.c.added_at),
+        and_(rows.c.added_at.is_not(None), F.c.added_at.is_(None)),
+        and_(
+            or_(
+                and_(rows.c.added_at.is_(None), F.c.added_at.is_(None)),
+                and_(rows.c.added_at.is_not(None), F.c.added_at.is_not(None), rows.c.added_at == F.c.added_at),
+            ),
+            rows.c.id < F.c.id,
+        ),
+    )
+    known = Is(SetTerm("external_userid", rows.c.external_userid, (before,), hint="ix_follows_external_userid"))
+    kinds: dict[leaves.Origin, Condition] = {
+        leaves.Origin.INHERITED: inherited,
+        leaves.Origin.KNOWN: All((opposite(inherited), known)),
+        leaves.Origin.NEW: All((opposite(inherited), opposite(known))),
+    }
+    return Some(tuple(kinds[each] for each in sorted(leaf.origins)))
+
+
+def _added(leaf: leaves.AddedLeaf, asking: Asking) -> Condition:
+    at = F.c.added_at
+    bounds: list[Sql] = [at.is_not(None)]
+    if leaf.since is not None:
+        bounds.append(at >= day_began(leaf.since, asking.zone))
+    if leaf.until is not None:
+        bounds.append(at < day_began(leaf.until + timedelta(days=1), asking.zone))
+    if leaf.within_days is not None:
+        bounds.append(at >= asking.days_ago(leaf.within_days))
+    if leaf.more_than_days_ago is not None:
+        bounds.append(at < asking.days_ago(leaf.more_than_days_ago))
+    return Is(ColumnTerm(and_(*bounds)))
+
+
+def _status(leaf: leaves.StatusLeaf, asking: Asking) -> Condition:
+    return Is(ColumnTerm(asking.among(F.c.status, {each.value for each in leaf.statuses})))
+
+
+def _member_of(chat_ids: Collection[str], asking: Asking) -> Condition:
+    rows: Any = GroupMember.__table__.alias()  # type: ignore[attr-defined]
+    where = [rows.c.left_at.is_(None), *([asking.among(rows.c.chat_id, chat_ids)] if chat_ids else [])]
+    return Is(SetTerm("external_userid", rows.c.userid, tuple(where), findable=bool(chat_ids)))
+
+
+def _group(leaf: leaves.GroupLeaf, asking: Asking) -> Condition:
+    present = leaf.chat_ids & asking.known.chat_ids
+    all_known = len(present) == len(leaf.chat_ids)
+    if leaf.match is leaves.Match.ALL:
+        return All((*(_member_of([each], asking) for each in sorted(present)), *(() if all_known else (UNSURE,))))
+    asked = [_member_of(present, asking)] if present or not leaf.chat_ids else []
+    found = _some_known(asked, all_known=all_known)
+    return opposite(found) if leaf.match is leaves.Match.NONE else found
+
+
+def _since(rows: Any, at: Any, ago: datetime | None, *where: Sql) -> Condition:
+    """That there is a row since an instant; at all, where that is None."""
+    bounds = [] if ago is None else [at >= ago]
+    return Is(SetTerm("external_userid", rows.c.external_userid, (*bounds, *where)))
+
+
+def _last(
+    model: Any, at: str, within_days: int | None, more_than_days_ago: int | None, asking: Asking,
+    statuses: Collection[str] = (),
+) -> Condition:  # fmt: skip
+    """That the last row of a customer is so long ago."""
+
+    def since(ago: datetime | None) -> Condition:
+        rows = model.__table__.alias()
+        where = [asking.among(rows.c.status, statuses)] if statuses else []
+        return _since(rows, rows.c[at], ago, *where)
+
+    parts = [since(None if within_days is None else asking.days_ago(within_days))]
+    if more_than_days_ago is not None:
+        parts.append(opposite(since(asking.days_ago(more_than_days_ago))))
+    return All(tuple(parts))
+
+
+def _last_touch(leaf: leaves.LastTouchLeaf, asking: Asking) -> Condition:
+    found = _last(Touch, "touched_at", leaf.within_days, leaf.more_than_days_ago, asking)
+    return opposite(found) if leaf.never else found
+
+
+def _amount(member: Any, where: tuple[Sql, ...], amount: Any, low: int | None, high: int | None) -> Condition:
+    if high == 0 and amount is None:
+        return opposite(Is(SetTerm("external_userid", member, where)))
+    if high is None and amount is None and low == 1:
+        return Is(SetTerm("external_userid", member, where))
+    if not low and high is None:
+        return ALWAYS
+    counted = func.count() if amount is None else func.coalesce(func.sum(amount), 0)
+    return Is(AmountTerm(member, where, counted, low or 0, high))
+
+
+def _touches(leaf: leaves.TouchesLeaf, asking: Asking) -> Condition:
+    rows: Any = Touch.__table__.alias()  # type: ignore[attr-defined]
+    where = () if leaf.within_days is None else (rows.c.touched_at >= asking.days_ago(leaf.within_days),)
+    return _amount(rows.c.external_userid, where, None, leaf.at_least, leaf.at_most)
+
+
+def _campaign(leaf: leaves.CampaignLeaf, asking: Asking) -> Condition:
+    if leaf.campaign_id not in asking.known.campaign_ids:
+        return UNSURE
+    rows: Any = Touch.__table__.alias()  # type: ignore[attr-defined]
+    clicked = [rows.c.clicked_at.is_not(None)] if leaf.did is leaves.Did.CLICKED else []
+    where = (rows.c.campaign_id == leaf.campaign_id, *clicked)
+    found = Is(SetTerm("external_userid", rows.c.external_userid, where, findable=True, hint="ix_touches_campaign"))
+    return opposite(found) if leaf.did is leaves.Did.NOT_RECEIVED else found
+
+
+def _orders(leaf: leaves.OrdersLeaf, asking: Asking) -> Condition:
+    statuses = {each.value for each in leaf.statuses}
+    parts: list[Condition] = []
+    for amount, low, high in (
+        (None, leaf.count_at_least, leaf.count_at_most),
+        ("amount_fen", _fen(leaf.yuan_at_least), _fen(leaf.yuan_at_most)),
+    ):
+        if low is None and high is None:
+            continue
+        rows: Any = Order.__table__.alias()  # type: ignore[attr-defined]
+        where = [asking.among(rows.c.status, statuses)]
+        if leaf.within_days is not None:
+            where.append(rows.c.placed_at >= asking.days_ago(leaf.within_days))
+        parts.append(_amount(rows.c.external_userid, tuple(where), amount and rows.c[amount], low, high))
+    if leaf.last_within_days is not None or leaf.last_more_than_days_ago is not None:
+        parts.append(
+            _last(Order, "placed_at", leaf.last_within_days, leaf.last_more_than_days_ago, asking, statuses)
+        )  # fmt: skip
+    return All(tuple(parts))
+
+
+def _fen(yuan: float | None) -> int | None:
+    return None if yuan is None else round(yuan * 100)
+
+
+def _birthday(leaf: leaves.BirthdayLeaf, asking: Asking) -> Condition:
+    rows: Any = Birthday.__table__.alias()  # type: ignore[attr-defined]
+    days: dict[tuple[str, bool], set[int]] = {}
+    for key in birthdays.upcoming(asking.today, leaf.within_days):
+        days.setdefault((key.calendar, key.is_leap_month), set()).add(key.month_day)
+    wanted = or_(
+        *(
+            and_(rows.c.calendar == calendar, rows.c.is_leap_month.is_(is_leap), rows.c.month_day.in_(sorted(found)))
+            for (calendar, is_leap), found in sorted(days.items())
+        )
+    )
+    return Is(SetTerm("external_userid", rows.c.external_userid, (wanted,), findable=True))
+
+
+def _field(leaf: leaves.FieldLeaf, asking: Asking) -> Condition:
+    if asking.known.field_kinds.get(leaf.name) not in leaf.kinds:
+        return UNSURE
+    rows: Any = CustomerField.__table__.alias()  # type: ignore[attr-defined]
+    text, number = rows.c.text, rows.c.number
+    where: list[Sql] = [rows.c.name == leaf.name]
+    if leaf.equals is not None:
+        where += [text == leaf.equals]
+    if leaf.one_of is not None:
+        where += [asking.among(text, leaf.one_of)]
+    if leaf.contains is not None:
+        where += [(func.instr if asking.dialect == "sqlite" else func.strpos)(text, leaf.contains) > 0]
+    where += [
+        compare(number, value)
+        for value, compare in (
+            (leaf.number_equals, operator.eq),
+            (leaf.at_least, operator.ge),
+            (leaf.at_most, operator.le),
+            (leaf.more_than, operator.gt),
+            (leaf.less_than, operator.lt),
+        )
+        if value is not None
+    ]
+    if leaf.flag is not None:
+        where += [number == int(leaf.flag)]
+    where += _dates(leaf, text, asking)
+    exact = leaf.equals is not None or leaf.one_of is not None or leaf.number_equals is not None
+    found = Is(SetTerm("external_userid", rows.c.external_userid, tuple(where), findable=exact))
+    return opposite(found) if leaf.is_set is False else found
+
+
+def _dates(leaf: leaves.FieldLeaf, text: Any, asking: Asking) -> list[Sql]:
+    """What is asked of a date: YYYY-MM-DD is in the order of its letters, in any collation."""
+    today, where = asking.today, list[Sql]()
+    if leaf.on is not None:
+        where.append(text == leaf.on.isoformat())
+    if leaf.before is not None:
+        where.append(text < leaf.before.isoformat())
+    if leaf.after is not None:
+        where.append(text > leaf.after.isoformat())
+    if leaf.next_days is not None:
+        where.append(text.between(today.isoformat(), (today + timedelta(days=leaf.next_days)).isoformat()))
+    if leaf.last_days is not None:
+        where.append(text.between((today - timedelta(days=leaf.last_days)).isoformat(), today.isoformat()))
+    return where
+
+
+def _preference(leaf: leaves.PreferenceLeaf, asking: Asking) -> Condition:
+    rows: Any = Preference.__table__.alias()  # type: ignore[attr-defined]
+    kinds: dict[leaves.Wish, Sql] = {
+        leaves.Wish.OPTED_OUT: rows.c.opted_out_at.is_not(None),
+        leaves.Wish.PAUSED: and_(rows.c.paused_until.is_not(None), rows.c.paused_until > asking.now.astimezone(UTC)),
+    }
+    wanted = or_(*(kinds[each] for each in sorted(leaf.wishes)))
+    return Is(SetTerm("external_userid", rows.c.external_userid, (wanted,)))
+
+
+MEANINGS: dict[type[leaves.Leaf], Any] = {
+    leaves.TagsLeaf: _tags,
+    leaves.StaffLeaf: _staff,
+    leaves.DepartmentLeaf: _department,
+    leaves.ChannelLeaf: _channel,
+    leaves.AddWayLeaf: _add_way,
+    leaves.GenderLeaf: _gender,
+    leaves.TypeLeaf: _type,
+    leaves.OriginLeaf: _origin,
+    leaves.AddedLeaf: _added,
+    leaves.StatusLeaf: _status,
+    leaves.GroupLeaf: _group,
+    leaves.LastTouchLeaf: _last_touch,
+    leaves.TouchesLeaf: _touches,
+    leaves.CampaignLeaf: _campaign,
+    leaves.OrdersLeaf: _orders,
+    leaves.BirthdayLeaf: _birthday,
+    leaves.FieldLeaf: _field,
+    leaves.PreferenceLeaf: _preference,
+}

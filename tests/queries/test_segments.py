@@ -1,0 +1,237 @@
+"""What the compiled SQL finds is what the tree means, on both databases and however it is asked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, assume, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import delete, insert, select
+from sqlmodel import Session
+
+from data.db import Database
+from data.models import (
+    Birthday,
+    Customer,
+    CustomerField,
+    CustomerGroup,
+    Department,
+    FieldDefinition,
+    Follow,
+    FollowTag,
+    GroupMember,
+    Order,
+    Preference,
+    Staff,
+    Tag,
+    Touch,
+)
+from data.queries import segments as rows
+from data.queries.segment_plans import counted, selected
+from data.queries.segment_terms import F
+from data.rules.problems import InvalidRuleError, parse
+from data.rules.segments import Node, Segment
+from tests.queries import segment_world as world_of
+from tests.queries.segment_world import NOW, ZONE, World
+
+Settings = settings(
+    phases=(Phase.generate,), max_examples=40, deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.filter_too_much],
+)  # fmt: skip
+FILLED = (Follow, FollowTag, Customer, Order, Touch, GroupMember, Birthday, CustomerField, Preference)
+
+
+def tree_of(source: Any) -> Node:
+    return parse(Segment, {"name": "x", "definition": source}).definition
+
+
+@pytest.fixture
+async def company(db: Database) -> Database:
+    """What every world shares: staff, departments, tags, groups and fields."""
+    await db.write(_make_company)
+    return db
+
+
+def _make_company(session: Session) -> None:
+    session.add_all(
+        Department(id=each, parent_id=above, leader_userids=[]) for each, above in world_of.DEPARTMENTS.items()
+    )
+    session.add(Department(id=5, parent_id=1, leader_userids=[], gone_at=NOW))
+    session.add_all(
+        Staff(userid=userid, department_ids=department_ids, seen_at=NOW)
+        for userid, department_ids in world_of.STAFF.items()
+    )
+    session.add_all(Tag(tag_no=number, tag_id=f"t{number}", group_id="g", name="n") for number in (1, 2, 3))
+    session.add(Tag(tag_no=9, tag_id=world_of.GONE_TAG, group_id="g", name="n", deleted_at=NOW))
+    session.add_all(CustomerGroup(chat_id=chat_id) for chat_id in world_of.CHATS)
+    session.add(CustomerGroup(chat_id=world_of.GONE_CHAT, dismissed_at=NOW))
+    session.add_all(
+        FieldDefinition(name=name, kind=kind, created_at=NOW) for name, kind in world_of.FIELDS.items()
+    )  # fmt: skip
+
+
+def fill(session: Session, world: World) -> None:
+    """Make the tables hold exactly this world."""
+    made: dict[Any, list[dict[str, Any]]] = {model: [] for model in FILLED}
+    for follow in world.follows:
+        made[Follow].append(
+            {name: value for name, value in follow.items() if name != "tag_ids"}
+            | {"remark_mobiles": [], "changed_at": NOW}
+        )
+        live = follow["status"] == "present"
+        made[FollowTag] += [
+            {"follow_id": follow["id"], "tag_no": int(tag[1]), "live": live} for tag in follow["tag_ids"]
+        ]
+    for whose, customer in world.customers.items():
+        key = {"external_userid": whose}
+        made[Customer].append({**key, "gender": customer["gender"], "type": customer["type"], "first_seen_at": NOW})
+        made[Order] += [
+            {
+                **key,
+                **order,
+                "source": "s",
+                "number": f"{whose}{number}",
+                "items": [],
+                "received_at": NOW,
+                "changed_at": NOW,
+            }
+            for number, order in enumerate(customer["orders"])
+        ]
+        made[Touch] += [
+            {**key, **touch, "origin": f"{whose}{number}", "kind": "broadcast"}
+            for number, touch in enumerate(customer["touches"])
+        ]
+        made[GroupMember] += [
+            {"chat_id": chat_id, "userid": whose, "left_at": None if inside else NOW}
+            for chat_id, inside in customer["groups"].items()
+        ]
+        if customer["birthday"]:
+            made[Birthday].append({**key, **customer["birthday"], "changed_at": NOW})
+        for name, value in customer["fields"].items():
+            stored = {"text": str(value)} if name in ("city", "due") else {"number": float(value)}
+            made[CustomerField].append({"text": None, "number": None, **key, "name": name, **stored, "changed_at": NOW})
+        if customer["preference"]:
+            opted_out_at, paused_until = customer["preference"]
+            made[Preference].append(
+                {**key, "opted_out_at": opted_out_at, "paused_until": paused_until, "changed_at": NOW}
+            )
+    for model, told in made.items():
+        session.execute(delete(model))
+        if told:
+            session.execute(insert(model), told)
+
+
+def found_in_every_way(session: Session, tree: Node) -> list[set[int]]:
+    """The ids that each way of asking finds."""
+    plan = rows.plan_segment(session, tree, NOW, ZONE)
+    ids = F.c.id
+    ways = [selected(each, ids) for each in (plan, replace(plan, leader=None, few=False), replace(plan, few=True))]
+    if plan.leader is not None:
+        ways.append(selected(plan, ids, in_order=True))
+    ways.append(selected(plan, ids, within=(0, 1000)))
+    found = [set(session.execute(way).scalars()) for way in ways]
+    for follow_id in session.execute(select(ids)).scalars():
+        assert rows.matches(session, tree, NOW, ZONE, follow_id) == (follow_id in found[0])
+        assert rows.explain(session, tree, NOW, ZONE, follow_id).matches == (follow_id in found[0])
+    assert rows.count(session, tree, NOW, ZONE) == len(found[0])
+    assert session.execute(counted(replace(plan, few=not plan.few))).scalar_one() == len(found[0])
+    assert {each.follow_id for each in rows.sample(session, tree, NOW, ZONE, 99, seed=3)} == found[0]
+    return found
+
+
+@Settings
+@given(world=world_of.worlds(), sources=st.lists(world_of.trees(), min_size=1, max_size=8))
+async def test_the_sql_finds_what_the_tree_means(company: Database, world: World, sources: list[Any]) -> None:
+    await company.write(fill, world)
+    for source in sources:
+        try:
+            tree = tree_of(source)
+        except InvalidRuleError:
+            continue
+        wanted = world_of.expected(source, world)
+        for found in await company.read(found_in_every_way, tree):
+            assert found == wanted, source
+        customers = {follow["external_userid"] for follow in world.follows if follow["id"] in wanted}
+        assert await company.read(rows.count, tree, NOW, ZONE, customers=True) == len(customers)
+
+
+@Settings
+@given(world=world_of.worlds(), leaf=world_of.leaves(), negated=st.booleans())
+async def test_every_leaf_finds_what_it_means(company: Database, world: World, leaf: Any, negated: bool) -> None:
+    source = {"not": leaf} if negated else leaf
+    try:
+        tree = tree_of(source)
+    except InvalidRuleError:
+        assume(False)
+    await company.write(fill, world)
+    for found in await company.read(found_in_every_way, tree):
+        assert found == world_of.expected(source, world)
+    told = await company.read(rows.explain, tree, NOW, ZONE, 1)
+    assert next(iter(told.holds.values())) == world_of.holds(source, world.follows[0], world)
+
+
+@given(source=world_of.trees())
+def test_a_tree_comes_back_from_json_as_it_was(source: Any) -> None:
+    try:
+        tree = tree_of(source)
+    except InvalidRuleError:
+        return
+    again = tree_of(tree.model_dump(mode="json"))
+    assert again == tree
+    assert again.model_dump_json() == tree.model_dump_json()
+
+
+def _make_many(session: Session, many: int) -> None:
+    session.execute(
+        insert(Follow),
+        [
+            {
+                "userid": "bo",
+                "external_userid": f"wm{number:05}",
+                "status": "present",
+                "remark_mobiles": [],
+                "changed_at": NOW,
+            }
+            for number in range(many)
+        ],
+    )
+
+
+def _change_while_reading(session: Session, turn: int) -> None:
+    """Some end, some are made."""
+    session.execute(delete(Follow).where(F.c.id % 7 == turn % 7, F.c.id > 40))
+    session.add(Follow(userid="cy", external_userid=f"new{turn}", status="present", changed_at=NOW))
+
+
+async def test_every_follow_is_visited_once_while_rows_change(
+    company: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows, "CHUNK_ROWS", 10)
+    monkeypatch.setattr(rows, "_NEXT_END", rows.next_end_of(10))
+    await company.write(_make_many, 100)
+    visited: list[int] = []
+    async for part in rows.iterate(company, tree_of({"all": []}), NOW, ZONE):
+        assert len(part) <= 10
+        visited += [each.follow_id for each in part]
+        await company.write(_change_while_reading, len(visited))
+    assert len(visited) == len(set(visited))
+    assert visited == sorted(visited)
+    assert max(visited) <= 100, "what was made meanwhile is not visited"
+    assert set(visited) >= await company.read(_old_ids), "what was there all the time is"
+
+
+def _old_ids(session: Session) -> set[int]:
+    return set(session.execute(select(F.c.id).where(F.c.id <= 100)).scalars())
+
+
+async def test_a_page_goes_from_the_newest_to_the_oldest(company: Database, now: datetime) -> None:
+    await company.write(_make_many, 25)
+    tree = tree_of({"staff": {"userids": ["BO"]}})
+    first = await company.read(rows.list_page, tree, now, ZONE, limit=10)
+    second = await company.read(rows.list_page, tree, now, ZONE, limit=20, before_id=first[-1]["id"])
+    ids = [each["id"] for each in first + second]
+    assert ids == sorted(ids, reverse=True)
+    assert len(ids) == 25
