@@ -89,6 +89,6 @@ JOBS: tuple[Job, ...] = (
     Job("review_order_matches", timedelta(hours=6).total_seconds(), review_matches),
     Job("purge_repeated_requests", timedelta(hours=6).total_seconds(), purge_repeats, at_start=True),
     # These have leases of their own, which `siyu sync` and `siyu tags` take as well.
-    Job("sync", 30.0, sync_when_due, alone=False, long=True),
+    Job("sync", 5.0, sync_when_due, alone=False, long=True),
     Job("markings", 3.0, mark_when_due, alone=False, long=True),
 )

@@ -26,6 +26,8 @@ SCOPES: Mapping[str, str] = MappingProxyType(
         "privacy:write": "write down how much customers want to hear",
         "markings:read": "read markings",
         "markings:write": "mark customers in bulk",
+        "sync:read": "read how far syncs are and what they changed",
+        "sync:write": "have WeCom read whole",
         "health:read": "read what the callbacks have shown",
     }
 )

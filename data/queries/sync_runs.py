@@ -45,9 +45,12 @@ def find_last_run(session: Session) -> SyncRun | None:
     return session.execute(select(SyncRun).order_by(col(SyncRun.id).desc()).limit(1)).scalar_one_or_none()
 
 
-def list_runs(session: Session, limit: int = 20) -> list[SyncRun]:
+def list_runs(session: Session, limit: int = 20, before_id: int | None = None) -> list[SyncRun]:
     """Runs, newest first."""
-    return list(session.execute(select(SyncRun).order_by(col(SyncRun.id).desc()).limit(limit)).scalars())
+    runs = select(SyncRun).order_by(col(SyncRun.id).desc()).limit(limit)
+    if before_id is not None:
+        runs = runs.where(col(SyncRun.id) < before_id)
+    return list(session.execute(runs).scalars())
 
 
 def ask_for_run(session: Session, cause: str, now: datetime) -> SyncRun:
