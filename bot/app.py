@@ -10,6 +10,7 @@ from typing import Self
 
 from aiohttp import web
 
+from bot.api.openapi import add_document
 from bot.api.routes import PREFIX, ROUTES
 from bot.api.service import Api, add_api
 from bot.assembly import open_context
@@ -118,6 +119,7 @@ class Bot:
         api = Api(
             self.settings, self.clock, self.db, self.inbox.db, self.context.renderer, self.dispatcher.plan, self.context
         )
+        add_document(app, PREFIX, ROUTES)
         add_api(app, PREFIX, api, ROUTES)
         return app
 

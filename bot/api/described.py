@@ -14,9 +14,9 @@ _NAME = "__described__"
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """The models of a route. `body` None: it reads none; `content` is a body or an answer that is not JSON.
+    """The models of a route. `body` None: it reads none; `content`: the type of a body that is not JSON.
 
-    `keyed`: it honours an Idempotency-Key.
+    `also`: a second answer, with its status. `keyed`: it honours an Idempotency-Key.
     """
 
     answers: Any
@@ -25,6 +25,7 @@ class Described:
     query: type[BaseModel] | None = None
     content: str = ""
     keyed: bool = False
+    also: tuple[int, Any] | None = None
 
 
 def described(
@@ -35,11 +36,12 @@ def described(
     query: type[BaseModel] | None = None,
     content: str = "",
     keyed: bool = False,
+    also: tuple[int, Any] | None = None,
 ) -> Callable[[F], F]:
     """Say what a handler answers (`answers`, with `status`) and what it reads."""
 
     def note(handle: F) -> F:
-        setattr(handle, _NAME, Described(answers, status, body, query, content, keyed))
+        setattr(handle, _NAME, Described(answers, status, body, query, content, keyed, also))
         return handle
 
     return note

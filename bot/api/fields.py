@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from bot.api.answers import answer, path_customer, read_object
 from bot.api.described import described
 from bot.api.service import Api
+from bot.api.shapes import Items, Nothing
 from data.models import FieldDefinition as Row
 from data.queries import fields as rows
 from data.rules.fields import Birthday, FieldDefinition, FieldKind
@@ -27,12 +28,6 @@ class FieldTold(RuleModel):
     title: str
     kind: FieldKind
     created_at: datetime
-
-
-class FieldsTold(RuleModel):
-    """The fields, by name."""
-
-    items: list[FieldTold]
 
 
 class FieldValues(BaseModel):
@@ -53,14 +48,10 @@ class ValuesTold(BaseModel):
     birthday: Birthday | None = None
 
 
-class Nothing(RuleModel):
-    """It is done."""
-
-
-@described(FieldsTold)
+@described(Items[FieldTold])
 async def list_fields(api: Api, _request: web.Request) -> web.Response:
     found = await api.db.read(rows.list_definitions)
-    return answer(FieldsTold(items=[_told(row) for row in found]))
+    return answer(Items[FieldTold](items=[_told(row) for row in found]))
 
 
 @described(FieldTold, status=201, body=FieldDefinition)

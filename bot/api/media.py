@@ -8,7 +8,9 @@ from aiohttp import web
 from pydantic import Field
 
 from bot.api.answers import ApiError, answer, read_query
+from bot.api.described import described
 from bot.api.service import Api
+from bot.api.shapes import Items, MediaTold
 from bot.media_files import LARGEST_BYTES, add_media, list_media
 from data.rules.messages import MediaType
 from data.rules.problems import RuleModel
@@ -24,10 +26,12 @@ class Upload(RuleModel):
     kind: MediaType | None = None
 
 
+@described(Items[MediaTold])
 async def list_files(api: Api, _request: web.Request) -> web.Response:
     return answer({"items": await api.db.read(list_media)})
 
 
+@described(MediaTold, status=201, query=Upload, content="application/octet-stream")
 async def add_file(api: Api, request: web.Request) -> web.Response:
     upload = read_query(Upload, request)
     try:

@@ -13,6 +13,7 @@ from bot.api.answers import answer, answer_text, page, path_id, read_object, rea
 from bot.api.described import described
 from bot.api.repeats import do_once
 from bot.api.service import Api
+from bot.api.shapes import Items, Page
 from data.models import Order
 from data.queries import orders as rows
 from data.queries.repeated_requests import Answered
@@ -81,13 +82,6 @@ class Buyer(RuleModel):
     trade_number: str
 
 
-class OrdersPage(RuleModel):
-    """Orders, newest first. The next page is asked with `before_id`; null: there is none."""
-
-    items: list[OrderTold]
-    next_before_id: int | None
-
-
 class OrderResult(RuleModel):
     """What became of one order of a call."""
 
@@ -100,13 +94,7 @@ class OrderResult(RuleModel):
     waits_because: Waits | None
 
 
-class OrderResults(RuleModel):
-    """What became of the orders, in the order in which they were sent."""
-
-    items: list[OrderResult]
-
-
-@described(OrderResults, body=OrderGiven | OrderBatch, keyed=True)
+@described(Items[OrderResult], body=OrderGiven | OrderBatch, keyed=True)
 async def save_orders(api: Api, request: web.Request) -> web.Response:
     body = await read_object(request, BODY_MAX_BYTES)
     given = parse(OrderBatch, body).orders if "orders" in body else (parse(OrderGiven, body),)
@@ -125,16 +113,16 @@ async def save_orders(api: Api, request: web.Request) -> web.Response:
             )
             for each in rows.save_orders(session, given, now)
         ]
-        return Answered(200, answer_text(OrderResults(items=saved)))
+        return Answered(200, answer_text(Items[OrderResult](items=saved)))
 
     return await do_once(api, request, save)
 
 
-@described(OrdersPage, query=OrdersQuery)
+@described(Page[OrderTold], query=OrdersQuery)
 async def list_orders(api: Api, request: web.Request) -> web.Response:
     query = read_query(OrdersQuery, request)
     found = await api.db.read(rows.list_orders, **dict(query))
-    return answer(OrdersPage.model_validate(page([told(order) for order in found], query.limit)))
+    return answer(Page[OrderTold].model_validate(page([told(order) for order in found], query.limit)))
 
 
 @described(OrderTold)

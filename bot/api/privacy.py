@@ -8,7 +8,9 @@ from aiohttp import web
 from pydantic import Field
 
 from bot.api.answers import answer, page, path_customer, read_object, read_query
+from bot.api.described import described
 from bot.api.service import CALLER, Api
+from bot.api.shapes import MergePatch, Page, PreferenceTold, TouchTold
 from data.errors import NotFoundError
 from data.models import Preference
 from data.queries import customers as customer_rows
@@ -32,26 +34,31 @@ NOTHING_SAID: dict[str, Any] = {
 }  # fmt: skip
 
 
+@described(PreferenceTold)
 async def get_preference(api: Api, request: web.Request) -> web.Response:
     external_userid = await _known(api, request)
     row = await api.db.read(rows.find_preference, external_userid)
     return answer(_told(row) if row is not None else NOTHING_SAID | {"external_userid": external_userid})
 
 
+@described(PreferenceTold, body=rules.Preference)
 async def replace_preference(api: Api, request: web.Request) -> web.Response:
     wanted = parse(rules.Preference, await read_object(request))
     return await _saved(api, request, rows.save_preference, wanted)
 
 
+@described(PreferenceTold, body=MergePatch)
 async def change_preference(api: Api, request: web.Request) -> web.Response:
     return await _saved(api, request, rows.change_preference, await read_object(request))
 
 
+@described(PreferenceTold)
 async def delete_preference(api: Api, request: web.Request) -> web.Response:
     # Not the row: who lets somebody be written to again is kept as well.
     return await _saved(api, request, rows.save_preference, rules.Preference())
 
 
+@described(Page[TouchTold], query=TouchesQuery)
 async def list_touches(api: Api, request: web.Request) -> web.Response:
     query = read_query(TouchesQuery, request)
     external_userid = await _known(api, request)

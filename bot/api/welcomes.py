@@ -6,7 +6,9 @@ from aiohttp import web
 from pydantic import Field
 
 from bot.api.answers import answer, page, read_query
+from bot.api.described import described
 from bot.api.service import Api
+from bot.api.shapes import Page, WelcomeTold
 from data.models import WelcomeStatus
 from data.queries import welcomes as rows
 from data.rules.problems import RuleModel
@@ -26,6 +28,7 @@ class WelcomesQuery(RuleModel):
     before_id: int | None = Field(default=None, ge=1, le=2**62)
 
 
+@described(Page[WelcomeTold], query=WelcomesQuery)
 async def list_welcomes(api: Api, request: web.Request) -> web.Response:
     query = read_query(WelcomesQuery, request)
     found = await api.db.read(rows.list_welcomes, **dict(query))

@@ -27,6 +27,7 @@ from bot.config import (
 from bot.sandbox.server import Sandbox
 from bot.sandbox.world import World
 from data.queries import access as access_rows
+from tests.api.conformance import check_answer
 from tests.conftest import Urls
 
 
@@ -40,12 +41,14 @@ class Caller:
     token: str
 
     async def call(self, method: str, path: str, body: Any = None, *, token: str | None = None, **more: Any) -> Any:
-        """(status, decoded JSON) of one call below /api/v1."""
+        """(status, decoded JSON) of one call below /api/v1; checked against the OpenAPI document."""
         headers = {"Authorization": f"Bearer {self.token if token is None else token}"}
         if body is not None:
             more["json"] = body
         async with self.http.request(method, f"{self.bot.url}/api/v1{path}", headers=headers, **more) as response:
-            return response.status, await response.json()
+            answer = await response.json()
+        check_answer(method, path, response.status, answer)
+        return response.status, answer
 
     async def make_token(self, *scopes: str, name: str | None = None) -> str:
         """Another token."""
