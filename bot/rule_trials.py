@@ -18,7 +18,7 @@ from data.queries import tags as tag_rows
 from data.rules.conditions import UserID
 from data.rules.problems import RuleModel, SortedSet
 from data.rules.schedule import Instant
-from data.rules.tagging import TagDecision, TagFacts, TagRule, Trigger, match_tags
+from data.rules.tagging import OrderFacts, TagDecision, TagFacts, TagRule, Trigger, match_tags
 from data.rules.welcome import Customer, Match, WelcomeFacts, WelcomeRule, match
 from data.rules.welcome_words import welcome_values
 
@@ -56,6 +56,9 @@ class TagTry(RuleModel):
     name: str | None = Field(default=None, max_length=256)
     remark: str | None = Field(default=None, max_length=256)
     chat_id: str = Field(default="", max_length=64)
+    order_source: str = Field(default="", max_length=32)
+    order_amount_fen: int = Field(default=0, ge=0, le=10**12)
+    order_count: int = Field(default=1, ge=1, le=10**6)
     tag_ids: SortedSet[str] | None = None
     rule: TagRule | None = None
 
@@ -135,6 +138,9 @@ def try_welcome(
 def try_tags(session: Session, asked: TagTry, zone: tzinfo, now: datetime) -> TagTrial:
     """What the auto-tagging rules would change on a made-up occasion."""
     card = staff_rows.get_card(session, asked.userid)
+    order = None
+    if asked.trigger is Trigger.ORDER:
+        order = OrderFacts(asked.order_source, asked.order_amount_fen, asked.order_count)
     facts = TagFacts(
         userid=asked.userid,
         external_userid=NOBODY,
@@ -147,6 +153,7 @@ def try_tags(session: Session, asked: TagTry, zone: tzinfo, now: datetime) -> Ta
         name=asked.name,
         remark=asked.remark,
         chat_id=asked.chat_id,
+        order=order,
         tag_ids=asked.tag_ids,
     )
     decision = match_tags(_with_draft(rule_rows.list_tag_rules(session), asked.rule), facts)

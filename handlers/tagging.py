@@ -1,19 +1,12 @@
-"""Automatic tags: rules put them on and take them off through WeCom, and our own rows follow.
-
-Changes made through the API cause no event, so what WeCom accepted is written here.
-"""
+"""Automatic tags: on which events the rules are asked. What they make of a follow is in `bot/tagging.py`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from datetime import datetime
-
-from sqlmodel import Session
-
 from bot.context import Context, Receipt
-from bot.refresh import refresh_customer, refresh_tags
+from bot.refresh import refresh_tags
 from bot.router import Outcome, Router, done, skipped
-from bot.wecom.errors import GoneError, NotAFollowerError, WeComError
+from bot.tagging import ask_rules
+from bot.wecom.errors import WeComError
 from bot.wecom.events import (
     AddedEvent,
     AddExternalContact,
@@ -24,61 +17,10 @@ from bot.wecom.events import (
 )
 from data.models import FollowStatus
 from data.queries import customers as customer_rows
-from data.queries import follow_tags as mark_rows
 from data.queries import rules as rule_rows
-from data.queries import staff as staff_rows
-from data.queries import tags as tag_rows
-from data.rules.tagging import TagDecision, TagFacts, TagRule, Trigger, match_tags, needs_fetch
+from data.rules.tagging import Trigger
 
 router = Router("tagging")
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """The rules, and what our tables say about a follow; `facts` None: the pair are not contacts."""
-
-    rules: list[TagRule]
-    facts: TagFacts | None
-    live_tags: frozenset[str]
-    half: bool = False
-
-
-def load_known(
-    session: Session,
-    ctx: Context,
-    userid: str,
-    external_userid: str,
-    trigger: Trigger,
-    at: datetime,
-    state: str = "",
-    chat_id: str = "",
-    seen_since: datetime | None = None,
-) -> Known:
-    """Everything that tag rules ask about one follow; details fetched before `seen_since` count as not known."""
-    rules = rule_rows.list_tag_rules(session)
-    live = frozenset(tag_rows.list_live_ids(session)) if rules else frozenset()
-    follow = customer_rows.find_follow(session, userid, external_userid)
-    if follow is None or follow.status not in customer_rows.CONTACTS:
-        return Known(rules, None, live)
-    customer = customer_rows.find_customer(session, external_userid)
-    fetched = customer is not None and customer.fetched_at is not None
-    if fetched and customer and customer.fetched_at and seen_since:
-        fetched = customer.fetched_at >= seen_since
-    facts = TagFacts(
-        userid=userid,
-        external_userid=external_userid,
-        at=at,
-        zone=ctx.settings.zone,
-        state=follow.state or state,
-        department_ids=staff_rows.get_card(session, userid).department_ids,
-        trigger=trigger,
-        add_way=follow.add_way,
-        name=customer.name if fetched and customer else None,
-        remark=follow.remark if fetched else None,
-        chat_id=chat_id,
-        tag_ids=frozenset(mark_rows.list_tag_ids(session, userid, external_userid)),
-    )
-    return Known(rules, facts, live, half=follow.status == FollowStatus.HALF)
 
 
 @router.on(AddExternalContact, AddHalfExternalContact)
@@ -86,7 +28,7 @@ async def on_added(event: AddedEvent, ctx: Context, receipt: Receipt) -> Outcome
     """Tags of the channel, the staff member, the way of adding."""
     if isinstance(event, AddHalfExternalContact):
         return skipped("half added: WeCom takes tags only after the staff member confirms")
-    return await _apply(
+    return await ask_rules(
         ctx, event.userid, event.external_userid, Trigger.ADD, event.created_at or receipt.received_at, event.state,
         # Right after an add WeCom may not know it yet.
         patient=receipt.attempts < 3,
@@ -96,7 +38,7 @@ async def on_added(event: AddedEvent, ctx: Context, receipt: Receipt) -> Outcome
 @router.on(EditExternalContact)
 async def on_edited(event: EditExternalContact, ctx: Context, receipt: Receipt) -> Outcome:
     """Tags by words in the remark, once somebody wrote them."""
-    return await _apply(
+    return await ask_rules(
         ctx, event.userid, event.external_userid, Trigger.EDIT, event.created_at or receipt.received_at,
         seen_since=receipt.received_at,
     )  # fmt: skip
@@ -119,7 +61,7 @@ async def on_group_joined(event: ChatUpdate, ctx: Context, receipt: Receipt) -> 
                 continue
             who = (follow.userid, external_userid)
             try:
-                outcome = await _apply(ctx, *who, Trigger.GROUP_JOIN, at, chat_id=event.chat_id)
+                outcome = await ask_rules(ctx, *who, Trigger.GROUP_JOIN, at, chat_id=event.chat_id)
             except WeComError as error:
                 # The others have theirs first; what is done is found done when all are asked again.
                 failure = failure or error
@@ -135,72 +77,3 @@ async def on_change_external_tag(event: ChangeExternalTag, ctx: Context, receipt
     """The company's tags changed: read them again. Changes that waited together are answered by this one look."""
     read = await refresh_tags(ctx)
     return done("tags read again", tags=read.tags, change=event.change_type, collapsed=receipt.collapsed)
-
-
-async def _apply(
-    ctx: Context,
-    userid: str,
-    external_userid: str,
-    trigger: Trigger,
-    at: datetime,
-    state: str = "",
-    chat_id: str = "",
-    seen_since: datetime | None = None,
-    patient: bool = False,
-) -> Outcome:
-    asked = (ctx, userid, external_userid, trigger, at, state, chat_id)
-    known = await ctx.db.read(load_known, *asked, seen_since)
-    if known.facts is None:
-        return skipped("not contacts any more")
-    if known.half:
-        return skipped("half added: WeCom takes tags only after the staff member confirms")
-    if needs_fetch(known.rules, known.facts):
-        try:
-            await refresh_customer(ctx, external_userid)
-        except NotAFollowerError:
-            if patient:
-                raise
-            return skipped("WeCom shows nobody in sight as following this customer (84061)")
-        known = await ctx.db.read(load_known, *asked)
-    if known.facts is None:
-        return skipped("not contacts any more")
-    decision = match_tags(known.rules, known.facts)
-    gone = [tag_id for tag_id in (*decision.add, *decision.remove) if tag_id not in known.live_tags]
-    decision = replace(
-        decision,
-        add=tuple(tag_id for tag_id in decision.add if tag_id not in gone),
-        remove=tuple(tag_id for tag_id in decision.remove if tag_id not in gone),
-    )
-    detail = {**decision.to_json(), "missing_tags": gone}
-    if decision.is_empty:
-        return skipped("no rule changes anything", changed=False, **detail)
-    if ctx.observes:
-        return skipped("observe mode: recorded, not sent", changed=False, **detail)
-    return await _mark(ctx, userid, external_userid, decision, detail, patient=patient)
-
-
-async def _mark(
-    ctx: Context, userid: str, external_userid: str, decision: TagDecision, detail: dict[str, object], *, patient: bool
-) -> Outcome:
-    try:
-        # A customer who came just now does not stand behind a marking of thousands.
-        await ctx.wecom.within(urgent=True).external_contact.mark_tag(
-            userid, external_userid, list(decision.add) or None, list(decision.remove) or None
-        )
-    except NotAFollowerError:
-        if patient:
-            raise
-        return skipped("WeCom: not contacts any more (84061)", changed=False, **detail)
-    except GoneError:
-        # A tag was deleted under us: learn which exist, and let the retry leave it out.
-        await refresh_tags(ctx)
-        raise
-    await ctx.db.write(
-        mark_rows.change_tags,
-        userid,
-        external_userid,
-        set(decision.add),
-        set(decision.remove),
-        ctx.clock.now(),
-    )
-    return done("tags changed", changed=True, **detail)

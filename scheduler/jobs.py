@@ -13,6 +13,7 @@ from bot.wecom.errors import WeComError
 from data.queries import rules as rule_rows
 from data.rules.messages import MissingMediaError, media_needed
 from scheduler.markings import mark_when_due
+from scheduler.order_tags import tag_orders
 from scheduler.orders import match_waiting, purge_repeats, review_matches
 from scheduler.sync import sync_when_due
 
@@ -86,6 +87,8 @@ JOBS: tuple[Job, ...] = (
     Job("renew_media", timedelta(hours=1).total_seconds(), renew_media, at_start=True),
     Job("send_alerts", 1.0, send_alerts, alone=False),
     Job("match_orders", 60.0, match_waiting),
+    # Orders are claimed one by one, so replicas share the work.
+    Job("tag_orders", 2.0, tag_orders, alone=False),
     Job("review_order_matches", timedelta(hours=6).total_seconds(), review_matches),
     Job("purge_repeated_requests", timedelta(hours=6).total_seconds(), purge_repeats, at_start=True),
     # These have leases of their own, which `siyu sync` and `siyu tags` take as well.

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Rules that put tags on customers and take them off.")
 
-Triggers = Annotated[list[str] | None, typer.Option("--on", help="add, edit or group_join (repeatable); add.")]
+Triggers = Annotated[list[str] | None, typer.Option("--on", help="add, edit, group_join or order (repeatable); add.")]
 PutOn = Annotated[list[str] | None, typer.Option("--put-on", help="Tag, by id or name (repeatable).")]
 TakeOff = Annotated[list[str] | None, typer.Option("--take-off", help="Tag, by id or name (repeatable).")]
 Words = Annotated[list[str] | None, typer.Option("--word", help="In the name or remark (repeatable: any of them).")]

@@ -60,6 +60,15 @@ class SearchIn(StrEnum):
     EITHER = "either"
 
 
+@dataclass(frozen=True, slots=True)
+class OrderFacts:
+    """The order that was paid; `paid_orders` counts the customer's paid ones, this one among them."""
+
+    source: str
+    amount_fen: int
+    paid_orders: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TagFacts(Occasion):
     """What happened and what is known of the customer.
@@ -74,6 +83,7 @@ class TagFacts(Occasion):
     name: str | None = None
     remark: str | None = None
     chat_id: str = ""
+    order: OrderFacts | None = None
     tag_ids: frozenset[str] | None = None
 
 
@@ -82,7 +92,7 @@ class TagConditions(Conditions):
 
     `words`: any one of them is contained in the name or remark, whatever the case and width of the letters.
     `pattern`: a regular expression (RE2) that is found there, in the text as it is or with its full-width
-    letters made ordinary, whatever the case.
+    letters made ordinary, whatever the case. `order_`: of the paid order (amounts in fen), and how many there are.
     """
 
     add_ways: SortedSet[int] = frozenset()
@@ -90,6 +100,14 @@ class TagConditions(Conditions):
     words: SortedSet[Word] = Field(default=frozenset(), max_length=200)
     pattern: str = Field(default="", max_length=PATTERN_MAX_LENGTH)
     search_in: SearchIn = SearchIn.EITHER
+    order_sources: SortedSet[Annotated[str, Field(min_length=1, max_length=32)]] = frozenset()
+    order_amount_fen_min: Annotated[int, Field(strict=True, ge=0, le=10**12)] = 0
+    order_count_min: Annotated[int, Field(strict=True, ge=0, le=10**6)] = 0
+
+    @property
+    def asks_for_orders(self) -> bool:
+        """Whether it can hold only when an order was paid."""
+        return bool(self.order_sources or self.order_amount_fen_min or self.order_count_min)
 
     @property
     def needs_fetch(self) -> frozenset[Fact]:
@@ -116,6 +134,20 @@ class TagConditions(Conditions):
             found.append(FailedCondition("chat", quoted(self.chat_ids), occasion.chat_id))
         if self.words or self.pattern:
             found += self._failed_texts(occasion)
+        if self.asks_for_orders:
+            found += self._failed_order(occasion.order)
+        return found
+
+    def _failed_order(self, order: OrderFacts | None) -> list[FailedCondition]:
+        if order is None:
+            return [FailedCondition("order", "a paid order", "none")]
+        found: list[FailedCondition] = []
+        if self.order_sources and order.source not in self.order_sources:
+            found.append(FailedCondition("order_source", quoted(self.order_sources), order.source))
+        if order.amount_fen < self.order_amount_fen_min:
+            found.append(FailedCondition("order_amount", self.order_amount_fen_min, order.amount_fen))
+        if order.paid_orders < self.order_count_min:
+            found.append(FailedCondition("order_count", self.order_count_min, order.paid_orders))
         return found
 
     def _failed_texts(self, facts: TagFacts) -> list[FailedCondition]:
@@ -176,6 +208,8 @@ def problems(rule: TagRule) -> list[Problem]:
         found.append(Problem("take_off", f"同一个标签不能既打上又去掉：{'、'.join(sorted(both))}"))
     if rule.conditions.chat_ids and rule.triggers != {Trigger.GROUP_JOIN}:
         found.append(Problem("conditions.chat_ids", "按客户群的条件只能用于入群触发"))
+    if rule.conditions.asks_for_orders and rule.triggers != {Trigger.ORDER}:
+        found.append(Problem("conditions", "按订单的条件只能用于订单触发"))
     return found
 
 
