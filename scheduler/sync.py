@@ -66,7 +66,7 @@ async def sync_when_due(ctx: Context) -> bool:
         run = await ctx.db.write(run_rows.ask_for_run, "nightly", ctx.clock.now())
     assert run.id is not None
     with contextlib.suppress(SyncBusyError):
-        await Sync(ctx).run(run.id)
+        await Sync(ctx, gentle=True).run(run.id)
     return True
 
 
@@ -78,13 +78,16 @@ async def _is_due(ctx: Context) -> bool:
 
 
 class Sync:
-    """One process's work on a run."""
+    """One process's work on a run. `gentle`: the process does other work too, which must not wait for this."""
 
-    def __init__(self, ctx: Context, *, chains: int = CHAINS, on_progress: OnProgress | None = None) -> None:
+    def __init__(
+        self, ctx: Context, *, chains: int = CHAINS, gentle: bool = False, on_progress: OnProgress | None = None
+    ) -> None:
         self.ctx = ctx
         self.wecom = ctx.wecom.within(CALL_SECONDS)
         self.holder = secrets.token_hex(8)
         self._chains = chains
+        self._gentle = gentle
         self._on_progress = on_progress
         self._run_id = 0
         self._rows = 0
@@ -173,7 +176,7 @@ class Sync:
         followers = await self.ctx.db.read(staff_rows.list_followers)
         gone = await self.ctx.db.read(end_rows.list_members_out_of_sight)
         await self._begin(SyncStage.CUSTOMERS, [*followers, *gone])
-        async with Pages(self.ctx, self._run_id) as self._pages:
+        async with Pages(self.ctx, self._run_id, gentle=self._gentle) as self._pages:
             await self._each_part(SyncStage.CUSTOMERS, self._read_member, set(followers))
 
     async def _read_member(self, userid: str, followers: set[str]) -> None:

@@ -22,8 +22,10 @@ from data.queries import sync_pages as page_rows
 from data.queries import sync_runs as run_rows
 from data.queries.sync_pages import Listed
 
-#: A unit of this size takes some tens of milliseconds: nothing that waits for the writer waits for longer.
+#: A unit of this size takes some tens of milliseconds: nothing that waits for the database's writer waits for longer.
 ROWS_PER_UNIT = 600
+#: In a process that also answers callbacks: on PostgreSQL what makes a unit ready runs on its event loop.
+ROWS_PER_GENTLE_UNIT = 120
 #: Units at the same time: while the database works on one, the next is made ready.
 WORKERS = 2
 
@@ -40,8 +42,9 @@ class _Page:
 class Pages:
     """Compares and writes pages for one run. `async with`: at its end nothing is under way."""
 
-    def __init__(self, ctx: Context, run_id: int) -> None:
+    def __init__(self, ctx: Context, run_id: int, *, gentle: bool) -> None:
         self._ctx = ctx
+        self._rows_per_unit = ROWS_PER_GENTLE_UNIT if gentle else ROWS_PER_UNIT
         self._run_id = run_id
         self._waiting: deque[_Page] = deque()
         self._workers: set[asyncio.Task[None]] = set()
@@ -75,7 +78,7 @@ class Pages:
         while self._waiting:
             pages: list[_Page] = []
             rows = 0
-            while self._waiting and (not pages or rows + len(self._waiting[0].listed) <= ROWS_PER_UNIT):
+            while self._waiting and (not pages or rows + len(self._waiting[0].listed) <= self._rows_per_unit):
                 pages.append(self._waiting.popleft())
                 rows += len(pages[-1].listed)
             try:
