@@ -17,17 +17,20 @@ from bot.rule_edits import list_unusable
 from data import migrate
 from data.db import Database, open_database
 from data.migrate import Tree
-from data.models import CallbackHealth
+from data.models import CallbackHealth, SyncRun, SyncStatus
 from data.queries import channels as channel_rows
 from data.queries import events as event_rows
 from data.queries import health as health_rows
 from data.queries import rules as rule_rows
 from data.queries import staff as staff_rows
+from data.queries import sync_runs as run_rows
 
 #: So many adds in a row without a code are no accident.
 ADDS_WITHOUT_CODE = 3
 #: An event that waits longer says that no bot is running, or that it cannot keep up.
 LATE = timedelta(minutes=2)
+#: A nightly sync that is missed once is no matter.
+OLD_SYNC = timedelta(days=2)
 SQLITE = "sqlite:///"
 
 
@@ -46,6 +49,7 @@ async def examine_records(settings: Settings, clock: Clock) -> AsyncIterator[Fin
             health = {row.name: row for row in await db.read(health_rows.list_health)}
             async for finding in _rules(db):
                 yield finding
+            yield _last_sync(await db.read(run_rows.find_last_run), clock.now())
         else:
             yield _no_rule()
         last_customer_event = None
@@ -136,6 +140,28 @@ async def _rules(db: Database) -> AsyncIterator[Finding]:
                 f"Channel {channel.name or channel.state} names members outside the visible range or without the "
                 f"customer-contact feature: {some(strangers)}.",
             )
+
+
+def _last_sync(run: SyncRun | None, now: datetime) -> Finding:
+    """Whether the company's customers have been read, and lately."""
+    if run is None:
+        return warn(
+            "no_sync", "还没有同步过：公司已有的客户还不认识；运行一次 siyu sync，以后每晚自动同步。",
+            "WeCom was never read whole, so the customers that the company has are not known: run siyu sync once; "
+            "after that it is repeated every night.",
+        )  # fmt: skip
+    if run.status == SyncStatus.FAILED:
+        return warn(
+            "sync_failed", f"上次同步失败了：{run.error} 解决后运行 siyu sync。",
+            f"The last sync failed: {run.error} Once that is mended, run siyu sync.",
+        )  # fmt: skip
+    if run.status == SyncStatus.DONE and now - run.asked_at > OLD_SYNC:
+        return warn(
+            "sync_old", f"上次同步是 {(now - run.asked_at).days} 天前：机器人没有运行，或者 sync.at 关掉了每晚的同步。",
+            f"The last sync was {(now - run.asked_at).days} days ago: the bot is not running, or sync.at switches the "
+            "nightly one off.",
+        )  # fmt: skip
+    return ok("sync", "客户数据同步正常。", "Customers have been synced.")
 
 
 async def _inbox(inbox: Database, now: datetime) -> AsyncIterator[Finding]:

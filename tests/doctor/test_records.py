@@ -13,12 +13,14 @@ from bot.render import Renderer
 from bot.rule_edits import change_tag_rule, save_welcome_rule
 from data import migrate
 from data.db import Database, open_database
+from data.models import SyncStatus
 from data.models.inbox import Lane, TaskStatus
 from data.queries import channels as channel_rows
 from data.queries import health as health_rows
 from data.queries import inbox as inbox_rows
 from data.queries import inbox_claims as claim_rows
 from data.queries import rules as rule_rows
+from data.queries import sync_runs as run_rows
 from data.queries.health import Signs
 from data.queries.inbox import ClaimedTask, NewEvent, NewTask, TaskResult
 from data.rules.messages import MessageContent
@@ -52,6 +54,17 @@ async def test_a_database_of_another_version(patient: Patient, db: Database, inb
     assert "newer version" in found["database_main"].en
     assert {"database_main"} <= failures(found)
     assert "no_welcome_rule" in found
+
+
+async def test_a_company_that_was_never_read_whole(patient: Patient, db: Database) -> None:
+    assert "no_sync" in warnings(await patient.examine())
+    run = await db.write(run_rows.ask_for_run, "command", patient.clock.now() - timedelta(days=3))
+    assert run.id is not None
+    assert "sync" in await patient.examine(), "it is under way"
+    await db.write(run_rows.end_run, run.id, SyncStatus.DONE, "", patient.clock.now())
+    assert "3 days" in (await patient.examine())["sync_old"].en
+    await db.write(run_rows.end_run, run.id, SyncStatus.FAILED, "WeCom refused the secret.", patient.clock.now())
+    assert "refused the secret" in (await patient.examine())["sync_failed"].en
 
 
 async def test_callbacks_that_never_showed_a_sign(patient: Patient) -> None:
