@@ -1,14 +1,11 @@
 """Markings made: counted first if wished, then planned piece by piece, so that one of a million holds nothing up.
 
-Who needs a change is decided from our own rows, off the event loop; WeCom is asked nothing. `scheduler/markings.py`
-does what is planned.
+WeCom is asked nothing for that: our own rows decide. `scheduler/markings.py` does what is planned.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -16,24 +13,25 @@ from sqlmodel import Session
 
 from bot.context import Context
 from bot.errors import ObservingError
+from bot.marking_plans import SPAN, ByRules, Source, Wanted, pieces
 from data.models import Marking, MarkingStatus
+from data.queries import marking_items as item_rows
 from data.queries import markings as rows
+from data.queries import rules as rule_rows
 from data.queries import tags as tag_rows
-from data.rules.markings import Change, MarkingDraft, Pair, Tally, problems, seconds_left
-from data.rules.problems import InvalidRuleError
-
-#: Follows that are looked at in one go, by the span of their numbers.
-SPAN = 4000
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """What a span of follows needs: (follow, number of its change), and the changes that were not there before."""
-
-    upto: int
-    items: list[tuple[int, int]] = field(default_factory=list)
-    changes: dict[int, Change] = field(default_factory=dict)
-    tally: Tally = field(default_factory=Tally)
+from data.rules.markings import (
+    Audience,
+    Change,
+    MarkingDraft,
+    Pair,
+    RulesDraft,
+    Tally,
+    audience_problems,
+    problems,
+    seconds_left,
+)
+from data.rules.problems import InvalidRuleError, Problem
+from data.rules.tagging import TagRule
 
 
 def change_of(draft: MarkingDraft) -> Change:
@@ -53,10 +51,7 @@ async def count_marking(ctx: Context, draft: MarkingDraft) -> Tally:
     await check(ctx, draft)
     if draft.audience.pairs is not None:
         return await count_pairs(ctx, draft.audience.pairs, change_of(draft))
-    tally = Tally()
-    async for piece in _pieces(ctx, draft, 0):
-        tally.add(piece.tally)
-    return tally
+    return await _count(ctx, Wanted(draft.audience, change_of(draft), {}))
 
 
 async def count_pairs(ctx: Context, pairs: Sequence[Pair], change: Change) -> Tally:
@@ -96,49 +91,85 @@ async def mark_pairs(ctx: Context, pairs: Sequence[Pair], change: Change, asked_
 
 
 async def _add_pairs(ctx: Context, marking_id: int | None, pairs: Sequence[Pair], change: Change, tally: Tally) -> None:
-    tag_nos = await ctx.db.read(rows.map_tag_nos, {*change.put_on, *change.take_off})
+    wanted = Wanted(Audience(), change, {})
+    await wanted.prepare(ctx)
     for start in range(0, len(pairs), SPAN):
-        listed = await ctx.db.read(rows.list_worn_of_pairs, pairs[start : start + SPAN], tag_nos)
-        piece = _decide(0, listed, change)
+        listed = await ctx.db.read(rows.list_worn_of_pairs, pairs[start : start + SPAN], wanted.tag_nos)
+        piece = wanted.decide(0, listed)
         tally.add(piece.tally)
         if marking_id is not None:
-            changes = {0: change} if start == 0 else {}
-            await ctx.db.write(rows.write_plan, marking_id, piece.items, changes, piece.tally)
+            await ctx.db.write(rows.write_plan, marking_id, piece.items, piece.changes, piece.tally)
+
+
+async def check_rules(ctx: Context, draft: RulesDraft) -> list[TagRule]:
+    """The rules that a draft names. Raises InvalidRuleError, NotFoundError."""
+    found = audience_problems(draft.audience)
+    if draft.audience.pairs is not None:
+        found.append(Problem("audience.pairs", "按规则打标签不能用名单"))
+    rules = await ctx.db.read(rule_rows.list_tag_rules)
+    if draft.rule_ids is None:
+        rules = [rule for rule in rules if rule.enabled]
+    else:
+        for rule_id in draft.rule_ids - {rule.id for rule in rules}:
+            await ctx.db.read(rule_rows.get_tag_rule, rule_id)
+        rules = [rule for rule in rules if rule.id in draft.rule_ids]
+    if not rules:
+        found.append(Problem("rule_ids", "没有可用的规则"))
+    if found:
+        raise InvalidRuleError(found)
+    return rules
+
+
+async def count_rules(ctx: Context, draft: RulesDraft) -> Tally:
+    """What `apply_rules` would do. Raises InvalidRuleError, NotFoundError."""
+    return await _count(ctx, ByRules(draft.audience, await check_rules(ctx, draft), {}, ctx.clock.now()))
+
+
+async def apply_rules(ctx: Context, draft: RulesDraft, asked_by: str) -> Marking:
+    """Make a marking that gives those who are here already what the rules would have given them.
+
+    Raises InvalidRuleError, NotFoundError, ObservingError.
+    """
+    rules = await check_rules(ctx, draft)
+    if ctx.observes:
+        raise ObservingError
+    change = Change(
+        tuple(sorted({tag_id for rule in rules for tag_id in rule.put_on})),
+        tuple(sorted({tag_id for rule in rules for tag_id in rule.take_off})),
+    )
+    audience = draft.audience.model_dump(mode="json", exclude_defaults=True)
+    return await ctx.db.write(
+        rows.add_marking, audience, change, asked_by=asked_by, status=MarkingStatus.RUNNING,
+        rule_ids=[rule.id for rule in rules], now=ctx.clock.now(),
+    )  # fmt: skip
 
 
 async def plan_marking(ctx: Context, marking: Marking) -> MarkingStatus:
     """Find out who needs a marking, from where that was interrupted; how it stands then: it may have been paused."""
     assert marking.id is not None
-    draft = MarkingDraft.model_validate(
-        {"audience": marking.audience, "put_on": marking.put_on, "take_off": marking.take_off}
-    )
-    status = MarkingStatus(marking.status)
-    async for piece in _pieces(ctx, draft, marking.planned_until):
-        changes = piece.changes if marking.planned_until else {0: change_of(draft)}
-        status = await ctx.db.write(rows.write_plan, marking.id, piece.items, changes, piece.tally, upto=piece.upto)
-        marking.planned_until = piece.upto
+    audience = Audience.model_validate(marking.audience)
+    changes = await ctx.db.read(rows.list_changes, marking.id)
+    source: Source
+    if marking.rule_ids:
+        wanted = set(marking.rule_ids)
+        rules = [rule for rule in await ctx.db.read(rule_rows.list_tag_rules) if rule.id in wanted]
+        source = ByRules(audience, rules, changes, marking.asked_at)
+    else:
+        source = Wanted(audience, Change(tuple(marking.put_on), tuple(marking.take_off)), changes)
+    async for piece in pieces(ctx, source, marking.planned_until):
+        status = await ctx.db.write(
+            rows.write_plan, marking.id, piece.items, piece.changes, piece.tally, upto=piece.upto
+        )
         if status != MarkingStatus.RUNNING:
             return status
     return await ctx.db.write(rows.write_plan, marking.id, [], {}, Tally(), planned_at=ctx.clock.now())
 
 
-async def _pieces(ctx: Context, draft: MarkingDraft, after: int) -> AsyncIterator[Piece]:
-    last = await ctx.db.read(rows.find_last_follow_id)
-    change = change_of(draft)
-    tag_nos = await ctx.db.read(rows.map_tag_nos, {*change.put_on, *change.take_off})
-    while after < last:
-        upto = min(after + SPAN, last)
-        listed = await ctx.db.read(rows.list_worn, draft.audience, after, upto, tag_nos)
-        yield await asyncio.to_thread(_decide, upto, listed, change)
-        after = upto
-
-
-def _decide(upto: int, listed: Iterable[tuple[int, frozenset[str]]], change: Change) -> Piece:
-    piece = Piece(upto)
-    for follow_id, has in listed:
-        if piece.tally.note(change, has):
-            piece.items.append((follow_id, 0))
-    return piece
+async def _count(ctx: Context, source: Source) -> Tally:
+    tally = Tally()
+    async for piece in pieces(ctx, source, 0):
+        tally.add(piece.tally)
+    return tally
 
 
 def to_json(marking: Marking, now: datetime, calls_per_hour: int) -> dict[str, Any]:
@@ -161,9 +192,13 @@ def tally_to_json(tally: Tally) -> dict[str, Any]:
         "items": tally.items,
         "gains": dict(tally.gains),
         "losses": dict(tally.losses),
+        "rules": [
+            {"id": rule_id, "matched": number, "decided": tally.decided[rule_id]}
+            for rule_id, number in sorted(tally.matched.items())
+        ],
     }
 
 
 def read_marking(session: Session, marking_id: int) -> tuple[Marking, dict[int, int]]:
     """A marking, and how many it could not mark, by WeCom's number for why."""
-    return rows.get_marking(session, marking_id), rows.count_causes(session, marking_id)
+    return rows.get_marking(session, marking_id), item_rows.count_causes(session, marking_id)

@@ -18,9 +18,10 @@ from bot.markings import plan_marking
 from bot.refresh import refresh_tags
 from bot.wecom.errors import CredentialsError, GoneError, WeComError
 from data.models import FollowStatus, MarkingStatus
+from data.queries import marking_items as item_rows
 from data.queries import markings as rows
 from data.queries import tags as tag_rows
-from data.queries.markings import Marked, Waiting
+from data.queries.marking_items import Marked, Waiting
 from data.rules.markings import Change, ends_all, without
 from scheduler.leases import LeaseHeldError, alone
 
@@ -53,7 +54,7 @@ OnProgress = Callable[[int, int], None]
 
 async def mark_when_due(ctx: Context) -> bool:
     """Work on markings until none is open. False: there was none, or another process works on them."""
-    while await ctx.db.write(rows.sweep_cancelled):
+    while await ctx.db.write(item_rows.sweep_cancelled):
         pass
     if ctx.observes or await ctx.db.read(rows.find_open_marking) is None:
         return False
@@ -163,7 +164,7 @@ class Marker:
         while not self._stopped:
             async with self._reading:
                 if not self._queue and not self._all_read:
-                    read = await self.ctx.db.read(rows.list_waiting, self.marking_id, self._after, CHUNK)
+                    read = await self.ctx.db.read(item_rows.list_waiting, self.marking_id, self._after, CHUNK)
                     self._all_read = len(read) < CHUNK
                     self._after = read[-1].follow_id if read else self._after
                     self._queue.extend(read)
@@ -289,7 +290,7 @@ class Marker:
         failed, self._failed = self._failed, {}
         sure = {follow_id for follow_id, calls in self._calls.items() if calls >= CALLS_PER_FOLLOW}
         noted = await self.ctx.db.write(
-            rows.note_results, self.marking_id, marked, failed, self._changes,
+            item_rows.note_results, self.marking_id, marked, failed, self._changes,
             per_minute=self._measure(), error=self._why_waiting, sure=sure, now=self.ctx.clock.now(),
         )  # fmt: skip
         for each in marked:

@@ -15,8 +15,9 @@ from bot.api.service import CALLER, Api
 from bot.api.shapes import Page
 from bot.wecom.codes import CODES
 from data.models import Marking, MarkingStatus
+from data.queries import marking_items as item_rows
 from data.queries import markings as rows
-from data.rules.markings import Act, MarkingDraft
+from data.rules.markings import Act, MarkingDraft, RulesDraft
 from data.rules.problems import RuleModel, parse
 
 
@@ -40,6 +41,12 @@ class Asked(MarkingDraft):
     dry_run: bool = False
 
 
+class AskedOfRules(RulesDraft):
+    """Rules to be applied, or only to be counted."""
+
+    dry_run: bool = False
+
+
 class MarkingTold(RuleModel):
     """A marking: `examined` follows were looked at, `already` are as wanted, `items` need a call, `waiting` still."""
 
@@ -48,6 +55,7 @@ class MarkingTold(RuleModel):
     audience: dict[str, Any]
     put_on: list[str]
     take_off: list[str]
+    rule_ids: list[int]
     status: MarkingStatus
     planned_at: datetime | None
     examined: int
@@ -81,6 +89,14 @@ class MarkingInFull(MarkingTold):
     causes: list[CauseTold]
 
 
+class RuleCounted(RuleModel):
+    """Whom a rule matched, and for how many it decided something that is not so already."""
+
+    id: int
+    matched: int
+    decided: int
+
+
 class Counted(RuleModel):
     """What a dry run counted."""
 
@@ -90,6 +106,7 @@ class Counted(RuleModel):
     items: int
     gains: dict[str, int]
     losses: dict[str, int]
+    rules: list[RuleCounted]
 
 
 class FailureTold(RuleModel):
@@ -119,6 +136,15 @@ async def create_marking(api: Api, request: web.Request) -> web.Response:
     return answer(_told(api, made), 201, Location=f"/api/v1/markings/{made.id}")
 
 
+@described(MarkingTold, status=201, body=AskedOfRules, also=(200, Counted))
+async def apply_rules(api: Api, request: web.Request) -> web.Response:
+    asked = parse(AskedOfRules, await read_object(request))
+    if asked.dry_run:
+        return answer(markings.tally_to_json(await markings.count_rules(api.context, asked)))
+    made = await markings.apply_rules(api.context, asked, request[CALLER])
+    return answer(_told(api, made), 201, Location=f"/api/v1/markings/{made.id}")
+
+
 @described(Page[MarkingTold], query=ListQuery)
 async def list_markings(api: Api, request: web.Request) -> web.Response:
     query = read_query(ListQuery, request)
@@ -135,7 +161,7 @@ async def get_marking(api: Api, request: web.Request) -> web.Response:
 @described(FailuresPage, query=FailuresQuery)
 async def list_failures(api: Api, request: web.Request) -> web.Response:
     query = read_query(FailuresQuery, request)
-    found = await api.db.read(rows.list_failures, path_id(request), query.limit, query.after)
+    found = await api.db.read(item_rows.list_failures, path_id(request), query.limit, query.after)
     following = found[-1]["follow_id"] if len(found) == query.limit else None
     return answer({"items": [{**each, **_cause(each["cause"])} for each in found], "next_after": following})
 

@@ -41,6 +41,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/tag-rules", "rules:read", tag_rules.list_rules, "All auto-tagging rules."),
     Route("POST", "/tag-rules", "rules:write", tag_rules.create_rule, "Make an auto-tagging rule."),
     Route("POST", "/tag-rules/try", "rules:read", tag_rules.try_rules, "Which tags a made-up occasion would change, and why."),
+    Route("POST", "/tag-rules/apply", "markings:write", markings.apply_rules, "Apply rules to those who came before them, as a marking; or only count (`dry_run`)."),
     Route("GET", f"/tag-rules/{ID}", "rules:read", tag_rules.get_rule, "One auto-tagging rule."),
     Route("PUT", f"/tag-rules/{ID}", "rules:write", tag_rules.replace_rule, "Put a rule in the place of this one."),
     Route("PATCH", f"/tag-rules/{ID}", "rules:write", tag_rules.change_rule, "Change some fields (JSON merge patch)."),

@@ -1,16 +1,14 @@
-"""`siyu tags mark` and `siyu tags markings`: tags put on and taken off for many customers at once."""
+"""`siyu tags mark`, `apply` and `markings`: tags put on and taken off for many customers at once."""
 
 from __future__ import annotations
 
-import asyncio
-import json
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bot.commands.marking_progress import counts_words, follow, say_tally, say_why
 from bot.commands.tag_options import signed, tag_ids
 from bot.commands.terminal import (
     AsJson,
@@ -28,12 +26,9 @@ from bot.commands.terminal import (
 if TYPE_CHECKING:
     from bot.context import Context
     from data.models import Marking
-    from data.rules.markings import Act, Pair, Tally
+    from data.rules.markings import Act, Pair
 
 app = typer.Typer(no_args_is_help=True, help="Markings: tags put on and taken off for many customers at once.")
-
-BAR_WIDTH = 30
-LOOK_SECONDS = 1.0
 
 PutOn = Annotated[list[str] | None, typer.Option("--put-on", help="Tag, by id or name (repeatable).")]
 TakeOff = Annotated[list[str] | None, typer.Option("--take-off", help="Tag, by id or name (repeatable).")]
@@ -95,6 +90,35 @@ def mark(
     work_with_wecom(config, action)
 
 
+def apply(
+    rule_ids: Annotated[list[int] | None, typer.Option("--rule", help="Only this rule (repeatable); all.")] = None,
+    userids: Of = None,
+    wearing: Wearing = None,
+    dry_run: DryRun = False,
+    no_wait: NoWait = False,
+    config: Config = None,
+) -> None:
+    """Apply auto-tagging rules to those who came before them, in the background.
+
+    All rules that are switched on, or the named ones; to all contacts, or those of some staff or with some tags.
+    """
+
+    async def action(ctx: Context) -> None:
+        from bot import markings
+        from data.rules.markings import RulesDraft
+        from data.rules.problems import parse
+
+        some = {"userids": userids or [], "tag_ids": await tag_ids(ctx.db, wearing or [])}
+        audience = some if any(some.values()) else {"everyone": True}
+        draft = parse(RulesDraft, {"audience": audience, "rule_ids": rule_ids or None})
+        if dry_run:
+            await say_tally(ctx, await markings.count_rules(ctx, draft))
+            return
+        await follow(ctx, await markings.apply_rules(ctx, draft, "command"), wait=not no_wait)
+
+    work_with_wecom(config, action)
+
+
 def _read_pairs(file: Path) -> list[Pair]:
     from data.rules.markings import Pair
     from data.rules.problems import InvalidRuleError, Problem, parse
@@ -112,119 +136,6 @@ def _read_pairs(file: Path) -> list[Pair]:
             raise InvalidRuleError([Problem(f"第 {number} 行", "应为 userid,external_userid")])
         found.append(parse(Pair, {"userid": cells[0], "external_userid": cells[1]}))
     return list(dict.fromkeys(found))
-
-
-async def say_tally(ctx: Context, tally: Tally) -> None:
-    """What a dry run counted."""
-    from bot.markings import tally_to_json
-    from data.queries import tags as rows
-
-    if not sys.stdout.isatty():
-        say(json.dumps(tally_to_json(tally), ensure_ascii=False))
-        return
-    names = {tag["tag_id"]: tag["name"] for tag in await ctx.db.read(rows.list_tags)}
-    say(f"{tally.items:,} of {tally.examined:,} contacts would be marked; {tally.already:,} are as wanted already.")
-    for sign, counts in (("+", tally.gains), ("-", tally.losses)):
-        for tag_id, number in counts.most_common():
-            say(f"  {sign}{names.get(tag_id, tag_id)}: {number:,}")
-    per_minute = ctx.settings.wecom.calls_per_minute
-    say(f"Nothing was changed. It would take at least {tally.items / per_minute:,.0f} min.")
-
-
-async def follow(ctx: Context, marking: Marking, *, wait: bool) -> None:
-    """Do a marking here, or look on while the running bot does it, until it rests."""
-    from scheduler.leases import LeaseHeldError
-    from scheduler.markings import run_marking
-
-    assert marking.id is not None
-    shown = _Shown(marking.id, sys.stdout.isatty())
-    if not wait:
-        say(f"Marking {marking.id} is left to the running bot: siyu tags markings show {marking.id}"
-            if shown.terminal else json.dumps({"marking": marking.id, "status": marking.status}))  # fmt: skip
-        return
-    try:
-        while marking.status == "running":
-            try:
-                await run_marking(ctx, marking.id, shown.progress)
-            except LeaseHeldError:
-                await asyncio.sleep(LOOK_SECONDS)
-            marking = await _look(ctx, marking.id)
-            shown.progress(marking.done + marking.failed, marking.items)
-    except asyncio.CancelledError:
-        shown.left()
-        raise
-    await shown.end(ctx, marking)
-
-
-async def _look(ctx: Context, marking_id: int) -> Marking:
-    from data.queries import markings as rows
-
-    return await ctx.db.read(rows.get_marking, marking_id)
-
-
-class _Shown:
-    """Progress: a bar on a terminal, lines of JSON elsewhere."""
-
-    def __init__(self, marking_id: int, terminal: bool) -> None:
-        self.marking_id = marking_id
-        self.terminal = terminal
-        self._began = time.monotonic()
-        self._said = 0.0
-        self._first: int | None = None
-
-    def progress(self, settled: int, items: int) -> None:
-        """`settled` of `items` are done or failed."""
-        now = time.monotonic()
-        if self._first is None:
-            self._began, self._first = now, settled
-        if now - self._said < LOOK_SECONDS:
-            return
-        self._said = now
-        rate = (settled - self._first) / max(now - self._began, 0.001)
-        left = (items - settled) / rate if rate else None
-        if not self.terminal:
-            line = {"marking": self.marking_id, "done": settled, "of": items, "per_minute": round(rate * 60)}
-            say(json.dumps({**line, "seconds_left": None if left is None else round(left)}))
-            return
-        filled = BAR_WIDTH * settled // max(items, 1)
-        bar = "█" * filled + "░" * (BAR_WIDTH - filled)
-        rest = "" if left is None else f" · {f'{left:.0f} s' if left < 90 else f'{left / 60:.0f} min'} left"
-        typer.echo(f"\rmarking {bar} {settled:,}/{items:,} · {rate * 60:,.0f}/min{rest}   ", nl=False)
-
-    def left(self) -> None:
-        """The person went away."""
-        if self.terminal:
-            say(f"\nThe running bot goes on with it. To end it: siyu tags markings cancel {self.marking_id}")
-
-    async def end(self, ctx: Context, marking: Marking) -> None:
-        """How it rests."""
-        from data.queries import markings as rows
-
-        assert marking.id is not None
-        causes = await ctx.db.read(rows.count_causes, marking.id)
-        if not self.terminal:
-            say(json.dumps({"marking": marking.id, "status": marking.status, "done": marking.done,
-                            "failed": marking.failed, "already": marking.already, "causes": causes,
-                            "error": marking.error}, ensure_ascii=False))  # fmt: skip
-            return
-        say(f"\nMarking {marking.id} is {marking.status}: {_counts(marking)}.")
-        _say_why(marking, causes)
-
-
-def _counts(marking: Marking) -> str:
-    waiting = marking.items - marking.done - marking.failed
-    parts = {"marked": marking.done, "failed": marking.failed, "were as wanted": marking.already, "wait": waiting}
-    return ", ".join(f"{number:,} {what}" for what, number in parts.items() if number or what == "marked")
-
-
-def _say_why(marking: Marking, causes: dict[int, int]) -> None:
-    from bot.wecom.codes import CODES
-
-    if marking.error:
-        say(f"  {marking.error}")
-    for cause, number in causes.items():
-        code = CODES.get(cause)
-        say(f"  {number:,} failed: {code.meaning if code else 'another error'} ({cause})")
 
 
 @app.command("list")
@@ -269,8 +180,8 @@ def show(marking_id: MarkingId, as_json: AsJson = False, config: Config = None) 
         planned = "" if marking.planned_at else f" (looking for whom it is about: {marking.examined:,} so far)"
         left = "" if told["seconds_left"] is None else f", {told['seconds_left'] / 60:,.0f} min left"
         say(f"Marking {marking.id} by {marking.asked_by}: {marking.status}{planned}{left}")
-        say(f"  {_counts(marking)}")
-        _say_why(marking, causes)
+        say(f"  {counts_words(marking)}")
+        say_why(marking, causes)
 
     work(config, read)
 
@@ -302,4 +213,4 @@ def _act(marking_id: int, name: str, config: Config) -> None:
         return await place.db.write(rows.act_on, marking_id, act, place.now)
 
     marking = work(config, action)
-    say(f"Marking {marking.id} is {marking.status}: {_counts(marking)}.")
+    say(f"Marking {marking.id} is {marking.status}: {counts_words(marking)}.")

@@ -19,6 +19,7 @@ app.add_typer(groups_app, name="groups")
 app.add_typer(tag_rules.app, name="rules")
 app.add_typer(markings.app, name="markings")
 app.command("mark")(markings.mark)
+app.command("apply")(markings.apply)
 
 TheTag = Annotated[str, typer.Argument(metavar="TAG", help="Its id or name.")]
 TheGroup = Annotated[str, typer.Argument(metavar="GROUP", help="Its id or name.")]

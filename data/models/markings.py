@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Column
 from sqlmodel import Field, SQLModel
 
-from data.types import BigInt, Json, UtcDateTime, partial_index
+from data.types import BigInt, Json, UtcDateTime, no_items, partial_index
 
 
 class MarkingStatus(StrEnum):
@@ -39,6 +39,11 @@ class Marking(SQLModel, table=True):
     audience: dict[str, Any] = Field(sa_column=Column(Json, nullable=False))
     put_on: list[str] = Field(sa_column=Column(Json, nullable=False))
     take_off: list[str] = Field(sa_column=Column(Json, nullable=False))
+    rule_ids: list[int] = Field(
+        default_factory=no_items,
+        sa_column=Column(Json, nullable=False, server_default="[]"),
+        description="The auto-tagging rules that say what each follow gets; then the two lists are what they name.",
+    )
     status: str = Field(max_length=10, index=True)
     planned_until: int = Field(default=0, sa_column=Column(BigInt, nullable=False))
     planned_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
-from sqlalchemy import bindparam, delete, func, select, tuple_, update
+from sqlalchemy import bindparam, delete, func, select, tuple_
 from sqlmodel import Session, col
 
 from data.bulk import BulkUpsert
@@ -23,40 +23,12 @@ OPEN = (MarkingStatus.RUNNING,)
 #: Markings that are kept to look at.
 KEEP_MARKINGS = 200
 PAIRS_PER_STATEMENT = 300
-SWEPT_ROWS = 2000
 
 _NEW_ITEMS = BulkUpsert(MarkingItem, ("marking_id", "follow_id", "change_no", "cause"), keep=("change_no", "cause"))
-_PUT_ON = BulkUpsert(FollowTag, ("follow_id", "tag_no", "live"))
 _IDS: Any = bindparam("ids", expanding=True)
 _WORN = select(FT.c.follow_id, FT.c.tag_no).where(
     FT.c.follow_id > bindparam("after"), FT.c.follow_id <= bindparam("upto"), FT.c.tag_no.in_(_IDS)
 )
-_WAITING = (
-    select(I.c.follow_id, I.c.change_no, F.c.userid, F.c.external_userid, F.c.status)
-    .join_from(I, F, F.c.id == I.c.follow_id, isouter=True)
-    .where(I.c.marking_id == bindparam("marking_id"), I.c.follow_id > bindparam("after"), I.c.cause.is_(None))
-    .order_by(I.c.follow_id)
-    .limit(bindparam("count"))
-)
-_LOCKED = select(F.c.id, F.c.status, F.c.changed_at).where(F.c.id.in_(_IDS)).order_by(F.c.id)
-
-
-class Waiting(NamedTuple):
-    """A follow that a marking has yet to mark; without a `userid` where we know it no more."""
-
-    follow_id: int
-    change_no: int
-    userid: str | None
-    external_userid: str | None
-    status: str | None
-
-
-class Marked(NamedTuple):
-    """A follow that WeCom has marked, in a call that began at `called_at`."""
-
-    follow_id: int
-    change_no: int
-    called_at: datetime
 
 
 def add_marking(
@@ -66,6 +38,7 @@ def add_marking(
     *,
     asked_by: str,
     status: MarkingStatus,
+    rule_ids: Collection[int] = (),
     now: datetime,
 ) -> Marking:
     """A new marking. Markings of long ago are forgotten."""
@@ -74,6 +47,7 @@ def add_marking(
         audience=dict(audience),
         put_on=list(change.put_on),
         take_off=list(change.take_off),
+        rule_ids=sorted(rule_ids),
         status=status,
         gains={},
         losses={},
@@ -121,7 +95,7 @@ def list_markings(session: Session, limit: int = 50, before_id: int | None = Non
 
 def act_on(session: Session, marking_id: int, act: Act, now: datetime) -> Marking:
     """Pause, resume or cancel. Raises NotFoundError, and ConflictError when its status does not allow that."""
-    row = _locked(session, marking_id)
+    row = lock_marking(session, marking_id)
     allowed, after = ACTS[act]
     if row.status == after:
         return row
@@ -135,7 +109,8 @@ def act_on(session: Session, marking_id: int, act: Act, now: datetime) -> Markin
     return row
 
 
-def _locked(session: Session, marking_id: int) -> Marking:
+def lock_marking(session: Session, marking_id: int) -> Marking:
+    """One marking, locked until the transaction ends. Raises NotFoundError."""
     row = session.get(Marking, marking_id, with_for_update=True, populate_existing=True)
     if row is None:
         raise NotFoundError(f"There is no marking {marking_id}.", "List them with: siyu tags markings list")
@@ -157,7 +132,7 @@ def list_worn(
     session: Session, audience: Audience, after: int, upto: int, tag_nos: Mapping[int, str]
 ) -> list[tuple[int, frozenset[str]]]:
     """The contacts of an audience whose follow's number is in (after, upto], and which of some tags they wear."""
-    follow_ids = session.execute(_in_audience(session, select(F.c.id), audience, after, upto)).scalars().all()
+    follow_ids = session.execute(in_audience(session, select(F.c.id), audience, after, upto)).scalars().all()
     worn = read_worn(session, after, upto, tag_nos)
     nothing: frozenset[str] = frozenset()
     return [(follow_id, worn.get(follow_id, nothing)) for follow_id in follow_ids]
@@ -171,7 +146,8 @@ def read_worn(session: Session, after: int, upto: int, tag_nos: Mapping[int, str
     return {follow_id: frozenset(tag_ids) for follow_id, tag_ids in found.items()}
 
 
-def _in_audience(session: Session, query: Any, audience: Audience, after: int, upto: int) -> Any:
+def in_audience(session: Session, query: Any, audience: Audience, after: int, upto: int) -> Any:
+    """A query of follows, of those of an audience whose number is in (after, upto]."""
     query = query.where(F.c.id > after, F.c.id <= upto, F.c.status == FollowStatus.PRESENT).order_by(F.c.id)
     if audience.userids:
         query = query.where(F.c.userid.in_(sorted(audience.userids)))
@@ -215,7 +191,7 @@ def write_plan(
     `upto`: how far the follows have been looked at. With `planned_at` that was all. A piece that was planned already
     is left as it is.
     """
-    row = _locked(session, marking_id)
+    row = lock_marking(session, marking_id)
     if upto and upto <= row.planned_until:
         return MarkingStatus(row.status)
     for change_no, change in changes.items():
@@ -234,14 +210,14 @@ def write_plan(
 
 def start_marking(session: Session, marking_id: int, now: datetime) -> None:
     """Everything was handed in: it may be worked on."""
-    row = _locked(session, marking_id)
+    row = lock_marking(session, marking_id)
     if row.status == MarkingStatus.PREPARING:
         row.status, row.planned_at = MarkingStatus.RUNNING, now
 
 
 def begin_marking(session: Session, marking_id: int, now: datetime) -> Marking:
     """It is being worked on from now on, for the first time or again."""
-    row = _locked(session, marking_id)
+    row = lock_marking(session, marking_id)
     row.started_at = row.started_at or now
     return row
 
@@ -259,103 +235,6 @@ def replace_changes(session: Session, marking_id: int, changes: Mapping[int, Cha
         row.put_on, row.take_off = list(change.put_on), list(change.take_off)
 
 
-def list_waiting(session: Session, marking_id: int, after: int, count: int) -> list[Waiting]:
-    """The next follows to be marked behind one, by their numbers."""
-    rows = session.execute(_WAITING, {"marking_id": marking_id, "after": after, "count": count})
-    return [Waiting(*row) for row in rows]
-
-
-class Noted(NamedTuple):
-    """How a marking stands after a batch; `again`: follows that changed while they were marked, to be marked anew."""
-
-    status: MarkingStatus
-    done: int
-    again: set[int]
-
-
-def note_results(
-    session: Session,
-    marking_id: int,
-    marked: Sequence[Marked],
-    failed: Mapping[int, int],
-    changes: Mapping[int, Change],
-    *,
-    per_minute: float,
-    error: str,
-    sure: Collection[int] = (),
-    now: datetime,
-) -> Noted:
-    """Write what became of a batch of calls: our rows of tags follow what WeCom accepted.
-
-    A follow that was written after its call began may know the tags from before or from after the call: it is not
-    touched and to be marked again, which does no harm, unless it is in `sure`. `failed`: causes by follow.
-    """
-    row = _locked(session, marking_id)
-    query = _LOCKED.with_for_update() if session.get_bind().dialect.name == "postgresql" else _LOCKED
-    known = {each[0]: each for each in session.execute(query, {"ids": [each.follow_id for each in marked]})}
-    fresh = [
-        each
-        for each in marked
-        if each.follow_id in sure or each.follow_id not in known or known[each.follow_id][2] <= each.called_at
-    ]
-    _write_tags(session, [each for each in fresh if each.follow_id in known], known, changes, now)
-    ended = [each.follow_id for each in fresh]
-    if ended:
-        session.execute(delete(I).where(I.c.marking_id == marking_id, I.c.follow_id.in_(ended)))
-    if failed:
-        session.execute(
-            update(I)
-            .where(I.c.marking_id == bindparam("of"), I.c.follow_id == bindparam("whose"))
-            .values(cause=bindparam("why")),
-            [{"of": marking_id, "whose": follow_id, "why": cause} for follow_id, cause in failed.items()],
-        )
-    row.done += len(ended)
-    row.failed += len(failed)
-    row.per_minute, row.error = per_minute, error
-    return Noted(MarkingStatus(row.status), row.done, {each.follow_id for each in marked} - set(ended))
-
-
-def _write_tags(
-    session: Session,
-    marked: Sequence[Marked],
-    known: Mapping[int, Any],
-    changes: Mapping[int, Change],
-    now: datetime,
-) -> None:
-    if not marked:
-        return
-    wanted = {tag_id for each in marked for side in changes[each.change_no] for tag_id in side}
-    numbers = {tag_id: tag_no for tag_no, tag_id in map_tag_nos(session, wanted).items()}
-    rows: list[tuple[int, int, bool]] = []
-    off: dict[int, list[int]] = {}
-    for follow_id, change_no, _ in marked:
-        live = known[follow_id][1] == FollowStatus.PRESENT
-        rows += [(follow_id, numbers[tag_id], live) for tag_id in changes[change_no].put_on if tag_id in numbers]
-        for tag_id in changes[change_no].take_off:
-            off.setdefault(numbers.get(tag_id, 0), []).append(follow_id)
-    _PUT_ON.write(session, sorted(rows))
-    for tag_no, follow_ids in off.items():
-        session.execute(delete(FT).where(FT.c.follow_id.in_(follow_ids), FT.c.tag_no == tag_no))
-    # A fetch that began before this knows nothing of it.
-    session.execute(update(F).where(F.c.id.in_([each.follow_id for each in marked])).values(changed_at=now))
-
-
-def sweep_cancelled(session: Session) -> bool:
-    """Remove some of what cancelled markings had yet to mark. False: nothing is left of it."""
-    waiting = (I.c.marking_id == col(Marking.id)) & I.c.cause.is_(None)
-    marking_id = session.execute(
-        select(col(Marking.id))
-        .where(col(Marking.status) == MarkingStatus.CANCELLED, select(I.c.follow_id).where(waiting).exists())
-        .limit(1)
-    ).scalar()
-    if marking_id is None:
-        return False
-    some = select(I.c.follow_id).where(I.c.marking_id == marking_id, I.c.cause.is_(None)).limit(SWEPT_ROWS)
-    follow_ids = list(session.execute(some).scalars())
-    session.execute(delete(I).where(I.c.marking_id == marking_id, I.c.follow_id.in_(follow_ids)))
-    return True
-
-
 def get_status(session: Session, marking_id: int) -> MarkingStatus:
     """How a marking stands. Raises NotFoundError."""
     return MarkingStatus(get_marking(session, marking_id).status)
@@ -363,37 +242,14 @@ def get_status(session: Session, marking_id: int) -> MarkingStatus:
 
 def pause_marking(session: Session, marking_id: int, error: str) -> None:
     """It cannot go on without a person."""
-    row = _locked(session, marking_id)
+    row = lock_marking(session, marking_id)
     if row.status == MarkingStatus.RUNNING:
         row.status, row.error, row.per_minute = MarkingStatus.PAUSED, error, 0
 
 
 def end_marking(session: Session, marking_id: int, now: datetime) -> MarkingStatus:
     """Nothing waits any more; how it stands."""
-    row = _locked(session, marking_id)
+    row = lock_marking(session, marking_id)
     if row.status == MarkingStatus.RUNNING:
         row.status, row.ended_at, row.error, row.per_minute = MarkingStatus.DONE, now, "", 0
     return MarkingStatus(row.status)
-
-
-def list_failures(session: Session, marking_id: int, limit: int = 100, after: int = 0) -> list[dict[str, Any]]:
-    """Follows that could not be marked, by their numbers, and WeCom's number for why."""
-    rows = session.execute(
-        select(I.c.follow_id, F.c.userid, F.c.external_userid, I.c.cause)
-        .join_from(I, F, F.c.id == I.c.follow_id, isouter=True)
-        .where(I.c.marking_id == marking_id, I.c.follow_id > after, I.c.cause.is_not(None))
-        .order_by(I.c.follow_id)
-        .limit(limit)
-    )
-    return [dict(zip(("follow_id", "userid", "external_userid", "cause"), row, strict=True)) for row in rows]
-
-
-def count_causes(session: Session, marking_id: int) -> dict[int, int]:
-    """How many could not be marked, by WeCom's number for why."""
-    rows = session.execute(
-        select(I.c.cause, func.count())
-        .where(I.c.marking_id == marking_id, I.c.cause.is_not(None))
-        .group_by(I.c.cause)
-        .order_by(func.count().desc())
-    )
-    return dict(rows.all())

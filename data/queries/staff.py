@@ -93,6 +93,13 @@ def _with_ancestors(department_ids: Sequence[int], parents: Mapping[int, int]) -
     return frozenset(found)
 
 
+def map_departments(session: Session) -> dict[str, frozenset[int]]:
+    """The departments of every known member, with those above them."""
+    parents: dict[int, int] = dict(session.execute(select(col(Department.id), col(Department.parent_id))).all())
+    rows = session.execute(select(col(Staff.userid), col(Staff.department_ids)))
+    return {userid: _with_ancestors(department_ids, parents) for userid, department_ids in rows}
+
+
 def list_managers(session: Session, userid: str) -> list[str]:
     """Who leads the member: the direct leader, else the leaders of the departments, nearest first.
 

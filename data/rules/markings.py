@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 from pydantic import Field
 
@@ -48,6 +48,13 @@ class MarkingDraft(RuleModel):
     audience: Audience
     put_on: SortedSet[TagID] = Field(default=frozenset(), max_length=TAGS_PER_MARKING)
     take_off: SortedSet[TagID] = Field(default=frozenset(), max_length=TAGS_PER_MARKING)
+
+
+class RulesDraft(RuleModel):
+    """Auto-tagging rules to be applied to those who came before them: the named ones, or all that are switched on."""
+
+    audience: Audience = Audience(everyone=True)
+    rule_ids: SortedSet[Annotated[int, Field(ge=1, le=2**62)]] | None = None
 
 
 def problems(draft: MarkingDraft, live_tags: frozenset[str]) -> list[Problem]:
@@ -105,13 +112,18 @@ def without(change: Change, gone: Iterable[str]) -> Change:
 
 @dataclass(slots=True)
 class Tally:
-    """What a marking finds out on the way: follows looked at, those that are as wanted, and what the others get."""
+    """What a marking finds out on the way: follows looked at, those that are as wanted, and what the others get.
+
+    Of rules: whom each matched, and for whom it decided something that is not so already.
+    """
 
     examined: int = 0
     already: int = 0
     items: int = 0
     gains: Counter[str] = field(default_factory=Counter)
     losses: Counter[str] = field(default_factory=Counter)
+    matched: Counter[int] = field(default_factory=Counter)
+    decided: Counter[int] = field(default_factory=Counter)
 
     def note(self, change: Change, has: frozenset[str]) -> bool:
         """Count one follow. Whether it needs the change."""
@@ -132,6 +144,8 @@ class Tally:
         self.items += other.items
         self.gains.update(other.gains)
         self.losses.update(other.losses)
+        self.matched.update(other.matched)
+        self.decided.update(other.decided)
 
 
 class Act(StrEnum):

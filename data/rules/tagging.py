@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -227,13 +227,17 @@ class TagConflict:
 
 @dataclass(frozen=True, slots=True)
 class TagDecision:
-    """What to change, sorted, and why. `redundant` tags were wanted, but are as wanted already."""
+    """What to change, sorted, and why. `redundant` tags were wanted, but are as wanted already.
+
+    `wanted`: for each tag that a rule is about, whether it is to be on, and the rule that decided that.
+    """
 
     add: tuple[str, ...]
     remove: tuple[str, ...]
     redundant: tuple[str, ...]
     verdicts: tuple[Verdict, ...]
     conflicts: tuple[TagConflict, ...]
+    wanted: Mapping[str, tuple[bool, int]] = field(default_factory=dict)
 
     @property
     def is_empty(self) -> bool:
@@ -277,12 +281,19 @@ def match_tags(rules: Iterable[TagRule], facts: TagFacts) -> TagDecision:
     Where one puts on what another takes off, the rule of higher priority decides, then the lower id. Rules
     for other triggers are no part of the explanation.
     """
+    return match_occasions(rules, (facts,))
+
+
+def match_occasions(rules: Iterable[TagRule], occasions: Sequence[TagFacts]) -> TagDecision:
+    """The same for all that happened between one staff member and one customer: any occasion is enough for a rule."""
     wanted: dict[str, tuple[bool, int]] = {}
     verdicts: list[Verdict] = []
     conflicts: list[TagConflict] = []
-    asked = (rule for rule in rules if facts.trigger in rule.triggers)
-    for rule in sorted(asked, key=lambda rule: (-rule.priority, rule.id)):
-        failed = tuple(rule.conditions.failed(facts)) if rule.enabled else ()
+    for rule in sorted(rules, key=lambda rule: (-rule.priority, rule.id)):
+        asked = [facts for facts in occasions if facts.trigger in rule.triggers]
+        if not asked:
+            continue
+        failed = _failed_on_all(rule, asked) if rule.enabled else ()
         outcome = Outcome.FAILED if failed else Outcome.MATCHED if rule.enabled else Outcome.DISABLED
         verdicts.append(Verdict(rule.id, rule.name, rule.priority, outcome, failed))
         if outcome is not Outcome.MATCHED:
@@ -294,15 +305,28 @@ def match_tags(rules: Iterable[TagRule], facts: TagFacts) -> TagDecision:
     add = {tag_id for tag_id, (on, _) in wanted.items() if on}
     remove = wanted.keys() - add
     redundant: set[str] = set()
-    if facts.tag_ids is not None:
-        redundant = (add & facts.tag_ids) | (remove - facts.tag_ids)
+    tag_ids = occasions[0].tag_ids if occasions else None
+    if tag_ids is not None:
+        redundant = (add & tag_ids) | (remove - tag_ids)
     return TagDecision(
         add=tuple(sorted(add - redundant)),
         remove=tuple(sorted(remove - redundant)),
         redundant=tuple(sorted(redundant)),
         verdicts=tuple(verdicts),
         conflicts=tuple(sorted(conflicts, key=lambda each: (each.tag_id, each.rule_id))),
+        wanted=wanted,
     )
+
+
+def _failed_on_all(rule: TagRule, occasions: Sequence[TagFacts]) -> tuple[FailedCondition, ...]:
+    """What failed on the first occasion; nothing, when the conditions hold on any."""
+    first: tuple[FailedCondition, ...] = ()
+    for facts in occasions:
+        failed = tuple(rule.conditions.failed(facts))
+        if not failed:
+            return ()
+        first = first or failed
+    return first
 
 
 def printable(text: str) -> str:
