@@ -31,6 +31,7 @@ from data.errors import StorageError
 from handlers import IGNORED, ROUTERS
 from scheduler.inbox import inbox_jobs
 from scheduler.jobs import JOBS, Job
+from scheduler.privacy import privacy_jobs
 from scheduler.runner import Runner
 
 log = get_logger("app")
@@ -97,7 +98,13 @@ class Bot:
             await self.signs.write()
 
         self.runner = Runner(
-            [*JOBS, *inbox_jobs(self.inbox), Job("write_signs", 10.0, write_signs, alone=False)], self.context
+            [
+                *JOBS,
+                *inbox_jobs(self.inbox),
+                *privacy_jobs(inbox_db),
+                Job("write_signs", 10.0, write_signs, alone=False),
+            ],
+            self.context,
         )
         # What is started first is stopped last: no event may arrive that could not be stored or handled.
         defer(self.signs.write)

@@ -4,16 +4,35 @@ from __future__ import annotations
 
 import stat
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from bot.errors import ConfigurationError
 
 Seconds = Annotated[float, Field(gt=0)]
+
+
+def _never_or(least: int) -> Callable[[int], int]:
+    def check(days: int) -> int:
+        if days and days < least:
+            raise ValueError(f"write 0 or at least {least}")
+        return days
+
+    return check
 
 
 class Section(BaseModel):
@@ -133,6 +152,20 @@ class SyncSettings(Section):
     )
 
 
+class PrivacySettings(Section):
+    """How long is kept what was said to customers and about them. 0: until the customer is erased."""
+
+    alerts_days: Annotated[int, AfterValidator(_never_or(31))] = Field(
+        180, description="Alerts to staff, with their words: 0 or at least 31 days."
+    )
+    welcomes_days: Annotated[int, AfterValidator(_never_or(31))] = Field(
+        730, description="Welcomes, with their words: 0 or at least 31 days."
+    )
+    touches_days: Annotated[int, AfterValidator(_never_or(366))] = Field(
+        730, description="What reached customers; limits count back a year: 0 or at least 366 days."
+    )
+
+
 class LogSettings(Section):
     """What is written to standard error."""
 
@@ -159,6 +192,7 @@ class Settings(BaseSettings):
     inbox: InboxSettings = InboxSettings()
     welcome: WelcomeSettings = WelcomeSettings()
     sync: SyncSettings = SyncSettings()
+    privacy: PrivacySettings = PrivacySettings()
     logs: LogSettings = LogSettings()
 
     @model_validator(mode="after")

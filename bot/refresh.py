@@ -17,6 +17,7 @@ from data.queries import groups as group_rows
 from data.queries import staff as staff_rows
 from data.queries import tags as tag_rows
 from data.queries.customers import FetchResult
+from data.queries.erasures import refuse_erased
 from data.queries.groups import GroupChanges
 from data.queries.staff import DirectoryChange
 from data.queries.tags import TagChanges
@@ -30,8 +31,9 @@ async def refresh_customer(ctx: Context, external_userid: str) -> FetchResult:
 
     A follow that was written meanwhile keeps what it has; the customer is then fetched again, so that nothing of the
     answer is lost. Raises NotAFollowerError when WeCom shows nobody in sight as following; the follows that we thought
-    present have then been ended. Raises WeComError otherwise.
+    present have then been ended. Raises ErasedError, and WeComError otherwise.
     """
+    await ctx.db.read(refuse_erased, external_userid)
     for _ in range(FETCHES - 1):
         result = await _fetch_customer(ctx, external_userid)
         if not result.kept:

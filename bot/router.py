@@ -18,8 +18,8 @@ from bot.logs import get_logger
 from bot.wecom.errors import InvalidRequestError, WeComError
 from bot.wecom.event_base import Event
 from bot.wecom.event_xml import parse_event
-from bot.wecom.events import AppMessage, UnknownEvent
-from data.errors import StorageError
+from bot.wecom.events import AppMessage, ContactEvent, UnknownEvent
+from data.errors import ErasedError, StorageError
 from data.models.inbox import Lane, OutcomeStatus, TaskStatus
 from data.queries.inbox import ClaimedTask, NewTask, OutcomeRow, TaskResult
 from data.rules.retry import pause_seconds
@@ -133,13 +133,24 @@ class Dispatcher:
         welcome = task.lane == Lane.WELCOME
         outcomes: list[OutcomeRow] = []
         pauses: list[float | None] = []
+        erased = False
         for handler in self.handlers_of(event):
             if (handler.lane == Lane.WELCOME) is not welcome or handler.name in task.finished:
                 continue
-            outcome, pause = await self._run_one(handler, event, receipt, task)
+            try:
+                outcome, pause = await self._run_one(handler, event, receipt, task)
+            except ErasedError:
+                # What WeCom tells of somebody who was erased is not kept either.
+                erased = isinstance(event, ContactEvent)
+                outcome, pause = (
+                    OutcomeRow(handler.name, OutcomeStatus.SKIPPED, "about a customer who was erased"),
+                    None,
+                )
             outcomes.append(outcome)
             if outcome.status == OutcomeStatus.FAILED:
                 pauses.append(pause)
+        if erased:
+            return TaskResult(task, TaskStatus.DONE, forget=True)
         return self._result(task, event, outcomes, pauses)
 
     async def _run_one(
@@ -151,6 +162,8 @@ class Dispatcher:
         try:
             async with asyncio.timeout(HANDLER_TIMEOUT_SECONDS):
                 outcome = await handler.function(event, self.context, receipt)
+        except ErasedError:
+            raise
         except Exception as error:
             cause = _cause(error)
             if isinstance(error, RetryLaterError):

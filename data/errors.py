@@ -19,3 +19,7 @@ class StorageError(SiyuError):
 
 class SchemaError(SiyuError):
     """The database's tables are not those of this version."""
+
+
+class ErasedError(SiyuError):
+    """The customer was erased: nothing about them is written down again."""

@@ -9,6 +9,7 @@ from sqlmodel import Session
 
 from bot.context import Context, Receipt
 from bot.delivery import queue_alert
+from bot.erasing import let_back_in
 from bot.refresh import refresh_customer
 from bot.router import Outcome, Router, done, skipped
 from bot.wecom.errors import GoneError, NotAFollowerError
@@ -60,6 +61,7 @@ def record_add(session: Session, event: AddedEvent, now: datetime) -> AddRecord:
 @router.on(AddExternalContact, AddHalfExternalContact)
 async def on_added(event: AddedEvent, ctx: Context, receipt: Receipt) -> Outcome:
     """Write the follow from the event at once, then the customer's details from WeCom."""
+    await let_back_in(ctx, event, patient=receipt.attempts < 3)
     record = await ctx.db.write(record_add, event, ctx.clock.now())
     if isinstance(event, AddHalfExternalContact):
         return done("recorded as half added; details come with the confirmation", new=record.is_new)

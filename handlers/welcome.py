@@ -15,6 +15,7 @@ from sqlmodel import Session
 
 from bot.context import Context, Receipt
 from bot.delivery import add_alert, forget_media, message_body
+from bot.erasing import let_back_in
 from bot.logs import get_logger
 from bot.router import Outcome, Router, done, skipped
 from bot.wecom.errors import CredentialsError, UnreachableError, WeComError
@@ -23,6 +24,7 @@ from data.models import WelcomeStatus
 from data.models.inbox import Lane
 from data.queries import channels as channel_rows
 from data.queries import customers as customer_rows
+from data.queries import erasures as erasure_rows
 from data.queries import preferences as preference_rows
 from data.queries import rules as rule_rows
 from data.queries import staff as staff_rows
@@ -72,6 +74,7 @@ class Known:
     followed_by_colleague: bool
     transfer: TransferSigns
     start: WelcomeStart
+    erased: bool
 
 
 def load_known(session: Session, event: AddedEvent, event_id: int, received_at: datetime, now: datetime) -> Known:
@@ -85,6 +88,7 @@ def load_known(session: Session, event: AddedEvent, event_id: int, received_at: 
         followed_by_colleague=customer_rows.is_followed_by_colleague(session, userid, external_userid),
         transfer=transfer_rows.find_signs(session, userid, external_userid, now),
         start=welcome_rows.find_add(session, event_id, event.kind, userid, external_userid, received_at),
+        erased=erasure_rows.find_erased_at(session, external_userid) is not None,
     )
 
 
@@ -93,6 +97,8 @@ async def on_added(event: AddedEvent, ctx: Context, receipt: Receipt) -> Outcome
     """Greet a customer who was added, once per add, whichever of its events comes first."""
     now = ctx.clock.now()
     known = await ctx.db.read_here(load_known, event, receipt.event_id, receipt.received_at, now)
+    if known.erased:
+        await let_back_in(ctx, event, patient=True)
     greeting = Greeting(event, ctx, receipt, known)
     return await greeting.run()
 

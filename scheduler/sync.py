@@ -19,7 +19,7 @@ from bot.errors import SiyuError
 from bot.logs import get_logger
 from bot.refresh import read_group, refresh_customer, refresh_directory, refresh_tags
 from bot.wecom.errors import CredentialsError, GoneError, InvalidRequestError, NotPermittedError, WeComError
-from data.errors import StorageError
+from data.errors import ErasedError, StorageError
 from data.models import SyncStage, SyncStatus
 from data.queries import access as access_rows
 from data.queries import groups as group_rows
@@ -226,7 +226,7 @@ class Sync:
                 answer = {}
             there = missing & {str(each) for each in answer.get("external_userid") or ()}
             for external_userid in sorted(there):
-                with contextlib.suppress(GoneError):
+                with contextlib.suppress(GoneError, ErasedError):
                     await self._patiently(refresh_customer, self.ctx, external_userid)
             missing -= there
         return await self.ctx.db.write(

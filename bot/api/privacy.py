@@ -1,4 +1,4 @@
-"""What customers want to hear, and what reached them."""
+"""`/customers/…`: what one customer wants to hear, what reached them, all that is kept about them, and its end."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from pydantic import Field
 from bot.api.answers import answer, page, path_customer, read_object, read_query
 from bot.api.described import described
 from bot.api.service import CALLER, Api
-from bot.api.shapes import MergePatch, Page, PreferenceTold, TouchTold
+from bot.api.shapes import ErasedTold, ExportTold, MergePatch, Page, PreferenceTold, TouchTold
+from bot.erasing import erase_customer as erase
+from bot.erasing import export_customer as export
 from data.errors import NotFoundError
 from data.models import Preference
 from data.queries import customers as customer_rows
@@ -56,6 +58,17 @@ async def change_preference(api: Api, request: web.Request) -> web.Response:
 async def delete_preference(api: Api, request: web.Request) -> web.Response:
     # Not the row: who lets somebody be written to again is kept as well.
     return await _saved(api, request, rows.save_preference, rules.Preference())
+
+
+@described(ExportTold)
+async def export_customer(api: Api, request: web.Request) -> web.Response:
+    return answer(await export(api.db, api.inbox, path_customer(request), api.clock.now()))
+
+
+@described(ErasedTold)
+async def erase_customer(api: Api, request: web.Request) -> web.Response:
+    done = await erase(api.db, api.inbox, path_customer(request), request[CALLER], api.clock.now())
+    return answer({"rows": dict(done.rows), "events": done.events})
 
 
 @described(Page[TouchTold], query=TouchesQuery)

@@ -85,6 +85,8 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/customers/{external_userid}/fields", "fields:read", fields.get_values, "A customer's fields, the birthday among them."),
     Route("PUT", "/customers/{external_userid}/fields", "fields:write", fields.replace_values, "Put these values in the place of all."),
     Route("PATCH", "/customers/{external_userid}/fields", "fields:write", fields.change_values, "Change some of them; null removes one."),
+    Route("GET", "/customers/{external_userid}/export", "privacy:export", privacy.export_customer, "Everything that is kept about a customer."),
+    Route("DELETE", "/customers/{external_userid}", "erasure:write", privacy.erase_customer, "Erase a customer; the sync does not bring the data back."),
     Route("GET", "/customers/{external_userid}/preference", "privacy:read", privacy.get_preference, "How much a customer wants to hear."),
     Route("PUT", "/customers/{external_userid}/preference", "privacy:write", privacy.replace_preference, "Write down what a customer wants."),
     Route("PATCH", "/customers/{external_userid}/preference", "privacy:write", privacy.change_preference, "Change some fields of it (JSON merge patch)."),

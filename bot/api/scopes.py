@@ -23,6 +23,8 @@ SCOPES: Mapping[str, str] = MappingProxyType(
         "directory:read": "read staff, channels and tags",
         "tags:write": "make, change and delete the company's tags",
         "privacy:read": "read how much customers want to hear and what reached them",
+        "privacy:export": "read everything that is kept about a customer",
+        "erasure:write": "erase customers for good",
         "privacy:write": "write down how much customers want to hear",
         "markings:read": "read markings",
         "markings:write": "mark customers in bulk",

@@ -254,3 +254,18 @@ class TouchTold(RuleModel):
     touched_at: datetime
     clicked_at: datetime | None
     because: dict[str, Any]
+
+
+class ExportTold(RuleModel):
+    """Everything that is kept about a customer: all rows, by table."""
+
+    external_userid: str
+    exported_at: datetime
+    tables: dict[str, list[dict[str, Any]]]
+
+
+class ErasedTold(RuleModel):
+    """What an erasure removed: rows by table, and in how many events the customer was."""
+
+    rows: dict[str, int]
+    events: int

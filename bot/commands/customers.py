@@ -1,7 +1,8 @@
-"""`siyu customers`: what one customer wants to hear, and what reached them."""
+"""`siyu customers`: what one customer wants to hear, what reached them, all that is kept about them, and its end."""
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +13,7 @@ from bot.commands.terminal import AsJson, Config, Limit, Workplace, cut, refuse,
 if TYPE_CHECKING:
     from data.models import Preference
 
-app = typer.Typer(no_args_is_help=True, help="Single customers: what they want to hear, and what reached them.")
+app = typer.Typer(no_args_is_help=True, help="Single customers: what they want to hear, what is kept about them.")
 
 Whom = Annotated[str, typer.Argument(metavar="EXTERNAL_USERID", help="The customer, as WeCom calls them.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; kept with the change.")]
@@ -56,6 +57,52 @@ def allow(external_userid: Whom, reason: Reason = "", config: Config = None) -> 
     """The customer may be written to again: lifts opt-out, pause and limit."""
     lifted = {"opted_out": None, "paused_until": None, "cap_count": None, "cap_days": None}
     _change(config, external_userid, lifted, reason)
+
+
+@app.command()
+def export(external_userid: Whom, config: Config = None) -> None:
+    """Everything that is kept about a customer, as JSON."""
+
+    async def action(place: Workplace) -> None:
+        from bot.erasing import export_customer
+
+        say_json(await export_customer(place.db, place.inbox, external_userid, place.now))
+
+    work(config, action, inbox=True)
+
+
+@app.command()
+def erase(
+    external_userid: Whom,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    config: Config = None,
+) -> None:
+    """Erase a customer for good; the sync does not bring the data back."""
+
+    async def action(place: Workplace) -> None:
+        from bot.erasing import erase_customer
+
+        if not yes:
+            await _ask(place, external_userid)
+        done = await erase_customer(place.db, place.inbox, external_userid, who_types(), place.now)
+        counts = ", ".join(f"{name} {count}" for name, count in done.rows.items()) or "no row"
+        say(f"Erased: {counts}; {done.events} events of the inbox.")
+        say("What was under way meanwhile is looked for once more by the running bot, within some minutes.")
+
+    work(config, action, inbox=True)
+
+
+async def _ask(place: Workplace, external_userid: str) -> None:
+    from data.queries import customers as rows
+
+    if not sys.stdin.isatty():
+        refuse("Nobody can be asked here: add --yes.")
+    customer = await place.db.read(rows.find_customer, external_userid)
+    follows = await place.db.read(rows.list_follows, external_userid)
+    name = "".join(char if char.isprintable() else " " for char in customer.name) if customer else ""
+    who = f"{cut(name, 40) or 'without a name'}, followed by {len(follows)}" if customer else "not known"
+    if not typer.confirm(f"Erase {external_userid} ({who})? This cannot be undone."):
+        refuse("Nothing was erased.")
 
 
 @app.command()

@@ -9,13 +9,18 @@ from sqlalchemy import func, select, update
 from sqlmodel import Session, col
 
 from data.models import Alert
+from data.queries.erasures import refuse_erased
 from data.queries.upsert import insert_into
 
 
 def add_alert(
     session: Session, *, dedupe_key: str, kind: str, userid: str, external_userid: str, words: str, now: datetime
 ) -> bool:
-    """Queue an app message. False when one with this key exists: the event is being handled again."""
+    """Queue an app message. False when one with this key exists: the event is being handled again.
+
+    Raises ErasedError when it is about a customer who was erased.
+    """
+    refuse_erased(session, external_userid)
     added: Any = session.execute(
         insert_into(session, Alert)
         .values(

@@ -11,6 +11,7 @@ from sqlalchemy import bindparam, exists, select
 from sqlmodel import Session, col
 
 from data.models import Customer, Follow, FollowStatus, Staff
+from data.queries.erasures import refuse_erased
 from data.queries.follow_tags import note_status, replace_mobiles, replace_tags
 from data.queries.upsert import insert_into
 from data.rules.follows import (
@@ -46,8 +47,9 @@ def lock_customer(session: Session, external_userid: str, now: datetime) -> Cust
     """The customer's row, made if there is none, known by id alone; locked until the transaction ends.
 
     Everything that writes a customer or a follow comes through here first, so that two replicas never both find a
-    follow missing and both write it.
+    follow missing and both write it. Raises ErasedError.
     """
+    refuse_erased(session, external_userid)
     session.execute(
         insert_into(session, Customer)
         .values(

@@ -11,6 +11,7 @@ from sqlalchemy import func, or_, select, update
 from sqlmodel import Session, col
 
 from data.models import CustomerGroup, GroupMember, Staff
+from data.queries.erasures import list_erased
 from data.queries.upsert import upsert
 
 
@@ -58,6 +59,8 @@ def apply_member_change(
     group = session.get(CustomerGroup, chat_id, with_for_update=True)
     if group is None or not last_version or group.member_version != last_version:
         return False
+    erased = list_erased(session, joined)
+    joined = [userid for userid in joined if userid not in erased]
     staff = set(session.execute(select(col(Staff.userid)).where(col(Staff.userid).in_(joined))).scalars())
     upsert(
         session,
@@ -107,6 +110,8 @@ def apply_fetched(session: Session, told: Mapping[str, Any], *, asked_at: dateti
     new = group is None
     changed = group is None or any(getattr(group, name) != value for name, value in facts.items())
     wanted = {str(member["userid"]): _member_facts(member) for member in told.get("member_list") or []}
+    for userid in list_erased(session, wanted):
+        del wanted[userid]
     known = {
         row[0]: tuple(row[1:])
         for row in session.execute(

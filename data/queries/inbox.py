@@ -79,13 +79,14 @@ class OutcomeRow:
 
 @dataclass(frozen=True, slots=True)
 class TaskResult:
-    """How a claimed task ended: done, waiting (again at `due_at`) or dead."""
+    """How a claimed task ended: done, waiting (again at `due_at`) or dead. `forget`: its event goes, with all of it."""
 
     task: ClaimedTask
     status: TaskStatus
     due_at: datetime | None = None
     note: str = ""
     outcomes: tuple[OutcomeRow, ...] = ()
+    forget: bool = False
 
 
 def digest_of(body: str, created_seconds: int | None) -> bytes:

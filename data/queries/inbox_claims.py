@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, bindparam, case, exists, literal_column, or_, select, update
+from sqlalchemy import and_, bindparam, case, delete, exists, literal_column, or_, select, update
 from sqlalchemy.orm import aliased
 from sqlmodel import Session
 
@@ -150,6 +150,7 @@ def finish_tasks(session: Session, results: Sequence[TaskResult], now: datetime)
         ],
         execution_options={"synchronize_session": False},
     )
+    forget_events(session, [result.task.event_id for result in results if result.forget])
     outcomes = {
         (result.task.event_id, outcome.handler): {
             "event_id": result.task.event_id,
@@ -162,6 +163,7 @@ def finish_tasks(session: Session, results: Sequence[TaskResult], now: datetime)
         }
         for result in results
         for outcome in result.outcomes
+        if not result.forget
     }
     if outcomes:
         statement = insert_into(session, InboxOutcome)
@@ -172,6 +174,13 @@ def finish_tasks(session: Session, results: Sequence[TaskResult], now: datetime)
             ),
             list(outcomes.values()),
         )
+
+
+def forget_events(session: Session, event_ids: Sequence[int]) -> None:
+    """Remove events with their tasks and outcomes, whatever is left to do: they are about a customer who was erased."""
+    if event_ids:
+        for table, column in ((O, O.c.event_id), (T, T.c.event_id), (E, E.c.id)):
+            session.execute(delete(table).where(column.in_(event_ids)))
 
 
 def release_tasks(session: Session, now: datetime) -> int:

@@ -12,6 +12,7 @@ from sqlmodel import Session, col
 from data.bulk import BulkUpsert
 from data.errors import ConflictError, NotFoundError
 from data.models import Customer, Order
+from data.queries.erasures import list_erased, list_erased_unionids
 from data.queries.order_matches import list_paid_by, mark_tags_due, match_orders, write_matches
 from data.rules.orders import (
     PAID,
@@ -67,11 +68,12 @@ class SavedOrder(NamedTuple):
 
 
 def save_orders(session: Session, given: Sequence[OrderGiven], now: datetime) -> list[SavedOrder]:
-    """Keep orders as told and decide whose they are; in the order given.
+    """Keep orders as told and decide whose they are; in the order given. Of a buyer who was erased nothing is kept.
 
     An order is known by source and number. A later message replaces what an earlier one said, but a clue to the buyer
     that is left out stays; an older one (by the shop's own time) only adds clues that were missing.
     """
+    given = _without_erased(session, given)
     results: list[str] = [""] * len(given)
     for places in _rounds(given):
         _save(
@@ -86,6 +88,17 @@ def save_orders(session: Session, given: Sequence[OrderGiven], now: datetime) ->
         for each, result in zip(given, results, strict=True)
         if (row := rows[each.source, each.number])
     ]  # fmt: skip
+
+
+def _without_erased(session: Session, given: Sequence[OrderGiven]) -> list[OrderGiven]:
+    """Orders of customers who were erased as orders of nobody: the shop's number stays, so that none comes twice."""
+    erased = list_erased(session, {each.external_userid for each in given} - {""})
+    unionids = list_erased_unionids(session, {each.unionid for each in given} - {""})
+    nobody = {"external_userid": "", "unionid": "", "mobile": "", "trade_number": "", "userid": "", "items": ()}
+    return [
+        each.model_copy(update=nobody) if each.external_userid in erased or each.unionid in unionids else each
+        for each in given
+    ]
 
 
 def _rounds(given: Sequence[OrderGiven]) -> Iterator[list[int]]:

@@ -17,6 +17,7 @@ from sqlmodel import Session
 
 from data.bulk import BulkUpsert, among
 from data.models import Customer, Follow, FollowStatus, FollowTag
+from data.queries.erasures import list_erased
 from data.queries.follow_tags import note_status, replace_mobiles
 from data.rules.follows import (
     ID_MAX,
@@ -159,7 +160,7 @@ def read_page(userid: str, rows: Sequence[Mapping[str, Any]], asked_at: datetime
 def list_differing(session: Session, listed: Sequence[Listed], tag_nos: Mapping[str, int], now: datetime) -> set[str]:
     """The members for whom `apply_listed` would change something."""
     _go_by_index(session)
-    found = _compare(session, listed, tag_nos, now)
+    found = _compare(session, _without_erased(session, listed), tag_nos, now)
     return {userid for userid, _ in found.touched}
 
 
@@ -171,6 +172,7 @@ def apply_listed(
     `tag_nos`: the numbers of all tags on the pages (`follow_tags.ensure_tags`).
     """
     _go_by_index(session)
+    listed = _without_erased(session, listed)
     new = frozenset[str]()
     if session.get_bind().dialect.name == "postgresql":
         # In one order: two who lock the same customers then do not wait for each other.
@@ -192,6 +194,12 @@ def apply_listed(
     for status, numbers in found.status.items():
         note_status(session, numbers, status)
     return found.changes
+
+
+def _without_erased(session: Session, listed: Sequence[Listed]) -> Sequence[Listed]:
+    """What is listed, without the customers who were erased: WeCom lists them as before."""
+    erased = list_erased(session, {each.external_userid for each in listed})
+    return [each for each in listed if each.external_userid not in erased] if erased else listed
 
 
 def _go_by_index(session: Session) -> None:

@@ -13,6 +13,7 @@ from sqlmodel import Session, col
 from data.bulk import BulkUpsert
 from data.errors import NotFoundError
 from data.models import SyncPart, SyncRun, SyncStage, SyncStatus
+from data.queries.erasures import list_erased
 
 #: Runs that are kept to look at.
 KEEP_RUNS = 60
@@ -133,7 +134,7 @@ def note_part(
 ) -> None:
     """Add to what a part changed; with `done_at` it is finished."""
     part = session.get_one(SyncPart, (run_id, stage.value, key))
-    _add(part, changes or {}, problems)
+    _add(session, part, changes or {}, problems)
     if rows is not None:
         part.rows = rows
     part.done_at = done_at
@@ -153,13 +154,15 @@ def note_changes(
             col(SyncPart.run_id) == run_id, col(SyncPart.stage) == stage.value, col(SyncPart.key).in_(keys)
         )
         for part in session.execute(parts).scalars():
-            _add(part, changes.get(part.key, {}), problems.get(part.key, ()))
+            _add(session, part, changes.get(part.key, {}), problems.get(part.key, ()))
 
 
-def _add(part: SyncPart, changes: Mapping[str, int], problems: Sequence[str]) -> None:
+def _add(session: Session, part: SyncPart, changes: Mapping[str, int], problems: Sequence[str]) -> None:
     if changes:
         part.report = dict(Counter(part.report) + Counter(changes))
     if problems:
+        erased = list_erased(session, [what.split(":", 1)[0] for what in problems])
+        problems = [what for what in problems if what.split(":", 1)[0] not in erased]
         part.problems = list(dict.fromkeys([*part.problems, *problems]))[:1000]
 
 

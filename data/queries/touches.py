@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 from sqlmodel import Session, col
 
 from data.models import Touch, Welcome, WelcomeRuleRow
+from data.queries.erasures import find_erased_at
 from data.queries.upsert import insert_into
 from data.rules.preferences import NOT_COUNTED, TouchKind
 
@@ -28,7 +29,9 @@ def record(
     userid: str = "",
     campaign_id: int | None = None,
 ) -> bool:
-    """Write down that something reached a customer. False: it was known by its origin."""
+    """Write down that something reached a customer. False: it was known by its origin, or the customer was erased."""
+    if find_erased_at(session, external_userid) is not None:
+        return False
     added: Any = session.execute(
         insert_into(session, Touch)
         .values(

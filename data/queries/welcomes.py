@@ -11,6 +11,7 @@ from sqlalchemy import and_, bindparam, func, insert, or_, select, text, update
 from sqlmodel import Session, col
 
 from data.models import Welcome, WelcomeStatus
+from data.queries.erasures import refuse_erased
 from data.queries.touches import WELCOME_ORIGIN
 from data.queries.touches import record as record_touch
 from data.rules.preferences import TouchKind
@@ -78,8 +79,9 @@ def find_add(
 def begin_welcome(session: Session, values: Mapping[str, Any]) -> WelcomeStart:
     """Write the row `sending` unless another event of the same add is sending or has sent; what stands now.
 
-    The check and the row are one transaction, and one at a time per pair on any number of replicas.
+    The check and the row are one transaction, and one at a time per pair on any number of replicas. Raises ErasedError.
     """
+    refuse_erased(session, values["external_userid"])
     lock_pair(session, values["userid"], values["external_userid"])
     start = find_add(
         session,
@@ -107,7 +109,11 @@ def lock_pair(session: Session, userid: str, external_userid: str) -> None:
 
 
 def record_welcome(session: Session, values: Mapping[str, Any]) -> None:
-    """Write how a welcome ended, over the event's own row if it has one. What was sent stays sent, and is a touch."""
+    """Write how a welcome ended, over the event's own row if it has one. What was sent stays sent, and is a touch.
+
+    Raises ErasedError.
+    """
+    refuse_erased(session, values["external_userid"])
     query = select(Welcome).where(col(Welcome.event_id) == values["event_id"]).with_for_update()
     row = session.execute(query).scalar_one_or_none()
     if row is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.api.conftest import Caller
 
 
@@ -57,3 +59,33 @@ async def test_why_a_customer_got_something(caller: Caller) -> None:
     token = await caller.make_token("privacy:write")
     status, _ = await caller.call("GET", f"/customers/{external_userid}/touches", token=token)
     assert status == 403
+
+
+async def test_everything_about_a_customer_is_exported_and_erased(caller: Caller) -> None:
+    await caller.read_directory()
+    external_userid = await add_customer(caller)
+    status, told = await caller.call("GET", f"/customers/{external_userid}/export")
+    assert (status, told["external_userid"]) == (200, external_userid)
+    assert told["tables"]["customers"][0]["external_userid"] == external_userid
+    assert external_userid in told["tables"]["inbox_events"][0]["body"]
+    status, told = await caller.call("DELETE", f"/customers/{external_userid}")
+    assert status == 200
+    assert told["rows"]["customers"] == told["rows"]["welcomes"] == 1
+    assert told["events"] >= 1
+    status, told = await caller.call("GET", f"/customers/{external_userid}/export")
+    assert (status, told["error"]["code"]) == (404, "not_found")
+    assert (await caller.call("DELETE", f"/customers/{external_userid}"))[1] == {"rows": {}, "events": 0}
+    status, _ = await caller.call("PUT", f"/customers/{external_userid}/preference", {"opted_out": True})
+    assert status == 404
+    for scope, method, path in (("privacy:write", "DELETE", ""), ("privacy:read", "GET", "/export")):
+        token = await caller.make_token(scope)
+        assert (await caller.call(method, f"/customers/{external_userid}{path}", token=token))[0] == 403
+
+
+async def test_the_log_holds_no_customers_id(caller: Caller, capsys: pytest.CaptureFixture[str]) -> None:
+    external_userid = await add_customer(caller)
+    await caller.call("PUT", f"/customers/{external_userid}/preference", {"opted_out": True})
+    await caller.call("DELETE", f"/customers/{external_userid}")
+    told = capsys.readouterr()
+    assert "/customers/{external_userid}/preference" in told.out + told.err
+    assert external_userid not in told.out + told.err

@@ -60,3 +60,21 @@ async def test_touches_are_listed(siyu: Siyu, config: Path, db: Database) -> Non
     assert [each["origin"] for each in told.json] == ["task:1"]
     told = await asyncio.to_thread(siyu, "customers", "touches", "wm2", config=config)
     assert told.out == "Nothing has reached this customer.\n"
+
+
+async def test_a_customer_is_exported_and_erased(siyu: Siyu, config: Path, db: Database) -> None:
+    await add_customer(db)
+
+    async def run(*words: str) -> Ended:
+        return await asyncio.to_thread(siyu, "customers", *words, config=config)
+
+    told = (await run("export", "wm1")).json
+    assert [row["origin"] for row in told["tables"]["touches"]] == ["task:1"]
+    refused = await run("erase", "wm1")
+    assert (refused.code, "--yes" in refused.err) == (2, True)
+    assert await db.read(touch_rows.last_of, "wm1") is not None
+    erased = await run("erase", "wm1", "--yes")
+    assert erased.out.startswith("Erased: touches 1, customers 1; 0 events")
+    assert await db.read(touch_rows.last_of, "wm1") is None
+    nothing = await run("export", "wm1")
+    assert (nothing.code, "Nothing is kept" in nothing.err) == (2, True)

@@ -1,0 +1,229 @@
+"""All that is kept about one customer: where it is, how it is shown, how it is erased.
+
+`HELD` names every table that holds anything about one customer, and `NOT_ABOUT_ONE` every other with the reason why it
+does not; a test refuses a table that is in neither. Tables of the inbox are in `data/queries/inbox_privacy.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from sqlalchemy import ColumnElement, Text, and_, cast, delete, literal_column, or_, select, update
+from sqlmodel import Session, SQLModel, col
+
+from data.models import (
+    Alert,
+    Birthday,
+    Customer,
+    CustomerField,
+    Follow,
+    FollowMobile,
+    FollowTag,
+    GroupMember,
+    MarkingItem,
+    Order,
+    Preference,
+    RepeatedRequest,
+    SyncPart,
+    Tag,
+    Touch,
+    Transfer,
+    Welcome,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Whose rows are meant, by everything they are known by."""
+
+    external_userid: str
+    unionid: str = ""
+    mobiles: tuple[str, ...] = ()
+
+    @property
+    def mention(self) -> re.Pattern[str]:
+        """Their id where it stands alone in a text."""
+        return re.compile(rf"(?<![\w-]){re.escape(self.external_userid)}(?![\w-])")
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The rows of a table that are about one customer.
+
+    `blank`: columns that are emptied where the row is about something else and only names the customer; without it the
+    rows go. `also`: columns of other tables that are shown with a row. `hidden`: those that may name others.
+    """
+
+    model: type[SQLModel]
+    where: Callable[[Person], ColumnElement[bool]]
+    blank: Mapping[str, Any] = field(default_factory=dict)
+    also: Callable[[Any], Any] | None = None
+    hidden: tuple[str, ...] = ()
+
+    @property
+    def table(self) -> Any:
+        """The table."""
+        return self.model.__table__  # type: ignore[attr-defined]
+
+
+#: Written out, not bound: only then do the databases see that a partial index holds the rows.
+EMPTY: Any = literal_column("''")
+
+
+def _own(model: Any) -> Held:
+    return Held(model, lambda person: model.__table__.c.external_userid == person.external_userid)
+
+
+def _of_follow(model: Any, also: Callable[[Any], Any] | None = None) -> Held:
+    def where(person: Person) -> ColumnElement[bool]:
+        follows = select(col(Follow.id)).where(col(Follow.external_userid) == person.external_userid)
+        found: ColumnElement[bool] = model.__table__.c.follow_id.in_(follows)
+        return found
+
+    return Held(model, where, also=also)
+
+
+def _orders(person: Person) -> ColumnElement[bool]:
+    """Theirs, and those that wait unmatched with their unionid or a telephone number that staff noted for them."""
+    o: Any = Order.__table__  # type: ignore[attr-defined]
+    nobody = o.c.external_userid.is_(None)
+    told = and_(o.c.told_external_userid != EMPTY, o.c.told_external_userid == person.external_userid)
+    found = [o.c.external_userid == person.external_userid, and_(nobody, told)]
+    if person.unionid:
+        found.append(and_(nobody, o.c.unionid != EMPTY, o.c.unionid == person.unionid))
+    if person.mobiles:
+        found.append(and_(nobody, o.c.mobile != EMPTY, o.c.mobile.in_(person.mobiles)))
+    return or_(*found)
+
+
+def _with_tag(query: Any) -> Any:
+    return query.add_columns(col(Tag.tag_id), col(Tag.name)).join(Tag, col(Tag.tag_no) == col(FollowTag.tag_no))
+
+
+#: In the order in which they are erased: what is found through another row goes before it.
+HELD: tuple[Held, ...] = (
+    _of_follow(FollowTag, _with_tag),
+    _of_follow(FollowMobile),
+    _of_follow(MarkingItem),
+    Held(Order, _orders),
+    Held(
+        RepeatedRequest,
+        lambda person: col(RepeatedRequest.body).contains(person.external_userid, autoescape=True),
+        hidden=("body",),
+    ),
+    _own(CustomerField),
+    _own(Birthday),
+    _own(Touch),
+    _own(Preference),
+    _own(Alert),
+    _own(Welcome),
+    _own(Transfer),
+    Held(GroupMember, lambda person: col(GroupMember.userid) == person.external_userid),
+    Held(GroupMember, lambda person: col(GroupMember.invitor) == person.external_userid, blank={"invitor": ""}),
+    _own(Follow),
+    _own(Customer),
+)
+
+#: Tables whose rows are about something else and may name customers in a list of texts.
+MENTIONS: Mapping[type[SQLModel], str] = MappingProxyType({SyncPart: "problems"})
+
+#: Every other table of the main database, and why nothing in it is about one customer.
+NOT_ABOUT_ONE: Mapping[str, str] = MappingProxyType(
+    {
+        "access_tokens": "WeCom's tokens of this app",
+        "api_tokens": "programs that use the API",
+        "callback_health": "times at which callbacks showed a sign of life",
+        "channels": "contact ways of staff",
+        "customer_groups": "a group as a whole: its name and notice are what staff wrote for all",
+        "departments": "the company's own",
+        "erasure_keys": "the key of the tombstones",
+        "erasures": "tombstones: keyed hashes, and until an erasure is finished whom it is about",
+        "field_definitions": "which fields there are, not what is in them",
+        "leases": "which process runs a job",
+        "marking_changes": "tags that a marking puts on and takes off",
+        "markings": "a marking as a whole: whom it marks is in marking_items",
+        "media": "files that the company sends",
+        "media_uploads": "ids of those files at WeCom",
+        "segments": "questions about customers, not who answers to them",
+        "staff": "the company's own people",
+        "sync_runs": "when syncs ran; what they could not use is in sync_parts",
+        "tag_groups": "the company's tags, not who has them",
+        "tag_rules": "rules for all",
+        "tags": "the company's tags, not who has them",
+        "welcome_rules": "rules for all",
+    }
+)
+
+
+def find_person(session: Session, external_userid: str) -> Person:
+    """A customer with what orders know them by; known or not."""
+    customer = session.get(Customer, external_userid)
+    mobiles = session.execute(
+        select(col(FollowMobile.mobile))
+        .join(Follow, col(Follow.id) == col(FollowMobile.follow_id))
+        .where(col(Follow.external_userid) == external_userid)
+        .distinct()
+    ).scalars()
+    return Person(external_userid, customer.unionid if customer else "", tuple(sorted(mobiles)))
+
+
+def export_person(session: Session, person: Person) -> dict[str, list[dict[str, Any]]]:
+    """Every row about a customer, by table."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for held in HELD:
+        query = select(held.table).where(held.where(person)).order_by(*held.table.primary_key)
+        rows = session.execute(held.also(query) if held.also else query).mappings()
+        found.setdefault(held.table.name, []).extend(
+            {name: value for name, value in row.items() if name not in held.hidden} for row in rows
+        )
+    for model, row, texts in _mentions(session, person):
+        table: Any = model.__table__  # type: ignore[attr-defined]
+        mine = [text for text in texts if person.mention.search(text)]
+        key = {column.name: getattr(row, column.name) for column in table.primary_key}
+        found.setdefault(table.name, []).append({**key, MENTIONS[model]: mine})
+    return found
+
+
+def erase_person(session: Session, person: Person) -> dict[str, int]:
+    """Remove every row about a customer; how many, by table."""
+    removed: dict[str, int] = {}
+    with overwriting(session):
+        for held in HELD:
+            change: Any = update(held.table).values(**held.blank) if held.blank else delete(held.table)
+            done: Any = session.execute(change.where(held.where(person)))
+            removed[held.table.name] = removed.get(held.table.name, 0) + int(done.rowcount)
+        for model, row, texts in _mentions(session, person):
+            setattr(row, MENTIONS[model], [text for text in texts if not person.mention.search(text)])
+            session.flush()
+    session.expire_all()
+    return {name: count for name, count in removed.items() if count}
+
+
+def _mentions(session: Session, person: Person) -> Iterator[tuple[type[SQLModel], Any, list[str]]]:
+    for model, column in MENTIONS.items():
+        texts = cast(getattr(model, column), Text)
+        rows = session.execute(select(model).where(texts.contains(person.external_userid, autoescape=True))).scalars()
+        for row in rows.all():
+            if any(person.mention.search(text) for text in getattr(row, column)):
+                yield model, row, getattr(row, column)
+
+
+@contextmanager
+def overwriting(session: Session) -> Iterator[None]:
+    """On SQLite, what is deleted meanwhile is overwritten with zeros and not only given up."""
+    if session.get_bind().dialect.name != "sqlite":
+        yield
+        return
+    connection = session.connection()
+    before = connection.exec_driver_sql("PRAGMA secure_delete").scalar_one()
+    connection.exec_driver_sql("PRAGMA secure_delete = ON")
+    try:
+        yield
+        session.flush()
+    finally:
+        connection.exec_driver_sql(f"PRAGMA secure_delete = {('OFF', 'ON', 'FAST')[int(before)]}")

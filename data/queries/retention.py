@@ -1,0 +1,52 @@
+"""What goes by its age: alerts, welcomes, touches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any
+
+from sqlalchemy import ColumnElement, delete, select
+from sqlmodel import Session, SQLModel, col
+
+from data.models import Alert, Touch, Welcome
+
+#: Rows that are looked at in one go.
+WINDOW = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Ageing:
+    """A table whose rows go by their age: the column that tells it, and which rows stay until they are dealt with."""
+
+    model: type[SQLModel]
+    at: str
+    stays: ColumnElement[bool] | None = None
+
+
+AGEING: Mapping[str, Ageing] = MappingProxyType(
+    {
+        "alerts": Ageing(Alert, "created_at", col(Alert.status) == "waiting"),
+        "welcomes": Ageing(Welcome, "received_at"),
+        "touches": Ageing(Touch, "touched_at"),
+    }
+)
+
+
+def purge_window(session: Session, name: str, before: datetime, after_id: int) -> tuple[int, int | None]:
+    """Remove what is older than `before` among the next rows behind `after_id`.
+
+    How many went, and the id to go on behind; None when the rows are not so old any more: they come about by age.
+    """
+    ageing = AGEING[name]
+    table: Any = ageing.model.__table__  # type: ignore[attr-defined]
+    at = table.c[ageing.at]
+    rows = session.execute(select(table.c.id, at).where(table.c.id > after_id).order_by(table.c.id).limit(WINDOW)).all()
+    old = [row_id for row_id, happened_at in rows if happened_at < before]
+    if not old:
+        return 0, None
+    gone = delete(table).where(table.c.id.in_(old))
+    done: Any = session.execute(gone if ageing.stays is None else gone.where(~ageing.stays))
+    return int(done.rowcount), rows[-1].id if len(rows) == WINDOW else None
