@@ -59,6 +59,9 @@ async def test_the_document_is_open_to_read_and_tells_nothing_of_the_company(cal
     assert caller.bot.settings.company.corpid not in str(told)
 
 
+ERASES = f"DELETE {PREFIX}/customers/{{external_userid}}"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("urls", ["sqlite"], indirect=True)
 async def test_answers_are_as_the_document_says_whatever_is_asked(caller: Caller) -> None:
@@ -90,7 +93,8 @@ def ask_everything(url: str, token: str, known: dict[str, Any]) -> list[str]:
         def ask(case: Any) -> None:
             nonlocal seen
             seen += 1
-            for name in case.path_parameters if seen % 2 else ():
+            # Who was erased would be unknown to all others.
+            for name in case.path_parameters if seen % 2 and case.operation.label != ERASES else ():
                 case.path_parameters[name] = known.get(name, case.path_parameters[name])
             response = case.call(base_url=url, headers=headers)
             case.validate_response(response, checks=CHECKS)

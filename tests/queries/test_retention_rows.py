@@ -1,0 +1,67 @@
+"""What is old goes, some at a time; what is new or not dealt with stays."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+from pydantic import ValidationError
+from sqlalchemy import func, select
+from sqlmodel import Session, col
+
+from bot.config import PrivacySettings
+from data.db import Database
+from data.models import Alert, Touch, Welcome
+from data.queries import retention as rows
+
+DAY = timedelta(days=1)
+
+
+def fill(session: Session, now: datetime, number: int) -> None:
+    """`number` of each: the older half from a hundred days ago, the newer from yesterday; one alert still waits."""
+    for each in range(number):
+        at = now - (100 * DAY if each < number // 2 else DAY)
+        status = "waiting" if each == 3 else "sent"
+        session.add(
+            Alert(dedupe_key=str(each), kind="k", userid="u", words="w", status=status, created_at=at, due_at=at)
+        )
+        session.add(Welcome(event_id=each, kind="k", userid="u", external_userid="wm1", status="sent", received_at=at))
+        session.add(Touch(origin=str(each), kind="task", external_userid="wm1", touched_at=at))
+        session.flush()
+
+
+async def purge(db: Database, name: str, before: datetime) -> int:
+    removed, after_id = 0, 0
+    while True:
+        count, following = await db.write(rows.purge_window, name, before, after_id)
+        removed += count
+        if following is None:
+            return removed
+        assert following > after_id
+        after_id = following
+
+
+@pytest.mark.parametrize("name", sorted(rows.AGEING))
+@pytest.mark.parametrize("window", [7, 500])
+async def test_the_old_go_and_the_new_stay(
+    db: Database, now: datetime, name: str, window: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows, "WINDOW", window)
+    await db.write(fill, now, 40)
+    waiting = 1 if name == "alerts" else 0
+    assert await purge(db, name, now - 50 * DAY) == 20 - waiting
+    assert await purge(db, name, now - 50 * DAY) == 0
+
+    def count(session: Session) -> list[int]:
+        return [session.execute(select(func.count(col(each.id)))).scalar_one() for each in (Alert, Welcome, Touch)]
+
+    left = [40, 40, 40]
+    left[["alerts", "welcomes", "touches"].index(name)] = 20 + waiting
+    assert await db.read(count) == left
+
+
+def test_too_short_is_refused() -> None:
+    assert PrivacySettings(alerts_days=0, touches_days=366).alerts_days == 0
+    for wrong in ({"alerts_days": 30}, {"welcomes_days": -1}, {"touches_days": 365}):
+        with pytest.raises(ValidationError, match="write 0 or at least"):
+            PrivacySettings(**wrong)
