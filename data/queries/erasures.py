@@ -21,6 +21,7 @@ from data.models import Customer, Erasure, ErasureKey
 from data.queries.privacy import Person, erase_person, find_person
 from data.queries.upsert import insert_into, upsert
 
+#: Asked in the way of everything that is written about a customer: past the ORM, it takes half the time.
 _KEY = select(col(ErasureKey.key))
 _ERASED = select(col(Erasure.digest), col(Erasure.erased_at)).where(
     col(Erasure.digest).in_(bindparam("digests", expanding=True))
@@ -32,25 +33,25 @@ _UNIONIDS = select(col(Erasure.unionid_digest)).where(
 
 def has_any(session: Session) -> bool:
     """Whether anybody was ever erased."""
-    return session.execute(_KEY).scalar() is not None
+    return session.connection().execute(_KEY).scalar() is not None
 
 
 def find_erased_at(session: Session, external_userid: str) -> datetime | None:
     """When a customer was erased; None for everybody else."""
-    key = session.execute(_KEY).scalar()
+    key = session.connection().execute(_KEY).scalar()
     if key is None:
         return None
-    row = session.execute(_ERASED, {"digests": [digest_of(key, external_userid)]}).first()
+    row = session.connection().execute(_ERASED, {"digests": [digest_of(key, external_userid)]}).first()
     return None if row is None else row.erased_at
 
 
 def list_erased(session: Session, external_userids: Collection[str]) -> set[str]:
     """Those of the customers who were erased."""
-    key = session.execute(_KEY).scalar() if external_userids else None
+    key = session.connection().execute(_KEY).scalar() if external_userids else None
     if key is None:
         return set()
     digests = {digest_of(key, each): each for each in external_userids}
-    return {digests[row.digest] for row in session.execute(_ERASED, {"digests": list(digests)})}
+    return {digests[row.digest] for row in session.connection().execute(_ERASED, {"digests": list(digests)})}
 
 
 def refuse_erased(session: Session, external_userid: str) -> None:
@@ -61,11 +62,11 @@ def refuse_erased(session: Session, external_userid: str) -> None:
 
 def list_erased_unionids(session: Session, unionids: Collection[str]) -> set[str]:
     """Those of the unionids that are of customers who were erased: shops name buyers so."""
-    key = session.execute(_KEY).scalar() if unionids else None
+    key = session.connection().execute(_KEY).scalar() if unionids else None
     if key is None:
         return set()
     digests = {digest_of(key, each, "unionid"): each for each in unionids}
-    return {digests[found] for found in session.execute(_UNIONIDS, {"digests": list(digests)}).scalars()}
+    return {digests[found] for found in session.connection().execute(_UNIONIDS, {"digests": list(digests)}).scalars()}
 
 
 def digest_of(key: str, value: str, what: str = "external_userid") -> str:
@@ -85,7 +86,7 @@ def begin_erasure(session: Session, external_userid: str, by: str, now: datetime
         .values(id=1, key=secrets.token_hex(32), made_at=now)
         .on_conflict_do_nothing(index_elements=["id"])
     )
-    key = session.execute(_KEY).scalar_one()
+    key = session.connection().execute(_KEY).scalar_one()
     session.get(Customer, external_userid, with_for_update=True)
     person = find_person(session, external_userid)
     digest = digest_of(key, external_userid)
@@ -146,5 +147,5 @@ def lift_erasure(session: Session, external_userid: str, added_at: datetime) -> 
 
 
 def _get(session: Session, external_userid: str) -> Erasure | None:
-    key = session.execute(_KEY).scalar()
+    key = session.connection().execute(_KEY).scalar()
     return None if key is None else session.get(Erasure, digest_of(key, external_userid), with_for_update=True)
