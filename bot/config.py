@@ -166,6 +166,13 @@ class PrivacySettings(Section):
     )
 
 
+class PaymentsSettings(Section):
+    """Payments that staff collect in chats (对外收款), read as orders of the source wecom_pay."""
+
+    pull: bool = Field(False, description="Read them; the app must be in 对外收款 - 可调用接口的应用.")
+    days_back: int = Field(30, ge=1, le=365, description="How far back the first reading goes.")
+
+
 class LogSettings(Section):
     """What is written to standard error."""
 
@@ -193,6 +200,7 @@ class Settings(BaseSettings):
     welcome: WelcomeSettings = WelcomeSettings()
     sync: SyncSettings = SyncSettings()
     privacy: PrivacySettings = PrivacySettings()
+    payments: PaymentsSettings = PaymentsSettings()
     logs: LogSettings = LogSettings()
 
     @model_validator(mode="after")

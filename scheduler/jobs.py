@@ -15,6 +15,7 @@ from data.rules.messages import MissingMediaError, media_needed
 from scheduler.markings import mark_when_due
 from scheduler.order_tags import tag_orders
 from scheduler.orders import match_waiting, purge_repeats, review_matches
+from scheduler.payments import pull_payments
 from scheduler.sync import sync_when_due
 
 
@@ -87,6 +88,7 @@ JOBS: tuple[Job, ...] = (
     Job("renew_media", timedelta(hours=1).total_seconds(), renew_media, at_start=True),
     Job("send_alerts", 1.0, send_alerts, alone=False),
     Job("match_orders", 60.0, match_waiting),
+    Job("pull_payments", 300.0, pull_payments, at_start=True),
     # Orders are claimed one by one, so replicas share the work.
     Job("tag_orders", 2.0, tag_orders, alone=False),
     Job("review_order_matches", timedelta(hours=6).total_seconds(), review_matches),

@@ -38,6 +38,8 @@ class App:
     customer_contact: bool = True
     #: The box 外部联系人变更回调 is ticked; without it no customer event is sent.
     change_callback: bool = True
+    #: Listed in 对外收款 → 可调用接口的应用; without it reading payments answers 48002.
+    external_pay: bool = True
     #: Empty: any address may call. Otherwise calls from elsewhere answer 60020.
     trusted_ips: list[str] = field(default_factory=list)
     #: Visible range; both None means the whole company.
@@ -272,3 +274,22 @@ class Transfer:
     message: str = ""
     #: What the customer (or the cap) will answer when the wait is over; empty: it goes through.
     fail_reason: str = ""
+
+
+@dataclass(slots=True)
+class Payment:
+    """Money that a member collected (对外收款), in fen; `refunds` are what `refund_list` tells."""
+
+    transaction_id: str
+    out_trade_no: str
+    external_userid: str
+    payee_userid: str
+    total_fee: int
+    pay_time: int
+    #: 0 in a chat, 1 by a code, 2 livestream, 3 product album, 14 transfer, 15 mini-program.
+    payment_type: int = 0
+    mch_id: str = "1600000001"
+    remark: str = ""
+    description: str = ""
+    phone: str = ""
+    refunds: list[dict[str, Any]] = field(default_factory=list)

@@ -22,11 +22,13 @@ from bot.sandbox import (
     api_groups,
     api_media,
     api_messages,
+    api_payments,
     api_tags,
     api_transfers,
     api_ways,
     api_welcome,
     control_groups,
+    control_payments,
     control_people,
     control_reading,
     control_staff,
@@ -56,6 +58,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *api_media.ENDPOINTS,
     *api_messages.ENDPOINTS,
     *api_transfers.ENDPOINTS,
+    *api_payments.ENDPOINTS,
 )
 
 CONTROL_ROUTES: tuple[Route, ...] = (
@@ -63,6 +66,7 @@ CONTROL_ROUTES: tuple[Route, ...] = (
     *control_people.ROUTES,
     *control_groups.ROUTES,
     *control_staff.ROUTES,
+    *control_payments.ROUTES,
     *control_system.ROUTES,
 )
 

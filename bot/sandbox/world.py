@@ -16,7 +16,7 @@ from bot.sandbox.groups import Groups, Ways
 from bot.sandbox.journal import Journal, MemoryJournal, SqliteJournal
 from bot.sandbox.media import MediaStore
 from bot.sandbox.population import DAY_SECONDS, Population
-from bot.sandbox.records import App, Transfer
+from bot.sandbox.records import App, Payment, Transfer
 from bot.sandbox.tags import Tags
 from bot.sandbox.welcome_codes import WelcomeCodes
 
@@ -91,6 +91,7 @@ class World:
         self.media = MediaStore(self.journal, self.seed)
         self.welcome_codes = WelcomeCodes(self.random("codes"))
         self.transfers: dict[str, Transfer] = dict(self.journal.load("transfer", Transfer))
+        self.payments: dict[str, Payment] = dict(self.journal.load("payment", Payment))
 
     def reset(self) -> None:
         """Forget everything that changed: the company is again as its seed made it. App settings go too."""
@@ -133,6 +134,10 @@ class World:
         key = f"{transfer.handover_userid}|{transfer.external_userid}|{transfer.started_at}"
         self.transfers[key] = transfer
         self.journal.put("transfer", key, transfer)
+
+    def put_payment(self, payment: Payment) -> None:
+        self.payments[payment.transaction_id] = payment
+        self.journal.put("payment", payment.transaction_id, payment)
 
     def keep_clock(self) -> None:
         """Keep how far the clock was moved."""

@@ -28,6 +28,7 @@ from bot.errors import ConfigurationError
 from bot.wecom.apps import Agents, AppChats, Emails, Menus, Misc
 from bot.wecom.directory import Departments, StaffTags, Users
 from bot.wecom.external_contacts import ExternalContacts
+from bot.wecom.externalpay import ExternalPay
 from bot.wecom.group_chats import GroupChats
 from bot.wecom.jsapi import JsApi
 from bot.wecom.kf import CustomerService, CustomerServiceMessages
@@ -60,6 +61,7 @@ class WeComClient(WeChatClient):
     email = Emails()
     external_contact = ExternalContacts()
     external_contact_group_chat = GroupChats()
+    externalpay = ExternalPay()
     jsapi = JsApi()
     kf = CustomerService()
     kf_message = CustomerServiceMessages()

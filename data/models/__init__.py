@@ -10,7 +10,7 @@ from data.models.health import CallbackHealth
 from data.models.inbox import InboxEvent, InboxOutcome, InboxTask, OutcomeStatus, TaskStatus, inbox_metadata
 from data.models.markings import Marking, MarkingChange, MarkingItem, MarkingStatus
 from data.models.media import Media, MediaUpload
-from data.models.orders import Order, RepeatedRequest
+from data.models.orders import Order, PaymentPull, RepeatedRequest
 from data.models.privacy import Erasure, ErasureKey, Preference
 from data.models.rules import TagRuleRow, WelcomeRuleRow
 from data.models.segments import SegmentRow
@@ -51,6 +51,7 @@ __all__ = [
     "MediaUpload",
     "Order",
     "OutcomeStatus",
+    "PaymentPull",
     "Preference",
     "RepeatedRequest",
     "SegmentRow",

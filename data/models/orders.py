@@ -58,6 +58,18 @@ class Order(SQLModel, table=True):
     tag_attempts: int = 0
 
 
+class PaymentPull(SQLModel, table=True):
+    """How far payments in chats have been read: all until `read_until`, and of a span as far as its cursor."""
+
+    __tablename__ = "payment_pulls"
+
+    id: int = Field(default=1, primary_key=True)
+    read_until: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
+    begin_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
+    end_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
+    cursor: str = ""
+
+
 class RepeatedRequest(SQLModel, table=True):
     """The answer to a request that carried an idempotency key: the same request again gets it again.
 
