@@ -12,7 +12,9 @@ from bot.commands import (
     customers,
     demo,
     events,
+    fields,
     media,
+    orders,
     sandboxing,
     serving,
     sync,
@@ -41,6 +43,8 @@ app.add_typer(events.app, name="events")
 app.add_typer(welcome.app, name="welcome")
 app.add_typer(tags.app, name="tags")
 app.add_typer(customers.app, name="customers")
+app.add_typer(orders.app, name="orders")
+app.add_typer(fields.app, name="fields")
 app.add_typer(media.app, name="media")
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(tokens.app, name="token")

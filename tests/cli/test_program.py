@@ -33,7 +33,18 @@ def test_help_loads_nothing_that_it_does_not_need() -> None:
 
 def test_every_command_explains_itself(siyu: Siyu) -> None:
     groups = {group.name: group.typer_instance for group in cli.app.registered_groups}
-    assert groups.keys() == {"sync", "events", "welcome", "tags", "customers", "media", "alerts", "token"}
+    assert groups.keys() == {
+        "sync",
+        "events",
+        "welcome",
+        "tags",
+        "customers",
+        "orders",
+        "fields",
+        "media",
+        "alerts",
+        "token",
+    }
     for words in (["--help"], *([group, "--help"] for group in groups if group), ["welcome", "add", "--help"]):
         told = siyu(*words)
         assert told.code == 0
