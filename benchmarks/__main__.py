@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import beside, callbacks, drain, footprint, sync, welcome
+from benchmarks import beside, callbacks, drain, footprint, marking, sync, welcome
 from benchmarks.processes import ROOT
 from benchmarks.results import Result, save, table
 
@@ -22,6 +22,8 @@ BENCHMARKS: dict[str, Callable[[Path], list[Result]]] = {
     "footprint": footprint.footprint,
     "sync-sqlite": sync.sync_sqlite,
     "sync-postgres": sync.sync_postgres,
+    "marking-sqlite": marking.marking_sqlite,
+    "marking-postgres": marking.marking_postgres,
     "beside-sqlite": beside.beside_sqlite,
     "beside-postgres": beside.beside_postgres,
 }

@@ -42,7 +42,7 @@ def sync_postgres(folder: Path) -> list[Result]:
 def _sync(folder: Path, database: str, name: str, times: float) -> list[Result]:
     with sandbox(folder, STAFF, CUSTOMERS) as wecom:
         config = folder / "config.toml"
-        _configure(config, identity_of(wecom), f"{wecom.url}/cgi-bin/", database)
+        configure(config, identity_of(wecom), f"{wecom.url}/cgi-bin/", database)
         first, rows, peak, changed = measured(config)
         again, _, _, changed_again = measured(config)
     alone = rows / ROWS_PER_MINUTE * 60
@@ -76,7 +76,8 @@ def measured(config: Path) -> tuple[float, int, int, dict[str, int]]:
     return seconds, rows, peak, lines[-1]["changed"]
 
 
-def _configure(config: Path, identity: Identity, api: str, database: str) -> None:
+def configure(config: Path, identity: Identity, api: str, database: str) -> None:
+    """Write what a command needs to work on the local WeCom's company."""
     config.write_text(
         f'[company]\ncorpid = "{identity.corpid}"\n'
         f'[app]\nagentid = {identity.agentid}\nsecret = "{identity.secret}"\n'

@@ -16,6 +16,7 @@ from data.queries import occasions as occasion_rows
 from data.queries import staff as staff_rows
 from data.queries import tags as tag_rows
 from data.queries.occasions import Span
+from data.queries.segment_plans import Plan
 from data.rules.conditions import Outcome
 from data.rules.markings import Audience, Change, Tally, effect
 from data.rules.occasions import occasions_of
@@ -73,19 +74,22 @@ class Numbers:
 
 
 class Wanted:
-    """The same change for everybody in an audience."""
+    """The same change for everybody in an audience, as it is at `asked_at`."""
 
-    def __init__(self, audience: Audience, change: Change, known: Mapping[int, Change]) -> None:
+    def __init__(self, audience: Audience, change: Change, known: Mapping[int, Change], asked_at: datetime) -> None:
         self.audience = audience
+        self.asked_at = asked_at
+        self._segment: Plan | None = None
         self.change = change
         self.tag_nos: dict[int, str] = {}
         self._numbers = Numbers(known)
 
     async def prepare(self, ctx: Context) -> None:
         self.tag_nos = await ctx.db.read(rows.map_tag_nos, {tag_id for side in self.change for tag_id in side})
+        self._segment = await ctx.db.read(rows.plan_audience, self.audience, self.asked_at, ctx.settings.zone)
 
     def read(self, session: Session, after: int, upto: int) -> list[tuple[int, frozenset[str]]]:
-        return rows.list_worn(session, self.audience, after, upto, self.tag_nos)
+        return rows.list_worn(session, self.audience, self._segment, after, upto, self.tag_nos)
 
     def decide(self, upto: int, read: Iterable[tuple[int, frozenset[str]]]) -> Piece:
         piece = Piece(upto)
@@ -119,9 +123,10 @@ class ByRules:
         self._tag_nos = await ctx.db.read(rows.map_tag_nos, self._live)
         self._departments = await ctx.db.read(staff_rows.map_departments)
         self._zone = ctx.settings.zone
+        self._segment = await ctx.db.read(rows.plan_audience, self.audience, self._asked_at, self._zone)
 
     def read(self, session: Session, after: int, upto: int) -> Span:
-        return occasion_rows.read_span(session, self.audience, after, upto, self._tag_nos, self.triggers)
+        return occasion_rows.read_span(session, self.audience, self._segment, after, upto, self._tag_nos, self.triggers)
 
     def decide(self, upto: int, read: Span) -> Piece:
         piece = Piece(upto)

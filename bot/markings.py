@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlmodel import Session
 
@@ -18,6 +18,7 @@ from data.models import Marking, MarkingStatus
 from data.queries import marking_items as item_rows
 from data.queries import markings as rows
 from data.queries import rules as rule_rows
+from data.queries import segment_names as segment_rows
 from data.queries import tags as tag_rows
 from data.rules.markings import (
     Audience,
@@ -31,7 +32,10 @@ from data.rules.markings import (
     seconds_left,
 )
 from data.rules.problems import InvalidRuleError, Problem
+from data.rules.segments import DEFINITION, unknown_names
 from data.rules.tagging import TagRule
+
+Draft = TypeVar("Draft", bound=MarkingDraft)
 
 
 def change_of(draft: MarkingDraft) -> Change:
@@ -39,19 +43,33 @@ def change_of(draft: MarkingDraft) -> Change:
     return Change(tuple(sorted(draft.put_on)), tuple(sorted(draft.take_off)))
 
 
-async def check(ctx: Context, draft: MarkingDraft) -> None:
-    """Raises InvalidRuleError with a path per fault."""
+async def check(ctx: Context, draft: Draft) -> Draft:
+    """The draft with its segment read. Raises InvalidRuleError with a path per fault, and NotFoundError."""
     found = problems(draft, frozenset(await ctx.db.read(tag_rows.list_live_ids)))
     if found:
         raise InvalidRuleError(found)
+    return draft.model_copy(update={"audience": await ctx.db.read(_read_segment, draft.audience)})
+
+
+def _read_segment(session: Session, audience: Audience) -> Audience:
+    if audience.segment_id is not None:
+        saved = segment_rows.get_segment(session, audience.segment_id)
+        audience = Audience(segment=saved.definition)
+    if audience.segment is not None:
+        unknown = unknown_names(audience.segment, segment_rows.read_known(session, audience.segment))
+        if unknown:
+            raise InvalidRuleError(
+                Problem(each.path.replace(DEFINITION, "audience.segment", 1), each.message) for each in unknown
+            )
+    return audience
 
 
 async def count_marking(ctx: Context, draft: MarkingDraft) -> Tally:
     """What a marking would do. Raises InvalidRuleError."""
-    await check(ctx, draft)
+    draft = await check(ctx, draft)
     if draft.audience.pairs is not None:
         return await count_pairs(ctx, draft.audience.pairs, change_of(draft))
-    return await _count(ctx, Wanted(draft.audience, change_of(draft), {}))
+    return await _count(ctx, Wanted(draft.audience, change_of(draft), {}, ctx.clock.now()))
 
 
 async def count_pairs(ctx: Context, pairs: Sequence[Pair], change: Change) -> Tally:
@@ -63,7 +81,7 @@ async def count_pairs(ctx: Context, pairs: Sequence[Pair], change: Change) -> Ta
 
 async def ask_for_marking(ctx: Context, draft: MarkingDraft, asked_by: str) -> Marking:
     """Make a marking, to be planned and done in the background. Raises InvalidRuleError, ObservingError."""
-    await check(ctx, draft)
+    draft = await check(ctx, draft)
     if ctx.observes:
         raise ObservingError
     if draft.audience.pairs is not None:
@@ -91,7 +109,7 @@ async def mark_pairs(ctx: Context, pairs: Sequence[Pair], change: Change, asked_
 
 
 async def _add_pairs(ctx: Context, marking_id: int | None, pairs: Sequence[Pair], change: Change, tally: Tally) -> None:
-    wanted = Wanted(Audience(), change, {})
+    wanted = Wanted(Audience(), change, {}, ctx.clock.now())
     await wanted.prepare(ctx)
     for start in range(0, len(pairs), SPAN):
         listed = await ctx.db.read(rows.list_worn_of_pairs, pairs[start : start + SPAN], wanted.tag_nos)
@@ -101,8 +119,8 @@ async def _add_pairs(ctx: Context, marking_id: int | None, pairs: Sequence[Pair]
             await ctx.db.write(rows.write_plan, marking_id, piece.items, piece.changes, piece.tally)
 
 
-async def check_rules(ctx: Context, draft: RulesDraft) -> list[TagRule]:
-    """The rules that a draft names. Raises InvalidRuleError, NotFoundError."""
+async def check_rules(ctx: Context, draft: RulesDraft) -> tuple[list[TagRule], Audience]:
+    """The rules that a draft names, and its audience with the segment read. Raises InvalidRuleError, NotFoundError."""
     found = audience_problems(draft.audience)
     if draft.audience.pairs is not None:
         found.append(Problem("audience.pairs", "按规则打标签不能用名单"))
@@ -117,12 +135,13 @@ async def check_rules(ctx: Context, draft: RulesDraft) -> list[TagRule]:
         found.append(Problem("rule_ids", "没有可用的规则"))
     if found:
         raise InvalidRuleError(found)
-    return rules
+    return rules, await ctx.db.read(_read_segment, draft.audience)
 
 
 async def count_rules(ctx: Context, draft: RulesDraft) -> Tally:
     """What `apply_rules` would do. Raises InvalidRuleError, NotFoundError."""
-    return await _count(ctx, ByRules(draft.audience, await check_rules(ctx, draft), {}, ctx.clock.now()))
+    rules, audience = await check_rules(ctx, draft)
+    return await _count(ctx, ByRules(audience, rules, {}, ctx.clock.now()))
 
 
 async def apply_rules(ctx: Context, draft: RulesDraft, asked_by: str) -> Marking:
@@ -130,14 +149,14 @@ async def apply_rules(ctx: Context, draft: RulesDraft, asked_by: str) -> Marking
 
     Raises InvalidRuleError, NotFoundError, ObservingError.
     """
-    rules = await check_rules(ctx, draft)
+    rules, whom = await check_rules(ctx, draft)
     if ctx.observes:
         raise ObservingError
     change = Change(
         tuple(sorted({tag_id for rule in rules for tag_id in rule.put_on})),
         tuple(sorted({tag_id for rule in rules for tag_id in rule.take_off})),
     )
-    audience = draft.audience.model_dump(mode="json", exclude_defaults=True)
+    audience = whom.model_dump(mode="json", exclude_defaults=True)
     return await ctx.db.write(
         rows.add_marking, audience, change, asked_by=asked_by, status=MarkingStatus.RUNNING,
         rule_ids=[rule.id for rule in rules], now=ctx.clock.now(),
@@ -155,7 +174,7 @@ async def plan_marking(ctx: Context, marking: Marking) -> MarkingStatus:
         rules = [rule for rule in await ctx.db.read(rule_rows.list_tag_rules) if rule.id in wanted]
         source = ByRules(audience, rules, changes, marking.asked_at)
     else:
-        source = Wanted(audience, Change(tuple(marking.put_on), tuple(marking.take_off)), changes)
+        source = Wanted(audience, Change(tuple(marking.put_on), tuple(marking.take_off)), changes, marking.asked_at)
     async for piece in pieces(ctx, source, marking.planned_until):
         status = await ctx.db.write(
             rows.write_plan, marking.id, piece.items, piece.changes, piece.tally, upto=piece.upto

@@ -35,6 +35,7 @@ TakeOff = Annotated[list[str] | None, typer.Option("--take-off", help="Tag, by i
 Everyone = Annotated[bool, typer.Option("--everyone", help="All contacts of all staff.")]
 Of = Annotated[list[str] | None, typer.Option("--userid", help="Contacts of this staff member (repeatable).")]
 Wearing = Annotated[list[str] | None, typer.Option("--wearing", help="Who wear this tag, by id or name (repeatable).")]
+Segment = Annotated[int | None, typer.Option("--segment", help="Who are in this saved segment, by its number.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Count only; nothing is changed.")]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Leave it to the running bot and come back at once.")]
 MarkingId = Annotated[int, typer.Argument(help="As `siyu tags markings list` shows it.")]
@@ -46,6 +47,7 @@ def mark(
     everyone: Everyone = False,
     userids: Of = None,
     wearing: Wearing = None,
+    segment: Segment = None,
     file: Annotated[
         Path | None, typer.Option("--file", help="Lines of userid,external_userid; - is standard input.")
     ] = None,
@@ -66,7 +68,7 @@ def mark(
 
         tags = {"put_on": await tag_ids(ctx.db, put_on or []), "take_off": await tag_ids(ctx.db, take_off or [])}
         pairs = _read_pairs(file) if file is not None else None
-        audience: dict[str, Any] = {"everyone": everyone, "userids": userids or [],
+        audience: dict[str, Any] = {"everyone": everyone, "userids": userids or [], "segment_id": segment,
                                     "tag_ids": await tag_ids(ctx.db, wearing or [])}  # fmt: skip
         if pairs is not None:
             # A list of any length; the rest of the draft is checked with its beginning.
@@ -94,6 +96,7 @@ def apply(
     rule_ids: Annotated[list[int] | None, typer.Option("--rule", help="Only this rule (repeatable); all.")] = None,
     userids: Of = None,
     wearing: Wearing = None,
+    segment: Segment = None,
     dry_run: DryRun = False,
     no_wait: NoWait = False,
     config: Config = None,
@@ -108,7 +111,7 @@ def apply(
         from data.rules.markings import RulesDraft
         from data.rules.problems import parse
 
-        some = {"userids": userids or [], "tag_ids": await tag_ids(ctx.db, wearing or [])}
+        some = {"userids": userids or [], "segment_id": segment, "tag_ids": await tag_ids(ctx.db, wearing or [])}
         audience = some if any(some.values()) else {"everyone": True}
         draft = parse(RulesDraft, {"audience": audience, "rule_ids": rule_ids or None})
         if dry_run:
@@ -184,6 +187,18 @@ def show(marking_id: MarkingId, as_json: AsJson = False, config: Config = None) 
         say_why(marking, causes)
 
     work(config, read)
+
+
+@app.command("follow")
+def follow_marking(marking_id: MarkingId, config: Config = None) -> None:
+    """Show how far a marking is until it rests; where no bot runs, it is done here."""
+
+    async def action(ctx: Context) -> None:
+        from data.queries import markings as rows
+
+        await follow(ctx, await ctx.db.read(rows.get_marking, marking_id), wait=True)
+
+    work_with_wecom(config, action)
 
 
 @app.command("pause")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import Any
 
 from sqlalchemy import bindparam, delete, func, select, tuple_
@@ -13,6 +13,8 @@ from sqlmodel import Session, col
 from data.bulk import BulkUpsert
 from data.errors import ConflictError, NotFoundError
 from data.models import Follow, FollowStatus, FollowTag, Marking, MarkingChange, MarkingItem, MarkingStatus, Tag
+from data.queries import segments
+from data.queries.segment_plans import Plan, prepare, selected
 from data.rules.markings import ACTS, Act, Audience, Change, Pair, Tally
 
 F: Any = Follow.__table__  # type: ignore[attr-defined]
@@ -128,11 +130,16 @@ def map_tag_nos(session: Session, tag_ids: Collection[str]) -> dict[int, str]:
     return dict(found.all())
 
 
+def plan_audience(session: Session, audience: Audience, now: datetime, zone: tzinfo) -> Plan | None:
+    """How the audience's segment is asked, as of `now`; None where it is no segment."""
+    return None if audience.segment is None else segments.plan_segment(session, audience.segment, now, zone)
+
+
 def list_worn(
-    session: Session, audience: Audience, after: int, upto: int, tag_nos: Mapping[int, str]
+    session: Session, audience: Audience, segment: Plan | None, after: int, upto: int, tag_nos: Mapping[int, str]
 ) -> list[tuple[int, frozenset[str]]]:
     """The contacts of an audience whose follow's number is in (after, upto], and which of some tags they wear."""
-    follow_ids = session.execute(in_audience(session, select(F.c.id), audience, after, upto)).scalars().all()
+    follow_ids = session.execute(in_audience(session, select(F.c.id), audience, segment, after, upto)).scalars().all()
     worn = read_worn(session, after, upto, tag_nos)
     nothing: frozenset[str] = frozenset()
     return [(follow_id, worn.get(follow_id, nothing)) for follow_id in follow_ids]
@@ -146,8 +153,12 @@ def read_worn(session: Session, after: int, upto: int, tag_nos: Mapping[int, str
     return {follow_id: frozenset(tag_ids) for follow_id, tag_ids in found.items()}
 
 
-def in_audience(session: Session, query: Any, audience: Audience, after: int, upto: int) -> Any:
+def in_audience(session: Session, query: Any, audience: Audience, segment: Plan | None, after: int, upto: int) -> Any:
     """A query of follows, of those of an audience whose number is in (after, upto]."""
+    if segment is not None:
+        prepare(session)
+        ids = session.execute(selected(segment, F.c.id, within=(after, upto))).scalars().all()
+        query = query.where(F.c.id.in_(ids))
     query = query.where(F.c.id > after, F.c.id <= upto, F.c.status == FollowStatus.PRESENT).order_by(F.c.id)
     if audience.userids:
         query = query.where(F.c.userid.in_(sorted(audience.userids)))

@@ -10,6 +10,7 @@ from sqlmodel import Session, col
 
 from data.models import Customer, CustomerGroup, Follow, GroupMember, Order
 from data.queries.markings import in_audience, read_worn
+from data.queries.segment_plans import Plan
 from data.rules.markings import Audience
 from data.rules.occasions import FollowRow, GroupJoin, Ordered
 from data.rules.orders import PAID
@@ -46,6 +47,7 @@ class Span(NamedTuple):
 def read_span(
     session: Session,
     audience: Audience,
+    segment: Plan | None,
     after: int,
     upto: int,
     tag_nos: Mapping[int, str],
@@ -53,7 +55,7 @@ def read_span(
 ) -> Span:
     """The contacts of an audience whose follow's number is in (after, upto]; group joins and orders only if asked."""
     query = select(*_COLUMNS).join_from(F, C, C.c.external_userid == F.c.external_userid, isouter=True)
-    rows = session.execute(in_audience(session, query, audience, after, upto))
+    rows = session.execute(in_audience(session, query, audience, segment, after, upto))
     follows = [FollowRow._make([*row[:-1], row[-1] is not None]) for row in rows]
     customers = sorted({follow.external_userid for follow in follows})
     joins: dict[str, list[GroupJoin]] = {}

@@ -13,6 +13,7 @@ from pydantic import Field
 from data.models.markings import MarkingStatus
 from data.rules.conditions import UserID
 from data.rules.problems import Problem, RuleModel, SortedSet
+from data.rules.segments import Tree
 from data.rules.tagging import TagID
 from data.rules.tags import Id
 
@@ -32,12 +33,14 @@ class Pair(RuleModel):
 class Audience(RuleModel):
     """Whom a marking is about, of those who are contacts.
 
-    Either the `pairs`, or `everyone`, or the contacts of any of `userids` that wear any of `tag_ids` (what is empty
-    asks for nothing).
+    Either the `pairs`, or `everyone`, or a `segment` (or the saved one with `segment_id`, as it is then), or the
+    contacts of any of `userids` that wear any of `tag_ids` (what is empty asks for nothing).
     """
 
     pairs: tuple[Pair, ...] | None = Field(default=None, max_length=PAIRS_PER_REQUEST)
     everyone: bool = False
+    segment: Tree | None = None
+    segment_id: Annotated[int, Field(ge=1, le=2**62)] | None = None
     userids: SortedSet[UserID] = frozenset()
     tag_ids: SortedSet[TagID] = frozenset()
 
@@ -74,9 +77,12 @@ def problems(draft: MarkingDraft, live_tags: frozenset[str]) -> list[Problem]:
 
 def audience_problems(audience: Audience) -> list[Problem]:
     """What is wrong with an audience."""
-    ways = [audience.pairs is not None, audience.everyone, bool(audience.userids or audience.tag_ids)]
+    ways = [
+        audience.pairs is not None, audience.everyone, audience.segment is not None, audience.segment_id is not None,
+        bool(audience.userids or audience.tag_ids),
+    ]  # fmt: skip
     if sum(ways) != 1:
-        return [Problem("audience", "请选择其中一种：pairs、everyone，或 userids 和 tag_ids")]
+        return [Problem("audience", "请选择其中一种：pairs、everyone、segment、segment_id，或 userids 和 tag_ids")]
     if audience.pairs is not None and not audience.pairs:
         return [Problem("audience.pairs", "名单是空的")]
     return []

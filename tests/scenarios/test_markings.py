@@ -12,13 +12,15 @@ from sqlmodel import Session, col, select
 from bot import marking_plans, markings
 from bot.errors import ObservingError
 from bot.sandbox.faults import Fault
-from data.errors import ConflictError
+from data.errors import ConflictError, NotFoundError
 from data.models import Marking, MarkingItem
 from data.queries import marking_items as item_rows
 from data.queries import markings as rows
+from data.queries import segment_names as segment_rows
 from data.queries import tags as tag_rows
 from data.rules.markings import Act, MarkingDraft, Pair
 from data.rules.problems import InvalidRuleError
+from data.rules.segments import Segment
 from scheduler.leases import LeaseHeldError, alone
 from scheduler.markings import LEASE, Marker, run_marking
 from tests.scenarios.conftest import Company, Start
@@ -334,3 +336,32 @@ async def test_a_long_list_begins_when_all_of_it_is_written(company: Company, mo
     marking = await finish(company, made.id or 0)
     assert (marking.examined, marking.items, marking.done) == (23, counted.items, counted.items)
     await agree(company)
+
+
+async def test_a_segment_is_an_audience_too(company: Company) -> None:
+    await sync(company)
+    tag, worn = company.tag_ids[:2]
+    userid = company.followers[0]
+    tree = {"all": [{"tags": {"tag_ids": [worn]}}, {"not": {"staff": {"userids": [userid]}}}]}
+    world = world_rows(company)
+    meant = {pair for pair, row in world.items() if worn in row[-1] and pair[0] != userid}
+    counted = await markings.count_marking(company.bot.context, everyone([tag], segment=tree))
+    assert counted.examined == len(meant)
+    marking = await finish(company, await ask(company, everyone([tag], segment=tree)))
+    assert (marking.status, marking.items) == ("done", counted.items)
+    gained = {pair for pair, row in world_rows(company).items() if tag in row[-1] and tag not in world[pair][-1]}
+    assert gained == {pair for pair in meant if tag not in world[pair][-1]}
+    await agree(company)
+
+    segment = Segment.model_validate({"name": "分群", "definition": {"tags": {"tag_ids": [worn]}}})
+    saved = await company.bot.db.write(segment_rows.save_segment, segment, company.bot.clock.now())
+    third = company.tag_ids[2]
+    marking = await finish(company, await ask(company, everyone([third], segment_id=saved.id)))
+    assert marking.examined == sum(worn in row[-1] for row in world.values())
+    assert marking.audience == {"segment": {"tags": {"tag_ids": [worn]}}}, "as it was when it was asked for"
+    await agree(company)
+    with pytest.raises(NotFoundError):
+        await ask(company, everyone([third], segment_id=77))
+    with pytest.raises(InvalidRuleError) as refused:
+        await ask(company, everyone([third], segment={"tags": {"tag_ids": ["etNone"]}}))
+    assert [problem.path for problem in refused.value.problems] == ["audience.segment.tags.tag_ids"]
