@@ -25,7 +25,7 @@ class Order(SQLModel, table=True):
         Index("ix_orders_source", "source", "id"),
         Index("ix_orders_status", "status", "id"),
         Index("ix_orders_any_number", "number"),
-        partial_index("ix_orders_unmatched", "id", where="external_userid IS NULL"),
+        partial_index("ix_orders_waiting", "id", "waits_because", where="waits_because <> ''"),
         partial_index("ix_orders_told", "told_external_userid", where="told_external_userid <> ''"),
         partial_index("ix_orders_unionid", "unionid", where="unionid <> ''"),
         partial_index("ix_orders_mobile", "mobile", where="mobile <> ''"),
@@ -51,7 +51,9 @@ class Order(SQLModel, table=True):
     )
     matched_by: str = Field(default="", max_length=16, description="external_userid, unionid, mobile, number or claim.")
     matched_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
-    waits_because: str = Field(default="", max_length=20, description="Why it has no customer.")
+    waits_because: str = Field(
+        default="", max_length=20, description="Why it has no customer; empty for those that have one."
+    )
     received_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
     changed_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
     tag_due_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))

@@ -166,7 +166,9 @@ def _candidates(session: Session, rows: Sequence[Mapping[str, Any]]) -> dict[int
     }
 
 
-_OPEN = (O.c.external_userid.is_(None), O.c.id > bindparam("after"))
+#: Without a customer, as the partial index says it.
+WAITING: Any = O.c.waits_because != _EMPTY
+_OPEN = (WAITING, O.c.id > bindparam("after"))
 _PAYMENT = O.alias("payment")
 _PAID_BY = (
     (_PAYMENT.c.source == WECOM_PAY) & _PAYMENT.c.external_userid.is_not(None) & (_PAYMENT.c.trade_number != _EMPTY)

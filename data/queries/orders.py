@@ -13,7 +13,7 @@ from data.bulk import BulkUpsert
 from data.errors import ConflictError, NotFoundError
 from data.models import Customer, Order
 from data.queries.erasures import list_erased, list_erased_unionids
-from data.queries.order_matches import list_paid_by, mark_tags_due, match_orders, write_matches
+from data.queries.order_matches import WAITING, list_paid_by, mark_tags_due, match_orders, write_matches
 from data.rules.orders import (
     PAID,
     WECOM_PAY,
@@ -227,7 +227,7 @@ def list_orders(
         col(Order.source) == source if source is not None else None,
         col(Order.number) == number if number is not None else None,
         col(Order.status) == status if status is not None else None,
-        col(Order.external_userid).is_(None) if unmatched else None,
+        WAITING if unmatched else None,
         col(Order.id) < before_id if before_id is not None else None,
     ):
         if condition is not None:
@@ -237,10 +237,8 @@ def list_orders(
 
 def count_unmatched(session: Session) -> dict[str, int]:
     """Orders that wait for their customer, by why."""
-    rows = session.execute(
-        select(O.c.waits_because, func.count()).where(O.c.external_userid.is_(None)).group_by(O.c.waits_because)
-    )
-    return {because or Waits.NO_CLUE.value: waiting for because, waiting in rows}
+    rows = session.execute(select(O.c.waits_because, func.count()).where(WAITING).group_by(O.c.waits_because))
+    return {str(because): int(waiting) for because, waiting in rows}
 
 
 def claim_order(session: Session, order_id: int, external_userid: str, now: datetime) -> Order:
