@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import beside, callbacks, drain, footprint, marking, sync, welcome
+from benchmarks import beside, callbacks, drain, footprint, marking, segments, sync, welcome
 from benchmarks.processes import ROOT
 from benchmarks.results import Result, save, table
 
@@ -20,6 +20,8 @@ BENCHMARKS: dict[str, Callable[[Path], list[Result]]] = {
     "welcome": welcome.welcome,
     "drain": drain.drain,
     "footprint": footprint.footprint,
+    "segments-sqlite": segments.segments_sqlite,
+    "segments-postgres": segments.segments_postgres,
     "sync-sqlite": sync.sync_sqlite,
     "sync-postgres": sync.sync_postgres,
     "marking-sqlite": marking.marking_sqlite,

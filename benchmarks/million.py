@@ -24,7 +24,8 @@ def tag_id(percent: float, number: int = 0) -> str:
 
 def draw(number: str, salt: int, sides: int) -> str:
     """SQL of a die, thrown once for each number and salt: 0 to `sides` - 1."""
-    return f"(((({number}) * 2654435761 + {salt * 97531}) % 4294967296 * 1000000007 / 32768) % {sides})"
+    mixed = f"((({number}) * {2_654_435_761 + salt * 22_222} + {salt * 97_531}) % 4294967296)"
+    return f"(({mixed} * {1_000_000_007 + salt * 4_444} / 65536) % 2147483647 * 48271 / 8 % {sides})"
 
 
 class Company:

@@ -16,6 +16,7 @@ from bot.commands import (
     media,
     orders,
     sandboxing,
+    segments,
     serving,
     sync,
     tags,
@@ -45,6 +46,7 @@ app.add_typer(tags.app, name="tags")
 app.add_typer(customers.app, name="customers")
 app.add_typer(orders.app, name="orders")
 app.add_typer(fields.app, name="fields")
+app.add_typer(segments.app, name="segments")
 app.add_typer(media.app, name="media")
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(tokens.app, name="token")

@@ -16,7 +16,7 @@ from data.queries import occasions as occasion_rows
 from data.queries import staff as staff_rows
 from data.queries import tags as tag_rows
 from data.queries.occasions import Span
-from data.queries.segment_plans import Plan
+from data.queries.segment_sql import Plan
 from data.rules.conditions import Outcome
 from data.rules.markings import Audience, Change, Tally, effect
 from data.rules.occasions import occasions_of

@@ -16,10 +16,12 @@ from sqlmodel import Session
 from bot.render import Renderer
 from data.queries import media as media_rows
 from data.queries import rules as rule_rows
+from data.queries import segment_names as segment_rows
 from data.queries import tags as tag_rows
 from data.rules import tagging, welcome
 from data.rules.messages import media_of
 from data.rules.problems import InvalidRuleError, Problem, RuleModel, parse
+from data.rules.segments import Node, Segment, unknown_names
 from data.rules.tagging import TagRule
 from data.rules.welcome import WelcomeRule
 
@@ -103,6 +105,30 @@ def change_tag_rule(session: Session, rule_id: int, changes: Mapping[str, Any], 
     if changes == {"enabled": False}:
         return rule_rows.save_tag_rule(session, rule, now)
     return save_tag_rule(session, rule, now)
+
+
+def usable_tree(session: Session, tree: Node) -> Node:
+    """The tree of a segment, if all that it names is there. Raises InvalidRuleError with the paths of what is not."""
+    _refuse(
+        [
+            *_unwritable(tree.model_dump(mode="json"), "definition"),
+            *unknown_names(tree, segment_rows.read_known(session, tree)),
+        ]
+    )
+    return tree
+
+
+def save_segment(session: Session, segment: Segment, now: datetime) -> Segment:
+    """Check and write a segment (id 0: a new one). Raises InvalidRuleError, NotFoundError, ConflictError."""
+    _refuse(_unwritable({"name": segment.name}))
+    usable_tree(session, segment.definition)
+    return segment_rows.save_segment(session, segment, now)
+
+
+def change_segment(session: Session, segment_id: int, changes: Mapping[str, Any], now: datetime) -> Segment:
+    """Change the name of a segment, its definition as a whole, or both. Raises as `save_segment` does."""
+    before = segment_rows.get_segment(session, segment_id).model_dump(mode="json")
+    return save_segment(session, parse(Segment, {**before, **changes, "id": segment_id}), now)
 
 
 def changed(rule: Rule, changes: Mapping[str, Any]) -> Rule:

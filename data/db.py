@@ -116,7 +116,13 @@ def sqlite_engine(path: Path, *, writes: bool, wait_seconds: float = 30) -> Engi
         connection.isolation_level = None
         # Bulk writes touch pages all over the indexes: with the usual 2 MB each is read from the file again and again.
         cache_kib = 65_536 if writes else 8_192
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"cache_size=-{cache_kib}"):
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "temp_store=MEMORY",
+            f"cache_size=-{cache_kib}",
+        ):
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")

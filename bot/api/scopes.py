@@ -30,6 +30,8 @@ SCOPES: Mapping[str, str] = MappingProxyType(
         "markings:write": "mark customers in bulk",
         "sync:read": "read how far syncs are and what they changed",
         "sync:write": "have WeCom read whole",
+        "segments:read": "read saved segments",
+        "segments:write": "make, change and remove segments",
         "health:read": "read what the callbacks have shown",
     }
 )

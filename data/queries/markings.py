@@ -14,7 +14,8 @@ from data.bulk import BulkUpsert
 from data.errors import ConflictError, NotFoundError
 from data.models import Follow, FollowStatus, FollowTag, Marking, MarkingChange, MarkingItem, MarkingStatus, Tag
 from data.queries import segments
-from data.queries.segment_plans import Plan, prepare, selected
+from data.queries.segment_plans import prepare
+from data.queries.segment_sql import Plan, selected
 from data.rules.markings import ACTS, Act, Audience, Change, Pair, Tally
 
 F: Any = Follow.__table__  # type: ignore[attr-defined]

@@ -10,7 +10,7 @@ from sqlmodel import Session, col
 
 from data.models import Customer, CustomerGroup, Follow, GroupMember, Order
 from data.queries.markings import in_audience, read_worn
-from data.queries.segment_plans import Plan
+from data.queries.segment_sql import Plan
 from data.rules.markings import Audience
 from data.rules.occasions import FollowRow, GroupJoin, Ordered
 from data.rules.orders import PAID

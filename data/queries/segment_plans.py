@@ -8,14 +8,14 @@ NOT IN of a million rows is looked through again for each of a million.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Select, and_, exists, false, func, literal, not_, or_, select, text, true, union_all
+from sqlalchemy import case, func, literal, select, text
 from sqlmodel import Session
 
-from data.models import FollowStatus
 from data.queries.segment_leaves import condition_of
+from data.queries.segment_sql import Plan, is_tagged, rows_where, sql_of
 from data.queries.segment_terms import (
     NEVER,
     All,
@@ -27,7 +27,6 @@ from data.queries.segment_terms import (
     Is,
     SetTerm,
     Some,
-    Sql,
     Unsure,
     opposite,
 )
@@ -39,13 +38,18 @@ PROBED_ROWS = (2_000, 30_000)
 LEADING_SHARE = 0.3
 #: For so few follows everything is looked up one by one, on PostgreSQL too.
 FEW = 30_000
+#: By so many follows it is judged which conditions leave the fewest.
+SAMPLED_FOLLOWS = 300
 
+#: Plans for the very values asked for; memory for the sets; the cost that pages have in memory or on a modern disk; one
+#: process to help, for each builds the sets that are joined anew.
 _PREPARE_POSTGRES = text(
     "SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('work_mem', '64MB', true),"
+    " set_config('random_page_cost', '1.1', true), set_config('max_parallel_workers_per_gather', '1', true),"
     " set_config('jit', 'off', true)"
 )
 #: SQLite's usual cache of 2 MB does not hold the upper pages of the indexes of a million follows.
-_PREPARE_SQLITE = text("PRAGMA cache_size = -16384")
+_PREPARE_SQLITE = text("PRAGMA cache_size = -32768")
 
 
 def prepare(session: Session) -> None:
@@ -81,39 +85,6 @@ def simplified(condition: Condition) -> Condition:
             return All() if always else flat[0] if len(flat) == 1 else Some(tuple(flat))
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How one segment is asked. `conjuncts` must all hold; `leader` is the one of them that finds
-    the fewest, about `rows`, if any does.
-
-    `few`: few follows are looked at, so that everything is looked up for each. `live`: only present follows are meant,
-    which the tags on follows know as well.
-    """
-
-    asking: Asking
-    conjuncts: tuple[Condition, ...]
-    live: bool
-    leader: Any = None
-    rows: int = 0
-    few: bool = False
-    never: bool = False
-
-    @property
-    def on_sqlite(self) -> bool:
-        """Whether SQLite is asked."""
-        return self.asking.dialect == "sqlite"
-
-    @property
-    def needs_tags_only(self) -> bool:
-        """Whether the index of tags on follows alone knows the answer."""
-        return (
-            self.live
-            and self.leader is not None
-            and _is_tagged(self.leader)
-            and all(map(_is_about_tags, self.conjuncts))
-        )
-
-
 def make_plan(session: Session, tree: Node, asking: Asking, *, one: bool = False) -> Plan:
     """How to ask a segment; for `one` follow that is known by its id there is nothing to choose."""
     condition = simplified(lower(tree, asking))
@@ -122,15 +93,14 @@ def make_plan(session: Session, tree: Node, asking: Asking, *, one: bool = False
     plan = Plan(asking, (), live, never=condition == NEVER)
     if one or plan.never:
         return replace(plan, conjuncts=tuple(conjuncts), few=True)
-    if len(conjuncts) == 1 and _is_tagged(conjuncts[0]):  # nothing else could lead, and its rows are the answer
+    if len(conjuncts) == 1 and is_tagged(conjuncts[0]):  # nothing else could lead, and its rows are the answer
         return replace(plan, conjuncts=tuple(conjuncts), leader=conjuncts[0], rows=FEW + 1, few=plan.on_sqlite)
     sizes = _sizes(session, [each for each in conjuncts if _can_lead(each)], plan)
     if sizes:
         number = min(sizes, key=lambda number: sizes[number][1])
         leader, rows = sizes[number]
         plan = replace(plan, leader=leader, rows=rows, few=plan.on_sqlite or rows <= FEW)
-    conjuncts.sort(key=lambda each: (_cost(each), sizes.get(id(each), (None, 0))[1]))
-    return replace(plan, conjuncts=tuple(conjuncts))
+    return replace(plan, conjuncts=tuple(_in_good_order(session, plan, conjuncts)))
 
 
 def _can_lead(condition: Condition) -> bool:
@@ -161,183 +131,52 @@ def _sizes(session: Session, candidates: list[Any], plan: Plan) -> dict[int, tup
 def _count(session: Session, candidate: Is, plan: Plan, rows: int) -> int:
     term = candidate.term
     if isinstance(term, SetTerm):
-        some = select(literal(1).label("one")).select_from(term.member.table).where(*_where(term, plan)).limit(rows)
+        some = select(literal(1).label("one")).select_from(term.member.table).where(*rows_where(term, plan)).limit(rows)
     else:
         assert isinstance(term, ColumnTerm)
         some = select(literal(1).label("one")).select_from(F).where(term.yes).limit(rows)
     return int(session.execute(select(func.count()).select_from(some.subquery())).scalar_one())
 
 
-def _is_tagged(condition: Condition) -> bool:
-    return (
-        isinstance(condition, Is) and isinstance(condition.term, SetTerm) and condition.term.of_tags and condition.holds
-    )
+def _in_good_order(session: Session, plan: Plan, conjuncts: list[Condition]) -> list[Condition]:
+    """First what is known from the follow itself, then what leaves the fewest for the least work, by a sample.
+
+    SQLite asks in the order in which it is told; PostgreSQL finds an order itself.
+    """
+    looked_up = [each for each in conjuncts if _work(each)]
+    own = [each for each in conjuncts if not _work(each)]
+    inner = [part for each in looked_up if isinstance(each, Some) for part in each.parts]
+    if not plan.on_sqlite or len(looked_up) + len(inner) < 2:
+        return own + looked_up
+    shares = _shares(session, plan, looked_up + inner)
+    ordered = [_most_likely_first(each, shares) if isinstance(each, Some) else each for each in looked_up]
+    ranks = {id(new): (1 - shares[id(old)]) / _work(old) for new, old in zip(ordered, looked_up, strict=True)}
+    return own + sorted(ordered, key=lambda each: -ranks[id(each)])
 
 
-def _is_about_tags(condition: Condition) -> bool:
-    match condition:
-        case Is():
-            return isinstance(condition.term, SetTerm) and condition.term.of_tags
-        case All() | Some():
-            return all(map(_is_about_tags, condition.parts))
-        case Unsure():
-            return True
+def _most_likely_first(condition: Some, shares: dict[int, float]) -> Some:
+    return Some(tuple(sorted(condition.parts, key=lambda part: -shares[id(part)] / (_work(part) or 0.1))))
 
 
-def _cost(condition: Condition) -> int:
-    """What is looked at first: SQLite keeps the order in which it is given what has to be looked up."""
+def _shares(session: Session, plan: Plan, conditions: list[Condition]) -> dict[int, float]:
+    """For about how many of all follows each condition holds (by identity): asked of some spread over all."""
+    last = int(session.execute(select(func.max(F.c.id))).scalar() or 0)
+    ids = range(1, last + 1, max(1, last // SAMPLED_FOLLOWS))
+    some = replace(plan, few=True)
+    held = [func.coalesce(func.sum(case((sql_of(each, some), 1), else_=0)), 0) for each in conditions]
+    query = select(func.count(), *held).where(plan.asking.among(F.c.id, ids)).with_hint(F, "NOT INDEXED", "sqlite")
+    total, *found = session.execute(query).one()
+    return {id(each): number / max(1, total) for each, number in zip(conditions, found, strict=True)}
+
+
+def _work(condition: Condition) -> float:
+    """What it costs to look up a condition for one follow, in lookups."""
     match condition:
         case Is(ColumnTerm()):
             return 0
-        case Is(SetTerm(findable=True), True):
-            return 1
-        case Is(SetTerm()):
-            return 2
-        case Is():
-            return 3
+        case Is(AmountTerm()):
+            return 1.5
+        case All() | Some():
+            return float(sum(map(_work, condition.parts)))
         case _:
-            return 4
-
-
-def _where(term: SetTerm, plan: Plan, holds: bool = True) -> list[Sql]:
-    """The rows of a term; of tags, only those on present follows where no others are meant."""
-    live = [term.member.table.c.live.is_(True)] if term.of_tags and plan.live and holds else []
-    return [*term.where, *live]
-
-
-def _rows(plan: Plan, term: SetTerm, columns: list[Any], where: list[Sql]) -> Select[Any]:
-    found = select(*columns).select_from(term.member.table).where(*where)
-    return found.with_hint(term.member.table, f"INDEXED BY {term.hint}", "sqlite") if term.hint else found
-
-
-def sql_of(condition: Condition, plan: Plan, keys: Any = F.c) -> Sql:
-    """A condition on the follow whose `id` and `external_userid` are those of `keys`."""
-    match condition:
-        case All():
-            return and_(true(), *(sql_of(part, plan, keys) for part in condition.parts))
-        case Some():
-            return or_(false(), *_alternatives(condition, plan, keys))
-        case Is():
-            return _sql_of_term(condition.term, condition.holds, plan, keys)
-        case Unsure():
-            return false()
-
-
-def _sql_of_term(term: ColumnTerm | SetTerm | AmountTerm, holds: bool, plan: Plan, keys: Any) -> Sql:
-    if isinstance(term, ColumnTerm):
-        return term.yes if holds else not_(term.yes)
-    if isinstance(term, AmountTerm):
-        found = _amount(term, plan, keys)
-        return found if holds else not_(found)
-    key, where = keys[term.key], _where(term, plan, holds)
-    if plan.on_sqlite and term.of_tags and not plan.few:
-        tagged = select(term.member).where(*where)
-        return key.in_(tagged) if holds else key.not_in(tagged)  # type: ignore[no-any-return]
-    there = exists(_rows(plan, term, [literal(1)], [term.member == key, *where]))
-    return there if holds else not_(there)
-
-
-def _amount(term: AmountTerm, plan: Plan, keys: Any) -> Sql:
-    key = keys["external_userid"]
-    if plan.few or plan.on_sqlite:
-        of_one = select(term.amount).select_from(term.member.table).where(term.member == key, *term.where)
-        return term.within(of_one.scalar_subquery())
-    within, nothing_too = term.within(term.amount), term.low <= 0
-    groups = (
-        select(term.member.label("whose"))
-        .where(*term.where, term.member.is_not(None))
-        .group_by(term.member)
-        .having(not_(within) if nothing_too else within)
-        .subquery()
-    )
-    found = exists(select(literal(1)).where(groups.c.whose == key))
-    return not_(found) if nothing_too else found
-
-
-def _alternatives(condition: Some, plan: Plan, keys: Any) -> list[Sql]:
-    """The parts of a condition of which one is enough.
-
-    PostgreSQL cannot join what stands beside an OR: what is asked of the same key becomes one set, which it can.
-    """
-    sets: dict[str, list[SetTerm]] = {}
-    others = list(condition.parts)
-    if not plan.on_sqlite and not plan.few:
-        for part in condition.parts:
-            if isinstance(part, Is) and part.holds and isinstance(part.term, SetTerm) and _stands_alone(part.term):
-                sets.setdefault(part.term.key, []).append(part.term)
-        sets = {key: terms for key, terms in sets.items() if len(terms) > 1}
-        joined = {id(term) for terms in sets.values() for term in terms}
-        others = [part for part in others if not (isinstance(part, Is) and id(part.term) in joined)]
-    found = [sql_of(part, plan, keys) for part in others]
-    for key, terms in sets.items():
-        every = union_all(*(select(term.member.label("whose")).where(*_where(term, plan)) for term in terms)).subquery()
-        found.append(exists(select(literal(1)).where(every.c.whose == keys[key])))
-    return found
-
-
-def _stands_alone(term: SetTerm) -> bool:
-    """Whether the rows do not depend on the follow but by their key."""
-    return term.member.table.element is not F
-
-
-def present() -> Sql:
-    """The follows that are meant unless the tree says otherwise."""
-    return F.c.status == FollowStatus.PRESENT.value  # type: ignore[no-any-return]
-
-
-def selected(plan: Plan, *columns: Any, within: tuple[Any, Any] | None = None, in_order: bool = False) -> Select[Any]:
-    """SELECT of the follows. `within`: only ids after the first and up to the second; `in_order`: of their ids."""
-    found = select(*columns).select_from(F)
-    if within is not None:
-        found = found.where(F.c.id > within[0], F.c.id <= within[1])
-    if plan.never:
-        return found.where(false())
-    if plan.live:
-        found = found.where(present())
-    rest = list(plan.conjuncts)
-    if plan.on_sqlite:
-        by_id = within is not None or in_order
-        leads = plan.leader is not None and (not by_id or _is_tagged(plan.leader))
-        found, plan = _led_on_sqlite(found, plan, within, by_id=by_id, leads=leads)
-        rest = [each for each in rest if not leads or each is not plan.leader]
-    return found.where(*(sql_of(each, plan) for each in rest))
-
-
-def _led_on_sqlite(
-    found: Select[Any], plan: Plan, within: tuple[Any, Any] | None, *, by_id: bool, leads: bool
-) -> tuple[Select[Any], Plan]:
-    term = plan.leader.term if plan.leader is not None and leads else None
-    if isinstance(term, SetTerm):
-        bounds = [] if within is None else [term.member > within[0], term.member <= within[1]]
-        rows = _rows(plan, term, [term.member], [*_where(term, plan), *bounds])
-        found = found.where(F.c[term.key].in_(rows))
-        hint = "NOT INDEXED" if term.of_tags else "INDEXED BY ix_follows_external_userid"
-        return found.with_hint(F, hint, "sqlite"), plan
-    if isinstance(term, ColumnTerm):
-        return found.where(term.yes), plan
-    if by_id:
-        return found.with_hint(F, "NOT INDEXED", "sqlite"), replace(plan, few=True)
-    walk = found.where(F.c.external_userid > "").with_hint(F, "INDEXED BY ix_follows_external_userid", "sqlite")
-    return walk, replace(plan, few=False)
-
-
-def counted(plan: Plan, *, customers: bool = False) -> Select[Any]:
-    """SELECT of how many follows they are, or how many customers."""
-    if plan.needs_tags_only and not plan.never and not customers:
-        assert plan.leader is not None
-        assert isinstance(plan.leader.term, SetTerm)
-        return _counted_by_tags(plan, plan.leader.term)
-    return selected(plan, func.count(F.c.external_userid.distinct()) if customers else func.count())
-
-
-def _counted_by_tags(plan: Plan, term: SetTerm) -> Select[Any]:
-    """The same from the index of tags on follows alone."""
-    others = [each for each in plan.conjuncts if each is not plan.leader]
-    rows: Any = term.member.table
-    where = _where(term, plan)
-    if not term.unique:
-        rows = select(term.member.label("follow_id")).where(*where).distinct().subquery()
-        where = []
-    keys = {"id": rows.c.follow_id}
-    plan = replace(plan, few=plan.few or plan.on_sqlite)
-    return select(func.count()).select_from(rows).where(*where, *(sql_of(each, plan, keys) for each in others))
+            return 1

@@ -14,17 +14,8 @@ from data.db import Database
 from data.errors import NotFoundError
 from data.models import Customer, FollowStatus, Staff
 from data.queries.segment_names import read_known
-from data.queries.segment_plans import (
-    FEW,
-    Plan,
-    counted,
-    lower,
-    make_plan,
-    prepare,
-    selected,
-    simplified,
-    sql_of,
-)
+from data.queries.segment_plans import FEW, lower, make_plan, prepare, simplified
+from data.queries.segment_sql import Plan, counted, selected, sql_of
 from data.queries.segment_terms import Asking, F, SetTerm, opposite
 from data.rules.segments import Node, list_nodes, names_status
 

@@ -41,6 +41,7 @@ def test_every_command_explains_itself(siyu: Siyu) -> None:
         "customers",
         "orders",
         "fields",
+        "segments",
         "media",
         "alerts",
         "token",

@@ -30,7 +30,7 @@ from data.models import (
     Touch,
 )
 from data.queries import segments as rows
-from data.queries.segment_plans import counted, selected
+from data.queries.segment_sql import counted, selected
 from data.queries.segment_terms import F
 from data.rules.problems import InvalidRuleError, parse
 from data.rules.segments import Node, Segment

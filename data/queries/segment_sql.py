@@ -1,0 +1,226 @@
+"""A segment's conditions in the SQL of either database, as a plan (`segment_plans`) wants them asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Select, and_, exists, false, func, literal, not_, or_, select, true, union_all
+
+from data.models import FollowStatus
+from data.queries.segment_terms import (
+    All,
+    AmountTerm,
+    Asking,
+    ColumnTerm,
+    Condition,
+    F,
+    Is,
+    SetTerm,
+    Some,
+    Sql,
+    Term,
+    Unsure,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How one segment is asked. `conjuncts` must all hold; `leader` is the one of them that finds
+    the fewest, about `rows`, if any does.
+
+    `few`: few follows are looked at, so that everything is looked up for each. `live`: only present follows are meant,
+    which the tags on follows know as well.
+    """
+
+    asking: Asking
+    conjuncts: tuple[Condition, ...]
+    live: bool
+    leader: Any = None
+    rows: int = 0
+    few: bool = False
+    never: bool = False
+
+    @property
+    def on_sqlite(self) -> bool:
+        """Whether SQLite is asked."""
+        return self.asking.dialect == "sqlite"
+
+    @property
+    def needs_tags_only(self) -> bool:
+        """Whether the index of tags on follows alone knows the answer."""
+        return (
+            self.live
+            and self.leader is not None
+            and is_tagged(self.leader)
+            and all(map(_is_about_tags, self.conjuncts))
+        )
+
+
+def is_tagged(condition: Condition) -> bool:
+    return (
+        isinstance(condition, Is) and isinstance(condition.term, SetTerm) and condition.term.of_tags and condition.holds
+    )
+
+
+def _is_about_tags(condition: Condition) -> bool:
+    match condition:
+        case Is():
+            return isinstance(condition.term, SetTerm) and condition.term.of_tags
+        case All() | Some():
+            return all(map(_is_about_tags, condition.parts))
+        case Unsure():
+            return True
+
+
+def rows_where(term: SetTerm, plan: Plan, holds: bool = True) -> list[Sql]:
+    """The rows of a term; of tags, only those on present follows where no others are meant."""
+    live = [term.member.table.c.live.is_(True)] if term.of_tags and plan.live and holds else []
+    return [*term.where, *live]
+
+
+def _rows(term: SetTerm, columns: list[Any], where: list[Sql]) -> Select[Any]:
+    found = select(*columns).select_from(term.member.table).where(*where)
+    return found.with_hint(term.member.table, f"INDEXED BY {term.hint}", "sqlite") if term.hint else found
+
+
+def sql_of(condition: Condition, plan: Plan, keys: Any = F.c, *, alone: bool = True) -> Sql:
+    """A condition on the follow whose `id` and `external_userid` are those of `keys`.
+
+    `alone`: it must hold, whatever else does. PostgreSQL joins what must hold; beside an OR it only looks into sets.
+    """
+    match condition:
+        case All():
+            return and_(true(), *(sql_of(part, plan, keys, alone=alone) for part in condition.parts))
+        case Some():
+            return or_(false(), *_alternatives(condition, plan, keys))
+        case Is():
+            return _sql_of_term(condition.term, condition.holds, plan, keys, alone=alone)
+        case Unsure():
+            return false()
+
+
+def _sql_of_term(term: Term, holds: bool, plan: Plan, keys: Any, *, alone: bool) -> Sql:
+    if isinstance(term, ColumnTerm):
+        return term.yes if holds else not_(term.yes)
+    if isinstance(term, AmountTerm):
+        found = _amount(term, plan, keys, alone=alone)
+        return found if holds else not_(found)
+    key, where = keys[term.key], rows_where(term, plan, holds)
+    in_set = term.of_tags if plan.on_sqlite else not alone and _stands_alone(term)
+    if in_set and not plan.few:
+        members = _members(term, where)
+        return key.in_(members) if holds else key.not_in(members)  # type: ignore[no-any-return]
+    there = exists(_rows(term, [literal(1)], [term.member == key, *where]))
+    return there if holds else not_(there)
+
+
+def _members(term: SetTerm, where: list[Sql]) -> Any:
+    """The keys of a term's rows, none of them NULL: so few different ones that they fit into memory."""
+    found = select(term.member.label("whose")).where(*where)
+    return found if term.of_tags else found.where(term.member.is_not(None)).distinct()
+
+
+def _amount(term: AmountTerm, plan: Plan, keys: Any, *, alone: bool) -> Sql:
+    key = keys["external_userid"]
+    if plan.few or plan.on_sqlite:
+        of_one = select(term.amount).select_from(term.member.table).where(term.member == key, *term.where)
+        return term.within(of_one.scalar_subquery())
+    within, nothing_too = term.within(term.amount), term.low <= 0
+    groups = (
+        select(term.member.label("whose"))
+        .where(*term.where, term.member.is_not(None))
+        .group_by(term.member)
+        .having(not_(within) if nothing_too else within)
+    )
+    if not alone:
+        return key.not_in(groups) if nothing_too else key.in_(groups)  # type: ignore[no-any-return]
+    rows = groups.subquery()
+    found = exists(select(literal(1)).where(rows.c.whose == key))
+    return not_(found) if nothing_too else found
+
+
+def _alternatives(condition: Some, plan: Plan, keys: Any) -> list[Sql]:
+    """The parts of a condition of which one is enough; on PostgreSQL what is asked of the same key becomes one set."""
+    sets: dict[str, list[SetTerm]] = {}
+    others = list(condition.parts)
+    if not plan.on_sqlite and not plan.few:
+        for part in condition.parts:
+            if isinstance(part, Is) and part.holds and isinstance(part.term, SetTerm) and _stands_alone(part.term):
+                sets.setdefault(part.term.key, []).append(part.term)
+        joined = {id(term) for terms in sets.values() for term in terms}
+        others = [part for part in others if not (isinstance(part, Is) and id(part.term) in joined)]
+    found = [sql_of(part, plan, keys, alone=False) for part in others]
+    for key, terms in sets.items():
+        members = [_members(term, rows_where(term, plan)) for term in terms]
+        together: Any = union_all(*members)
+        found.append(keys[key].in_(together))
+    return found
+
+
+def _stands_alone(term: SetTerm) -> bool:
+    """Whether the rows do not depend on the follow but by their key."""
+    return term.member.table.element is not F
+
+
+def present() -> Sql:
+    """The follows that are meant unless the tree says otherwise."""
+    return F.c.status == FollowStatus.PRESENT.value  # type: ignore[no-any-return]
+
+
+def selected(plan: Plan, *columns: Any, within: tuple[Any, Any] | None = None, in_order: bool = False) -> Select[Any]:
+    """SELECT of the follows. `within`: only ids after the first and up to the second; `in_order`: of their ids."""
+    found = select(*columns).select_from(F)
+    if within is not None:
+        found = found.where(F.c.id > within[0], F.c.id <= within[1])
+    if plan.never:
+        return found.where(false())
+    if plan.live:
+        found = found.where(present())
+    rest = list(plan.conjuncts)
+    if plan.on_sqlite:
+        by_id = within is not None or in_order
+        leads = plan.leader is not None and (not by_id or is_tagged(plan.leader))
+        found, plan = _led_on_sqlite(found, plan, within, by_id=by_id, leads=leads)
+        rest = [each for each in rest if not leads or each is not plan.leader]
+    return found.where(*(sql_of(each, plan) for each in rest))
+
+
+def _led_on_sqlite(
+    found: Select[Any], plan: Plan, within: tuple[Any, Any] | None, *, by_id: bool, leads: bool
+) -> tuple[Select[Any], Plan]:
+    term = plan.leader.term if plan.leader is not None and leads else None
+    if isinstance(term, SetTerm):
+        bounds = [] if within is None else [term.member > within[0], term.member <= within[1]]
+        rows = _rows(term, [term.member], [*rows_where(term, plan), *bounds])
+        found = found.where(F.c[term.key].in_(rows))
+        hint = "NOT INDEXED" if term.of_tags else "INDEXED BY ix_follows_external_userid"
+        return found.with_hint(F, hint, "sqlite"), plan
+    if isinstance(term, ColumnTerm):
+        return found.where(term.yes), plan
+    if by_id:
+        return found.with_hint(F, "NOT INDEXED", "sqlite"), replace(plan, few=True)
+    walk = found.where(F.c.external_userid > "").with_hint(F, "INDEXED BY ix_follows_external_userid", "sqlite")
+    return walk, replace(plan, few=False)
+
+
+def counted(plan: Plan, *, customers: bool = False) -> Select[Any]:
+    """SELECT of how many follows they are, or how many customers."""
+    if plan.needs_tags_only and not plan.never and not customers:
+        assert plan.leader is not None
+        assert isinstance(plan.leader.term, SetTerm)
+        return _counted_by_tags(plan, plan.leader.term)
+    return selected(plan, func.count(F.c.external_userid.distinct()) if customers else func.count())
+
+
+def _counted_by_tags(plan: Plan, term: SetTerm) -> Select[Any]:
+    """The same from the index of tags on follows alone."""
+    others = [each for each in plan.conjuncts if each is not plan.leader]
+    rows: Any = term.member.table
+    where = rows_where(term, plan)
+    if not term.unique:
+        rows = select(term.member.label("follow_id")).where(*where).distinct().subquery()
+        where = []
+    keys = {"id": rows.c.follow_id}
+    plan = replace(plan, few=plan.few or plan.on_sqlite)
+    return select(func.count()).select_from(rows).where(*where, *(sql_of(each, plan, keys) for each in others))
