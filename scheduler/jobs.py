@@ -11,6 +11,7 @@ from bot.delivery import media_id_of, send_due_alerts
 from bot.refresh import refresh_channels, refresh_directory, refresh_tags
 from bot.wecom.errors import WeComError
 from data.queries import rules as rule_rows
+from data.queries import statistics as statistics_rows
 from data.rules.messages import MissingMediaError, media_needed
 from scheduler.markings import mark_when_due
 from scheduler.order_tags import tag_orders
@@ -81,6 +82,11 @@ async def send_alerts(ctx: Context) -> int:
     return await send_due_alerts(ctx)
 
 
+async def refresh_statistics(ctx: Context) -> None:
+    """Tables that grew a thousandfold are planned for as they are now."""
+    await ctx.db.write(statistics_rows.refresh_statistics)
+
+
 JOBS: tuple[Job, ...] = (
     Job("poll_directory", timedelta(hours=1).total_seconds(), poll_directory, at_start=True),
     Job("poll_tags", timedelta(hours=6).total_seconds(), poll_tags, at_start=True),
@@ -93,6 +99,7 @@ JOBS: tuple[Job, ...] = (
     Job("tag_orders", 2.0, tag_orders, alone=False),
     Job("review_order_matches", timedelta(hours=6).total_seconds(), review_matches),
     Job("purge_repeated_requests", timedelta(hours=6).total_seconds(), purge_repeats, at_start=True),
+    Job("refresh_statistics", timedelta(hours=1).total_seconds(), refresh_statistics, at_start=True),
     # These have leases of their own, which `siyu sync` and `siyu tags` take as well.
     Job("sync", 5.0, sync_when_due, alone=False, long=True),
     Job("markings", 3.0, mark_when_due, alone=False, long=True),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,8 @@ from sqlmodel import Session
 from data import migrate
 from data.db import Database, open_database, sqlite_engine
 from data.errors import StorageError
-from data.models import Tag
+from data.models import Follow, Tag
+from data.queries.statistics import refresh_statistics
 from data.queries.tags import list_live_ids
 from tests.conftest import Urls
 
@@ -151,3 +152,18 @@ async def test_migrations_make_the_tables_that_the_models_say(urls: Urls, tree: 
     assert await migrate.differences(url, tree) == []
     await migrate.prepare(url, tree)
     await migrate.upgrade(url, tree)
+
+
+def _planner_knows(session: Session) -> bool:
+    return session.execute(text("SELECT 1 FROM sqlite_stat1 WHERE tbl = 'follows'")).first() is not None
+
+
+def _one_follow(session: Session) -> None:
+    session.add(Follow(userid="a", external_userid="wm", status="present", changed_at=datetime(2026, 1, 1, tzinfo=UTC)))
+
+
+async def test_the_planner_is_told_what_the_tables_hold(db: Database) -> None:
+    await db.write(_one_follow)
+    await db.write(refresh_statistics)
+    if db.dialect == "sqlite":
+        assert await db.read(_planner_knows)
