@@ -11,6 +11,8 @@ from data.queries import repeated_requests as repeat_rows
 
 log = get_logger("orders")
 
+#: Orders found in one look, which costs the same for one as for many.
+LISTED = 5_000
 #: An idempotency key is remembered so long.
 REPEATS_KEPT = timedelta(days=7)
 
@@ -18,9 +20,11 @@ REPEATS_KEPT = timedelta(days=7)
 async def match_waiting(ctx: Context) -> int:
     """Match the orders whose customer turned up, whoever noticed or did not; how many have a customer now."""
     after = matched = 0
-    while order_ids := await ctx.db.read(match_rows.list_matchable, after):
-        decided = await ctx.db.write(match_rows.match_orders, order_ids, ctx.clock.now())
-        matched += sum(match.external_userid is not None for match in decided.values())
+    while order_ids := await ctx.db.read(match_rows.list_matchable, after, LISTED):
+        for start in range(0, len(order_ids), match_rows.CHUNK):
+            some = order_ids[start : start + match_rows.CHUNK]
+            decided = await ctx.db.write(match_rows.match_orders, some, ctx.clock.now())
+            matched += sum(match.external_userid is not None for match in decided.values())
         after = order_ids[-1]
     if matched:
         log.info("matched", orders=matched)
