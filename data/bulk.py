@@ -2,7 +2,8 @@
 
 SQLite's driver gives up the interpreter lock at each step of a statement, and an event loop that is busy gives it back
 only after the switch interval: a statement per row would make a writer that shares the process with it many times
-slower. PostgreSQL takes the rows as one array per column, so that a statement's text does not grow with their number.
+slower. PostgreSQL takes the rows as one JSON text, whatever their number: its driver looks for long at each value of an
+array.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from datetime import UTC, datetime
 from itertools import chain
 from typing import Any
 
+from pydantic_core import to_json
 from sqlalchemy import (
     ARRAY,
     JSON,
@@ -21,6 +23,7 @@ from sqlalchemy import (
     Boolean,
     ColumnElement,
     Dialect,
+    Float,
     Integer,
     Text,
     TextClause,
@@ -146,20 +149,11 @@ class BulkUpsert:
         self._postgres = self._for_postgres(types)
 
     def _for_postgres(self, types: Sequence[Any]) -> TextClause:
-        arrays, values = [], []
-        for number, type_ in enumerate(types):
-            if isinstance(type_, Integer):
-                name = "BIGINT"
-            elif isinstance(type_, Boolean):
-                name = "BOOLEAN"
-            else:
-                name = "TIMESTAMPTZ" if isinstance(type_, UtcDateTime) else "TEXT"
-            arrays.append(f"CAST(:c{number} AS {name}[])")
-            values.append(f"CAST(c{number} AS JSONB)" if isinstance(type_, JSON) else f"c{number}")
-        names = ", ".join(f"c{number}" for number in range(len(types)))
+        names = [f"c{number}" for number in range(len(types))]
+        typed = ", ".join(f"{name} {_postgres_name(type_)}" for name, type_ in zip(names, types, strict=True))
         return text(
             f"INSERT INTO {self._table} ({', '.join(self._columns)}) "  # noqa: S608 - names of our own tables
-            f"SELECT {', '.join(values)} FROM unnest({', '.join(arrays)}) AS given ({names}) {self._ending}"
+            f"SELECT {', '.join(names)} FROM json_to_recordset(CAST(:rows AS JSON)) AS given ({typed}) {self._ending}"
         )
 
     def write(self, session: Session, rows: Sequence[Sequence[Any]]) -> int:
@@ -169,38 +163,44 @@ class BulkUpsert:
         """
         if not rows:
             return 0
-        columns = self._as_kept(session, rows)
         if session.get_bind().dialect.name == "sqlite":
-            return sum(cursor.rowcount for cursor in self._on_sqlite(session, columns))
-        return int(self._on_postgres(session, columns).rowcount)
+            return sum(cursor.rowcount for cursor in self._on_sqlite(session, rows))
+        return int(self._on_postgres(session, rows).rowcount)
 
     def write_returning(self, session: Session, rows: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
         """The same; the `returning` columns of the rows that were written."""
         if not rows:
             return []
-        columns = self._as_kept(session, rows)
         if session.get_bind().dialect.name == "sqlite":
-            return [row for cursor in self._on_sqlite(session, columns) for row in cursor]
-        return [tuple(row) for row in self._on_postgres(session, columns)]
+            return [row for cursor in self._on_sqlite(session, rows) for row in cursor]
+        return [tuple(row) for row in self._on_postgres(session, rows)]
 
-    def _as_kept(self, session: Session, rows: Sequence[Sequence[Any]]) -> list[Sequence[Any]]:
+    def _on_sqlite(self, session: Session, rows: Sequence[Sequence[Any]]) -> Iterator[sqlite3.Cursor]:
         columns: list[Sequence[Any]] = list(zip(*rows, strict=True))
         for number in self._structures:
             columns[number] = [
                 json.dumps(value, ensure_ascii=False) if value else EMPTY[type(value)] for value in columns[number]
             ]
-        if session.get_bind().dialect.name == "sqlite":
-            for number in self._instants:
-                columns[number] = _sqlite_times(columns[number])
-        return columns
+        for number in self._instants:
+            columns[number] = _sqlite_times(columns[number])
+        kept = list(zip(*columns, strict=True))
+        return _insert_on_sqlite(session, self._table, self._columns, kept, self._ending)
 
-    def _on_sqlite(self, session: Session, columns: Sequence[Sequence[Any]]) -> Iterator[sqlite3.Cursor]:
-        rows = list(zip(*columns, strict=True))
-        return _insert_on_sqlite(session, self._table, self._columns, rows, self._ending)
+    def _on_postgres(self, session: Session, rows: Sequence[Sequence[Any]]) -> Any:
+        names = [f"c{number}" for number in range(len(self._columns))]
+        given = to_json([dict(zip(names, row, strict=True)) for row in rows]).decode()
+        return session.connection().execute(self._postgres, {"rows": given})
 
-    def _on_postgres(self, session: Session, columns: Sequence[Sequence[Any]]) -> Any:
-        given = {f"c{number}": column for number, column in enumerate(columns)}
-        return session.connection().execute(self._postgres, given)
+
+def _postgres_name(type_: Any) -> str:
+    names = {
+        Integer: "BIGINT",
+        Boolean: "BOOLEAN",
+        Float: "DOUBLE PRECISION",
+        UtcDateTime: "TIMESTAMPTZ",
+        JSON: "JSONB",
+    }
+    return next((name for kind, name in names.items() if isinstance(type_, kind)), "TEXT")
 
 
 #: JSON of the usual values.
