@@ -161,10 +161,10 @@ def _most_likely_first(condition: Some, shares: dict[int, float]) -> Some:
 def _shares(session: Session, plan: Plan, conditions: list[Condition]) -> dict[int, float]:
     """For about how many of all follows each condition holds (by identity): asked of some spread over all."""
     last = int(session.execute(select(func.max(F.c.id))).scalar() or 0)
-    ids = range(1, last + 1, max(1, last // SAMPLED_FOLLOWS))
+    spread = plan.asking.among(F.c.id, range(1, last + 1, max(1, last // SAMPLED_FOLLOWS)))
     some = replace(plan, few=True)
     held = [func.coalesce(func.sum(case((sql_of(each, some), 1), else_=0)), 0) for each in conditions]
-    query = select(func.count(), *held).where(plan.asking.among(F.c.id, ids)).with_hint(F, "NOT INDEXED", "sqlite")
+    query = select(func.count(), *held).where(spread).with_hint(F, "NOT INDEXED", "sqlite")
     total, *found = session.execute(query).one()
     return {id(each): number / max(1, total) for each, number in zip(conditions, found, strict=True)}
 

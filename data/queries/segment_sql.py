@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Select, and_, exists, false, func, literal, not_, or_, select, true, union_all
+from sqlalchemy import Select, and_, exists, false, func, literal, not_, or_, select, true
 
 from data.models import FollowStatus
 from data.queries.segment_terms import (
@@ -93,7 +93,7 @@ def sql_of(condition: Condition, plan: Plan, keys: Any = F.c, *, alone: bool = T
         case All():
             return and_(true(), *(sql_of(part, plan, keys, alone=alone) for part in condition.parts))
         case Some():
-            return or_(false(), *_alternatives(condition, plan, keys))
+            return or_(false(), *(sql_of(part, plan, keys, alone=False) for part in condition.parts))
         case Is():
             return _sql_of_term(condition.term, condition.holds, plan, keys, alone=alone)
         case Unsure():
@@ -138,24 +138,6 @@ def _amount(term: AmountTerm, plan: Plan, keys: Any, *, alone: bool) -> Sql:
     rows = groups.subquery()
     found = exists(select(literal(1)).where(rows.c.whose == key))
     return not_(found) if nothing_too else found
-
-
-def _alternatives(condition: Some, plan: Plan, keys: Any) -> list[Sql]:
-    """The parts of a condition of which one is enough; on PostgreSQL what is asked of the same key becomes one set."""
-    sets: dict[str, list[SetTerm]] = {}
-    others = list(condition.parts)
-    if not plan.on_sqlite and not plan.few:
-        for part in condition.parts:
-            if isinstance(part, Is) and part.holds and isinstance(part.term, SetTerm) and _stands_alone(part.term):
-                sets.setdefault(part.term.key, []).append(part.term)
-        joined = {id(term) for terms in sets.values() for term in terms}
-        others = [part for part in others if not (isinstance(part, Is) and id(part.term) in joined)]
-    found = [sql_of(part, plan, keys, alone=False) for part in others]
-    for key, terms in sets.items():
-        members = [_members(term, rows_where(term, plan)) for term in terms]
-        together: Any = union_all(*members)
-        found.append(keys[key].in_(together))
-    return found
 
 
 def _stands_alone(term: SetTerm) -> bool:
