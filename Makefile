@@ -5,8 +5,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # The first interpreter that really runs and is new enough (a shim may exist and still fail).
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	$$p -c 'import sys; sys.exit(not (3,11) <= sys.version_info < (3,14))' >/dev/null 2>&1 && { echo $$p; break; }; done)
-# Tests run on all cores; for one at a time: make test PYTEST_ARGS="-x -k name"
-PYTEST_ARGS ?= -n auto --dist loadfile
+# Tests wait for each other's processes a third of the time: half as many workers again as there are cores.
+# One at a time: make test PYTEST_ARGS="-x -k name"
+WORKERS = $(shell $(BIN)/python -c 'import os; print((os.cpu_count() or 2) * 3 // 2)')
+PYTEST_ARGS ?= -n $(WORKERS) --dist loadfile
 ONLY ?=
 
 .PHONY: help demo serve test check format lint types imports bench browser lock clean

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from bot.clock import Clock
 from bot.sandbox.server import Sandbox
 from bot.sandbox.world import World
@@ -13,7 +15,11 @@ from data.queries import tags as rows
 from tests.cli.conftest import siyu_process, write_config
 from tests.conftest import Urls
 
+#: A process for each command takes long; what the commands do is tested on both databases elsewhere.
+ON_SQLITE = pytest.mark.parametrize("urls", ["sqlite"], indirect=True)
 
+
+@ON_SQLITE
 async def test_tags_are_made_listed_changed_and_deleted(urls: Urls, tmp_path: Path) -> None:
     async with Sandbox(World(clock=Clock())) as sandbox:
         app, company = sandbox.world.app, sandbox.world.company
@@ -60,6 +66,7 @@ async def test_tags_are_made_listed_changed_and_deleted(urls: Urls, tmp_path: Pa
         assert sandbox.world.tags.find_group("节气") is None
 
 
+@ON_SQLITE
 async def test_marking_counts_marks_and_tells_how_far_it_is(urls: Urls, tmp_path: Path) -> None:
     async with Sandbox(World(clock=Clock())) as sandbox:
         app, company = sandbox.world.app, sandbox.world.company

@@ -241,6 +241,7 @@ async def test_it_can_be_paused_resumed_and_cancelled(company: Company) -> None:
     marking = await caught(company, marking_id, Act.PAUSE)
     assert (marking.status, 0 < marking.done < marking.items) == ("paused", True)
     await agree(company)
+    await asyncio.wait_for(company.bot.runner.run_now("markings"), 20)  # what was under way has ended
     calls = company.calls(MARK)
     await asyncio.wait_for(company.bot.runner.run_now("markings"), 20)
     assert company.calls(MARK) == calls

@@ -108,7 +108,7 @@ async def test_events_and_a_sync_race_for_the_same_customers(start: Start) -> No
                     left.add((userid, external_userid))
                 case 3:
                     company.people.delete_by_staff(userid, external_userid)
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
     await work
     await company.settle_with_retries()
     assert left, "nobody left"
