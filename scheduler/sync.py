@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
 from datetime import datetime, time
@@ -21,20 +20,19 @@ from bot.refresh import read_group, refresh_customer, refresh_directory, refresh
 from bot.wecom.errors import CredentialsError, GoneError, InvalidRequestError, NotPermittedError, WeComError
 from data.errors import ErasedError, StorageError
 from data.models import SyncStage, SyncStatus
-from data.queries import access as access_rows
 from data.queries import groups as group_rows
 from data.queries import staff as staff_rows
 from data.queries import sync_ends as end_rows
 from data.queries import sync_pages as page_rows
 from data.queries import sync_runs as run_rows
 from data.rules.schedule import last_daily
+from scheduler.leases import LeaseHeldError, alone
 from scheduler.sync_pages import Pages
 
 log = get_logger("sync")
 T = TypeVar("T")
 
 LEASE = "sync"
-LEASE_SECONDS = 60.0
 #: Parts that are read at the same time: at WeCom's usual 0.1 to 0.15 s an answer, enough to use a minute's budget.
 CHAINS = 24
 PAGE_ROWS = 100
@@ -85,7 +83,6 @@ class Sync:
     ) -> None:
         self.ctx = ctx
         self.wecom = ctx.wecom.within(CALL_SECONDS)
-        self.holder = secrets.token_hex(8)
         self._chains = chains
         self._gentle = gentle
         self._on_progress = on_progress
@@ -97,33 +94,10 @@ class Sync:
 
         An error that only a person can mend fails the run; any other leaves it open, to be resumed. Both are raised.
         """
-        if not await self._lease():
-            raise SyncBusyError("Another sync is running.", "Wait for it, or look at it: siyu sync log")
-        work = asyncio.create_task(self._work(run_id), name=f"sync {run_id}")
-        keeper = asyncio.create_task(self._keep_lease(work), name="lease of sync")
         try:
-            await asyncio.wait([work])
-        finally:
-            for task in (keeper, work):
-                task.cancel()
-            await asyncio.gather(keeper, work, return_exceptions=True)
-            with contextlib.suppress(StorageError):
-                await self.ctx.db.write(access_rows.release_lease, LEASE, self.holder, self.ctx.clock.now())
-        if work.cancelled():
-            raise SyncBusyError("The lease of the sync was lost to another process.", "It goes on there.")
-        return work.result()
-
-    async def _lease(self) -> bool:
-        take = access_rows.take_lease
-        return await self.ctx.db.write(take, LEASE, self.holder, LEASE_SECONDS, self.ctx.clock.now()) is not None
-
-    async def _keep_lease(self, work: asyncio.Task[SyncStatus]) -> None:
-        while True:
-            await asyncio.sleep(LEASE_SECONDS / 4)
-            with contextlib.suppress(StorageError):
-                if not await self._lease():
-                    log.error("lease_lost")
-                    work.cancel()
+            return await alone(self.ctx, LEASE, lambda: self._work(run_id))
+        except LeaseHeldError as error:
+            raise SyncBusyError("Another process runs a sync.", "Wait for it, or look: siyu sync log") from error
 
     async def _work(self, run_id: int) -> SyncStatus:
         db, clock = self.ctx.db, self.ctx.clock
