@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import io
 import json
 import sys
 from collections.abc import Callable
@@ -94,3 +96,21 @@ async def siyu_process(*args: object) -> Ended:
     )
     out, err = await process.communicate()
     return Ended(process.returncode or 0, out.decode(), err.decode())
+
+
+async def siyu_beside(*args: object) -> Ended:
+    """A command in a thread of this process, while its event loop plays WeCom: a process takes seconds to start."""
+
+    def run() -> Ended:
+        out, err, code, argv = io.StringIO(), io.StringIO(), 0, sys.argv
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            sys.argv = ["siyu", *map(str, args)]
+            try:
+                cli.main()
+            except SystemExit as ended:
+                code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+            finally:
+                sys.argv = argv
+        return Ended(code, out.getvalue(), err.getvalue())
+
+    return await asyncio.to_thread(run)

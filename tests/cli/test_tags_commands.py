@@ -12,7 +12,7 @@ from bot.sandbox.server import Sandbox
 from bot.sandbox.world import World
 from data.db import open_database
 from data.queries import tags as rows
-from tests.cli.conftest import siyu_process, write_config
+from tests.cli.conftest import siyu_beside, siyu_process, write_config
 from tests.conftest import Urls
 
 #: A process for each command takes long; what the commands do is tested on both databases elsewhere.
@@ -30,7 +30,7 @@ async def test_tags_are_made_listed_changed_and_deleted(urls: Urls, tmp_path: Pa
         )  # fmt: skip
 
         async def siyu(*args: str) -> str:
-            ended = await siyu_process("tags", *args, "--config", config)
+            ended = await siyu_beside("tags", *args, "--config", config)
             assert ended.code == 0, ended.err
             return ended.out
 
@@ -60,7 +60,7 @@ async def test_tags_are_made_listed_changed_and_deleted(urls: Urls, tmp_path: Pa
             (("edit", group.tags[0].id), "请给出新的 name 或 order"),
             (("add", "长" * 31, "--group", "活动"), "名称最多 30 个字"),
         ):
-            ended = await siyu_process("tags", *args, "--config", config)
+            ended = await siyu_beside("tags", *args, "--config", config)
             assert (ended.code, told in ended.err) == (2, True), ended.err
         await siyu("groups", "delete", "节气", "--yes")
         assert sandbox.world.tags.find_group("节气") is None
@@ -85,30 +85,30 @@ async def test_marking_counts_marks_and_tells_how_far_it_is(urls: Urls, tmp_path
         follows = [sandbox.world.customers.find_follow(*pair) for pair in pairs]
         wanting = sum(tag.id not in follow.tag_ids for follow in follows if follow)
 
-        counted = await siyu_process(
+        counted = await siyu_beside(
             "tags", "mark", "--put-on", tag.id, "--everyone", "--dry-run", "--config", config
         )  # fmt: skip
         assert counted.json["items"] == wanting, counted.err
         listed = tmp_path / "pairs.csv"
         listed.write_text("userid,external_userid\n" + "".join(f"{a},{b}\n" for a, b in pairs[:9]), "utf-8")
-        ended = await siyu_process("tags", "mark", "--put-on", tag.id, "--file", str(listed), "--config", config)
+        ended = await siyu_beside("tags", "mark", "--put-on", tag.id, "--file", str(listed), "--config", config)
         assert ended.code == 0, ended.err
         last = json.loads(ended.out.splitlines()[-1])
         assert (last["status"], last["done"] + last["already"]) == ("done", 9)
-        left = await siyu_process(
+        left = await siyu_beside(
             "tags", "mark", "--put-on", tag.id, "--everyone", "--no-wait", "--config", config
         )  # fmt: skip
         marking = str(left.json["marking"])
         for act, status in (("pause", "paused"), ("resume", "running"), ("cancel", "cancelled")):
-            ended = await siyu_process("tags", "markings", act, marking, "--config", config)
+            ended = await siyu_beside("tags", "markings", act, marking, "--config", config)
             assert f"is {status}" in ended.out, ended.err
-        assert "cancelled" in (await siyu_process("tags", "markings", "show", marking, "--config", config)).out
-        shown = await siyu_process("tags", "markings", "list", "--json", "--config", config)
+        assert "cancelled" in (await siyu_beside("tags", "markings", "show", marking, "--config", config)).out
+        shown = await siyu_beside("tags", "markings", "list", "--json", "--config", config)
         assert [each["status"] for each in shown.json] == ["cancelled", "done"]
         for args, told in (
             (("--put-on", tag.id), "请选择其中一种"),
             (("--put-on", "没有的", "--everyone"), "企业标签里没有"),
             (("--put-on", tag.id, "--file", str(config)), "应为 userid,external_userid"),
         ):
-            ended = await siyu_process("tags", "mark", *args, "--config", config)
+            ended = await siyu_beside("tags", "mark", *args, "--config", config)
             assert (ended.code, told in ended.err) == (2, True), ended.err

@@ -21,7 +21,7 @@ from tests.cli.conftest import SIYU, siyu_process, write_config
 from tests.conftest import Urls
 
 #: `SIYU_KILLS=50` makes it as long as one likes; `SIYU_KILL_SEED` repeats a run.
-KILLS = int(os.environ.get("SIYU_KILLS", "3"))
+KILLS = int(os.environ.get("SIYU_KILLS", "2"))
 SEED = int(os.environ.get("SIYU_KILL_SEED", "1"))
 
 
