@@ -42,7 +42,7 @@ from data.rules.tagging import TagRule
 from data.rules.welcome import WelcomeRule
 from tests.conftest import Urls
 
-KILLS = int(os.environ.get("SIYU_KILLS", "3"))
+KILLS = int(os.environ.get("SIYU_KILLS", "2"))
 SEED = int(os.environ.get("SIYU_KILL_SEED", "1"))
 FLOWS: tuple[Any, ...] = ("direct", "direct", "half_then_add", "add_then_half", "half")
 ACTS_PER_SECOND = 20

@@ -140,7 +140,7 @@ def play(session: Session, story: Story, found: End) -> None:
     raise _UndoError
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(pair=stories())
 async def test_whatever_the_order_of_things_the_end_is_the_same(db: Database, pair: tuple[Story, Story]) -> None:
     ends: list[End] = []

@@ -39,7 +39,7 @@ from tests.queries.segment_world import NOW, ZONE, World
 
 #: Without shrinking, which would fill the databases for minutes.
 Settings = settings(
-    phases=(Phase.explicit, Phase.reuse, Phase.generate), max_examples=25, deadline=None,
+    phases=(Phase.explicit, Phase.reuse, Phase.generate), max_examples=15, deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.filter_too_much],
 )  # fmt: skip
 FILLED = (Follow, FollowTag, Customer, Order, Touch, GroupMember, Birthday, CustomerField, Preference)

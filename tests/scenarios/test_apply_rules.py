@@ -164,7 +164,7 @@ async def test_the_dry_run_equals_what_then_happens(synced: Company) -> None:
     company, tags = synced, synced.tag_ids
     drawn: list[list[dict[str, Any]]] = []
 
-    @settings(max_examples=12, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=6, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(rule_sets())
     def collect(rules: list[dict[str, Any]]) -> None:
         drawn.append(rules)

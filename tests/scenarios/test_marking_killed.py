@@ -9,6 +9,7 @@ import random
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
 from sqlmodel import Session, col, delete, select
 
 from bot.clock import Clock
@@ -47,6 +48,7 @@ def rest(session: Session) -> tuple[Marking, int]:
     return marking, len(session.execute(select(MarkingItem)).all())
 
 
+@pytest.mark.parametrize("urls", ["sqlite"], indirect=True)  # both databases are interrupted in test_markings
 async def test_killed_at_random_moments_everybody_is_marked_in_the_end(urls: Urls, tmp_path: Path) -> None:
     rng = random.Random(SEED)
     async with Sandbox(World(clock=Clock())) as sandbox:
