@@ -71,30 +71,36 @@ class Pages:
         if len(self._workers) < WORKERS:
             worker = asyncio.create_task(self._work(), name="pages of sync")
             self._workers.add(worker)
-            worker.add_done_callback(self._workers.discard)
         return await page.done
 
     async def _work(self) -> None:
-        while self._waiting:
-            pages: list[_Page] = []
-            rows = 0
-            while self._waiting and (not pages or rows + len(self._waiting[0].listed) <= self._rows_per_unit):
-                pages.append(self._waiting.popleft())
-                rows += len(pages[-1].listed)
-            try:
-                changed = await self._apply(pages)
-            except asyncio.CancelledError:
-                for page in pages:
-                    page.done.cancel()
-                raise
-            except Exception as error:  # noqa: BLE001 - it is of those who wait for these pages
-                for page in pages:
-                    if not page.done.done():
-                        page.done.set_exception(error)
-            else:
-                for page in pages:
-                    if not page.done.done():
-                        page.done.set_result(page.userid in changed)
+        try:
+            while self._waiting:
+                await self._do_next()
+        finally:
+            # At once, not when the loop comes to it: a page that came in between would be left to nobody.
+            self._workers.discard(asyncio.current_task())
+
+    async def _do_next(self) -> None:
+        pages: list[_Page] = []
+        rows = 0
+        while self._waiting and (not pages or rows + len(self._waiting[0].listed) <= self._rows_per_unit):
+            pages.append(self._waiting.popleft())
+            rows += len(pages[-1].listed)
+        try:
+            changed = await self._apply(pages)
+        except asyncio.CancelledError:
+            for page in pages:
+                page.done.cancel()
+            raise
+        except Exception as error:  # noqa: BLE001 - it is of those who wait for these pages
+            for page in pages:
+                if not page.done.done():
+                    page.done.set_exception(error)
+        else:
+            for page in pages:
+                if not page.done.done():
+                    page.done.set_result(page.userid in changed)
 
     async def _apply(self, pages: Sequence[_Page]) -> set[str]:
         """The members for whom something was changed: each has one page here, for the next one waits for it."""
