@@ -6,6 +6,11 @@ Every value follows from its row's number by arithmetic, so that both databases 
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy.dialects import postgresql, sqlite
+
+from data.queries.follow_facts import RECOUNT
 
 #: "Now" of the made-up company.
 NOW = datetime(2026, 3, 4, 4, 0, tzinfo=UTC)
@@ -67,6 +72,12 @@ class Company:
         return (
             f"INSERT INTO {table} ({', '.join(values)}) SELECT {', '.join(values.values())} FROM {self.series(count)}"
         )
+
+    @property
+    def recount(self) -> str:
+        """What lets the follows know of the other tables; it wants the indexes."""
+        of: Any = sqlite if self.sqlite else postgresql
+        return str(RECOUNT.compile(dialect=of.dialect(), compile_kwargs={"literal_binds": True}))
 
     def statements(self) -> list[str]:
         """What fills the tables, in order."""

@@ -13,6 +13,7 @@ from bot.wecom.errors import WeComError
 from data.queries import rules as rule_rows
 from data.queries import statistics as statistics_rows
 from data.rules.messages import MissingMediaError, media_needed
+from scheduler.follow_facts import mend_facts
 from scheduler.markings import mark_when_due
 from scheduler.order_tags import tag_orders
 from scheduler.orders import match_waiting, purge_repeats, review_matches
@@ -100,6 +101,7 @@ JOBS: tuple[Job, ...] = (
     Job("review_order_matches", timedelta(hours=6).total_seconds(), review_matches),
     Job("purge_repeated_requests", timedelta(hours=6).total_seconds(), purge_repeats, at_start=True),
     Job("refresh_statistics", timedelta(hours=1).total_seconds(), refresh_statistics, at_start=True),
+    Job("mend_facts", timedelta(days=1).total_seconds(), mend_facts),
     # These have leases of their own, which `siyu sync` and `siyu tags` take as well.
     Job("sync", 5.0, sync_when_due, alone=False, long=True),
     Job("markings", 3.0, mark_when_due, alone=False, long=True),

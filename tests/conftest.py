@@ -19,6 +19,7 @@ import pytest
 from bot.clock import Clock
 from data import migrate
 from data.db import Database, open_database
+from data.queries import follow_facts
 
 
 @pytest.fixture(scope="session")
@@ -67,13 +68,25 @@ async def urls(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
         await migrate.prepare(found.main, "main")
         await migrate.prepare(found.inbox, "inbox")
         yield found
+        await _check_facts(found.main)
         return
     server = request.getfixturevalue("postgres")
     name = f"t{uuid.uuid4().hex}"
     await _execute(server, f"CREATE DATABASE {name} TEMPLATE siyu_template")
     url = _database_url(server, name)
     yield Urls(url, url)
+    await _check_facts(url)
     await _execute(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+async def _check_facts(url: str) -> None:
+    """Whatever a test did, follows know of other tables what those say."""
+    database = open_database(url, pool_size=1)
+    try:
+        wrong, _ = await database.read(follow_facts.list_wrong, 0, 10_000)
+    finally:
+        await database.close()
+    assert wrong == [], "somebody wrote another table without follow_facts.note_facts"
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import Column, Index, UniqueConstraint
+from sqlalchemy import Boolean, Column, Index, Integer, Text, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from data.types import BigInt, Json, UtcDateTime, no_items, partial_index
@@ -21,11 +22,14 @@ class FollowStatus(StrEnum):
     OUT_OF_SIGHT = "out_of_sight"  # the staff member left, or lost the seat or the visible range
 
 
+def _number(kind: Any = Integer) -> Column[Any]:
+    return Column(kind, nullable=False, server_default="0")
+
+
 class Customer(SQLModel, table=True):
     """A person in WeChat, or of another company's WeCom (`type` 2). Known by id alone until fetched."""
 
     __tablename__ = "customers"
-    __table_args__ = (Index("ix_customers_facts", "external_userid", "gender", "type"),)
 
     external_userid: str = Field(primary_key=True, max_length=64)
     name: str = Field(default="", max_length=256)
@@ -43,6 +47,8 @@ class Follow(SQLModel, table=True):
     """A staff member's relation to a customer. `state` is WeCom's word for the channel it came through.
 
     `id` stands for the pair in tables of millions of rows, where two long ids would take most of the room.
+    From `tag_list` on, a row repeats what other tables say, so that a segment looks at nothing else for each follow:
+    `data/queries/follow_facts.py` keeps it.
     """
 
     __tablename__ = "follows"
@@ -50,17 +56,7 @@ class Follow(SQLModel, table=True):
         UniqueConstraint("userid", "external_userid", name="uq_follows_pair"),
         Index("ix_follows_changed_at", "changed_at"),
         partial_index("ix_follows_not_present", "status", where="status <> 'present'"),
-        # With all that segments ask of a follow: SQLite walks it in the customers' order, beside what they ask of them.
-        Index(
-            "ix_follows_external_userid",
-            "external_userid",
-            "status",
-            "added_at",
-            "userid",
-            "state",
-            "add_way",
-            "inherited",
-        ),
+        Index("ix_follows_external_userid", "external_userid", "added_at"),
     )
 
     id: int | None = Field(default=None, sa_column=Column(BigInt, primary_key=True, autoincrement=True))
@@ -80,6 +76,22 @@ class Follow(SQLModel, table=True):
         default=None, sa_column=Column(UtcDateTime), description="WeCom's own time of the last event applied."
     )
     changed_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+    tag_list: str = Field(
+        default="", sa_column=Column(Text, nullable=False, server_default=""), description="As `,3,14,`: tag_no."
+    )
+    gender: int = Field(default=0, sa_column=_number(), description="The customer's, as `contact_type` is.")
+    contact_type: int = Field(default=0, sa_column=_number())
+    touched_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime), description="Of the last touch.")
+    paid_orders: int = Field(default=0, sa_column=_number())
+    paid_fen: int = Field(default=0, sa_column=_number(BigInt))
+    bought_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime), description="The last paid order.")
+    in_groups: int = Field(default=0, sa_column=_number(), description="Customer groups that the customer is in.")
+    birthday: int | None = Field(default=None, description="`follow_facts.birthday_number`.")
+    known_before: bool = Field(
+        default=False,
+        sa_column=Column(Boolean, nullable=False, server_default=text("false")),
+        description="Somebody else had the customer as a contact earlier.",
+    )
 
 
 class FollowTag(SQLModel, table=True):

@@ -12,6 +12,7 @@ from sqlmodel import Session, col
 
 from data.models import Customer, Follow, FollowStatus, Staff
 from data.queries.erasures import refuse_erased
+from data.queries.follow_facts import Facts, note_facts
 from data.queries.follow_tags import note_status, replace_mobiles, replace_tags
 from data.queries.upsert import insert_into
 from data.rules.follows import (
@@ -96,6 +97,7 @@ def record_add(
                 changed_at=now,
             )
         )
+        note_facts(session, [external_userid])
         return AddRecord(is_new=True, came_back=False)
     late = bool(event_at and follow.event_at and event_at < follow.event_at)
     confirmed = (
@@ -113,6 +115,7 @@ def record_add(
     follow.inherited = inherited
     if came_back or follow.added_at is None:
         follow.added_at = event_at or now
+        note_facts(session, [external_userid], Facts.COLLEAGUES)
     follow.ended_at = None
     follow.event_at = event_at or follow.event_at
     follow.changed_at = now
@@ -143,6 +146,7 @@ def record_end(
                 changed_at=now,
             )
         )
+        note_facts(session, [external_userid])
         return True
     if event_at and follow.event_at and event_at < follow.event_at:
         return False
@@ -183,6 +187,7 @@ def apply_fetched(
     """
     external_userid = str(contact["external_userid"])
     customer = lock_customer(session, external_userid, now)
+    card = (customer.gender, customer.type)
     _write(customer, read_contact(contact))
     customer.fetched_at = now
     known = {
@@ -192,6 +197,7 @@ def apply_fetched(
         ).scalars()
     }
     revived = kept = 0
+    others_order = False
     for told in follow_user:
         userid = str(told["userid"])
         follow = known.get(userid)
@@ -203,6 +209,7 @@ def apply_fetched(
         if follow is None:
             follow = Follow(userid=userid, external_userid=external_userid, status="", changed_at=now)
             session.add(follow)
+        others_order |= before is None or before.added_at != after.added_at
         _write(follow, after)
         follow.changed_at = now
         revived += is_revival(before, after)
@@ -211,6 +218,11 @@ def apply_fetched(
         if (before.remark_mobiles if before else []) != after.remark_mobiles:
             replace_mobiles(session, [(follow.id or 0, after.remark_mobiles)])
     listed = {str(told["userid"]) for told in follow_user}
+    changed = {Facts.CARD: card != (customer.gender, customer.type), Facts.COLLEAGUES: others_order}
+    if listed - known.keys():
+        note_facts(session, [external_userid])
+    elif any(changed.values()):
+        note_facts(session, [external_userid], *(fact for fact, is_other in changed.items() if is_other))
     ended = _end_unlisted(session, [follow for userid, follow in known.items() if userid not in listed], asked_at, now)
     return FetchResult(len(follow_user), revived, ended, kept)
 

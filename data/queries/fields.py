@@ -11,6 +11,7 @@ from sqlmodel import Session, col
 
 from data.errors import ConflictError, NotFoundError
 from data.models import Birthday, Customer, CustomerField, FieldDefinition
+from data.queries.follow_facts import Facts, note_facts
 from data.queries.upsert import upsert
 from data.rules import fields as rules
 from data.rules.fields import BIRTHDAY, DEFINITIONS_MAX, FieldKind, StoredValue, read_values, told_value
@@ -132,6 +133,8 @@ def save_values(
         upsert(session, Birthday, [row])
     elif values.has_birthday or replace:
         session.execute(delete(Birthday).where(col(Birthday.external_userid) == external_userid))
+    if values.has_birthday or replace:
+        note_facts(session, [external_userid], Facts.BIRTHDAY)
     return list_values(session, [external_userid]).get(external_userid, {})
 
 

@@ -12,6 +12,7 @@ from sqlmodel import Session, col
 
 from data.bulk import BulkUpsert, among
 from data.models import Follow, FollowMobile, FollowStatus, FollowTag, Tag
+from data.queries.follow_facts import note_tags
 from data.queries.upsert import insert_into
 from data.rules.texts import normalised_mobile
 
@@ -51,8 +52,7 @@ def replace_tags(session: Session, follow: Follow, tag_ids: set[str], now: datet
     if follow.id is None:
         session.flush()
     present = set(session.execute(_TAG_IDS, {"follow_id": follow.id}).scalars())
-    _put_on(session, follow, tag_ids - present, now)
-    _take_off(session, follow, present - tag_ids)
+    _change_tags(session, follow, tag_ids - present, present - tag_ids, now)
 
 
 def change_tags(
@@ -70,8 +70,14 @@ def change_tags(
         return
     # A fetch that began before this knows nothing of it.
     follow.changed_at = now
+    _change_tags(session, follow, put_on, take_off, now)
+
+
+def _change_tags(session: Session, follow: Follow, put_on: set[str], take_off: set[str], now: datetime) -> None:
     _put_on(session, follow, put_on, now)
     _take_off(session, follow, take_off)
+    if put_on or take_off:
+        note_tags(session, [follow.id])
 
 
 def _put_on(session: Session, follow: Follow, tag_ids: set[str], now: datetime) -> None:

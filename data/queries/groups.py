@@ -12,6 +12,7 @@ from sqlmodel import Session, col
 
 from data.models import CustomerGroup, GroupMember, Staff
 from data.queries.erasures import list_erased
+from data.queries.follow_facts import Facts, note_facts
 from data.queries.upsert import upsert
 
 
@@ -85,6 +86,7 @@ def apply_member_change(
         .where(col(GroupMember.chat_id) == chat_id, col(GroupMember.userid).in_(left))
         .values(left_at=at, quit_scene=quit_scene)
     )
+    note_facts(session, [*joined, *left], Facts.GROUPS)
     group.member_version = current_version
     group.changed_at = now
     return True
@@ -133,6 +135,7 @@ def apply_fetched(session: Session, told: Mapping[str, Any], *, asked_at: dateti
             .where(col(GroupMember.chat_id) == chat_id, col(GroupMember.userid).in_(gone))
             .values(left_at=now)
         )
+    note_facts(session, [*differing, *gone], Facts.GROUPS)
     return GroupChanges(new=new, changed=changed or bool(differing or gone), joined=len(differing), left=len(gone))
 
 
@@ -175,11 +178,10 @@ def mark_dismissed(session: Session, chat_id: str, at: datetime, now: datetime) 
     if group.dismissed_at is not None:
         return False
     group.dismissed_at, group.changed_at = at, now
-    session.execute(
-        update(GroupMember)
-        .where(col(GroupMember.chat_id) == chat_id, col(GroupMember.left_at).is_(None))
-        .values(left_at=at)
-    )
+    there = (col(GroupMember.chat_id) == chat_id, col(GroupMember.left_at).is_(None))
+    members = session.execute(select(col(GroupMember.userid)).where(*there)).scalars().all()
+    session.execute(update(GroupMember).where(*there).values(left_at=at))
+    note_facts(session, members, Facts.GROUPS)
     return True
 
 

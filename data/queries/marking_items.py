@@ -11,6 +11,7 @@ from sqlmodel import Session, col
 
 from data.bulk import BulkUpsert
 from data.models import Follow, FollowStatus, FollowTag, Marking, MarkingItem, MarkingStatus
+from data.queries.follow_facts import note_tags
 from data.queries.markings import lock_marking, map_tag_nos
 from data.rules.markings import Change
 
@@ -128,7 +129,9 @@ def _write_tags(
     for tag_no, follow_ids in off.items():
         session.execute(delete(FT).where(FT.c.follow_id.in_(follow_ids), FT.c.tag_no == tag_no))
     # A fetch that began before this knows nothing of it.
-    session.execute(update(F).where(F.c.id.in_([each.follow_id for each in marked])).values(changed_at=now))
+    follow_ids = [each.follow_id for each in marked]
+    session.execute(update(F).where(F.c.id.in_(follow_ids)).values(changed_at=now))
+    note_tags(session, follow_ids)
 
 
 def sweep_cancelled(session: Session) -> bool:

@@ -10,6 +10,7 @@ from sqlalchemy import bindparam, literal_column, or_, select, union, update
 from sqlmodel import Session
 
 from data.models import Customer, Follow, FollowMobile, Order
+from data.queries.follow_facts import Facts, note_facts
 from data.rules.orders import (
     TRADE_NUMBER_MIN,
     WECOM_PAY,
@@ -59,6 +60,7 @@ _MATCH = (
         waits_because=bindparam("because"),
     )
 )
+_WHOSE = select(O.c.external_userid).where(O.c.id.in_(_IDS))
 _TAGS_DUE = update(O).where(O.c.id.in_(_IDS)).values(tag_due_at=bindparam("due"), tag_attempts=0)
 
 
@@ -99,6 +101,7 @@ def match_orders(
 def write_matches(session: Session, matches: Mapping[int, Match], now: datetime) -> None:
     """Write decisions as they are."""
     if matches:
+        before = session.execute(_WHOSE, {"ids": list(matches)}).scalars().all()
         session.connection().execute(
             _MATCH,
             [
@@ -106,6 +109,8 @@ def write_matches(session: Session, matches: Mapping[int, Match], now: datetime)
                 for order_id, (whose, by, because) in matches.items()
             ],
         )
+        after = (match.external_userid for match in matches.values())
+        note_facts(session, {each for each in (*before, *after) if each}, Facts.ORDERS)
 
 
 def mark_tags_due(session: Session, order_ids: Sequence[int], now: datetime) -> None:

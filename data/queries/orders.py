@@ -13,6 +13,7 @@ from data.bulk import BulkUpsert
 from data.errors import ConflictError, NotFoundError
 from data.models import Customer, Order
 from data.queries.erasures import list_erased, list_erased_unionids
+from data.queries.follow_facts import Facts, note_facts
 from data.queries.order_matches import WAITING, list_paid_by, mark_tags_due, match_orders, write_matches
 from data.rules.orders import (
     PAID,
@@ -136,7 +137,7 @@ def _save(
         fresh = []
     ids = {key: row["id"] for key, row in _known(session, [given[place] for place in fresh]).items()}
     to_match = list(ids.values())
-    changes, due = [], []
+    changes, due, bought_otherwise = [], [], set[str]()
     for place in places:
         each = given[place]
         key = (each.source, each.number)
@@ -154,9 +155,12 @@ def _save(
         if changed & {"told_external_userid", "unionid", "mobile", "trade_number"}:
             to_match.append(before["id"])
         whose = before["external_userid"]
+        if whose and changed & {"status", "amount_fen", "placed_at"}:
+            bought_otherwise.add(whose)
         if tags_are_due((whose, before["status"]), (whose, after["status"])):
             due.append(before["id"])
     _CHANGE.write(session, changes)
+    note_facts(session, bought_otherwise, Facts.ORDERS)
     mark_tags_due(session, due, now)
     match_orders(session, to_match, now, clues_changed=True)
 

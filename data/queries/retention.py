@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, delete, select
 from sqlmodel import Session, SQLModel, col
 
 from data.models import Alert, Touch, Welcome
+from data.queries.follow_facts import Facts, note_facts
 
 #: Rows that are looked at in one go.
 WINDOW = 500
@@ -47,6 +48,17 @@ def purge_window(session: Session, name: str, before: datetime, after_id: int) -
     old = [row_id for row_id, happened_at in rows if happened_at < before]
     if not old:
         return 0, None
+    touched = _touched(session, old) if ageing.model is Touch else ()
     gone = delete(table).where(table.c.id.in_(old))
     done: Any = session.execute(gone if ageing.stays is None else gone.where(~ageing.stays))
+    note_facts(session, touched, Facts.TOUCHES)
     return int(done.rowcount), rows[-1].id if len(rows) == WINDOW else None
+
+
+def _touched(session: Session, touch_ids: Collection[int]) -> Collection[str]:
+    """Whom these touches reached."""
+    return (
+        session.execute(select(col(Touch.external_userid)).where(col(Touch.id).in_(touch_ids)).distinct())
+        .scalars()
+        .all()
+    )

@@ -5,11 +5,13 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import and_, func, or_
 
-from data.models import Birthday, Customer, CustomerField, FollowTag, GroupMember, Order, Preference, Touch
+from data.models import Birthday, CustomerField, FollowTag, GroupMember, Order, Preference, Touch
+from data.queries.follow_facts import birthday_number
 from data.queries.segment_terms import (
     ALWAYS,
     UNSURE,
@@ -23,13 +25,17 @@ from data.queries.segment_terms import (
     SetTerm,
     Some,
     Sql,
+    bounded,
     opposite,
 )
 from data.rules import birthdays
 from data.rules import segment_leaves as leaves
+from data.rules.orders import PAID, OrderStatus
 from data.rules.schedule import day_began
 
 GENDERS = {leaves.Gender.UNKNOWN: 0, leaves.Gender.MALE: 1, leaves.Gender.FEMALE: 2}
+#: Up to so many tags are looked for in a follow's list of them.
+TAGS_LOOKED_FOR = 8
 TYPES = {leaves.ContactType.UNKNOWN: 0, leaves.ContactType.WECHAT: 1, leaves.ContactType.WECOM: 2}
 
 
@@ -46,7 +52,11 @@ def _some_known(parts: list[Condition], *, all_known: bool) -> Condition:
 def _tagged(numbers: Collection[int], asking: Asking) -> Condition:
     rows: Any = FollowTag.__table__.alias()  # type: ignore[attr-defined]
     where = rows.c.tag_no == next(iter(numbers)) if len(numbers) == 1 else asking.among(rows.c.tag_no, numbers)
-    return Is(SetTerm("id", rows.c.follow_id, (where,), findable=True, unique=len(numbers) == 1))
+    own = None
+    if len(numbers) <= TAGS_LOOKED_FOR:
+        has = func.instr if asking.dialect == "sqlite" else func.strpos
+        own = or_(*(has(F.c.tag_list, f",{number},") > 0 for number in sorted(numbers)))
+    return Is(SetTerm("id", rows.c.follow_id, (where,), findable=True, unique=len(numbers) == 1, own=own))
 
 
 def _tags(leaf: leaves.TagsLeaf, asking: Asking) -> Condition:
@@ -81,36 +91,17 @@ def _add_way(leaf: leaves.AddWayLeaf, asking: Asking) -> Condition:
     return Is(ColumnTerm(and_(F.c.add_way.is_not(None), asking.among(F.c.add_way, leaf.add_ways))))
 
 
-def _customer(column: str, numbers: Collection[int], asking: Asking) -> Condition:
-    rows: Any = Customer.__table__.alias()  # type: ignore[attr-defined]
-    where = asking.among(rows.c[column], numbers)
-    return Is(SetTerm("external_userid", rows.c.external_userid, (where,), hint="ix_customers_facts"))
-
-
 def _gender(leaf: leaves.GenderLeaf, asking: Asking) -> Condition:
-    return _customer("gender", {GENDERS[each] for each in leaf.genders}, asking)
+    return Is(ColumnTerm(asking.among(F.c.gender, {GENDERS[each] for each in leaf.genders})))
 
 
 def _type(leaf: leaves.TypeLeaf, asking: Asking) -> Condition:
-    return _customer("type", {TYPES[each] for each in leaf.types}, asking)
+    return Is(ColumnTerm(asking.among(F.c.contact_type, {TYPES[each] for each in leaf.types})))
 
 
 def _origin(leaf: leaves.OriginLeaf, asking: Asking) -> Condition:
     del asking
-    inherited = Is(ColumnTerm(F.c.inherited.is_(True)))
-    rows: Any = F.alias()
-    before = or_(
-        and_(rows.c.added_at.is_not(None), F.c.added_at.is_not(None), rows.c.added_at < F.c.added_at),
-        and_(rows.c.added_at.is_not(None), F.c.added_at.is_(None)),
-        and_(
-            or_(
-                and_(rows.c.added_at.is_(None), F.c.added_at.is_(None)),
-                and_(rows.c.added_at.is_not(None), F.c.added_at.is_not(None), rows.c.added_at == F.c.added_at),
-            ),
-            rows.c.id < F.c.id,
-        ),
-    )
-    known = Is(SetTerm("external_userid", rows.c.external_userid, (before,), hint="ix_follows_external_userid"))
+    inherited, known = Is(ColumnTerm(F.c.inherited.is_(True))), Is(ColumnTerm(F.c.known_before.is_(True)))
     kinds: dict[leaves.Origin, Condition] = {
         leaves.Origin.INHERITED: inherited,
         leaves.Origin.KNOWN: All((opposite(inherited), known)),
@@ -137,10 +128,15 @@ def _status(leaf: leaves.StatusLeaf, asking: Asking) -> Condition:
     return Is(ColumnTerm(asking.among(F.c.status, {each.value for each in leaf.statuses})))
 
 
+_IN_A_GROUP = Is(ColumnTerm(F.c.in_groups > 0))
+
+
 def _member_of(chat_ids: Collection[str], asking: Asking) -> Condition:
+    if not chat_ids:
+        return _IN_A_GROUP
     rows: Any = GroupMember.__table__.alias()  # type: ignore[attr-defined]
-    where = [rows.c.left_at.is_(None), *([asking.among(rows.c.chat_id, chat_ids)] if chat_ids else [])]
-    return Is(SetTerm("external_userid", rows.c.userid, tuple(where), findable=bool(chat_ids)))
+    where = (rows.c.left_at.is_(None), asking.among(rows.c.chat_id, chat_ids))
+    return All((_IN_A_GROUP, Is(SetTerm("external_userid", rows.c.userid, where, findable=True))))
 
 
 def _group(leaf: leaves.GroupLeaf, asking: Asking) -> Condition:
@@ -153,23 +149,16 @@ def _group(leaf: leaves.GroupLeaf, asking: Asking) -> Condition:
     return opposite(found) if leaf.match is leaves.Match.NONE else found
 
 
-def _since(rows: Any, at: Any, ago: datetime | None, *where: Sql) -> Condition:
-    """That there is a row since an instant; at all, where that is None."""
-    bounds = [] if ago is None else [at >= ago]
-    return Is(SetTerm("external_userid", rows.c.external_userid, (*bounds, *where)))
+def _since(at: Any, ago: datetime | None) -> Condition:
+    """That the last of something, of which the follow knows, was since an instant; at all, where that is None."""
+    return Is(ColumnTerm(at.is_not(None) if ago is None else and_(at.is_not(None), at >= ago)))
 
 
 def _last(
-    model: Any, at: str, within_days: int | None, more_than_days_ago: int | None, asking: Asking,
-    statuses: Collection[str] = (),
+    since: Callable[[datetime | None], Condition], within_days: int | None, more_than_days_ago: int | None,
+    asking: Asking,
 ) -> Condition:  # fmt: skip
-    """That the last row of a customer is so long ago."""
-
-    def since(ago: datetime | None) -> Condition:
-        rows = model.__table__.alias()
-        where = [asking.among(rows.c.status, statuses)] if statuses else []
-        return _since(rows, rows.c[at], ago, *where)
-
+    """That the last of something was so long ago. `since`: that there was one since an instant, or at all."""
     parts = [since(None if within_days is None else asking.days_ago(within_days))]
     if more_than_days_ago is not None:
         parts.append(opposite(since(asking.days_ago(more_than_days_ago))))
@@ -177,25 +166,34 @@ def _last(
 
 
 def _last_touch(leaf: leaves.LastTouchLeaf, asking: Asking) -> Condition:
-    found = _last(Touch, "touched_at", leaf.within_days, leaf.more_than_days_ago, asking)
+    found = _last(partial(_since, F.c.touched_at), leaf.within_days, leaf.more_than_days_ago, asking)
     return opposite(found) if leaf.never else found
 
 
-def _amount(member: Any, where: tuple[Sql, ...], amount: Any, low: int | None, high: int | None) -> Condition:
-    if high == 0 and amount is None:
-        return opposite(Is(SetTerm("external_userid", member, where)))
-    if high is None and amount is None and low == 1:
-        return Is(SetTerm("external_userid", member, where))
+def _amount(
+    some: Condition, whose: Any, where: tuple[Sql, ...], amount: Any, low: int | None, high: int | None,
+    *, is_exact: bool,
+) -> Condition:  # fmt: skip
+    """How many rows (or how much of `amount`) a customer has. Only those of whom `some` holds have any.
+
+    `is_exact`: `some` says just that there is a row.
+    """
     if not low and high is None:
         return ALWAYS
+    if amount is None and (high == 0 or (low == 1 and high is None)):
+        there = some if is_exact else All((some, Is(SetTerm("external_userid", whose, where))))
+        return there if low else opposite(there)
     counted = func.count() if amount is None else func.coalesce(func.sum(amount), 0)
-    return Is(AmountTerm(member, where, counted, low or 0, high))
+    within = Is(AmountTerm(whose, where, counted, low or 0, high))
+    return All((some, within)) if low else Some((opposite(some), within))
 
 
 def _touches(leaf: leaves.TouchesLeaf, asking: Asking) -> Condition:
     rows: Any = Touch.__table__.alias()  # type: ignore[attr-defined]
-    where = () if leaf.within_days is None else (rows.c.touched_at >= asking.days_ago(leaf.within_days),)
-    return _amount(rows.c.external_userid, where, None, leaf.at_least, leaf.at_most)
+    ago = None if leaf.within_days is None else asking.days_ago(leaf.within_days)
+    where = () if ago is None else (rows.c.touched_at >= ago,)
+    touched = _since(F.c.touched_at, ago)
+    return _amount(touched, rows.c.external_userid, where, None, leaf.at_least, leaf.at_most, is_exact=True)
 
 
 def _campaign(leaf: leaves.CampaignLeaf, asking: Asking) -> Condition:
@@ -204,29 +202,51 @@ def _campaign(leaf: leaves.CampaignLeaf, asking: Asking) -> Condition:
     rows: Any = Touch.__table__.alias()  # type: ignore[attr-defined]
     clicked = [rows.c.clicked_at.is_not(None)] if leaf.did is leaves.Did.CLICKED else []
     where = (rows.c.campaign_id == leaf.campaign_id, *clicked)
-    found = Is(SetTerm("external_userid", rows.c.external_userid, where, findable=True, hint="ix_touches_campaign"))
+    rows_of_it = SetTerm("external_userid", rows.c.external_userid, where, findable=True, hint="ix_touches_campaign")
+    found = All((_since(F.c.touched_at, None), Is(rows_of_it)))
     return opposite(found) if leaf.did is leaves.Did.NOT_RECEIVED else found
 
 
 def _orders(leaf: leaves.OrdersLeaf, asking: Asking) -> Condition:
-    statuses = {each.value for each in leaf.statuses}
+    statuses = {OrderStatus(each) for each in leaf.statuses}
+    ago = None if leaf.within_days is None else asking.days_ago(leaf.within_days)
+    bought: Condition = _since(F.c.bought_at, ago) if statuses <= PAID else ALWAYS
     parts: list[Condition] = []
-    for amount, low, high in (
-        (None, leaf.count_at_least, leaf.count_at_most),
-        ("amount_fen", _fen(leaf.yuan_at_least), _fen(leaf.yuan_at_most)),
+    for total, amount, low, high in (
+        (F.c.paid_orders, None, leaf.count_at_least, leaf.count_at_most),
+        (F.c.paid_fen, "amount_fen", _fen(leaf.yuan_at_least), _fen(leaf.yuan_at_most)),
     ):
         if low is None and high is None:
             continue
-        rows: Any = Order.__table__.alias()  # type: ignore[attr-defined]
-        where = [asking.among(rows.c.status, statuses)]
-        if leaf.within_days is not None:
-            where.append(rows.c.placed_at >= asking.days_ago(leaf.within_days))
-        parts.append(_amount(rows.c.external_userid, tuple(where), amount and rows.c[amount], low, high))
-    if leaf.last_within_days is not None or leaf.last_more_than_days_ago is not None:
+        if statuses == PAID and ago is None:
+            parts.append(Is(ColumnTerm(bounded(total, low or 0, high))))
+            continue
+        rows, where = _order_rows(leaf, ago, asking)
+        column = amount and rows.c[amount]
         parts.append(
-            _last(Order, "placed_at", leaf.last_within_days, leaf.last_more_than_days_ago, asking, statuses)
+            _amount(bought, rows.c.external_userid, where, column, low, high, is_exact=statuses == PAID)
         )  # fmt: skip
+    if leaf.last_within_days is not None or leaf.last_more_than_days_ago is not None:
+        parts.append(_last_order(leaf, asking, is_kept=statuses == PAID))
     return All(tuple(parts))
+
+
+def _order_rows(leaf: leaves.OrdersLeaf, ago: datetime | None, asking: Asking) -> tuple[Any, tuple[Sql, ...]]:
+    rows: Any = Order.__table__.alias()  # type: ignore[attr-defined]
+    since = () if ago is None else (rows.c.placed_at >= ago,)
+    return rows, (asking.among(rows.c.status, {each.value for each in leaf.statuses}), *since)
+
+
+def _last_order(leaf: leaves.OrdersLeaf, asking: Asking, *, is_kept: bool) -> Condition:
+    within, before = leaf.last_within_days, leaf.last_more_than_days_ago
+
+    def since(ago: datetime | None) -> Condition:
+        if is_kept:
+            return _since(F.c.bought_at, ago)
+        rows, where = _order_rows(leaf, ago, asking)
+        return Is(SetTerm("external_userid", rows.c.external_userid, where))
+
+    return _last(since, within, before, asking)
 
 
 def _fen(yuan: float | None) -> int | None:
@@ -235,16 +255,19 @@ def _fen(yuan: float | None) -> int | None:
 
 def _birthday(leaf: leaves.BirthdayLeaf, asking: Asking) -> Condition:
     rows: Any = Birthday.__table__.alias()  # type: ignore[attr-defined]
+    found = birthdays.upcoming(asking.today, leaf.within_days)
     days: dict[tuple[str, bool], set[int]] = {}
-    for key in birthdays.upcoming(asking.today, leaf.within_days):
+    for key in found:
         days.setdefault((key.calendar, key.is_leap_month), set()).add(key.month_day)
     wanted = or_(
         *(
-            and_(rows.c.calendar == calendar, rows.c.is_leap_month.is_(is_leap), rows.c.month_day.in_(sorted(found)))
-            for (calendar, is_leap), found in sorted(days.items())
+            and_(rows.c.calendar == calendar, rows.c.is_leap_month.is_(is_leap), rows.c.month_day.in_(sorted(each)))
+            for (calendar, is_leap), each in sorted(days.items())
         )
     )
-    return Is(SetTerm("external_userid", rows.c.external_userid, (wanted,), findable=True))
+    numbers = {birthday_number(key) for key in found}
+    own = and_(F.c.birthday.is_not(None), asking.among(F.c.birthday, numbers))
+    return Is(SetTerm("external_userid", rows.c.external_userid, (wanted,), findable=True, own=own))
 
 
 def _field(leaf: leaves.FieldLeaf, asking: Asking) -> Condition:

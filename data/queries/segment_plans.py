@@ -1,9 +1,9 @@
 """How a segment is asked: which condition leads, and how the others are written, on either database.
 
-SQLite takes what it is told: either the rows of the rarest condition lead, and the others are looked up for each; or
-all follows are walked in the order of their customers, where what is asked of the customers lies side by side too.
-PostgreSQL's planner joins in the order that its statistics suggest. It has to be given what it can join: EXISTS, for a
-NOT IN of a million rows is looked through again for each of a million.
+Most conditions are asked of the follow's own row (`follow_facts`). For the rest SQLite takes what it is told: the rows
+of the rarest condition lead, or all follows are walked, and the others are looked up for each. PostgreSQL's planner
+joins in the order that its statistics suggest. It has to be given what it can join: EXISTS, for a NOT IN of a million
+rows is looked through again for each of a million.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ PROBED_ROWS = (2_000, 30_000)
 LEADING_SHARE = 0.3
 #: For so few follows everything is looked up one by one, on PostgreSQL too.
 FEW = 30_000
+#: So many rows at most are listed in memory.
+LISTED_ROWS = 150_000
 #: By so many follows it is judged which conditions leave the fewest.
 SAMPLED_FOLLOWS = 300
 
@@ -85,8 +87,11 @@ def simplified(condition: Condition) -> Condition:
             return All() if always else flat[0] if len(flat) == 1 else Some(tuple(flat))
 
 
-def make_plan(session: Session, tree: Node, asking: Asking, *, one: bool = False) -> Plan:
-    """How to ask a segment; for `one` follow that is known by its id there is nothing to choose."""
+def make_plan(session: Session, tree: Node, asking: Asking, *, one: bool = False, whole: bool = False) -> Plan:
+    """How to ask a segment; for `one` follow that is known by its id there is nothing to choose.
+
+    `whole`: all of the segment is asked for in one statement.
+    """
     condition = simplified(lower(tree, asking))
     conjuncts = list(condition.parts if isinstance(condition, All) else (condition,))
     live = not names_status(tree)
@@ -100,6 +105,8 @@ def make_plan(session: Session, tree: Node, asking: Asking, *, one: bool = False
         number = min(sizes, key=lambda number: sizes[number][1])
         leader, rows = sizes[number]
         plan = replace(plan, leader=leader, rows=rows, few=plan.on_sqlite or rows <= FEW)
+    elif whole and plan.on_sqlite:
+        conjuncts = [_listed(session, each, plan) for each in conjuncts]
     return replace(plan, conjuncts=tuple(_in_good_order(session, plan, conjuncts)))
 
 
@@ -138,6 +145,35 @@ def _count(session: Session, candidate: Is, plan: Plan, rows: int) -> int:
     return int(session.execute(select(func.count()).select_from(some.subquery())).scalar_one())
 
 
+def _listed(session: Session, condition: Condition, plan: Plan) -> Condition:
+    """The same, with rows that are found by the customer listed as ids of follows, where they are not too many.
+
+    All follows are walked in the order of their ids: of such a list the next one is always near, while the customers'
+    ids lie anywhere.
+    """
+    match condition:
+        case All():
+            return All(tuple(_listed(session, part, plan) for part in condition.parts))
+        case Some():
+            return Some(tuple(_listed(session, part, plan) for part in condition.parts))
+        case Is(SetTerm(key="external_userid", findable=True, own=None) as term, holds):
+            if _count(session, condition, plan, LISTED_ROWS) < LISTED_ROWS:
+                return Is(_ids_of(term), holds)
+    return condition
+
+
+def _ids_of(term: SetTerm) -> SetTerm:
+    whose = select(term.member.label("whose")).where(*term.where).subquery()
+    follows = F.alias()
+    ids = (
+        select(follows.c.id)
+        .select_from(whose)
+        .join(follows, follows.c.external_userid == whose.c.whose)
+        .with_hint(follows, "INDEXED BY ix_follows_external_userid", "sqlite")
+    )
+    return SetTerm("id", ids.subquery().c.id, listed=True)
+
+
 def _in_good_order(session: Session, plan: Plan, conjuncts: list[Condition]) -> list[Condition]:
     """First what is known from the follow itself, then what leaves the fewest for the least work, by a sample.
 
@@ -173,6 +209,8 @@ def _work(condition: Condition) -> float:
     """What it costs to look up a condition for one follow, in lookups."""
     match condition:
         case Is(ColumnTerm()):
+            return 0
+        case Is(SetTerm(own=own)) if own is not None:
             return 0
         case Is(AmountTerm()):
             return 1.5

@@ -106,13 +106,21 @@ def _sql_of_term(term: Term, holds: bool, plan: Plan, keys: Any, *, alone: bool)
     if isinstance(term, AmountTerm):
         found = _amount(term, plan, keys, alone=alone)
         return found if holds else not_(found)
+    if term.own is not None and keys is F.c and not _leads(term, plan):
+        return term.own if holds else not_(term.own)
     key, where = keys[term.key], rows_where(term, plan, holds)
-    in_set = term.of_tags if plan.on_sqlite else not alone and _stands_alone(term)
-    if in_set and not plan.few:
+    if term.listed:
+        members = select(term.member)
+        return key.in_(members) if holds else key.not_in(members)  # type: ignore[no-any-return]
+    if not plan.few and not plan.on_sqlite and not alone and _stands_alone(term):
         members = _members(term, where)
         return key.in_(members) if holds else key.not_in(members)  # type: ignore[no-any-return]
     there = exists(_rows(term, [literal(1)], [term.member == key, *where]))
     return there if holds else not_(there)
+
+
+def _leads(term: SetTerm, plan: Plan) -> bool:
+    return plan.leader is not None and plan.leader.term is term
 
 
 def _members(term: SetTerm, where: list[Sql]) -> Any:
@@ -150,8 +158,14 @@ def present() -> Sql:
     return F.c.status == FollowStatus.PRESENT.value  # type: ignore[no-any-return]
 
 
-def selected(plan: Plan, *columns: Any, within: tuple[Any, Any] | None = None, in_order: bool = False) -> Select[Any]:
-    """SELECT of the follows. `within`: only ids after the first and up to the second; `in_order`: of their ids."""
+def selected(
+    plan: Plan, *columns: Any, within: tuple[Any, Any] | None = None, in_order: bool = False, by_customer: bool = False
+) -> Select[Any]:
+    """SELECT of the follows.
+
+    `within`: only ids after the first and up to the second; `in_order`: of their ids; `by_customer`: it is cheap to
+    tell the customers apart.
+    """
     found = select(*columns).select_from(F)
     if within is not None:
         found = found.where(F.c.id > within[0], F.c.id <= within[1])
@@ -163,13 +177,14 @@ def selected(plan: Plan, *columns: Any, within: tuple[Any, Any] | None = None, i
     if plan.on_sqlite:
         by_id = within is not None or in_order
         leads = plan.leader is not None and (not by_id or is_tagged(plan.leader))
-        found, plan = _led_on_sqlite(found, plan, within, by_id=by_id, leads=leads)
+        walk = "INDEXED BY ix_follows_external_userid" if by_customer else "NOT INDEXED"
+        found, plan = _led_on_sqlite(found, plan, within, walk=walk, leads=leads)
         rest = [each for each in rest if not leads or each is not plan.leader]
     return found.where(*(sql_of(each, plan) for each in rest))
 
 
 def _led_on_sqlite(
-    found: Select[Any], plan: Plan, within: tuple[Any, Any] | None, *, by_id: bool, leads: bool
+    found: Select[Any], plan: Plan, within: tuple[Any, Any] | None, *, walk: str, leads: bool
 ) -> tuple[Select[Any], Plan]:
     term = plan.leader.term if plan.leader is not None and leads else None
     if isinstance(term, SetTerm):
@@ -180,19 +195,20 @@ def _led_on_sqlite(
         return found.with_hint(F, hint, "sqlite"), plan
     if isinstance(term, ColumnTerm):
         return found.where(term.yes), plan
-    if by_id:
-        return found.with_hint(F, "NOT INDEXED", "sqlite"), replace(plan, few=True)
-    walk = found.where(F.c.external_userid > "").with_hint(F, "INDEXED BY ix_follows_external_userid", "sqlite")
-    return walk, replace(plan, few=False)
+    if walk != "NOT INDEXED":  # SQLite takes an index only for what is asked of it
+        found = found.where(F.c.external_userid > "")
+    return found.with_hint(F, walk, "sqlite"), replace(plan, few=True)
 
 
 def counted(plan: Plan, *, customers: bool = False) -> Select[Any]:
     """SELECT of how many follows they are, or how many customers."""
-    if plan.needs_tags_only and not plan.never and not customers:
+    if customers:
+        return selected(plan, func.count(F.c.external_userid.distinct()), by_customer=True)
+    if plan.needs_tags_only and not plan.never:
         assert plan.leader is not None
         assert isinstance(plan.leader.term, SetTerm)
         return _counted_by_tags(plan, plan.leader.term)
-    return selected(plan, func.count(F.c.external_userid.distinct()) if customers else func.count())
+    return selected(plan, func.count())
 
 
 def _counted_by_tags(plan: Plan, term: SetTerm) -> Select[Any]:

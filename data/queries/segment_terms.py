@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, tzinfo
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, any_, false, func, literal, select
+from sqlalchemy import ColumnElement, and_, any_, false, func, literal, select, true
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from data.models import Follow
@@ -39,6 +39,8 @@ class SetTerm:
     """Rows of another table with the follow's key: that there is one.
 
     `findable`: an index finds them all. `unique`: no key has two of them. `hint`: the index for one key, on SQLite.
+    `own`: the same asked of the follow's own columns, which is cheaper where the rows do not lead. `listed`: the rows
+    are ids of follows, so few that they are kept in memory meanwhile.
     """
 
     key: str
@@ -47,11 +49,19 @@ class SetTerm:
     findable: bool = False
     unique: bool = False
     hint: str = ""
+    own: Sql | None = None
+    listed: bool = False
 
     @property
     def of_tags(self) -> bool:
         """Whether the rows are tags on follows."""
-        return self.key == "id"
+        return self.key == "id" and not self.listed
+
+
+def bounded(amount: Any, low: int, high: int | None) -> Sql:
+    """Whether an amount, never below zero, is within bounds."""
+    bounds = [amount >= low] if low > 0 else []
+    return and_(true(), *bounds, *([] if high is None else [amount <= high]))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,8 +76,7 @@ class AmountTerm:
 
     def within(self, amount: Any) -> Sql:
         """Whether an amount is."""
-        bounds = [amount >= self.low] if self.low > 0 else []
-        return and_(*bounds, *([] if self.high is None else [amount <= self.high]))
+        return bounded(amount, self.low, self.high)
 
 
 Term = ColumnTerm | SetTerm | AmountTerm

@@ -40,21 +40,24 @@ def asking(session: Session, tree: Node, now: datetime, zone: tzinfo) -> Asking:
     return Asking(now, zone, session.get_bind().dialect.name, read_known(session, tree))
 
 
-def plan_segment(session: Session, tree: Node, now: datetime, zone: tzinfo) -> Plan:
-    """How a segment is asked just now; the plan can be used again, on the same database."""
+def plan_segment(session: Session, tree: Node, now: datetime, zone: tzinfo, *, whole: bool = False) -> Plan:
+    """How a segment is asked just now; the plan can be used again, on the same database.
+
+    `whole`: all of the segment is asked for in one statement.
+    """
     prepare(session)
-    return make_plan(session, tree, asking(session, tree, now, zone))
+    return make_plan(session, tree, asking(session, tree, now, zone), whole=whole)
 
 
 def count(session: Session, tree: Node, now: datetime, zone: tzinfo, *, customers: bool = False) -> int:
     """How many follows a segment has, or how many different customers."""
-    plan = plan_segment(session, tree, now, zone)
+    plan = plan_segment(session, tree, now, zone, whole=True)
     return int(session.execute(counted(plan, customers=customers)).scalar_one())
 
 
 def sample(session: Session, tree: Node, now: datetime, zone: tzinfo, size: int, *, seed: int = 0) -> list[Recipient]:
     """Some of a segment, spread over all of it; the same ones for the same seed. Costs as much as counting."""
-    plan = plan_segment(session, tree, now, zone)
+    plan = plan_segment(session, tree, now, zone, whole=True)
     # A multiplicative hash of the id; the numbers stay within 63 bits.
     scrambled = ((F.c.id + seed % 1_000_003) % 1_000_000_007) * 2_654_435_761 % 4_294_967_296
     rows = session.execute(selected(plan, *_WHO).order_by(scrambled, F.c.id).limit(size))

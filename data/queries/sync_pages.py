@@ -18,6 +18,7 @@ from sqlmodel import Session
 from data.bulk import BulkUpsert, among
 from data.models import Customer, Follow, FollowStatus, FollowTag
 from data.queries.erasures import list_erased
+from data.queries.follow_facts import Facts, note_facts, note_new_follows, note_tags, tag_list_of
 from data.queries.follow_tags import note_status, replace_mobiles
 from data.rules.follows import (
     ID_MAX,
@@ -36,6 +37,8 @@ C: Any = Customer.__table__  # type: ignore[attr-defined]
 F: Any = Follow.__table__  # type: ignore[attr-defined]
 FT: Any = FollowTag.__table__  # type: ignore[attr-defined]
 
+#: Where a card tells what a follow repeats of it.
+_CARD = (ContactFacts._fields.index("gender"), ContactFacts._fields.index("type"))
 _BY_INDEX = text("SET LOCAL enable_seqscan = off")
 _TAKE_OFF = delete(FT).where(FT.c.follow_id == bindparam("whose"), FT.c.tag_no == bindparam("which"))
 _CUSTOMER_COLUMNS = ("external_userid", *ContactFacts._fields, "first_seen_at", "fetched_at")
@@ -48,8 +51,9 @@ _NEW_CUSTOMERS = BulkUpsert(
 _WRITE_CUSTOMERS = BulkUpsert(Customer, _CUSTOMER_COLUMNS, keep=("first_seen_at",))
 _WRITE_FOLLOWS = BulkUpsert(
     Follow,
-    ("userid", "external_userid", *FollowFacts._fields, "changed_at"),
+    ("userid", "external_userid", *FollowFacts._fields, "changed_at", "tag_list", "gender", "contact_type"),
     key=("userid", "external_userid"),
+    keep=("tag_list", "gender", "contact_type"),  # of follows that are known, these are noted apart
     returning=("userid", "external_userid", "id"),
 )
 _PUT_ON = BulkUpsert(FollowTag, ("follow_id", "tag_no", "live"))
@@ -107,6 +111,10 @@ class _Differences:
     take_off: list[dict[str, int]] = field(default_factory=list)
     mobiles: dict[Pair, list[str]] = field(default_factory=dict)
     status: dict[str, list[int]] = field(default_factory=dict)
+    retagged: list[int] = field(default_factory=list)
+    new_follows: set[str] = field(default_factory=set)
+    other_cards: set[str] = field(default_factory=set)
+    other_order: set[str] = field(default_factory=set)
     changes: dict[str, PageChanges] = field(default_factory=dict)
     touched: set[Pair] = field(default_factory=set)
 
@@ -193,6 +201,10 @@ def apply_listed(
     replace_mobiles(session, [(follow_ids[pair], mobiles) for pair, mobiles in found.mobiles.items()])
     for status, numbers in found.status.items():
         note_status(session, numbers, status)
+    note_tags(session, found.retagged)
+    note_new_follows(session, found.new_follows)
+    note_facts(session, found.other_cards, Facts.CARD)
+    note_facts(session, found.other_order, Facts.COLLEAGUES)
     return found.changes
 
 
@@ -245,7 +257,7 @@ def _compare(
         if known is not None and known.changed_at > each.asked_at:
             found.of(each.userid).kept += 1
             continue
-        _compare_follow(found, each, known, tag_nos, now)
+        _compare_follow(found, each, known, tag_nos, now, customer_is_known=each.external_userid in customers)
     return found
 
 
@@ -256,6 +268,8 @@ def _compare_customer(
         found.of(listed.userid).customers_new += 1
     else:
         fetched_at, contact = known
+        if any(contact[number] != listed.contact[number] for number in _CARD):
+            found.other_cards.add(listed.external_userid)
         if contact == listed.contact or (fetched_at is not None and fetched_at > listed.asked_at):
             return
         found.of(listed.userid).customers_changed += 1
@@ -264,15 +278,17 @@ def _compare_customer(
 
 
 def _compare_follow(
-    found: _Differences, listed: Listed, known: _Known | None, tag_nos: Mapping[str, int], now: datetime
-) -> None:
+    found: _Differences, listed: Listed, known: _Known | None, tag_nos: Mapping[str, int], now: datetime,
+    *, customer_is_known: bool,
+) -> None:  # fmt: skip
     before, has = (known.facts, known.tag_nos) if known else (None, set[int]())
     after = merge_follow(before, listed.follow, listed.asked_at)
     wanted = {tag_nos[tag_id] for tag_id in listed.tag_ids}
     if before == after and wanted == has:
         return
     found.touched.add(listed.pair)
-    found.follows.append((*listed.pair, *after, now))
+    card = (listed.contact.gender, listed.contact.type)
+    found.follows.append((*listed.pair, *after, now, tag_list_of(wanted), *card))
     live = after.status == FollowStatus.PRESENT
     found.put_on += [(listed.pair, tag_no, live) for tag_no in wanted - has]
     if (before.remark_mobiles if before else []) != after.remark_mobiles:
@@ -282,7 +298,14 @@ def _compare_follow(
     changes.tags_taken_off += len(has - wanted)
     if known is None:
         changes.follows_new += 1
+        if listed.external_userid in found.new_follows or customer_is_known:
+            found.other_order.add(listed.external_userid)
+        found.new_follows.add(listed.external_userid)
         return
+    if known.facts.added_at != after.added_at:
+        found.other_order.add(listed.external_userid)
+    if wanted != has:
+        found.retagged.append(known.id)
     found.take_off += [{"whose": known.id, "which": tag_no} for tag_no in has - wanted]
     if known.facts.status != after.status:
         found.status.setdefault(after.status, []).append(known.id)

@@ -12,6 +12,7 @@ from sqlmodel import Session, col
 
 from data.errors import NotFoundError
 from data.models import FollowTag, Tag, TagGroup
+from data.queries.follow_facts import note_tags
 from data.queries.upsert import PER_STATEMENT, upsert_differing
 
 #: A tag is taken off so many follows at a time: one that everybody wears is not one long transaction.
@@ -104,6 +105,7 @@ def take_off_deleted(session: Session) -> bool:
     for start in range(0, len(follow_ids), PER_STATEMENT):
         wearers = col(FollowTag.follow_id).in_(follow_ids[start : start + PER_STATEMENT])
         session.execute(delete(FollowTag).where(wearers, col(FollowTag.tag_no) == tag_no))
+    note_tags(session, follow_ids)
     return True
 
 

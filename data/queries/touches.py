@@ -12,6 +12,7 @@ from sqlmodel import Session, col
 
 from data.models import Touch, Welcome, WelcomeRuleRow
 from data.queries.erasures import find_erased_at
+from data.queries.follow_facts import Facts, note_facts
 from data.queries.upsert import insert_into
 from data.rules.preferences import NOT_COUNTED, TouchKind
 
@@ -44,6 +45,8 @@ def record(
         )
         .on_conflict_do_nothing(index_elements=["origin"])
     )
+    if added.rowcount:
+        note_facts(session, [external_userid], Facts.TOUCHES)
     return bool(added.rowcount)
 
 

@@ -12,6 +12,7 @@ from data.db import Database
 from data.models import Customer, Follow, FollowStatus, Staff
 from data.queries import customers as rows
 from data.queries import follow_tags as mark_rows
+from data.queries.follow_facts import note_facts
 
 SECOND = timedelta(seconds=1)
 
@@ -90,6 +91,7 @@ async def test_a_follow_not_listed_any_more_ended_as_the_directory_says(db: Data
         session.add(Customer(external_userid="wm1", first_seen_at=now))
         for userid in ("here", "gone"):
             session.add(Follow(userid=userid, external_userid="wm1", status="present", changed_at=now))
+        note_facts(session, ["wm1"])
 
     await db.write(furnish)
     assert (await db.write(fetch, now + timedelta(minutes=5))).ended == 2

@@ -29,6 +29,7 @@ from data.models import (
     Tag,
     Touch,
 )
+from data.queries import follow_facts
 from data.queries import segments as rows
 from data.queries.segment_sql import counted, selected
 from data.queries.segment_terms import F
@@ -123,6 +124,7 @@ def fill(session: Session, world: World) -> None:
         session.execute(delete(model))
         if told:
             session.execute(insert(model), told)
+    follow_facts.mend(session, [(follow["id"], follow["external_userid"]) for follow in world.follows])
 
 
 def found_in_every_way(session: Session, tree: Node) -> list[set[int]]:

@@ -1,0 +1,86 @@
+"""What follows repeat of other tables is what those say, and is mended where it is not."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import update
+from sqlmodel import Session, col, select
+
+from data.db import Database
+from data.models import Customer, Follow, FollowTag, Touch
+from data.queries import follow_facts as rows
+from data.queries.follow_facts import Facts, birthday_number, tag_list_of
+from data.queries.retention import purge_window
+from data.rules.birthdays import LUNAR, SOLAR, BirthdayKey
+
+
+@pytest.fixture
+async def pair(db: Database, now: datetime) -> Database:
+    """A customer of two members, with tags and touches."""
+
+    def furnish(session: Session) -> None:
+        session.add(Customer(external_userid="wm1", gender=2, type=1, first_seen_at=now))
+        for number, userid in enumerate(("first", "second"), 1):
+            session.add(
+                Follow(
+                    id=number, userid=userid, external_userid="wm1", status="present", changed_at=now,
+                    added_at=now + timedelta(days=number),
+                )
+            )  # fmt: skip
+        session.flush()
+        session.add_all(FollowTag(follow_id=1, tag_no=tag_no, live=True) for tag_no in (12, 3))
+        session.add_all(
+            Touch(origin=f"o{days}", kind="broadcast", external_userid="wm1", touched_at=now - timedelta(days=days))
+            for days in (3, 9)
+        )
+
+    await db.write(furnish)
+    return db
+
+
+async def test_what_is_wrong_is_found_and_mended(pair: Database, now: datetime) -> None:
+    wrong, last = await pair.read(rows.list_wrong, 0, 10)
+    assert (wrong, last) == ([(1, "wm1"), (2, "wm1")], 2)
+    await pair.write(rows.mend, wrong)
+    assert await pair.read(rows.list_wrong, 0, 10) == ([], 2)
+    assert await pair.read(rows.list_wrong, 2, 10) == ([], None)
+
+    first, second = await pair.read(lambda session: session.exec(select(Follow).order_by(col(Follow.id))).all())
+    assert (first.tag_list, second.tag_list) == (",3,12,", "")
+    assert (first.known_before, second.known_before) == (False, True)
+    assert (first.gender, first.contact_type, first.touched_at) == (2, 1, now - timedelta(days=3))
+
+
+async def test_only_what_is_named_is_counted_anew(pair: Database) -> None:
+    await pair.write(rows.note_facts, ["wm1", ""], Facts.CARD)
+    first = await pair.read(lambda session: session.get_one(Follow, 1))
+    assert (first.gender, first.touched_at) == (2, None)
+    await pair.write(rows.mend, [(1, "wm1"), (2, "wm1")])
+
+
+async def test_touches_that_go_by_their_age_are_forgotten(pair: Database, now: datetime) -> None:
+    await pair.write(rows.mend, [(1, "wm1"), (2, "wm1")])
+    await pair.write(lambda session: session.execute(update(Touch).values(touched_at=now - timedelta(days=400))))
+    await pair.write(purge_window, "touches", now - timedelta(days=365), 0)
+    assert (await pair.read(lambda session: session.get_one(Follow, 1))).touched_at is None
+
+
+@given(tag_nos=st.sets(st.integers(1, 10**9)), other=st.integers(1, 10**9))
+def test_a_tag_is_found_in_the_list_just_where_it_is_in_it(tag_nos: set[int], other: int) -> None:
+    listed = tag_list_of(tag_nos)
+    assert all(f",{number}," in listed for number in tag_nos)
+    assert (f",{other}," in listed) == (other in tag_nos)
+
+
+def test_no_two_birthdays_have_one_number() -> None:
+    keys = [
+        BirthdayKey(calendar, month * 100 + day, leap)
+        for calendar, leap in ((SOLAR, False), (LUNAR, False), (LUNAR, True))
+        for month in range(1, 13)
+        for day in range(1, 32)
+    ]
+    assert len({birthday_number(key) for key in keys}) == len(keys)
