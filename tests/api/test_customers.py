@@ -10,6 +10,7 @@ from sqlmodel import Session
 from data.models import Customer, CustomerGroup, Follow, FollowTag, GroupMember, Tag, TagGroup
 from data.queries import customer_lists as rows
 from tests.api.conftest import Caller
+from tests.facts import settle
 
 STATUSES = ("present", "present", "deleted_by_customer", "half", "out_of_sight")
 
@@ -42,6 +43,7 @@ async def furnish(caller: Caller) -> None:
         session.add(Customer(external_userid="wm99", first_seen_at=now))
         session.add(CustomerGroup(chat_id="wr1", name="茶友"))
         session.add(GroupMember(chat_id="wr1", userid="wm07", joined_at=now))
+        settle(session)
 
     await caller.bot.db.write(add)
 

@@ -10,6 +10,7 @@ from sqlmodel import Session
 
 from data.models import Follow, FollowTag, Tag
 from tests.api.conftest import Caller
+from tests.facts import settle
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 TAGGED: dict[str, Any] = {"name": "贵宾", "definition": {"tags": {"tag_ids": ["seg1"]}}}
@@ -28,6 +29,7 @@ def make_follows(session: Session) -> None:
         session.execute(insert(Follow), [follow])
         if number < 4:
             session.add(FollowTag(follow_id=9000 + number, tag_no=9001, live=status == "present"))
+    settle(session)
 
 
 async def test_a_segment_is_kept_counted_listed_changed_and_removed(caller: Caller) -> None:

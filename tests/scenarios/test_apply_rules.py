@@ -18,6 +18,7 @@ from data.queries import rules as rule_rows
 from data.rules.markings import RulesDraft
 from data.rules.problems import InvalidRuleError
 from data.rules.tagging import TagRule
+from tests.facts import settle
 from tests.scenarios.conftest import Company
 from tests.scenarios.test_markings import MARK, agree, finish
 from tests.scenarios.test_sync import sync, world_rows
@@ -101,6 +102,7 @@ async def test_group_members_and_buyers_get_theirs(company: Company) -> None:
                 Order(source="shop", number=number, external_userid=whom.follow.external_userid, status=status,
                       amount_fen=100, placed_at=now - timedelta(days=3), received_at=now, changed_at=now)
             )  # fmt: skip
+        settle(session)
 
     await company.bot.db.write(order)
     await apply(company)
