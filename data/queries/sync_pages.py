@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import bindparam, delete, select, text
 from sqlmodel import Session
 
-from data.bulk import BulkUpsert, among
+from data.bulk import BulkUpsert, among, copy_on_postgres, take_numbers
 from data.models import Customer, Follow, FollowStatus, FollowTag
 from data.queries.erasures import list_erased
 from data.queries.follow_facts import Facts, note_facts, note_new_follows, note_tags, tag_list_of
@@ -49,14 +49,18 @@ _NEW_CUSTOMERS = BulkUpsert(
     returning=("external_userid",),
 )
 _WRITE_CUSTOMERS = BulkUpsert(Customer, _CUSTOMER_COLUMNS, keep=("first_seen_at",))
+_FOLLOW_COLUMNS = (
+    "userid", "external_userid", *FollowFacts._fields, "changed_at", "tag_list", "gender", "contact_type",
+)  # fmt: skip
+_TAG_COLUMNS = ("follow_id", "tag_no", "live")
 _WRITE_FOLLOWS = BulkUpsert(
     Follow,
-    ("userid", "external_userid", *FollowFacts._fields, "changed_at", "tag_list", "gender", "contact_type"),
+    _FOLLOW_COLUMNS,
     key=("userid", "external_userid"),
     keep=("tag_list", "gender", "contact_type"),  # of follows that are known, these are noted apart
     returning=("userid", "external_userid", "id"),
 )
-_PUT_ON = BulkUpsert(FollowTag, ("follow_id", "tag_no", "live"))
+_PUT_ON = BulkUpsert(FollowTag, _TAG_COLUMNS)
 
 
 class Listed(NamedTuple):
@@ -103,10 +107,13 @@ class _Known(NamedTuple):
 
 @dataclass(slots=True)
 class _Differences:
-    """What is to be written. `put_on` and `mobiles` are of pairs, some of which have no row and no number yet."""
+    """What is to be written. `added` are follows without a row yet; `put_on` and `mobiles` are of pairs, for some of
+    them have no number yet.
+    """
 
     customers: dict[str, tuple[Any, ...]] = field(default_factory=dict)
     follows: list[tuple[Any, ...]] = field(default_factory=list)
+    added: list[tuple[Any, ...]] = field(default_factory=list)
     put_on: list[tuple[Pair, int, bool]] = field(default_factory=list)
     take_off: list[dict[str, int]] = field(default_factory=list)
     mobiles: dict[Pair, list[str]] = field(default_factory=dict)
@@ -193,9 +200,7 @@ def apply_listed(
             session.connection().execute(_statements("postgresql").locked, {"ids": known})
     found = _compare(session, listed, tag_nos, now, new)
     _WRITE_CUSTOMERS.write(session, list(found.customers.values()))
-    written = _WRITE_FOLLOWS.write_returning(session, found.follows)
-    follow_ids = {(userid, external_userid): follow_id for userid, external_userid, follow_id in written}
-    _PUT_ON.write(session, sorted((follow_ids[pair], tag_no, live) for pair, tag_no, live in found.put_on))
+    follow_ids = _write_follows(session, found)
     if found.take_off:
         session.execute(_TAKE_OFF, found.take_off)
     replace_mobiles(session, [(follow_ids[pair], mobiles) for pair, mobiles in found.mobiles.items()])
@@ -206,6 +211,28 @@ def apply_listed(
     note_facts(session, found.other_cards, Facts.CARD)
     note_facts(session, found.other_order, Facts.COLLEAGUES)
     return found.changes
+
+
+def _write_follows(session: Session, found: _Differences) -> dict[Pair, int]:
+    """Write follows and the tags that are put on; the numbers of the follows."""
+    follow_ids: dict[Pair, int] = {}
+    changed, added = found.follows, found.added
+    if session.get_bind().dialect.name == "postgresql":
+        # Nobody else adds a follow of a customer whose row we have locked.
+        numbers = take_numbers(session, Follow, len(added))
+        rows = [(number, *row) for number, row in zip(numbers, added, strict=True)]
+        copy_on_postgres(session, Follow, ("id", *_FOLLOW_COLUMNS), rows)
+        follow_ids = {(row[1], row[2]): row[0] for row in rows}
+        tags = sorted((follow_ids[pair], tag_no, live) for pair, tag_no, live in found.put_on if pair in follow_ids)
+        copy_on_postgres(session, FollowTag, _TAG_COLUMNS, tags)
+    else:
+        changed = [*added, *changed]
+    new = set(follow_ids)
+    written = _WRITE_FOLLOWS.write_returning(session, changed)
+    follow_ids |= {(userid, external_userid): follow_id for userid, external_userid, follow_id in written}
+    tags = [(follow_ids[pair], tag_no, live) for pair, tag_no, live in found.put_on if pair not in new]
+    _PUT_ON.write(session, sorted(tags))
+    return follow_ids
 
 
 def _without_erased(session: Session, listed: Sequence[Listed]) -> Sequence[Listed]:
@@ -288,7 +315,8 @@ def _compare_follow(
         return
     found.touched.add(listed.pair)
     card = (listed.contact.gender, listed.contact.type)
-    found.follows.append((*listed.pair, *after, now, tag_list_of(wanted), *card))
+    row = (*listed.pair, *after, now, tag_list_of(wanted), *card)
+    (found.added if known is None else found.follows).append(row)
     live = after.status == FollowStatus.PRESENT
     found.put_on += [(listed.pair, tag_no, live) for tag_no in wanted - has]
     if (before.remark_mobiles if before else []) != after.remark_mobiles:
