@@ -61,6 +61,8 @@ class Gateway:
         except ApiError as error:
             errcode = error.errcode
             response = self._failure(endpoint, error, params, request)
+        except ConnectionError:  # whoever called is gone before saying all: nobody waits for an answer
+            raise
         except Exception:  # noqa: BLE001 - a fault of ours is WeCom's "system error"
             self._log.exception("endpoint_failed", path=path)
             errcode = -1

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from datetime import timedelta
 from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp.base_protocol import BaseProtocol
+from aiohttp.test_utils import make_mocked_request
+from structlog.testing import capture_logs
 
 from bot.clock import FrozenClock
+from bot.sandbox.gateway import Gateway
 from bot.sandbox.server import ENDPOINTS, Sandbox
 from tests.sandbox.conftest import Client
 
@@ -87,6 +92,16 @@ async def test_an_error_is_http_200_with_its_number_in_the_headers(client: Clien
     assert client.headers["Error-Code"] == "40096"
     assert client.headers["Error-Msg"] == answer["errmsg"]
     assert client.headers["Content-Type"] == "application/json; charset=UTF-8"
+
+
+async def test_a_caller_that_leaves_before_it_said_all_is_no_fault_of_wecoms(sandbox: Sandbox) -> None:
+    body = aiohttp.StreamReader(BaseProtocol(asyncio.get_running_loop()), 2**16)
+    body.set_exception(ConnectionResetError())
+    path = "externalcontact/mark_tag"
+    request = make_mocked_request("POST", f"/cgi-bin/{path}", payload=body, match_info={"path": path})
+    with capture_logs() as logs, pytest.raises(ConnectionResetError):
+        await Gateway(sandbox.machine, ENDPOINTS).handle(request)
+    assert logs == []
 
 
 async def test_an_unknown_path_is_404(client: Client) -> None:
