@@ -9,6 +9,7 @@ import asyncio
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -33,8 +34,9 @@ TREES: dict[Tree, MetaData] = {"main": SQLModel.metadata, "inbox": inbox_metadat
 LOCK = 0x5349_5955
 
 
+@cache
 def script_of(tree: Tree) -> ScriptDirectory:
-    """The migration scripts of one tree."""
+    """The migration scripts of one tree, read once: they are part of the program."""
     return ScriptDirectory(str(Path(__file__).parent / "migrations" / tree))
 
 
