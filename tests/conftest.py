@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
+import shutil
 import tempfile
 import uuid
 import warnings
@@ -15,11 +17,51 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
+from sqlalchemy import Engine, util
+from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
 from bot.clock import Clock
 from data import migrate
 from data.db import Database, open_database
 from data.queries import follow_facts
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of tests and all modules stay until the end: the garbage collector need not look through them."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def plain_tracebacks() -> None:
+    """What is logged before `configure_logs`: structlog itself paints each error with all variables, for seconds."""
+    plain = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[*structlog.get_config()["processors"][:-1], plain])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_statements() -> Iterator[None]:
+    """Every test opens databases of its own; what SQLAlchemy compiles for one of them serves those after it.
+
+    SQLAlchemy keeps compiled statements per engine and per dialect object. In one run dialects of one class are alike:
+    one SQLite library, one PostgreSQL server. To compile all statements anew in every test is a quarter of the time.
+    """
+    kept: util.LRUCache[Any, Any] = util.LRUCache(5_000)
+
+    def is_alike(self: Any, other: object) -> bool:
+        return type(self) is type(other) and self.statement_compiler is other.statement_compiler  # type: ignore[attr-defined]
+
+    def share(_dialect: type, engine: Engine) -> None:
+        engine._compiled_cache = kept
+
+    with pytest.MonkeyPatch.context() as patch:
+        for dialect in (SQLiteDialect_pysqlite, PGDialect_asyncpg):
+            patch.setattr(dialect, "__eq__", is_alike)
+            patch.setattr(dialect, "__hash__", lambda self: hash(type(self)))
+            patch.setattr(dialect, "engine_created", classmethod(share))
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -60,13 +102,28 @@ class Urls:
     inbox: str
 
 
+@pytest.fixture(scope="session")
+def sqlite_templates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with migrated files to copy: `main.db` and `inbox.db`."""
+    folder = tmp_path_factory.mktemp("sqlite-templates")
+
+    async def make_templates() -> None:
+        for tree in migrate.TREES:
+            await migrate.prepare(f"sqlite:///{folder}/{tree}.db", tree)
+
+    # The fixture may be asked for while a test's event loop runs.
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, make_templates()).result()
+    return folder
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 async def urls(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Urls]:
     """A fresh database of each kind: a test that asks for it runs on both."""
     if request.param == "sqlite":
+        for tree in migrate.TREES:
+            shutil.copy(request.getfixturevalue("sqlite_templates") / f"{tree}.db", tmp_path)
         found = Urls(f"sqlite:///{tmp_path}/main.db", f"sqlite:///{tmp_path}/inbox.db")
-        await migrate.prepare(found.main, "main")
-        await migrate.prepare(found.inbox, "inbox")
         yield found
         await _check_facts(found.main)
         return

@@ -14,9 +14,12 @@ EDITS = 200
 
 
 async def begin(company: Company) -> None:
-    """All customers are known, and WeCom takes its usual time to answer: edits come faster than they are looked at."""
+    """All customers are known, and WeCom takes its time to answer: edits come faster than they are looked at.
+
+    Half a second, so that they do on a busy machine too.
+    """
     await sync(company)
-    company.sandbox.machine.faults.add(Fault(0, "api", "latency", on=GET, seconds=0.2))
+    company.sandbox.machine.faults.add(Fault(0, "api", "latency", on=GET, seconds=0.5))
 
 
 async def calm(company: Company) -> None:
