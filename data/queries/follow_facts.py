@@ -2,8 +2,8 @@
 
 Segments ask most of it of every follow there is. To look it up in other tables costs half a microsecond for each of
 them and each condition; in the row it costs a tenth of that. Whoever writes one of those tables calls `note_facts` (or
-`note_tags`) after it in the same transaction. It is counted anew from those tables each time, under the lock of the
-customer's row that all who write a follow take first, so that the last one who writes has seen the others.
+`note_tags`) after it in the same transaction. It is counted anew from those tables each time, by one at a time for each
+customer, so that the last one who writes has seen the others.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from enum import Enum
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import BigInteger, Text, and_, case, cast, func, literal, or_, select, update
+from sqlalchemy import BigInteger, Text, and_, case, cast, func, literal, or_, select, text, update
 from sqlmodel import Session
 
 from data.bulk import among
@@ -113,12 +113,10 @@ def _note_facts(dialect: str, which: tuple[Facts, ...]) -> Any:
     return update(F).where(among(dialect, F.c.external_userid, "ids")).values(values)
 
 
-@lru_cache
-def _lock(dialect: str) -> Any:
-    query = select(C.c.external_userid).where(among(dialect, C.c.external_userid, "ids"))
-    return query.order_by(C.c.external_userid).with_for_update()
-
-
+#: By their ids, not by their rows: a first message may be noted before there is a row of the customer.
+_LOCK_CUSTOMERS = text(
+    "SELECT pg_advisory_xact_lock(hashtextextended(whose, 5)) FROM unnest(CAST(:ids AS TEXT[])) AS given (whose)"
+)
 _LOCK_FOLLOWS = select(F.c.id).where(among("postgresql", F.c.id, "ids")).order_by(F.c.id).with_for_update()
 
 
@@ -135,7 +133,7 @@ def note_facts(session: Session, external_userids: Collection[str], *which: Fact
     for start in range(0, len(ids), PER_STATEMENT):
         some = {"ids": ids[start : start + PER_STATEMENT]}
         if dialect == "postgresql":
-            connection.execute(_lock(dialect), some)
+            connection.execute(_LOCK_CUSTOMERS, some)
         connection.execute(_note_facts(dialect, which or ALL), some)
 
 
