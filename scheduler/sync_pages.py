@@ -27,7 +27,8 @@ ROWS_PER_UNIT = 600
 #: In a process that also answers callbacks: on PostgreSQL what makes a unit ready runs on its event loop.
 ROWS_PER_GENTLE_UNIT = 120
 #: Units at the same time: while the database works on one, the next is made ready.
-WORKERS = 2
+WORKERS = 3
+GENTLE_WORKERS = 2
 
 
 @dataclass(slots=True)
@@ -45,6 +46,7 @@ class Pages:
     def __init__(self, ctx: Context, run_id: int, *, gentle: bool) -> None:
         self._ctx = ctx
         self._rows_per_unit = ROWS_PER_GENTLE_UNIT if gentle else ROWS_PER_UNIT
+        self._most_workers = GENTLE_WORKERS if gentle else WORKERS
         self._run_id = run_id
         self._waiting: deque[_Page] = deque()
         self._workers: set[asyncio.Task[None]] = set()
@@ -68,7 +70,7 @@ class Pages:
         """
         page = _Page(userid, listed, problems, differs or bool(problems), asyncio.get_running_loop().create_future())
         self._waiting.append(page)
-        if len(self._workers) < WORKERS:
+        if len(self._workers) < self._most_workers:
             worker = asyncio.create_task(self._work(), name="pages of sync")
             self._workers.add(worker)
         return await page.done
