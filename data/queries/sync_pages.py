@@ -7,11 +7,13 @@ company that did not change writes nothing, and one beside a storm of events hol
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from asyncpg import UniqueViolationError
 from sqlalchemy import bindparam, delete, select, text
 from sqlmodel import Session
 
@@ -190,14 +192,7 @@ def apply_listed(
     listed = _without_erased(session, listed)
     new = frozenset[str]()
     if session.get_bind().dialect.name == "postgresql":
-        # In one order: two who lock the same customers then do not wait for each other.
-        customers = sorted({each.external_userid: (*each.contact, now, now) for each in listed}.items())
-        written = _NEW_CUSTOMERS.write_returning(session, [(key, *values) for key, values in customers])
-        new = frozenset(external_userid for (external_userid,) in written)
-        # The lock of the customer's row is what all who write a follow take first (`customers.lock_customer`).
-        known = [key for key, _ in customers if key not in new]
-        if known:
-            session.connection().execute(_statements("postgresql").locked, {"ids": known})
+        new = _lock_customers(session, listed, now)
     found = _compare(session, listed, tag_nos, now, new)
     _WRITE_CUSTOMERS.write(session, list(found.customers.values()))
     follow_ids = _write_follows(session, found)
@@ -211,6 +206,26 @@ def apply_listed(
     note_facts(session, found.other_cards, Facts.CARD)
     note_facts(session, found.other_order, Facts.COLLEAGUES)
     return found.changes
+
+
+def _lock_customers(session: Session, listed: Sequence[Listed], now: datetime) -> frozenset[str]:
+    """Lock the rows of the customers, made where there are none; those that were made.
+
+    The lock is what all who write a follow take first (`customers.lock_customer`). In one order: two who lock the same
+    customers then do not wait for each other.
+    """
+    connection, lock = session.connection(), _statements("postgresql").locked
+    customers = {each.external_userid: (each.external_userid, *each.contact, now, now) for each in listed}
+    known = set(connection.execute(lock, {"ids": sorted(customers)}).scalars())
+    rows = [customers[key] for key in sorted(customers.keys() - known)]
+    try:
+        with session.begin_nested() if rows else nullcontext():
+            copy_on_postgres(session, Customer, _CUSTOMER_COLUMNS, rows)
+    except UniqueViolationError:  # an event made one of them in this moment
+        new = frozenset(key for (key,) in _NEW_CUSTOMERS.write_returning(session, rows))
+        connection.execute(lock, {"ids": sorted(customers.keys() - known - new)})
+        return new
+    return frozenset(row[0] for row in rows)
 
 
 def _write_follows(session: Session, found: _Differences) -> dict[Pair, int]:
