@@ -1,4 +1,8 @@
-"""What callbacks and new customers notice of a sync that the same bot runs: acknowledgements and welcomes beside it."""
+"""What callbacks and new customers notice of long work in the same bot: acknowledgements and welcomes beside it.
+
+The work is a sync, a marking at WeCom's own pace, or questions about a million customers: counts one after the other,
+and dry runs that go through all of them.
+"""
 
 from __future__ import annotations
 
@@ -6,84 +10,193 @@ import contextlib
 import json
 import os
 import subprocess
+import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from benchmarks.load import enter_agent, write_requests
 from benchmarks.processes import ROOT, Identity, Server, bot, python, siyu
 from benchmarks.results import Result, at_most
+from benchmarks.segments import ANY, fill
 from benchmarks.sync import postgres
 from benchmarks.welcome import identity_of, percentile, sandbox, seconds
 
 STAFF = int(os.environ.get("SIYU_BENCH_STAFF", "500"))
 CUSTOMERS = int(os.environ.get("SIYU_BENCH_CUSTOMERS", "500000"))
+MARKED_CUSTOMERS = 20_000
 CALLBACKS_PER_SECOND = 200
 SECONDS = 30.0
 WELCOMES = 40
+SCOPES = (
+    "sync:read",
+    "sync:write",
+    "markings:read",
+    "markings:write",
+    "segments:read",
+    "segments:write",
+    "directory:read",
+    "customers:read",
+)
+
+WITHOUT_TAGS = tuple(question for question in ANY if "tags" not in json.dumps(question.tree))
+
+#: Does something in the bot until it is left; yields what tells afterwards how much was done.
+Work = Callable[["Api"], AbstractContextManager[Callable[[], Result]]]
 
 
 def beside_sqlite(folder: Path) -> list[Result]:
-    """Goals: acknowledged with p99 under 100 ms, welcomes within a second, while a sync runs."""
-    return _beside(folder, "", "SQLite")
+    """Goals: acknowledged with p99 under 100 ms, welcomes within a second, whatever runs."""
+    return [
+        *_beside(_folder(folder, "sync"), "", "a sync, SQLite", syncing, STAFF, CUSTOMERS),
+        *_beside(_folder(folder, "marking"), "", "a marking, SQLite", marking, 100, MARKED_CUSTOMERS),
+        *_beside(_folder(folder, "asking"), "", "questions, SQLite", asking, 20, 2_000, filled=True),
+    ]
 
 
 def beside_postgres(folder: Path) -> list[Result]:
     """The same on PostgreSQL."""
-    with postgres() as url:
-        return _beside(folder, url, "PostgreSQL")
+    results: list[Result] = []
+    for name, work, staff, customers in (
+        ("a sync", syncing, STAFF, CUSTOMERS),
+        ("a marking", marking, 100, MARKED_CUSTOMERS),
+        ("questions", asking, 20, 2_000),
+    ):
+        with postgres() as url:
+            place = _folder(folder, work.__name__)
+            filled = work is asking
+            results += _beside(place, url, f"{name}, PostgreSQL", work, staff, customers, filled=filled)
+    return results
 
 
-def _beside(folder: Path, database: str, name: str) -> list[Result]:
-    with sandbox(folder, STAFF, CUSTOMERS) as wecom:
+def _folder(folder: Path, name: str) -> Path:
+    place = folder / name
+    place.mkdir()
+    return place
+
+
+def _beside(
+    folder: Path, database: str, name: str, work: Work, staff: int, customers: int, *, filled: bool = False
+) -> list[Result]:
+    if filled:
+        # Without its tags: the local WeCom does not know them, and the bot would take them off everybody.
+        fill(database or f"sqlite:///{folder}/siyu.db", "DELETE FROM tags")
+    with sandbox(folder, staff, customers) as wecom:
         identity = identity_of(wecom)
         with bot(folder, identity=identity, api=f"{wecom.url}/cgi-bin/", database=database) as ours:
             api = Api(ours)
             _command(folder, "welcome", "add", "--name", "bench", "--text", "您好")
             wecom.call("/sandbox/apps", callback_url=f"{ours.url}/callback")
             seconds(wecom, 5)  # the first ones fill caches and open connections
-            run = api.call("POST", "/syncs")["id"]
-            api.wait_until_running(run)
-            with _loader(folder, identity, ours) as loader:
+            with work(api) as done, _loader(folder, identity, ours) as loader:
                 welcomes = seconds(wecom, WELCOMES, rest_seconds=0.3)
                 said = json.loads(loader.communicate(timeout=SECONDS + 30)[0])
-            running = api.call("GET", f"/syncs/{run}")
-    if running["status"] != "running":
-        raise RuntimeError(f"the sync had ended before the load did: {running}")
+                meanwhile = done()
     if said["other"]:
         raise RuntimeError(f"not all callbacks were acknowledged: {said}")
     return [
-        at_most(f"beside a sync: acknowledgement, p99, {name}", said["p99_ms"], "ms", 100),
-        Result(f"beside a sync: acknowledgement, p50, {name}", said["p50_ms"], "ms"),
-        at_most(f"beside a sync: event to welcome, slowest, {name}", max(welcomes) * 1000, "ms", 1000),
-        Result(f"beside a sync: event to welcome, p50, {name}", percentile(welcomes, 50) * 1000, "ms"),
-        Result(f"beside a sync: rows read meanwhile, {name}", running["rows"], "rows"),
+        at_most(f"beside {name}: acknowledgement, p99", said["p99_ms"], "ms", 100),
+        Result(f"beside {name}: acknowledgement, p50", said["p50_ms"], "ms"),
+        at_most(f"beside {name}: event to welcome, slowest", max(welcomes) * 1000, "ms", 1000),
+        Result(f"beside {name}: event to welcome, p50", percentile(welcomes, 50) * 1000, "ms"),
+        Result(f"beside {name}: {meanwhile.name}", meanwhile.value, meanwhile.unit),
     ]
 
 
+@contextlib.contextmanager
+def syncing(api: Api) -> Iterator[Callable[[], Result]]:
+    """A sync that does not end before the load does."""
+    run = api.call("POST", "/syncs")["id"]
+    api.wait_for(f"/syncs/{run}", lambda told: told["rows"])
+
+    def done() -> Result:
+        told = api.call("GET", f"/syncs/{run}")
+        if told["status"] != "running":
+            raise RuntimeError(f"the sync had ended before the load did: {told}")
+        return Result("rows read meanwhile", told["rows"], "rows")
+
+    yield done
+
+
+@contextlib.contextmanager
+def marking(api: Api) -> Iterator[Callable[[], Result]]:
+    """A tag put on everybody."""
+    run = api.call("POST", "/syncs")["id"]
+    api.wait_for(f"/syncs/{run}", lambda told: told["status"] == "done")
+    made = api.call("POST", "/markings", {"audience": {"everyone": True}, "put_on": [_some_tag(api)]})["id"]
+    before = api.wait_for(f"/markings/{made}", lambda told: told["done"])["done"]
+
+    def done() -> Result:
+        told = api.call("GET", f"/markings/{made}")
+        if told["status"] != "running":
+            raise RuntimeError(f"the marking had ended before the load did: {told}")
+        return Result("marked meanwhile", told["done"] - before, "follows")
+
+    yield done
+
+
+def _some_tag(api: Api) -> str:
+    return str(api.wait_for("/tags", lambda told: told["items"])["items"][0]["tag_id"])
+
+
+@contextlib.contextmanager
+def asking(api: Api) -> Iterator[Callable[[], Result]]:
+    """Counts of a million follows one after the other, and beside them dry runs that go through all of them."""
+    ended, answers = threading.Event(), 0
+    everyone = {"audience": {"everyone": True}, "put_on": [_some_tag(api)], "dry_run": True}
+
+    def count() -> None:
+        nonlocal answers
+        while not ended.is_set():
+            for question in WITHOUT_TAGS:
+                api.call("POST", "/segments/count", {"definition": question.tree})
+                answers += 1
+
+    def go_through() -> None:
+        nonlocal answers
+        while not ended.is_set():
+            api.call("POST", "/markings", everyone)
+            answers += 1
+
+    threads = [threading.Thread(target=each) for each in (count, go_through)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield lambda: Result("questions answered meanwhile", answers, "")
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join()
+
+
 class Api:
-    """The bot's API, with a token that may start a sync."""
+    """The bot's API, with a token that may do all of this."""
 
     def __init__(self, ours: Server) -> None:
         self._url = f"{ours.url}/api/v1"
-        scopes = ["--scope", "sync:read", "--scope", "sync:write"]
+        scopes = [word for scope in SCOPES for word in ("--scope", scope)]
         made = _command(ours.folder, "token", "create", "bench", *scopes)
         self._token = next(word for word in made.split() if word.startswith("siyu_"))
 
-    def call(self, method: str, path: str) -> Any:
+    def call(self, method: str, path: str, body: object = None) -> Any:
         """The decoded answer."""
         request = urllib.request.Request(
-            self._url + path, method=method, headers={"Authorization": f"Bearer {self._token}"}
+            self._url + path,
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=300) as answer:
             return json.load(answer)
 
-    def wait_until_running(self, run: int) -> None:
-        """Until customers are being read."""
-        while not self.call("GET", f"/syncs/{run}")["rows"]:
+    def wait_for(self, path: str, holds: Callable[[Any], object]) -> Any:
+        """What is told there as soon as something holds of it."""
+        while not holds(told := self.call("GET", path)):
             time.sleep(0.2)
+        return told
 
 
 def _command(folder: Path, *words: str) -> str:

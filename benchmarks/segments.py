@@ -11,7 +11,7 @@ import asyncio
 import os
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -130,7 +130,7 @@ def segments_sqlite(folder: Path) -> list[Result]:
     ready = os.environ.get("SIYU_BENCH_SQLITE")
     path = Path(ready) if ready else folder / "million.db"
     if not ready:
-        _fill_sqlite(path)
+        fill(f"sqlite:///{path}")
     return asyncio.run(_measure(f"sqlite:///{path}", "SQLite"))
 
 
@@ -140,11 +140,19 @@ def segments_postgres(_folder: Path) -> list[Result]:
     if ready:
         return asyncio.run(_measure(ready, "PostgreSQL"))
     with postgres() as url:
-        asyncio.run(_fill_postgres(url))
+        fill(url)
         return asyncio.run(_measure(url, "PostgreSQL"))
 
 
-def _fill_sqlite(path: Path) -> None:
+def fill(url: str, *then: str) -> None:
+    """Make the tables and a million follows in an empty database; `then`: statements after it."""
+    if url.startswith("sqlite:///"):
+        _fill_sqlite(Path(url.removeprefix("sqlite:///")), then)
+    else:
+        asyncio.run(_fill_postgres(url, then))
+
+
+def _fill_sqlite(path: Path, then: Sequence[str]) -> None:
     asyncio.run(migrate.prepare(f"sqlite:///{path}", "main"))
     connection = sqlite3.connect(path, isolation_level=None)
     for pragma in ("journal_mode = OFF", "synchronous = OFF", "cache_size = -1000000"):
@@ -155,13 +163,13 @@ def _fill_sqlite(path: Path) -> None:
     for name, _ in indexes:
         connection.execute(f"DROP INDEX {name}")
     company = Company("sqlite", FOLLOWS)
-    for statement in [*company.statements(), *(sql for _, sql in indexes), company.recount, "ANALYZE"]:
+    for statement in [*company.statements(), *(sql for _, sql in indexes), company.recount, *then, "ANALYZE"]:
         connection.execute(statement)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.close()
 
 
-async def _fill_postgres(url: str) -> None:
+async def _fill_postgres(url: str, then: Sequence[str]) -> None:
     await migrate.prepare(url, "main")
     connection = await asyncpg.connect(url)
     indexes = await connection.fetch(
@@ -172,7 +180,7 @@ async def _fill_postgres(url: str) -> None:
     company = Company("postgresql", FOLLOWS)
     # The recount leaves each row twice, as no real company's are; what tells pages that all see comes with the second.
     analyse = ("VACUUM FULL follows", "VACUUM ANALYZE")
-    for statement in [*dropped, *company.statements(), *made, "ANALYZE", company.recount, *analyse]:
+    for statement in [*dropped, *company.statements(), *made, "ANALYZE", company.recount, *then, *analyse]:
         await connection.execute(statement)
     await connection.close()
 

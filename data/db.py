@@ -115,7 +115,7 @@ def sqlite_engine(path: Path, *, writes: bool, wait_seconds: float = 30) -> Engi
     def _prepare(connection: Any, _record: Any) -> None:
         connection.isolation_level = None
         # Bulk writes touch pages all over the indexes: with the usual 2 MB each is read from the file again and again.
-        cache_kib = 65_536 if writes else 8_192
+        cache_kib = 131_072 if writes else 8_192
         for pragma in (
             "journal_mode=WAL",
             "synchronous=FULL",
