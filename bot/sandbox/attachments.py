@@ -11,10 +11,11 @@ MAX_ATTACHMENTS = 9
 MAX_TEXT_BYTES = 4000
 
 
-def read_messages(call: Call) -> list[tuple[str, dict[str, Any]]]:
+def read_messages(call: Call, empty: int = 40058) -> list[tuple[str, dict[str, Any]]]:
     """The messages that text and attachments of a call become: (msgtype, content) each, in the order of arrival.
 
-    Raises ApiError 40058 (shape, byte limits), 40007 (media), 41064 (too many), 41065 (unknown msgtype).
+    Raises ApiError 40058 (shape, byte limits), 40007 (media), 41064 (too many), 41065 (unknown msgtype), and `empty`
+    when there is neither text nor attachment.
     """
     params = call.params
     messages: list[tuple[str, dict[str, Any]]] = []
@@ -36,7 +37,7 @@ def read_messages(call: Call) -> list[tuple[str, dict[str, Any]]]:
             raise ApiError(40058, f"missing field {msgtype}")
         messages.append((msgtype, reader(call, attachment.object(msgtype))))
     if not messages:
-        raise ApiError(40058, "text and attachments are both empty. invalid Request Parameter")
+        raise ApiError(empty, "text and attachments are both empty. invalid Request Parameter")
     return messages
 
 

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any, Literal
 
+from bot.sandbox.group_sends import GroupSends
 from bot.sandbox.journal import Journal
 from bot.sandbox.records import AppMessage, Message
 
@@ -16,11 +17,11 @@ APP_MESSAGES_KEPT = 500
 class Chats:
     """Messages in the order in which they were delivered; `seq` grows over all of them."""
 
-    def __init__(self, journal: Journal) -> None:
-        self._journal = journal
+    def __init__(self, journal: Journal, group_sends: GroupSends) -> None:
+        self._journal, self._group_sends = journal, group_sends
         self._chats: dict[tuple[str, str], list[Message]] = {}
         self._staff: dict[tuple[int, str], deque[AppMessage]] = {}
-        self._seq = 0
+        self._seq = group_sends.highest_seq()
         for _, message in journal.load("message", Message):
             self._chats.setdefault((message.userid, message.external_userid), []).append(message)
             self._seq = max(self._seq, message.seq)
@@ -46,9 +47,23 @@ class Chats:
         return message
 
     def of(self, userid: str, external_userid: str) -> list[Message]:
+        """The whole chat of the two, group-sends among the rest."""
+        written = self.written(userid, external_userid)
+        delivered = self._group_sends.delivered(userid, external_userid)
+        return sorted(written + delivered, key=lambda message: message.seq) if delivered else written
+
+    def written(self, userid: str, external_userid: str) -> list[Message]:
+        """The chat of the two without group-sends."""
         return self._chats.get((userid, external_userid), [])
 
+    def reserve(self, count: int) -> int:
+        """The first of `count` numbers for messages that are kept elsewhere."""
+        first = self._seq + 1
+        self._seq += count
+        return first
+
     def all(self) -> Iterator[Message]:
+        """Every message of chats; group-sends are not among them."""
         for messages in self._chats.values():
             yield from messages
 

@@ -17,6 +17,7 @@ from bot.sandbox.journal import to_dict
 from bot.sandbox.limits import WINDOWS
 from bot.sandbox.machine import Machine
 from bot.sandbox.records import App
+from bot.sandbox.settings import GroupSendCap
 
 
 class ChangeApp(Body):
@@ -115,6 +116,8 @@ class ChangeSettings(Body):
     apps_edit_all_tags: bool | None = None
     staff_messages_per_minute: int | None = Field(None, ge=0)
     staff_messages_per_hour: int | None = Field(None, ge=0)
+    group_send_settle_seconds: float | None = Field(None, ge=0)
+    group_send_cap: GroupSendCap | None = None
     token_life_seconds: int | None = Field(None, gt=0)
     flat_expires_in: bool | None = None
     wrong_secrets_allowed: int | None = Field(None, ge=0)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 
 from bot.sandbox.errors import ApiError, NotFoundError
 from bot.sandbox.journal import Journal
 from bot.sandbox.population import Population
-from bot.sandbox.records import LISTED, Customer, Follow
+from bot.sandbox.records import LISTED, Customer, Follow, Friendship
 
 
 class Customers:
@@ -117,6 +118,48 @@ class Customers:
                 yield external_userid
         for external_userid in self._added.get(userid, ()):
             if self._follows[userid, external_userid].friendship in LISTED:
+                yield external_userid
+
+    def changed_friendship(self, userid: str, external_userid: str) -> Friendship | None:
+        """How two who have met stand to each other, if that ever changed; None where they are mutual as in the base."""
+        follow = self._follows.get((userid, external_userid))
+        return None if follow is None else follow.friendship
+
+    def listing(self, external_userid: str) -> list[str] | None:
+        """The members for whom WeCom lists the customer; None for an id that this company never met."""
+        index = self._population.is_base(external_userid)
+        if index is None and external_userid not in self._customers:
+            return None
+        userids = [] if index is None else self._population.followers(index)
+        if not self._follows:
+            return userids
+        found: list[str] = []
+        for userid in userids + self._followers.get(external_userid, []):
+            follow = self._follows.get((userid, external_userid))
+            if follow is None or follow.friendship in LISTED:
+                found.append(userid)
+        return found
+
+    def tagged(self, userid: str, wanted: Sequence[AbstractSet[str]]) -> Iterator[str]:
+        """The external_userids listed for the member whose tags meet every set of `wanted` in at least one tag."""
+
+        def fits(tag_ids: list[str]) -> bool:
+            return all(any(tag_id in tags for tag_id in tag_ids) for tags in wanted)
+
+        fitting = [
+            fits([tag_id for tag_id in tags if tag_id not in self._deleted_tags]) for tags in self._population.tag_sets
+        ]
+        for row in range(self._population.rows(userid)):
+            fitting_before = fitting[self._population.tag_set(userid, row)]
+            if not fitting_before and not self._follows:
+                continue
+            external_userid = self._population.external_userid(self._population.row(userid, row))
+            follow = self._follows.get((userid, external_userid))
+            if fitting_before if follow is None else follow.friendship in LISTED and fits(follow.tag_ids):
+                yield external_userid
+        for external_userid in self._added.get(userid, ()):
+            follow = self._follows[userid, external_userid]
+            if follow.friendship in LISTED and fits(follow.tag_ids):
                 yield external_userid
 
     def changed_follows(self) -> Iterator[Follow]:

@@ -10,6 +10,7 @@ from bot.sandbox.callbacks import Callbacks
 from bot.sandbox.calls import CallLog
 from bot.sandbox.faults import Faults
 from bot.sandbox.group_acts import GroupActs
+from bot.sandbox.group_send_acts import GroupSendActs
 from bot.sandbox.limits import Limits
 from bot.sandbox.logins import Logins
 from bot.sandbox.people import People
@@ -32,6 +33,7 @@ class Machine:
     logins: Logins
     people: People
     group_acts: GroupActs
+    group_send_acts: GroupSendActs
     staff_acts: StaffActs
     staff_messages: StaffMessages
     settings: Settings = field(default_factory=Settings)
@@ -51,6 +53,7 @@ class Machine:
             logins=Logins(world.random("logins")),
             people=People(world, callbacks, settings),
             group_acts=GroupActs(world, callbacks),
+            group_send_acts=GroupSendActs(world, settings),
             staff_acts=StaffActs(world, callbacks),
             staff_messages=StaffMessages(world.random("messages")),
             settings=settings,
@@ -64,6 +67,7 @@ class Machine:
         self.faults.clear()
         self.calls.clear()
         self.staff_messages = StaffMessages(self.world.random("messages"))
+        self.group_send_acts = GroupSendActs(self.world, self.settings)
 
 
 MACHINE: web.AppKey[Machine] = web.AppKey("machine", Machine)

@@ -113,9 +113,17 @@ class Population:
     def is_base(self, external_userid: str) -> int | None:
         """The index of a base customer, or None."""
         index = self.index_of(external_userid)
-        if index is None or index >= self.customers or self.external_userid(index) != external_userid:
+        if index is None or index >= self.customers:
             return None
-        return index
+        return index if external_userid[:2] == ("wo" if self.type_of(index) == 2 else "wm") else None
+
+    def slot(self, id_: str) -> int | None:
+        """The index of a base customer whose id is known to be right, quickly; None for any other id."""
+        if id_[1] not in "mo":
+            return None
+        number = int.from_bytes(base64.urlsafe_b64decode(id_[12:28]), "big")
+        index = (number - self._shift) * self._inverse % (1 << _ID_BITS)
+        return index if index < self.customers else None
 
     def customer(self, index: int) -> Customer:
         """Base customer `index`, 0 ≤ index < customers."""
@@ -156,6 +164,11 @@ class Population:
         """The customer index in row `row` of `userid`'s list, 0 ≤ row < rows(userid)."""
         first, last, shared = self._range(self._service_number[userid])
         return first + row if row < last - first else shared[row - (last - first)]
+
+    def tag_set(self, userid: str, row: int) -> int:
+        """Which of `tag_sets` the customer in row `row` of `userid`'s list carries."""
+        other = self._hash(self.row(userid, row) | (self._service_number[userid] + 1) << 52)
+        return (other >> 16) % len(self.tag_sets)
 
     def row_json(self, userid: str, row: int, tag_sets: list[str]) -> tuple[str, str]:
         """(external_userid, that row as batch/get_by_user writes it); `tag_sets` are the tag lists as JSON.

@@ -19,6 +19,7 @@ from bot.sandbox import (
     api_apps,
     api_customers,
     api_directory,
+    api_group_sends,
     api_groups,
     api_media,
     api_messages,
@@ -27,6 +28,7 @@ from bot.sandbox import (
     api_transfers,
     api_ways,
     api_welcome,
+    control_group_sends,
     control_groups,
     control_payments,
     control_people,
@@ -58,6 +60,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *api_media.ENDPOINTS,
     *api_messages.ENDPOINTS,
     *api_transfers.ENDPOINTS,
+    *api_group_sends.ENDPOINTS,
     *api_payments.ENDPOINTS,
 )
 
@@ -65,6 +68,7 @@ CONTROL_ROUTES: tuple[Route, ...] = (
     *control_reading.ROUTES,
     *control_people.ROUTES,
     *control_groups.ROUTES,
+    *control_group_sends.ROUTES,
     *control_staff.ROUTES,
     *control_payments.ROUTES,
     *control_system.ROUTES,

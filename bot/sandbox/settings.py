@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+#: How many group-sends a customer or group may receive, as an admin of the company has set it.
+GroupSendCap = Literal["month", "week", "day"]
 
 
 @dataclass(slots=True)
@@ -25,3 +29,7 @@ class Settings:
     staff_messages_per_minute: int = 30
     #: The same per hour.
     staff_messages_per_hour: int = 1000
+    #: How long after its making a group-send is still being handed out: its tasks answer 41063, lists lack it.
+    group_send_settle_seconds: float = 3.0
+    #: What one customer or group may receive: as many in a month as it has days, 7 in a week, or 1 in a day.
+    group_send_cap: GroupSendCap = "month"

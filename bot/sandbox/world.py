@@ -12,6 +12,7 @@ from bot.sandbox.chats import Chats
 from bot.sandbox.customers import Customers
 from bot.sandbox.directory import Directory
 from bot.sandbox.errors import NotFoundError
+from bot.sandbox.group_sends import GroupSends
 from bot.sandbox.groups import Groups, Ways
 from bot.sandbox.journal import Journal, MemoryJournal, SqliteJournal
 from bot.sandbox.media import MediaStore
@@ -87,7 +88,8 @@ class World:
         self.customers.forget_tags([id_ for tags in self.population.tag_sets for id_ in tags if id_ not in known])
         self.groups = Groups(self.population, self.journal)
         self.ways = Ways(self.population, self.journal)
-        self.chats = Chats(self.journal)
+        self.group_sends = GroupSends(self.journal, f"{self.seed}:{self.run}")
+        self.chats = Chats(self.journal, self.group_sends)
         self.media = MediaStore(self.journal, self.seed)
         self.welcome_codes = WelcomeCodes(self.random("codes"))
         self.transfers: dict[str, Transfer] = dict(self.journal.load("transfer", Transfer))

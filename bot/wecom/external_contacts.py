@@ -7,8 +7,9 @@ from wechatpy.work.client.api import WeChatExternalContact
 from bot.wecom.contact_ways import ContactWays
 from bot.wecom.corp_tags import CorpTags
 from bot.wecom.customers import Customers
+from bot.wecom.group_sends import GroupSends
 from bot.wecom.transfers import Transfers
 
 
-class ExternalContacts(Customers, ContactWays, CorpTags, Transfers, WeChatExternalContact):
+class ExternalContacts(Customers, ContactWays, CorpTags, GroupSends, Transfers, WeChatExternalContact):
     """`client.external_contact`."""
