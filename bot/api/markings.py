@@ -177,6 +177,11 @@ async def resume_marking(api: Api, request: web.Request) -> web.Response:
 
 
 @described(MarkingTold)
+async def retry_marking(api: Api, request: web.Request) -> web.Response:
+    return await _act(api, request, Act.RETRY)
+
+
+@described(MarkingTold)
 async def cancel_marking(api: Api, request: web.Request) -> web.Response:
     return await _act(api, request, Act.CANCEL)
 

@@ -76,6 +76,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", f"/markings/{ID}/failures", "markings:read", markings.list_failures, "Whom it could not mark."),
     Route("POST", f"/markings/{ID}/pause", "markings:write", markings.pause_marking, "Let a marking rest."),
     Route("POST", f"/markings/{ID}/resume", "markings:write", markings.resume_marking, "Let it go on."),
+    Route("POST", f"/markings/{ID}/retry", "markings:write", markings.retry_marking, "Try again whom it could not mark."),
     Route("POST", f"/markings/{ID}/cancel", "markings:write", markings.cancel_marking, "End it; what is marked stays."),
     Route("GET", "/syncs", "sync:read", syncs.list_syncs, "Complete readings of WeCom, newest first."),
     Route("POST", "/syncs", "sync:write", syncs.ask_for_sync, "Have WeCom read whole, now; or say which sync runs already."),

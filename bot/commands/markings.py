@@ -213,6 +213,12 @@ def resume(marking_id: MarkingId, config: Config = None) -> None:
     _act(marking_id, "resume", config)
 
 
+@app.command("retry")
+def retry(marking_id: MarkingId, config: Config = None) -> None:
+    """Let the running bot try again whom a marking could not mark."""
+    _act(marking_id, "retry", config)
+
+
 @app.command("cancel")
 def cancel(marking_id: MarkingId, config: Config = None) -> None:
     """End a marking. What is marked stays."""

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, tzinfo
 from typing import Any
 
-from sqlalchemy import bindparam, delete, func, select, tuple_
+from sqlalchemy import bindparam, delete, func, select, tuple_, update
 from sqlmodel import Session, col
 
 from data.bulk import BulkUpsert
@@ -97,19 +97,32 @@ def list_markings(session: Session, limit: int = 50, before_id: int | None = Non
 
 
 def act_on(session: Session, marking_id: int, act: Act, now: datetime) -> Marking:
-    """Pause, resume or cancel. Raises NotFoundError, and ConflictError when its status does not allow that."""
+    """Pause, resume, cancel, or try what failed again.
+
+    Raises NotFoundError, and ConflictError when its status does not allow that or nothing failed.
+    """
     row = lock_marking(session, marking_id)
     allowed, after = ACTS[act]
-    if row.status == after:
+    if row.status == after and act is not Act.RETRY:
         return row
     if row.status not in allowed:
         raise ConflictError(f"Marking {marking_id} is {row.status}: it cannot be {after}.", "Look at it first.")
     row.status, row.per_minute = after, 0
-    if act is Act.RESUME:
+    if act is Act.RETRY:
+        _try_failed_again(session, row)
+    if act in (Act.RESUME, Act.RETRY):
         row.error = ""
     if act is Act.CANCEL:
         row.ended_at = now
     return row
+
+
+def _try_failed_again(session: Session, row: Marking) -> None:
+    failed = (I.c.marking_id == row.id, I.c.cause.is_not(None))
+    again: Any = session.execute(update(I).where(*failed).values(cause=None))
+    if not again.rowcount:
+        raise ConflictError(f"Nothing of marking {row.id} failed.")
+    row.failed, row.ended_at = 0, None
 
 
 def lock_marking(session: Session, marking_id: int) -> Marking:

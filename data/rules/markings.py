@@ -160,6 +160,7 @@ class Act(StrEnum):
     PAUSE = "pause"
     RESUME = "resume"
     CANCEL = "cancel"
+    RETRY = "retry"
 
 
 ACTS: dict[Act, tuple[frozenset[MarkingStatus], MarkingStatus]] = {
@@ -169,6 +170,7 @@ ACTS: dict[Act, tuple[frozenset[MarkingStatus], MarkingStatus]] = {
         frozenset({MarkingStatus.PREPARING, MarkingStatus.RUNNING, MarkingStatus.PAUSED}),
         MarkingStatus.CANCELLED,
     ),
+    Act.RETRY: (frozenset({MarkingStatus.DONE, MarkingStatus.PAUSED}), MarkingStatus.RUNNING),
 }
 
 

@@ -68,6 +68,7 @@ async def test_it_is_paused_resumed_and_cancelled_and_failures_are_listed(caller
     assert failures["items"][0]["meaning"]
     _, rest = await caller.call("GET", f"{marking}/failures?after={failures['next_after']}")
     assert len(rest["items"]) == 1
+    assert (await caller.call("POST", f"{marking}/retry"))[0] == 409
 
 
 async def test_what_cannot_be_done_is_told_with_its_path(caller: Caller) -> None:

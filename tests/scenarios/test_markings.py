@@ -203,6 +203,14 @@ async def test_failures_that_never_end_pause_it(company: Company) -> None:
     assert "in a row" in marking.error
     assert marking.failed < marking.items
 
+    company.sandbox.machine.faults.clear()
+    await company.bot.db.write(rows.act_on, marking.id, Act.RETRY, company.bot.clock.now())
+    marking = await finish(company, marking.id or 0)
+    assert (marking.status, marking.error, marking.failed, marking.done) == ("done", "", 0, marking.items)
+    with pytest.raises(ConflictError, match="failed"):
+        await company.bot.db.write(rows.act_on, marking.id, Act.RETRY, company.bot.clock.now())
+    await agree(company)
+
 
 async def slowed(company: Company) -> int:
     """A marking whose calls take long enough to be caught in the middle."""
