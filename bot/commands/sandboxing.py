@@ -13,6 +13,7 @@ from bot.commands.terminal import say
 
 if TYPE_CHECKING:
     from bot.sandbox.server import Sandbox
+    from bot.sandbox.staff_behaviour import Behaviour
 
 
 def sandbox(
@@ -25,14 +26,23 @@ def sandbox(
         Path | None, typer.Option("--path", help="SQLite file that keeps what changes; without it nothing is kept.")
     ] = None,
     callback_url: Annotated[str, typer.Option("--callback-url", help="Where events are posted.")] = "",
+    staff_behaviour: Annotated[
+        str,
+        typer.Option(
+            "--staff-behaviour",
+            help="Who confirms group-sends unasked: 80%,4h means 80 % of the members, half of them within 4 hours.",
+        ),
+    ] = "",
 ) -> None:
     """Run a local WeCom with a sample company until SIGINT or SIGTERM."""
     from bot.errors import ConfigurationError
     from bot.logs import configure_logs
+    from bot.sandbox.staff_behaviour import parse_behaviour
 
     configure_logs("WARNING")
+    behaviour = parse_behaviour(staff_behaviour) if staff_behaviour else None
     try:
-        asyncio.run(_serve(host, port, staff, customers, seed, path, callback_url))
+        asyncio.run(_serve(host, port, staff, customers, seed, path, callback_url, behaviour))
     except OSError as error:
         raise ConfigurationError(
             f"{host}:{port} cannot be listened on ({error.strerror}).", "Choose another one with --host and --port."
@@ -40,7 +50,14 @@ def sandbox(
 
 
 async def _serve(
-    host: str, port: int, staff: int, customers: int, seed: int, path: Path | None, callback_url: str
+    host: str,
+    port: int,
+    staff: int,
+    customers: int,
+    seed: int,
+    path: Path | None,
+    callback_url: str,
+    behaviour: Behaviour | None,
 ) -> None:
     from bot.sandbox.phone import phone_routes
     from bot.sandbox.server import run_sandbox
@@ -50,7 +67,7 @@ async def _serve(
     running = asyncio.create_task(
         run_sandbox(
             host, port, staff=staff, customers=customers, seed=seed, path=path, callback_url=callback_url,
-            more_routes=phone_routes(), started=started,
+            behaviour=behaviour, more_routes=phone_routes(), started=started,
         )
     )  # fmt: skip
     for number in (signal.SIGINT, signal.SIGTERM):

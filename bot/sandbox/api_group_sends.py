@@ -38,6 +38,7 @@ async def add_msg_template(call: Call) -> Answer:
         agentid=call.app.agentid,
         allow_select=chat_type == "single" and params.flag("allow_select", False),
     )
+    call.machine.staff_behaviour.plan(send)
     call.world.changes.note("group_send.created", msgid=send.msgid, tasks=len(choice.recipients))
     return {"fail_list": choice.failed, "msgid": send.msgid}
 
@@ -176,6 +177,7 @@ async def remind(call: Call) -> Answer:
         raise ApiError(41094)
     send.reminded_at.append(call.now)
     call.world.group_sends.put(send)
+    call.machine.staff_behaviour.plan(send)
     call.world.changes.note("group_send.reminded", msgid=send.msgid)
     return {}
 

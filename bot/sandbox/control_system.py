@@ -118,6 +118,8 @@ class ChangeSettings(Body):
     staff_messages_per_hour: int | None = Field(None, ge=0)
     group_send_settle_seconds: float | None = Field(None, ge=0)
     group_send_cap: GroupSendCap | None = None
+    staff_confirm_share: float | None = Field(None, ge=0, le=1)
+    staff_confirm_half_seconds: float | None = Field(None, ge=0)
     token_life_seconds: int | None = Field(None, gt=0)
     flat_expires_in: bool | None = None
     wrong_secrets_allowed: int | None = Field(None, ge=0)
@@ -242,12 +244,14 @@ def end_tokens(machine: Machine, body: EndTokens) -> Any:
 
 
 def change_settings(machine: Machine, body: ChangeSettings) -> Any:
+    machine.settle()
     values = body.model_dump(exclude_none=True)
     for name, attribute in _TOKEN_SETTINGS.items():
         if name in values:
             setattr(machine.tokens, attribute, values.pop(name))
     for name, value in values.items():
         setattr(machine.settings, name, value)
+    machine.staff_behaviour.plan_anew(machine.world.clock.timestamp())
     return read_settings(machine, Nothing())
 
 
@@ -285,7 +289,7 @@ def move_clock(machine: Machine, body: MoveClock) -> Any:
         at = body.at if body.at.tzinfo else body.at.replace(tzinfo=UTC)
         clock.advance(at - clock.now())
     machine.world.keep_clock()
-    machine.people.settle()
+    machine.settle()
     machine.world.changes.note("clock.moved", now=clock.timestamp())
     return read_clock(machine, Nothing())
 

@@ -55,8 +55,8 @@ class Gateway:
             agentid = app.agentid
             self._fail(faults, path, app)
             call = Call(self.machine, app, params, request, self.machine.world.clock.timestamp())
-            if self.machine.people.due_at <= call.now:
-                self.machine.people.settle()
+            if self.machine.due_at <= call.now:
+                self.machine.settle()
             response = self._success(await endpoint.handler(call), params)
         except ApiError as error:
             errcode = error.errcode

@@ -39,7 +39,7 @@ class GroupSend:
 
     def settled(self, now: float, settle_seconds: float) -> bool:
         """Whether it has been handed out; what a member made is at once."""
-        return bool(self.creator) or now - self.created_at >= settle_seconds
+        return bool(self.creator) or now >= self.created_at + settle_seconds
 
 
 @dataclass(slots=True)

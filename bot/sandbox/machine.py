@@ -16,6 +16,7 @@ from bot.sandbox.logins import Logins
 from bot.sandbox.people import People
 from bot.sandbox.settings import Settings
 from bot.sandbox.staff_acts import StaffActs
+from bot.sandbox.staff_behaviour import Behaviour, StaffBehaviour
 from bot.sandbox.staff_messages import StaffMessages
 from bot.sandbox.tokens import Tokens
 from bot.sandbox.world import World
@@ -34,6 +35,7 @@ class Machine:
     people: People
     group_acts: GroupActs
     group_send_acts: GroupSendActs
+    staff_behaviour: StaffBehaviour
     staff_acts: StaffActs
     staff_messages: StaffMessages
     settings: Settings = field(default_factory=Settings)
@@ -44,6 +46,7 @@ class Machine:
         faults = Faults(world.random("faults"))
         callbacks = Callbacks(world, faults)
         settings = Settings()
+        group_send_acts = GroupSendActs(world, settings)
         return cls(
             world=world,
             tokens=Tokens(world.random("tokens")),
@@ -53,7 +56,8 @@ class Machine:
             logins=Logins(world.random("logins")),
             people=People(world, callbacks, settings),
             group_acts=GroupActs(world, callbacks),
-            group_send_acts=GroupSendActs(world, settings),
+            group_send_acts=group_send_acts,
+            staff_behaviour=StaffBehaviour(world, group_send_acts, settings),
             staff_acts=StaffActs(world, callbacks),
             staff_messages=StaffMessages(world.random("messages")),
             settings=settings,
@@ -68,6 +72,23 @@ class Machine:
         self.calls.clear()
         self.staff_messages = StaffMessages(self.world.random("messages"))
         self.group_send_acts = GroupSendActs(self.world, self.settings)
+        self.staff_behaviour = StaffBehaviour(self.world, self.group_send_acts, self.settings)
+
+    @property
+    def due_at(self) -> float:
+        """When something happens by itself next, epoch seconds."""
+        return min(self.people.due_at, self.staff_behaviour.due_at)
+
+    def settle(self) -> None:
+        """Carry out what has become due."""
+        self.people.settle()
+        self.staff_behaviour.settle()
+
+    def behave(self, behaviour: Behaviour) -> None:
+        """Have members confirm group-sends by themselves."""
+        self.settings.staff_confirm_share = behaviour.share
+        self.settings.staff_confirm_half_seconds = behaviour.half_seconds
+        self.staff_behaviour.plan_anew()
 
 
 MACHINE: web.AppKey[Machine] = web.AppKey("machine", Machine)

@@ -10,8 +10,9 @@ from bot.sandbox.api_customers import contact_json, follow_user_json
 from bot.sandbox.control import Body, Nothing, Route
 from bot.sandbox.journal import to_dict
 from bot.sandbox.machine import Machine
-from bot.sandbox.media import PICTURES
 from bot.sandbox.phone_contacts import Contacts, waiting_of
+from bot.sandbox.phone_files import files_of
+from bot.sandbox.phone_group_sends import OneGroup, OneTask, TasksOf, list_tasks, read_group, read_task
 from bot.sandbox.phone_timeline import read_timeline
 from bot.sandbox.records import ContactWay, Follow, Member
 from bot.sandbox.world import World
@@ -71,6 +72,9 @@ class PhoneReading:
             Route("GET", "/phone/staff/{userid}/customers", OfMember, self.list_customers_of),
             Route("GET", "/phone/staff/{userid}/messages", Inbox, read_inbox),
             Route("GET", "/phone/chats/{userid}/{external_userid}", Chat, read_chat),
+            Route("GET", "/phone/staff/{userid}/group_sends", TasksOf, list_tasks),
+            Route("GET", "/phone/staff/{userid}/group_sends/{msgid}", OneTask, read_task),
+            Route("GET", "/phone/groups/{chat_id}", OneGroup, read_group),
             Route("GET", "/phone/timeline", Timeline, lambda machine, body: read_timeline(machine, body.limit)),
         )
 
@@ -236,7 +240,7 @@ def read_chat(machine: Machine, body: Chat) -> Any:
         "customer": contact_json(customer),
         "company": world.company.name,
         "follow": None if follow is None else _follow_json(world, follow),
-        "messages": [to_dict(message) | {"files": _files(world, message.content)} for message in page],
+        "messages": [to_dict(message) | {"files": files_of(world, message.content)} for message in page],
         "more": len(found) > body.limit,
     }
 
@@ -252,25 +256,6 @@ def read_inbox(machine: Machine, body: Inbox) -> Any:
     return {
         "staff": _member_json(world, member),
         "app": world.app.name,
-        "messages": [to_dict(message) | {"files": _files(world, message.content)} for message in page],
+        "messages": [to_dict(message) | {"files": files_of(world, message.content)} for message in page],
         "more": len(found) > body.limit,
     }
-
-
-def _files(world: World, content: dict[str, Any]) -> dict[str, Any]:
-    """Uploaded files that a message names: by the field that names them, what the page needs to show them."""
-    made: dict[str, Any] = {}
-    for name in ("media_id", "pic_media_id", "pic_url", "picurl"):
-        value = content.get(name)
-        if not isinstance(value, str) or not value:
-            continue
-        media_id = value.removeprefix(PICTURES).removesuffix("/0") if value.startswith(PICTURES) else value
-        media = world.media.find(media_id)
-        if media is not None:
-            made[name] = {
-                "url": f"/sandbox/media/{media_id}",
-                "filename": media.filename,
-                "size_bytes": media.size_bytes,
-                "content_type": media.content_type,
-            }
-    return made

@@ -41,6 +41,7 @@ from bot.sandbox.control import Route, add_control
 from bot.sandbox.gateway import Gateway
 from bot.sandbox.journal import SqliteJournal
 from bot.sandbox.machine import MACHINE, Machine
+from bot.sandbox.staff_behaviour import Behaviour
 from bot.sandbox.world import World
 
 #: The largest upload (20 MB) and what surrounds it.
@@ -95,7 +96,7 @@ async def _close_streams(app: web.Application) -> None:
 
 
 async def _run(app: web.Application) -> AsyncIterator[None]:
-    """Callbacks, due transfers and the journal work as long as the application serves."""
+    """Callbacks, what falls due and the journal work as long as the application serves."""
     machine = app[MACHINE]
     await machine.callbacks.start()
     stopping = asyncio.Event()
@@ -116,8 +117,8 @@ async def _pause(stopping: asyncio.Event, seconds: float) -> bool:
 
 async def _tick(machine: Machine, stopping: asyncio.Event) -> None:
     while await _pause(stopping, TICK_SECONDS):
-        if machine.people.due_at <= machine.world.now:
-            machine.people.settle()
+        if machine.due_at <= machine.world.clock.timestamp():
+            machine.settle()
 
 
 async def _flush(machine: Machine, stopping: asyncio.Event) -> None:
@@ -202,13 +203,15 @@ async def run_sandbox(
     callback_token: str = "",
     encoding_aes_key: str = "",
     clock: Clock | None = None,
+    behaviour: Behaviour | None = None,
     more_routes: Iterable[web.AbstractRouteDef] = (),
     started: asyncio.Future[Sandbox] | None = None,
 ) -> None:
     """Serve a sample company until cancelled; `path` keeps its changes in a SQLite file.
 
     What is given of the callback's settings is put into the sample company's app, which otherwise keeps what its seed
-    (or an earlier run) gave it; `started` learns of the running sandbox. Raises OSError when the port is taken.
+    (or an earlier run) gave it; `behaviour` has members confirm group-sends by themselves; `started` learns of the
+    running sandbox. Raises OSError when the port is taken.
     """
     clock = clock or Clock()
     if path is None:
@@ -221,6 +224,8 @@ async def run_sandbox(
     app.encoding_aes_key = encoding_aes_key or app.encoding_aes_key
     world.put_app(app)
     sandbox = Sandbox(world, more_routes=more_routes)
+    if behaviour is not None:
+        sandbox.machine.behave(behaviour)
     await sandbox.start(host, port)
     if started is not None:
         started.set_result(sandbox)

@@ -33,3 +33,7 @@ class Settings:
     group_send_settle_seconds: float = 3.0
     #: What one customer or group may receive: as many in a month as it has days, 7 in a week, or 1 in a day.
     group_send_cap: GroupSendCap = "month"
+    #: This share of the members (0 to 1) confirm a group-send by themselves; after a reminder so many of the others.
+    staff_confirm_share: float = 0.0
+    #: Half of those who do have done so after so long.
+    staff_confirm_half_seconds: float = 4 * 3600.0

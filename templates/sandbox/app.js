@@ -1,6 +1,6 @@
 // The page: two phones, a bar and a timeline around one local WeCom.
 
-import { get, watch } from "./api.js";
+import { get, part, watch } from "./api.js";
 import { customerPhone } from "./customer.js";
 import { calm } from "./dom.js";
 import { staffPhone } from "./staff.js";
@@ -126,7 +126,33 @@ async function start() {
       markTab("customer");
       customer.phone.mark("chats");
     }
+    if (["group_send.handed_out", "group_send.reminded"].includes(change.kind)) lookForTasks();
+    if (change.kind === "group_send.confirmed" && session.customer) {
+      sentBy.add(change.userid);
+      lookForMessages();
+    }
     if (change.kind === "world.reset") home().catch(report);
+  }
+
+  /** A group-send names no member and no customer, there may be thousands: ask whether it concerns these two. */
+  const lookForTasks = calm(() => findTasks().catch(report), 500);
+  async function findTasks() {
+    if (!session.userid) return;
+    const { waiting } = await get(`phone/staff/${part(session.userid)}/group_sends`, { limit: 1 });
+    if (!waiting) return;
+    staff.phone.mark("group_sends");
+    markTab("staff");
+  }
+
+  const sentBy = new Set();
+  const lookForMessages = calm(() => findMessages().catch(report), 500);
+  async function findMessages() {
+    const { chats } = await get(`phone/customers/${part(session.customer)}`);
+    const here = chats.some((chat) => sentBy.has(chat.staff.userid) && chat.last?.origin === "group_send");
+    sentBy.clear();
+    if (!here) return;
+    markTab("customer");
+    customer.phone.mark("chats");
   }
 
   /** A phone rang that is not looked at: offer to look. Of many that ring at once only the last is named. */

@@ -182,7 +182,7 @@ export function chatScreen({ phone, session, side, userid, externalUserid, scann
     },
     refresh(change) {
       if (!change || change.kind === "world.reset") load();
-      else if (change.userid === userid && change.external_userid === externalUserid) again();
+      else if (change.userid === userid && (change.external_userid === externalUserid || change.kind === "group_send.confirmed")) again();
     },
   };
 }

@@ -1,7 +1,7 @@
 // The customer's phone: WeChat.
 
 import { get, part, post } from "./api.js";
-import { summary } from "./bubbles.js";
+import { row, summary } from "./bubbles.js";
 import { chatScreen } from "./chat.js";
 import { avatar, calm, h, icon, nameOf } from "./dom.js";
 import { customerPicker } from "./people.js";
@@ -95,7 +95,7 @@ export function customerPhone(root, session, onAdded) {
       title,
       body,
       refresh(change) {
-        if (!change || change.external_userid === session.customer || ["group.changed", "world.reset"].includes(change.kind)) again();
+        if (!change || change.external_userid === session.customer || ["group.changed", "group_send.confirmed", "world.reset"].includes(change.kind)) again();
       },
     };
   }
@@ -104,18 +104,19 @@ export function customerPhone(root, session, onAdded) {
     const title = h("span", { class: "nav-name" });
     const body = h("div", { class: "screen group" });
     const leave = h("button", { type: "button", class: "nav-button", "aria-label": t("group.leave") }, icon("more"));
-    const load = loader(() => get(`groups/${part(chatId)}`), draw, (error) => {
+    const load = loader(() => get(`phone/groups/${part(chatId)}`), draw, (error) => {
       if (error.code === "not_found") phone.open("chats");
       else report(error);
     });
 
-    function draw({ group }) {
+    function draw({ group, messages }) {
       title.replaceChildren(nameOf(group.name), h("span", { class: "nav-count", text: `(${group.members.length})` }));
       const shown = group.members.slice(0, 40);
       body.replaceChildren(
         group.notice ? h("p", { class: "group-notice" }, icon("bell"), h("span", { dir: "auto", text: group.notice })) : "",
         h("ul", { class: "group-members" }, ...shown.map((member) => h("li", {}, avatar(member.name || member.userid, member.userid, member.type === 1 ? "avatar-staff" : ""), nameOf(member.name || member.userid)))),
         h("p", { class: "group-note", text: t("group.since", { time: chatTime(group.create_time, session.now()) }) }),
+        h("ol", { class: "messages" }, ...messages.map((message) => row(message, { name: message.name, key: message.userid, kind: "avatar-staff" }, false))),
       );
     }
 
@@ -135,7 +136,7 @@ export function customerPhone(root, session, onAdded) {
       body,
       actions: [leave],
       refresh(change) {
-        if (!change || change.chat_id === chatId || change.kind === "world.reset") again();
+        if (!change || change.chat_id === chatId || ["group_send.confirmed", "world.reset"].includes(change.kind)) again();
       },
     };
   }

@@ -4,6 +4,7 @@ import { get, part, post } from "./api.js";
 import { summary } from "./bubbles.js";
 import { chatScreen } from "./chat.js";
 import { avatar, calm, h, nameOf } from "./dom.js";
+import { tasksScreen } from "./group_sends.js";
 import { inboxScreen } from "./notices.js";
 import { staffPicker } from "./people.js";
 import { Phone, loader } from "./phone.js";
@@ -15,6 +16,7 @@ export function staffPhone(root, session) {
   const phone = new Phone(root, [
     { key: "customers", icon: "people", label: () => t("staff.customers"), make: customers },
     { key: "inbox", icon: "bell", label: () => t("staff.inbox"), make: () => inboxScreen(session) },
+    { key: "group_sends", icon: "horn", label: () => t("staff.group_sends"), make: () => tasksScreen(phone, session) },
     { key: "people", icon: "switch", label: () => t("staff.people"), make: () => staffPicker(session, () => phone.open("customers")) },
   ]);
 

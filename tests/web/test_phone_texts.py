@@ -24,6 +24,9 @@ MADE_FROM_DATA = (
     "result.",
     "standing.",
     "staff.confirm.",
+    "task.state.",
+    "task.status.",
+    "tasks.to.",
 )
 
 
