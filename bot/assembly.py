@@ -13,9 +13,9 @@ from bot.config import Settings
 from bot.context import Context
 from bot.metrics import Metrics
 from bot.render import Renderer
+from bot.shared_budgets import SharedBudgets, limits_of
 from bot.shared_tokens import DatabaseTokenStore
 from bot.wecom.client import WeComClient
-from bot.wecom.limits import Limits
 from data.db import Database
 
 
@@ -28,22 +28,19 @@ async def open_context(
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Context:
     """What handlers and jobs receive; `stack` closes its connections. `sleep` is kept between tries of a call."""
+    limits = limits_of(settings, clock)
     wecom = WeComClient(
         settings.company.corpid,
         settings.app.secret.get_secret_value(),
         base_url=settings.wecom.api_base_url,
         clock=clock,
         token_store=DatabaseTokenStore(db),
-        limits=Limits(
-            clock,
-            calls_per_minute=settings.wecom.calls_per_minute,
-            calls_per_hour=settings.wecom.calls_per_hour,
-            max_concurrent=settings.wecom.max_connections,
-        ),
+        limits=limits,
         timeout_seconds=settings.wecom.timeout_seconds,
         max_connections=settings.wecom.max_connections,
         on_call=metrics.count_call,
         sleep=sleep,
     )
     await stack.enter_async_context(wecom)
+    await stack.enter_async_context(SharedBudgets(db, limits, clock))
     return Context(settings, clock, db, wecom, Renderer(), metrics, random.Random(secrets.randbits(64)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -34,17 +35,27 @@ OLD_SYNC = timedelta(days=2)
 SQLITE = "sqlite:///"
 
 
-async def examine_records(settings: Settings, clock: Clock) -> AsyncIterator[Finding]:
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """What is to be said of a database's tables, and whether they can be read."""
+
+    finding: Finding
+    ready: bool = False
+
+
+async def look_at_tables(settings: Settings) -> dict[Tree, Tables]:
+    """Whether the databases are there, with the tables of this version."""
+    return {"main": await _tables("main", settings.database.url), "inbox": await _tables("inbox", settings.inbox_url)}
+
+
+async def examine_records(settings: Settings, clock: Clock, tables: dict[Tree, Tables]) -> AsyncIterator[Finding]:
     """What the databases hold, as far as they are there."""
-    ready: dict[Tree, bool] = {}
-    urls: dict[Tree, str] = {"main": settings.database.url, "inbox": settings.inbox_url}
-    for tree, url in urls.items():
-        finding, ready[tree] = await _tables(tree, url)
-        yield finding
+    for each in tables.values():
+        yield each.finding
     async with AsyncExitStack() as stack:
         health: dict[str, CallbackHealth] | None = None
-        if ready["main"]:
-            db = open_database(urls["main"], pool_size=2)
+        if tables["main"].ready:
+            db = open_database(settings.database.url, pool_size=2)
             stack.push_async_callback(db.close)
             health = {row.name: row for row in await db.read(health_rows.list_health)}
             async for finding in _rules(db):
@@ -53,8 +64,8 @@ async def examine_records(settings: Settings, clock: Clock) -> AsyncIterator[Fin
         else:
             yield _no_rule()
         last_customer_event = None
-        if ready["inbox"]:
-            inbox = open_database(urls["inbox"], pool_size=2)
+        if tables["inbox"].ready:
+            inbox = open_database(settings.inbox_url, pool_size=2)
             stack.push_async_callback(inbox.close)
             async for finding in _inbox(inbox, clock.now()):
                 yield finding
@@ -63,30 +74,29 @@ async def examine_records(settings: Settings, clock: Clock) -> AsyncIterator[Fin
             yield finding
 
 
-async def _tables(tree: Tree, url: str) -> tuple[Finding, bool]:
-    """Whether a database's tables are those of this version, and whether they can be read."""
+async def _tables(tree: Tree, url: str) -> Tables:
     name_zh = {"main": "主数据库", "inbox": "事件数据库"}[tree]
     new_file = _new_file(name_zh, tree, url)
     if new_file is not None:
-        return new_file, False
+        return Tables(new_file)
     try:
         at = await migrate.revision(url, tree)
     except SiyuError as error:
-        return fail(f"database_{tree}", f"{name_zh}打不开。", str(error)), False
+        return Tables(fail(f"database_{tree}", f"{name_zh}打不开。", str(error)))
     script = migrate.script_of(tree)
     if at is None:
-        return _no_tables(name_zh, tree), False
+        return Tables(_no_tables(name_zh, tree))
     if at == script.get_current_head():
-        return ok(f"database_{tree}", f"{name_zh}正常。", f"The {tree} database is in order."), True
+        return Tables(ok(f"database_{tree}", f"{name_zh}正常。", f"The {tree} database is in order."), ready=True)
     if at in {each.revision for each in script.walk_revisions()}:
-        return fail(
+        return Tables(fail(
             f"database_{tree}", f"{name_zh}是旧版本的；请先备份，再运行 siyu migrate。",
             f"The {tree} database is of an older version: make a backup, then run siyu migrate.",
-        ), False  # fmt: skip
-    return fail(
+        ))  # fmt: skip
+    return Tables(fail(
         f"database_{tree}", f"{name_zh}由更新的版本写过；请装回那个版本。",
         f"The {tree} database was written by a newer version: install that one again.",
-    ), False  # fmt: skip
+    ))  # fmt: skip
 
 
 def _no_tables(name_zh: str, tree: Tree) -> Finding:

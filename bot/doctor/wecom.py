@@ -15,8 +15,11 @@ import aiohttp
 from bot.clock import Clock
 from bot.config import Settings
 from bot.doctor.findings import Finding, fail, ok, some, warn
+from bot.shared_budgets import SharedBudgets, limits_of
 from bot.wecom.client import WeComClient
 from bot.wecom.errors import WeComError
+from bot.wecom.limits import Limits
+from data.db import open_database
 
 #: A welcome code lives 20 seconds: a clock that is wrong by more calls every event too old or from the future.
 SKEW_FAIL_SECONDS = 20.0
@@ -47,8 +50,11 @@ class Probe:
     skew_seconds: float | None
 
 
-async def examine_wecom(settings: Settings, clock: Clock) -> AsyncIterator[Finding]:
-    """What WeCom answers; stops at the first fault that makes all further answers the same."""
+async def examine_wecom(settings: Settings, clock: Clock, *, shares: bool) -> AsyncIterator[Finding]:
+    """What WeCom answers; stops at the first fault that makes all further answers the same.
+
+    `shares`: the main database is in order, so that its budgets can be shared with a running bot.
+    """
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(aiohttp.ClientSession())
         try:
@@ -63,7 +69,12 @@ async def examine_wecom(settings: Settings, clock: Clock) -> AsyncIterator[Findi
             return
         yield ok("reachable", "企业微信可以连接。", "WeCom can be reached.")
         yield _clock_finding(probe.skew_seconds)
-        client = await stack.enter_async_context(_client(settings, session, clock))
+        limits = limits_of(settings, clock)
+        client = await stack.enter_async_context(_client(settings, session, clock, limits))
+        if shares:
+            db = open_database(settings.database.url, pool_size=1)
+            stack.push_async_callback(db.close)
+            await stack.enter_async_context(SharedBudgets(db, limits, clock))
         try:
             await client.fetch_access_token()
         except WeComError as error:
@@ -74,13 +85,14 @@ async def examine_wecom(settings: Settings, clock: Clock) -> AsyncIterator[Findi
             yield finding
 
 
-def _client(settings: Settings, session: aiohttp.ClientSession, clock: Clock) -> WeComClient:
+def _client(settings: Settings, session: aiohttp.ClientSession, clock: Clock, limits: Limits) -> WeComClient:
     return WeComClient(
         settings.company.corpid,
         settings.app.secret.get_secret_value(),
         base_url=settings.wecom.api_base_url,
         session=session,
         clock=clock,
+        limits=limits,
         timeout_seconds=settings.wecom.timeout_seconds,
         deadline_seconds=DEADLINE_SECONDS,
     )

@@ -7,91 +7,45 @@ behind bulk ones. After WeCom's own refusals the API pauses (45009) or is called
 from __future__ import annotations
 
 import asyncio
-import math
-from collections import deque
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Final
 
 from bot.clock import Clock
 from bot.wecom.errors import rate_limited
+from bot.wecom.windows import DAY_SECONDS, HOUR_SECONDS, MINUTE_SECONDS, WECOM_LIMITS, SlidingWindow, Usage, Window
 
-MINUTE_SECONDS: Final = 60
-HOUR_SECONDS: Final = 3600
-DAY_SECONDS: Final = 86_400
 _CHINA_OFFSET_SECONDS: Final = 8 * HOUR_SECONDS  # WeCom's days begin at midnight there
-_BUCKETS: Final = 60
 _SLEEP_MAX_SECONDS: Final = 1.0  # a clock that is moved forward is noticed within this
 _FULL: Final = 0.8  # a window this full is taken for the one that a 45009 is about
+_PAUSE_MAX_SECONDS: Final = DAY_SECONDS + 1
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
-    """At most `calls` calls within any `seconds`."""
+class Pause:
+    """WeCom refused an API (45009): until when it rests, in epoch seconds, and how often it was refused in a row."""
 
-    seconds: int
-    calls: int
-
-
-#: Tighter limits that WeCom gives for single APIs; they stand beside the general ones.
-WECOM_LIMITS: Final[Mapping[str, Sequence[Window]]] = MappingProxyType(
-    {
-        "externalcontact/add_moment_task": (Window(MINUTE_SECONDS, 10), Window(30 * DAY_SECONDS, 100_000)),
-        "media/uploadimg": (Window(DAY_SECONDS, 1000), Window(30 * DAY_SECONDS, 3000)),
-        "appchat/create": (Window(DAY_SECONDS, 1000),),
-        "appchat/update": (Window(HOUR_SECONDS, 1000),),
-        "get_jsapi_ticket": (Window(HOUR_SECONDS, 400),),
-        "ticket/get": (Window(HOUR_SECONDS, 100),),
-    }
-)
+    path: str
+    until: float
+    refusals: int
 
 
-class SlidingWindow:
-    """Counts calls in sixtieths of its length: up to one sixtieth too careful, never too generous."""
+@dataclass(frozen=True, slots=True)
+class News:
+    """What one process has to tell the others: all it counted of the APIs it called lately, and their pauses."""
 
-    def __init__(self, window: Window) -> None:
-        self.window = window
-        self._width = window.seconds / _BUCKETS
-        self._buckets: deque[list[int]] = deque()  # [index, calls], oldest first
-        self._total = 0
-
-    def used(self, now: float) -> int:
-        """Calls counted within the window that ends now."""
-        index = math.floor(now / self._width)
-        if self._buckets and self._buckets[-1][0] > index + _BUCKETS:  # the clock was moved back
-            self._buckets.clear()
-            self._total = 0
-        while self._buckets and self._buckets[0][0] < index - _BUCKETS:
-            self._total -= self._buckets.popleft()[1]
-        return self._total
-
-    def delay(self, now: float, ceiling: int) -> float:
-        """Seconds until one more call keeps within `ceiling` (0: now)."""
-        over = self.used(now) - ceiling + 1
-        if over <= 0:
-            return 0.0
-        for index, calls in self._buckets:
-            over -= calls
-            if over <= 0:
-                return max(0.0, (index + _BUCKETS + 1) * self._width - now)
-        return float(self.window.seconds)
-
-    def count(self, now: float) -> None:
-        """One call is made now."""
-        index = math.floor(now / self._width)
-        if self._buckets and self._buckets[-1][0] >= index:
-            self._buckets[-1][1] += 1
-        else:
-            self._buckets.append([index, 1])
-        self._total += 1
+    paths: Sequence[str]
+    usages: Sequence[Usage]
+    pauses: Sequence[Pause]
 
 
 @dataclass(slots=True)
 class _Gate:
     """What is known about one API."""
 
+    path: str
     windows: list[SlidingWindow]
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)  # bulk callers, in the order in which they came
     paused_until: float = 0.0
@@ -111,6 +65,11 @@ class _Gate:
     def count(self, now: float) -> None:
         for window in self.windows:
             window.count(now)
+
+    def usages(self, now: float) -> list[Usage]:
+        """What this process counted, by the windows' lengths."""
+        own = {window.window.seconds: window.own(now) for window in self.windows}
+        return [Usage(self.path, seconds, buckets) for seconds, buckets in own.items() if buckets]
 
     def pause(self, now: float) -> float:
         """Begin the pause that follows a 45009, unless one is under way; seconds until it ends."""
@@ -136,6 +95,10 @@ class Limits:
     `calls_per_minute` and `calls_per_hour` hold for each API; `overrides` adds windows to single ones (default: WeCom's
     own). `max_concurrent` calls are made at once over all APIs. `reserve` is the share of each that only urgent callers
     may use.
+
+    WeCom counts a company's calls, whichever process makes them: `take_news` and `learn` are for who carries the counts
+    to and fro. Calls are decided by what is known here, so together the processes may exceed a limit by as many calls
+    as the others made since they were last heard of. The reserve is there for that too.
     """
 
     def __init__(
@@ -157,6 +120,9 @@ class Limits:
         self._in_flight = 0
         self._gates: dict[str, _Gate] = {}
         self._room: set[asyncio.Future[None]] = set()
+        self._news: set[str] = set()  # APIs of which there is something to tell
+        self._others: set[str] = set()  # those that others were last said to call
+        self.has_news = asyncio.Event()
 
     @asynccontextmanager
     async def slot(self, path: str, *, urgent: bool = False, max_wait_seconds: float = 30.0) -> AsyncIterator[None]:
@@ -179,7 +145,9 @@ class Limits:
 
     def paused(self, path: str) -> float:
         """WeCom answered 45009: the API pauses as long as the window takes. Returns the seconds left."""
-        return self._gate(path).pause(self._clock.timestamp())
+        seconds = self._gate(path).pause(self._clock.timestamp())
+        self._has_news_of(path)
+        return seconds
 
     def conflicted(self, path: str) -> None:
         """WeCom answered that too much happens at once: half as many of these calls at a time from now on."""
@@ -197,11 +165,48 @@ class Limits:
                 gate.allowed = None
             self._wake()
 
+    def take_news(self) -> News:
+        """What this process did since the last time, which is then taken for told."""
+        now, paths, self._news = self._clock.timestamp(), sorted(self._news), set()
+        self.has_news.clear()
+        gates = [self._gates[path] for path in paths]
+        usages = [usage for gate in gates for usage in gate.usages(now)]
+        pauses = [Pause(gate.path, gate.paused_until, gate.pauses) for gate in gates if gate.paused_until > now]
+        return News(paths, usages, pauses)
+
+    def give_back(self, news: News) -> None:
+        """Nobody could be told; it is news again."""
+        for path in news.paths:
+            self._has_news_of(path)
+
+    def learn(self, others: Iterable[Usage], pauses: Iterable[Pause]) -> None:
+        """All that other processes counted, in place of what was known of them, and every API's pause."""
+        now = self._clock.timestamp()
+        calls: dict[str, dict[int, dict[int, int]]] = {}
+        for usage in others:
+            buckets = calls.setdefault(usage.path, {}).setdefault(usage.seconds, defaultdict(int))
+            for index, number in usage.buckets:
+                buckets[index] += number
+        for path in calls.keys() | self._others:
+            for window in self._gate(path).windows:
+                window.learn(calls.get(path, {}).get(window.window.seconds, {}), now)
+        self._others = set(calls)
+        for pause in pauses:
+            if now < pause.until <= now + _PAUSE_MAX_SECONDS:  # beyond: the clock was moved
+                gate = self._gate(pause.path)
+                gate.paused_until = max(gate.paused_until, pause.until)
+                gate.pauses = max(gate.pauses, pause.refusals)
+        self._wake()
+
+    def _has_news_of(self, path: str) -> None:
+        self._news.add(path)
+        self.has_news.set()
+
     def _gate(self, path: str) -> _Gate:
         gate = self._gates.get(path)
         if gate is None:
             windows = sorted((*self._general, *self._overrides.get(path, ())), key=lambda window: window.seconds)
-            gate = self._gates[path] = _Gate([SlidingWindow(window) for window in windows])
+            gate = self._gates[path] = _Gate(path, [SlidingWindow(window) for window in windows])
         return gate
 
     async def _enter(self, path: str, gate: _Gate, urgent: bool, max_wait_seconds: float) -> None:
@@ -224,6 +229,7 @@ class Limits:
         if gate.delay(now, self._reserve, urgent) > 0 or not self._has_room(gate, urgent):
             return False
         gate.count(now)
+        self._has_news_of(gate.path)
         gate.in_flight += 1
         self._in_flight += 1
         return True

@@ -2,6 +2,7 @@
 
 from data.models.access import AccessToken, ApiToken, Lease
 from data.models.alerts import Alert
+from data.models.budgets import CallCount, CallPause
 from data.models.channels import Channel
 from data.models.customers import Customer, Follow, FollowMobile, FollowStatus, FollowTag, Transfer
 from data.models.fields import Birthday, CustomerField, FieldDefinition
@@ -25,6 +26,8 @@ __all__ = [
     "Alert",
     "ApiToken",
     "Birthday",
+    "CallCount",
+    "CallPause",
     "CallbackHealth",
     "Channel",
     "Customer",

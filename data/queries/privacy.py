@@ -137,6 +137,8 @@ NOT_ABOUT_ONE: Mapping[str, str] = MappingProxyType(
     {
         "access_tokens": "WeCom's tokens of this app",
         "api_tokens": "programs that use the API",
+        "call_counts": "how often each API of WeCom was called",
+        "call_pauses": "APIs of WeCom that rest",
         "callback_health": "times at which callbacks showed a sign of life",
         "channels": "contact ways of staff",
         "customer_groups": "a group as a whole: its name and notice are what staff wrote for all",

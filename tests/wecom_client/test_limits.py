@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from bot.clock import FrozenClock
 from bot.wecom.errors import RateLimitedError
-from bot.wecom.limits import DAY_SECONDS, HOUR_SECONDS, MINUTE_SECONDS, Limits, SlidingWindow, Window
+from bot.wecom.limits import Limits
+from bot.wecom.windows import DAY_SECONDS, HOUR_SECONDS, MINUTE_SECONDS, SlidingWindow, Window
 
 START = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
 PATH = "externalcontact/get"
