@@ -52,7 +52,8 @@ class Claim(RuleModel):
 class OrderTold(RuleModel):
     """An order as it is kept. `external_userid` is the customer it was matched to, `told` what the shop said of them.
 
-    `changed_at` is ours, `told_at` the shop's own time of this state.
+    `changed_at` is ours, `told_at` the shop's own time of this state. `covered`: a payment for an order that the shop
+    sent as well; that one counts.
     """
 
     id: int
@@ -67,6 +68,7 @@ class OrderTold(RuleModel):
     matched_by: MatchedBy | None
     matched_at: datetime | None
     waits_because: Waits | None
+    covered: bool
     told: Buyer
     told_at: datetime | None
     received_at: datetime

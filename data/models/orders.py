@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Index, UniqueConstraint
+from sqlalchemy import Boolean, Column, Index, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from data.types import BigInt, Json, UtcDateTime, no_items, partial_index
@@ -58,6 +58,11 @@ class Order(SQLModel, table=True):
     changed_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
     tag_due_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
     tag_attempts: int = 0
+    covered: bool = Field(
+        default=False,
+        sa_column=Column(Boolean, nullable=False, server_default=text("false")),
+        description="A payment in a chat for an order that the shop sent as well: that one counts.",
+    )
 
 
 class PaymentPull(SQLModel, table=True):

@@ -65,7 +65,7 @@ def _of_customer(table: Any, what: Any, *where: Any, key: Any = None) -> Any:
 
 def _counted() -> dict[Facts, dict[str, Any]]:
     """The facts of a follow's customer, as the other tables have them."""
-    paid = O.c.status.in_([status.value for status in PAID])
+    paid = and_(O.c.status.in_([status.value for status in PAID]), O.c.covered.is_(False))
     earlier = or_(
         and_(E.c.added_at.is_not(None), or_(F.c.added_at.is_(None), E.c.added_at < F.c.added_at)),
         and_(E.c.added_at.is_not_distinct_from(F.c.added_at), E.c.id < F.c.id),

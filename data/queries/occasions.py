@@ -31,7 +31,9 @@ _JOINS = (
     .where(col(CustomerGroup.dismissed_at).is_(None))
 )
 _ORDERS = select(col(Order.external_userid), col(Order.source), col(Order.amount_fen), col(Order.placed_at)).where(
-    col(Order.external_userid).in_(_IDS), col(Order.status).in_([status.value for status in PAID])
+    col(Order.external_userid).in_(_IDS),
+    col(Order.status).in_([status.value for status in PAID]),
+    col(Order.covered).is_(False),
 )
 
 

@@ -14,6 +14,7 @@ from data.errors import ConflictError, NotFoundError
 from data.models import Customer, Order
 from data.queries.erasures import list_erased, list_erased_unionids
 from data.queries.follow_facts import Facts, note_facts
+from data.queries.order_covers import note_covered
 from data.queries.order_matches import WAITING, list_paid_by, mark_tags_due, match_orders, write_matches
 from data.rules.orders import (
     PAID,
@@ -163,6 +164,8 @@ def _save(
     note_facts(session, bought_otherwise, Facts.ORDERS)
     mark_tags_due(session, due, now)
     match_orders(session, to_match, now, clues_changed=True)
+    numbers = {number for place in places for number in (given[place].number, given[place].clues.trade_number)}
+    note_covered(session, numbers | {row["trade_number"] for row in known.values()})
 
 
 def _row(given: OrderGiven, now: datetime) -> tuple[Any, ...]:
@@ -295,7 +298,7 @@ def sum_orders(session: Session, external_userids: Collection[str]) -> dict[str,
             func.coalesce(func.sum(O.c.amount_fen).filter(kept), 0),
             func.max(O.c.placed_at),
         )
-        .where(O.c.external_userid.in_(list(external_userids)))
+        .where(O.c.external_userid.in_(list(external_userids)), O.c.covered.is_(False))
         .group_by(O.c.external_userid)
     )
     return {whose: OrdersSummary(orders, paid, int(amount), last) for whose, orders, paid, amount, last in rows}

@@ -234,7 +234,11 @@ def _orders(leaf: leaves.OrdersLeaf, asking: Asking) -> Condition:
 def _order_rows(leaf: leaves.OrdersLeaf, ago: datetime | None, asking: Asking) -> tuple[Any, tuple[Sql, ...]]:
     rows: Any = Order.__table__.alias()  # type: ignore[attr-defined]
     since = () if ago is None else (rows.c.placed_at >= ago,)
-    return rows, (asking.among(rows.c.status, {each.value for each in leaf.statuses}), *since)
+    return rows, (
+        asking.among(rows.c.status, {each.value for each in leaf.statuses}),
+        rows.c.covered.is_(False),
+        *since,
+    )
 
 
 def _last_order(leaf: leaves.OrdersLeaf, asking: Asking, *, is_kept: bool) -> Condition:

@@ -11,8 +11,10 @@ from bot.config import PaymentsSettings
 from bot.sandbox.control_payments import Pay, Refund, pay, refund
 from bot.sandbox.faults import Fault
 from bot.wecom.errors import NotPermittedError, WeComError
+from data.queries import customers as customer_rows
 from data.queries import orders as rows
 from data.queries import payments as payment_rows
+from data.rules.orders import OrderGiven
 from data.rules.payments import read_bill
 from scheduler import payments
 from scheduler.payments import pull_payments
@@ -70,6 +72,29 @@ async def test_a_shop_that_knows_only_the_trade_number_gets_the_customer_from_th
         "E2026030401", "A2",
     }  # fmt: skip
     assert {each.external_userid for each in await shop.read(rows.list_orders)} == {whom}
+
+
+@pytest.mark.parametrize("shop_first", [True, False])
+@pytest.mark.parametrize("given", [order("E2026030401"), order("A2", trade_number="E2026030401")])
+async def test_a_purchase_that_the_shop_sends_too_counts_once(
+    shop: Company, given: OrderGiven, shop_first: bool
+) -> None:
+    whom = shop.scan().follow.external_userid
+    await shop.settle()
+    paid(shop, whom, out_trade_no="E2026030401")
+    if shop_first:
+        await keep(shop, given)
+    await pull_payments(shop.bot.context)
+    if not shop_first:
+        assert (await shop.read(rows.sum_orders, [whom]))[whom].paid_orders == 1
+        await keep(shop, given)
+    summary = (await shop.read(rows.sum_orders, [whom]))[whom]
+    assert (summary.orders, summary.paid_orders, summary.paid_amount_fen) == (1, 1, given.amount_fen)
+    (follow,) = await shop.read(customer_rows.list_follows, whom)
+    assert (follow.paid_orders, follow.paid_fen) == (1, given.amount_fen)
+    assert {each.source: each.covered for each in await shop.read(rows.list_orders)} == {
+        given.source: False, "wecom_pay": True,
+    }  # fmt: skip
 
 
 async def test_reading_goes_on_at_the_page_it_stopped_at(shop: Company, monkeypatch: Any) -> None:
