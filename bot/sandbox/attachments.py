@@ -21,7 +21,7 @@ def read_messages(call: Call, empty: int = 40058) -> list[tuple[str, dict[str, A
     messages: list[tuple[str, dict[str, Any]]] = []
     content = params.object("text").text("content")
     if content:
-        _limit("text.content", content, MAX_TEXT_BYTES)
+        limit_bytes("text.content", content, MAX_TEXT_BYTES)
         messages.append(("text", {"content": content}))
     attachments = params.objects("attachments")
     if len(attachments) > MAX_ATTACHMENTS:
@@ -56,19 +56,19 @@ def _image(call: Call, body: Params) -> dict[str, Any]:
 def _link(call: Call, body: Params) -> dict[str, Any]:
     made = {name: body.text(name) for name in ("title", "picurl", "desc", "url")}
     for name in ("title", "url"):
-        _require(f"link.{name}", made[name])
-    _limit("link.title", made["title"], 128)
-    _limit("link.desc", made["desc"], 512)
-    _limit("link.url", made["url"], 2048)
-    _limit("link.picurl", made["picurl"], 2048)
+        require(f"link.{name}", made[name])
+    limit_bytes("link.title", made["title"], 128)
+    limit_bytes("link.desc", made["desc"], 512)
+    limit_bytes("link.url", made["url"], 2048)
+    limit_bytes("link.picurl", made["picurl"], 2048)
     return made
 
 
 def _miniprogram(call: Call, body: Params) -> dict[str, Any]:
     made = {name: body.text(name) for name in ("title", "pic_media_id", "appid", "page")}
     for name, value in made.items():
-        _require(f"miniprogram.{name}", value)
-    _limit("miniprogram.title", made["title"], 64)
+        require(f"miniprogram.{name}", value)
+    limit_bytes("miniprogram.title", made["title"], 64)
     call.world.media.usable(made["pic_media_id"], call.now, types=("image",))
     return made
 
@@ -83,17 +83,19 @@ def _file(call: Call, body: Params) -> dict[str, Any]:
 
 def _media(call: Call, body: Params, type_: str) -> dict[str, Any]:
     media_id = body.text("media_id")
-    _require(f"{type_}.media_id", media_id)
+    require(f"{type_}.media_id", media_id)
     call.world.media.usable(media_id, call.now, types=(type_,))
     return {"media_id": media_id}
 
 
-def _require(name: str, value: str) -> None:
+def require(name: str, value: str) -> None:
+    """Refuse an empty value. Raises ApiError 40058."""
     if not value:
         raise ApiError(40058, f"field {name} unexpected empty string. invalid Request Parameter")
 
 
-def _limit(name: str, value: str, most_bytes: int) -> None:
+def limit_bytes(name: str, value: str, most_bytes: int) -> None:
+    """Refuse a value that is too long. Raises ApiError 40058."""
     if len(value.encode("utf-8", "replace")) > most_bytes:
         raise ApiError(40058, f"{name} exceed max length {most_bytes}. invalid Request Parameter")
 

@@ -120,6 +120,7 @@ class ChangeSettings(Body):
     group_send_cap: GroupSendCap | None = None
     staff_confirm_share: float | None = Field(None, ge=0, le=1)
     staff_confirm_half_seconds: float | None = Field(None, ge=0)
+    moment_job_seconds: float | None = Field(None, ge=0)
     token_life_seconds: int | None = Field(None, gt=0)
     flat_expires_in: bool | None = None
     wrong_secrets_allowed: int | None = Field(None, ge=0)

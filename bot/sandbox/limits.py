@@ -10,6 +10,7 @@ WINDOWS = {"minute": 60, "hour": 3600, "day": 86_400, "month": 30 * 86_400}
 DEFAULT = {"minute": 10_000, "hour": 150_000}
 #: APIs with limits of their own, on top of the default ones.
 OWN = {
+    "externalcontact/add_moment_task": {"minute": 10},
     "media/uploadimg": {"day": 1000, "month": 3000},
     "get_jsapi_ticket": {"hour": 400},
     "ticket/get": {"hour": 100},

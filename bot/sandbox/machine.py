@@ -13,6 +13,7 @@ from bot.sandbox.group_acts import GroupActs
 from bot.sandbox.group_send_acts import GroupSendActs
 from bot.sandbox.limits import Limits
 from bot.sandbox.logins import Logins
+from bot.sandbox.moment_acts import MomentActs
 from bot.sandbox.people import People
 from bot.sandbox.settings import Settings
 from bot.sandbox.staff_acts import StaffActs
@@ -36,6 +37,7 @@ class Machine:
     group_acts: GroupActs
     group_send_acts: GroupSendActs
     staff_behaviour: StaffBehaviour
+    moment_acts: MomentActs
     staff_acts: StaffActs
     staff_messages: StaffMessages
     settings: Settings = field(default_factory=Settings)
@@ -58,6 +60,7 @@ class Machine:
             group_acts=GroupActs(world, callbacks),
             group_send_acts=group_send_acts,
             staff_behaviour=StaffBehaviour(world, group_send_acts, settings),
+            moment_acts=MomentActs(world),
             staff_acts=StaffActs(world, callbacks),
             staff_messages=StaffMessages(world.random("messages")),
             settings=settings,

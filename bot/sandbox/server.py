@@ -23,6 +23,7 @@ from bot.sandbox import (
     api_groups,
     api_media,
     api_messages,
+    api_moments,
     api_payments,
     api_tags,
     api_transfers,
@@ -30,6 +31,7 @@ from bot.sandbox import (
     api_welcome,
     control_group_sends,
     control_groups,
+    control_moments,
     control_payments,
     control_people,
     control_reading,
@@ -62,6 +64,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *api_messages.ENDPOINTS,
     *api_transfers.ENDPOINTS,
     *api_group_sends.ENDPOINTS,
+    *api_moments.ENDPOINTS,
     *api_payments.ENDPOINTS,
 )
 
@@ -70,6 +73,7 @@ CONTROL_ROUTES: tuple[Route, ...] = (
     *control_people.ROUTES,
     *control_groups.ROUTES,
     *control_group_sends.ROUTES,
+    *control_moments.ROUTES,
     *control_staff.ROUTES,
     *control_payments.ROUTES,
     *control_system.ROUTES,

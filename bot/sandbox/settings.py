@@ -37,3 +37,5 @@ class Settings:
     staff_confirm_share: float = 0.0
     #: Half of those who do have done so after so long.
     staff_confirm_half_seconds: float = 4 * 3600.0
+    #: How long the job of a Moments post runs.
+    moment_job_seconds: float = 3.0

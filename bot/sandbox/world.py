@@ -16,6 +16,7 @@ from bot.sandbox.group_sends import GroupSends
 from bot.sandbox.groups import Groups, Ways
 from bot.sandbox.journal import Journal, MemoryJournal, SqliteJournal
 from bot.sandbox.media import MediaStore
+from bot.sandbox.moments import Moments
 from bot.sandbox.population import DAY_SECONDS, Population
 from bot.sandbox.records import App, Payment, Transfer
 from bot.sandbox.tags import Tags
@@ -89,6 +90,7 @@ class World:
         self.groups = Groups(self.population, self.journal)
         self.ways = Ways(self.population, self.journal)
         self.group_sends = GroupSends(self.journal, f"{self.seed}:{self.run}")
+        self.moments = Moments(self.journal, f"{self.seed}:{self.run}")
         self.chats = Chats(self.journal, self.group_sends)
         self.media = MediaStore(self.journal, self.seed)
         self.welcome_codes = WelcomeCodes(self.random("codes"))

@@ -7,12 +7,16 @@ import json
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from bot.clock import FrozenClock
+from bot.sandbox.server import Sandbox
+from bot.sandbox.world import World
 from bot.wecom.client import WeComClient
 
 Answer = dict[str, Any] | web.StreamResponse | Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -120,6 +124,23 @@ async def make_client(wecom: ScriptedWeCom) -> AsyncIterator[MakeClient]:
 async def client(make_client: MakeClient) -> WeComClient:
     """A client of the scripted server."""
     return await make_client()
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    """A local WeCom whose clock stands still."""
+    async with Sandbox(World(clock=FrozenClock(datetime(2026, 3, 2, 2, tzinfo=UTC)))) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+async def local(sandbox: Sandbox) -> AsyncIterator[WeComClient]:
+    """A client of the local WeCom."""
+    world = sandbox.world
+    async with WeComClient(
+        world.company.corpid, world.app.secret, base_url=sandbox.api_base_url, clock=world.clock
+    ) as client:
+        yield client
 
 
 def drop_connection(request: web.Request) -> Awaitable[web.StreamResponse]:

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from datetime import UTC, datetime
-
 import pytest
 
-from bot.clock import FrozenClock
 from bot.sandbox.faults import Fault
 from bot.sandbox.server import Sandbox
-from bot.sandbox.world import World
 from bot.wecom.client import WeComClient
 from bot.wecom.errors import AlreadyDoneError, GoneError, NotReadyError, QuotaError, UnknownOutcomeError
 from bot.wecom.repeat import may_repeat
@@ -18,23 +13,8 @@ from bot.wecom.repeat import may_repeat
 HELLO = {"text": {"content": "周末有新品"}}
 
 
-@pytest.fixture
-async def sandbox() -> AsyncIterator[Sandbox]:
-    async with Sandbox(World(clock=FrozenClock(datetime(2026, 3, 2, 2, tzinfo=UTC)))) as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-async def client(sandbox: Sandbox) -> AsyncIterator[WeComClient]:
-    world = sandbox.world
-    async with WeComClient(
-        world.company.corpid, world.app.secret, base_url=sandbox.api_base_url, clock=world.clock
-    ) as client:
-        yield client
-
-
-async def test_a_group_send_from_its_making_to_its_results(sandbox: Sandbox, client: WeComClient) -> None:
-    world, contacts = sandbox.world, client.external_contact
+async def test_a_group_send_from_its_making_to_its_results(sandbox: Sandbox, local: WeComClient) -> None:
+    world, contacts = sandbox.world, local.external_contact
     sender, other = world.population.service[0].userid, world.population.service[3].userid
     mine = list(world.customers.listed_by(sender))
     made = await contacts.add_msg_template({**HELLO, "sender": sender, "external_userid": [*mine, "wm-unknown"]})
@@ -65,11 +45,11 @@ async def test_a_group_send_from_its_making_to_its_results(sandbox: Sandbox, cli
         await contacts.add_msg_template({**HELLO, "external_userid": mine[:1], "sender": other})
 
 
-async def test_after_a_missing_answer_the_caller_decides(sandbox: Sandbox, client: WeComClient) -> None:
+async def test_after_a_missing_answer_the_caller_decides(sandbox: Sandbox, local: WeComClient) -> None:
     path = "externalcontact/add_msg_template"
     sandbox.machine.faults.add(Fault(id=0, target="api", kind="lose_answer", on=path))
     with pytest.raises(UnknownOutcomeError):
-        await client.external_contact.add_msg_template({**HELLO, "sender": sandbox.world.population.service[0].userid})
+        await local.external_contact.add_msg_template({**HELLO, "sender": sandbox.world.population.service[0].userid})
     assert len(list(sandbox.world.group_sends)) == 1
 
 
