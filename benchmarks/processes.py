@@ -121,7 +121,8 @@ def bot(
         f'[app]\nagentid = {identity.agentid}\nsecret = "{identity.secret}"\n'
         f'[[callbacks]]\ntoken = "{identity.token}"\nencoding_aes_key = "{identity.key}"\n'
         f'[wecom]\napi_base_url = "{api or "http://127.0.0.1:9/cgi-bin/"}"\n'
-        f'[server]\nport = {port}\n[database]\nurl = "{database}"\ninbox_url = "{inbox}"\n',
+        f'[server]\nport = {port}\n[database]\nurl = "{database}"\ninbox_url = "{inbox}"\n'
+        "[sync]\nfirst = false\n",
         "utf-8",
     )
     config.chmod(0o600)

@@ -148,8 +148,9 @@ class SyncSettings(Section):
     at: str = Field(
         "03:10",
         pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9])?$",
-        description="Local time it begins each night, once `siyu sync` has been run by hand; empty: never.",
+        description="Local time it begins each night; empty: never.",
     )
+    first: bool = Field(True, description="The running bot begins the first one itself, once it knows the staff.")
 
 
 class PrivacySettings(Section):

@@ -56,23 +56,34 @@ class SyncBusyError(SiyuError):
 
 
 async def sync_when_due(ctx: Context) -> bool:
-    """Begin the nightly sync, or go on with one that was asked for or interrupted. False: nothing is due."""
+    """Begin the first sync or the nightly one, or go on with one that was asked for or interrupted.
+
+    False: nothing is due.
+    """
     run = await ctx.db.read(run_rows.find_open_run)
     if run is None:
-        if not await _is_due(ctx):
+        cause = await _find_cause(ctx)
+        if cause is None:
             return False
-        run = await ctx.db.write(run_rows.ask_for_run, "nightly", ctx.clock.now())
+        run = await ctx.db.write(run_rows.ask_for_run, cause, ctx.clock.now())
     assert run.id is not None
     with contextlib.suppress(SyncBusyError):
         await Sync(ctx, gentle=True).run(run.id)
     return True
 
 
-async def _is_due(ctx: Context) -> bool:
-    at, last = ctx.settings.sync.at, await ctx.db.read(run_rows.find_last_run)
-    if last is None or not at:  # the first one is asked for by a person
-        return False
-    return last.asked_at < last_daily(time.fromisoformat(at), ctx.settings.zone, ctx.clock.now())
+async def _find_cause(ctx: Context) -> str | None:
+    """Why a sync is due now; None: it is not."""
+    settings, last = ctx.settings.sync, await ctx.db.read(run_rows.find_last_run)
+    if last is None:
+        # With staff who have customers WeCom has accepted the secret, the address and the app's permission.
+        followers = await ctx.db.read(staff_rows.list_followers) if settings.first else []
+        return "first" if followers else None
+    if not settings.at or last.asked_at >= last_daily(
+        time.fromisoformat(settings.at), ctx.settings.zone, ctx.clock.now()
+    ):
+        return None
+    return "nightly"
 
 
 class Sync:

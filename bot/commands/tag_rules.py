@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -21,6 +22,7 @@ from bot.commands.rule_options import (
     given,
     read_rule,
 )
+from bot.commands.rule_switches import RuleKind, add_switches, say_saved
 from bot.commands.tag_options import signed, tag_ids
 from bot.commands.terminal import AsJson, Config, Workplace, cut, refuse, say, say_json, say_table, work
 
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Rules that put tags on customers and take them off.")
 
+YUAN = re.compile(r"(?P<yuan>[0-9]{1,10})(?:\.(?P<fen>[0-9]{1,2}))?")
+
 Triggers = Annotated[list[str] | None, typer.Option("--on", help="add, edit, group_join or order (repeatable); add.")]
 PutOn = Annotated[list[str] | None, typer.Option("--put-on", help="Tag, by id or name (repeatable).")]
 TakeOff = Annotated[list[str] | None, typer.Option("--take-off", help="Tag, by id or name (repeatable).")]
@@ -36,7 +40,33 @@ Words = Annotated[list[str] | None, typer.Option("--word", help="In the name or 
 Pattern = Annotated[str | None, typer.Option("--pattern", help="Regular expression (RE2) in the name or remark.")]
 SearchIn = Annotated[str | None, typer.Option("--search-in", help="name, remark or either.")]
 AddWays = Annotated[list[int] | None, typer.Option("--add-way", help="WeCom's number of the way (repeatable).")]
+Shops = Annotated[list[str] | None, typer.Option("--order-source", help="The paid order's shop (repeatable).")]
+Amount = Annotated[str | None, typer.Option("--order-amount", help="At least so much was paid, in yuan.")]
+Orders = Annotated[
+    int | None, typer.Option("--order-count", min=0, help="At least so many paid orders, this one among them.")
+]
 ChatIds = Annotated[list[str] | None, typer.Option("--chat", help="chat_id of a customer group (repeatable).")]
+
+
+async def _get(place: Workplace, rule_id: int) -> TagRule:
+    from data.queries import rules as rows
+
+    return await place.db.read(rows.get_tag_rule, rule_id)
+
+
+async def _change(place: Workplace, rule_id: int, changes: dict[str, Any]) -> TagRule:
+    from bot.rule_edits import change_tag_rule
+
+    return await place.db.write(change_tag_rule, rule_id, changes, place.now)
+
+
+async def _delete(place: Workplace, rule_id: int) -> None:
+    from data.queries import rules as rows
+
+    await place.db.write(rows.delete_tag_rule, rule_id)
+
+
+KIND = RuleKind("tag rule", "Tags that it put on stay.", _get, _change, _delete)
 
 
 @app.command("list")
@@ -72,9 +102,7 @@ def list_rules(config: Config = None, as_json: AsJson = False) -> None:
 @app.command()
 def show(rule_id: RuleId, config: Config = None) -> None:
     """One rule as JSON, in the form that add and edit take."""
-    from data.queries import rules as rows
-
-    say_json(work(config, lambda place: place.db.read(rows.get_tag_rule, rule_id)).model_dump(mode="json"))
+    say_json(work(config, lambda place: _get(place, rule_id)).model_dump(mode="json"))
 
 
 @app.command()
@@ -94,6 +122,9 @@ def add(
     search_in: SearchIn = None,
     add_ways: AddWays = None,
     chats: ChatIds = None,
+    shops: Shops = None,
+    amount: Amount = None,
+    orders: Orders = None,
     disabled: Annotated[bool, typer.Option("--disabled", help="Keep it switched off.")] = False,
     config: Config = None,
 ) -> None:
@@ -106,12 +137,13 @@ def add(
 
         found = conditions(states, userids, departments, windows)
         found |= _tag_conditions(words, pattern, search_in, add_ways, chats)
+        found |= _order_conditions(shops, amount, orders)
         changes = await _changes(place, name, priority, triggers, put_on, take_off, found)
         source = merged({**(read_rule(file) if file else {}), "id": 0}, changes)
         rule = parse(TagRule, source | ({"enabled": False} if disabled else {}))
         return await place.db.write(save_tag_rule, rule, place.now)
 
-    _say_saved(work(config, action), "added")
+    say_saved(KIND, work(config, action), "added")
 
 
 @app.command()
@@ -132,52 +164,33 @@ def edit(
     search_in: SearchIn = None,
     add_ways: AddWays = None,
     chats: ChatIds = None,
+    shops: Shops = None,
+    amount: Amount = None,
+    orders: Orders = None,
     config: Config = None,
 ) -> None:
     """Change a rule: a file replaces it, options change single fields. Tags already put on stay."""
 
     async def action(place: Workplace) -> TagRule:
-        from bot.rule_edits import change_tag_rule, merged, save_tag_rule
+        from bot.rule_edits import merged, save_tag_rule
         from data.rules.problems import parse
         from data.rules.tagging import TagRule
 
         found = conditions(states, userids, departments, windows)
         found |= _tag_conditions(words, pattern, search_in, add_ways, chats)
+        found |= _order_conditions(shops, amount, orders)
         changes = await _changes(place, name, priority, triggers, put_on, take_off, found)
         if file is not None:
             rule = parse(TagRule, {**merged(read_rule(file), changes), "id": rule_id})
             return await place.db.write(save_tag_rule, rule, place.now)
         if not changes:
             refuse("Say what to change: a file, or options such as --put-on.")
-        return await place.db.write(change_tag_rule, rule_id, changes, place.now)
+        return await _change(place, rule_id, changes)
 
-    _say_saved(work(config, action), "changed")
-
-
-@app.command()
-def enable(rule_id: RuleId, config: Config = None) -> None:
-    """Switch a rule on."""
-    _switch(rule_id, config, on=True)
+    say_saved(KIND, work(config, action), "changed")
 
 
-@app.command()
-def disable(rule_id: RuleId, config: Config = None) -> None:
-    """Switch a rule off."""
-    _switch(rule_id, config, on=False)
-
-
-@app.command()
-def delete(
-    rule_id: RuleId, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False, config: Config = None
-) -> None:
-    """Remove a rule. Tags that it put on stay."""
-    from data.queries import rules as rows
-
-    rule = work(config, lambda place: place.db.read(rows.get_tag_rule, rule_id))
-    if not yes:
-        typer.confirm(f"Remove tag rule {rule.id} {rule.name}?", abort=True)
-    work(config, lambda place: place.db.write(rows.delete_tag_rule, rule_id))
-    say(f"Tag rule {rule.id} {rule.name} removed.")
+add_switches(app, KIND)
 
 
 @app.command("try")
@@ -241,6 +254,23 @@ def _tag_conditions(
     )
 
 
+def _order_conditions(shops: list[str] | None, amount: str | None, orders: int | None) -> dict[str, Any]:
+    """The conditions on the order that was paid; an empty text, or 0, takes one away."""
+    return given(
+        order_sources=[shop for shop in shops if shop] if shops else None,
+        order_amount_fen_min=None if amount is None else _fen(amount),
+        order_count_min=orders,
+    )
+
+
+def _fen(yuan: str) -> int:
+    """An amount in hundredths of a yuan, as rules and orders keep it."""
+    found = YUAN.fullmatch(yuan or "0")
+    if found is None:
+        refuse(f"{yuan!r} is no amount in yuan: write 100 or 99.50.")
+    return int(found["yuan"]) * 100 + int((found["fen"] or "").ljust(2, "0"))
+
+
 async def _changes(
     place: Workplace,
     name: str | None,
@@ -259,16 +289,3 @@ async def _changes(
         take_off=await tag_ids(place.db, take_off) if take_off else None,
     )
     return changes | ({"conditions": found} if found else {})
-
-
-def _switch(rule_id: int, config: Config, *, on: bool) -> None:
-    async def action(place: Workplace) -> TagRule:
-        from bot.rule_edits import change_tag_rule
-
-        return await place.db.write(change_tag_rule, rule_id, {"enabled": on}, place.now)
-
-    _say_saved(work(config, action), "switched on" if on else "switched off")
-
-
-def _say_saved(rule: TagRule, what: str) -> None:
-    say(f"Tag rule {rule.id} {rule.name} {what}{'' if rule.enabled else ' (disabled)'}.")

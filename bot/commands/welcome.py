@@ -23,6 +23,7 @@ from bot.commands.rule_options import (
     given,
     read_rule,
 )
+from bot.commands.rule_switches import RuleKind, add_switches, say_saved
 from bot.commands.terminal import AsJson, Config, Limit, Workplace, cut, refuse, say, say_json, say_table, work
 
 if TYPE_CHECKING:
@@ -40,6 +41,28 @@ Attachments = Annotated[
     list[str] | None,
     typer.Option("--attachment", help='As JSON, like \'{"msgtype":"link","link":{…}}\' (repeatable; \'\' for none).'),
 ]
+
+
+async def _get(place: Workplace, rule_id: int) -> WelcomeRule:
+    from data.queries import rules as rows
+
+    return await place.db.read(rows.get_welcome_rule, rule_id)
+
+
+async def _change(place: Workplace, rule_id: int, changes: dict[str, Any]) -> WelcomeRule:
+    from bot.render import Renderer
+    from bot.rule_edits import change_welcome_rule
+
+    return await place.db.write(change_welcome_rule, rule_id, changes, Renderer(), place.now)
+
+
+async def _delete(place: Workplace, rule_id: int) -> None:
+    from data.queries import rules as rows
+
+    await place.db.write(rows.delete_welcome_rule, rule_id)
+
+
+KIND = RuleKind("welcome rule", "What it sent stays in the log.", _get, _change, _delete)
 
 
 @app.command("list")
@@ -69,9 +92,7 @@ def list_rules(config: Config = None, as_json: AsJson = False) -> None:
 @app.command()
 def show(rule_id: RuleId, config: Config = None) -> None:
     """One rule as JSON, in the form that add and edit take."""
-    from data.queries import rules as rows
-
-    rule = work(config, lambda place: place.db.read(rows.get_welcome_rule, rule_id))
+    rule = work(config, lambda place: _get(place, rule_id))
     say_json(rule.model_dump(mode="json"))
 
 
@@ -108,7 +129,7 @@ def add(
         rule = parse(WelcomeRule, source | ({"enabled": False} if disabled else {}))
         return await place.db.write(save_welcome_rule, rule, Renderer(), place.now)
 
-    _say_saved(work(config, action), "added")
+    say_saved(KIND, work(config, action), "added")
 
 
 @app.command()
@@ -132,7 +153,7 @@ def edit(
 
     async def action(place: Workplace) -> WelcomeRule:
         from bot.render import Renderer
-        from bot.rule_edits import change_welcome_rule, merged, save_welcome_rule
+        from bot.rule_edits import merged, save_welcome_rule
         from data.rules.problems import parse
         from data.rules.welcome import WelcomeRule
 
@@ -143,35 +164,12 @@ def edit(
             return await place.db.write(save_welcome_rule, rule, Renderer(), place.now)
         if not changes:
             refuse("Say what to change: a file, or options such as --text.")
-        return await place.db.write(change_welcome_rule, rule_id, changes, Renderer(), place.now)
+        return await _change(place, rule_id, changes)
 
-    _say_saved(work(config, action), "changed")
-
-
-@app.command()
-def enable(rule_id: RuleId, config: Config = None) -> None:
-    """Switch a rule on."""
-    _switch(rule_id, config, on=True)
+    say_saved(KIND, work(config, action), "changed")
 
 
-@app.command()
-def disable(rule_id: RuleId, config: Config = None) -> None:
-    """Switch a rule off."""
-    _switch(rule_id, config, on=False)
-
-
-@app.command()
-def delete(
-    rule_id: RuleId, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False, config: Config = None
-) -> None:
-    """Remove a rule. What it sent stays in the log."""
-    from data.queries import rules as rows
-
-    rule = work(config, lambda place: place.db.read(rows.get_welcome_rule, rule_id))
-    if not yes:
-        typer.confirm(f"Remove welcome rule {rule.id} {rule.name}?", abort=True)
-    work(config, lambda place: place.db.write(rows.delete_welcome_rule, rule_id))
-    say(f"Welcome rule {rule.id} {rule.name} removed.")
+add_switches(app, KIND)
 
 
 @app.command("try")
@@ -301,17 +299,3 @@ def _attachment(text: str) -> Any:
         return json.loads(text)
     except ValueError as error:
         refuse(f"--attachment is not JSON: {error}.")
-
-
-def _switch(rule_id: int, config: Config, *, on: bool) -> None:
-    async def action(place: Workplace) -> WelcomeRule:
-        from bot.render import Renderer
-        from bot.rule_edits import change_welcome_rule
-
-        return await place.db.write(change_welcome_rule, rule_id, {"enabled": on}, Renderer(), place.now)
-
-    _say_saved(work(config, action), "switched on" if on else "switched off")
-
-
-def _say_saved(rule: WelcomeRule, what: str) -> None:
-    say(f"Welcome rule {rule.id} {rule.name} {what}{'' if rule.enabled else ' (disabled)'}.")

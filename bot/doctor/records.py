@@ -156,9 +156,10 @@ def _last_sync(run: SyncRun | None, now: datetime) -> Finding:
     """Whether the company's customers have been read, and lately."""
     if run is None:
         return warn(
-            "no_sync", "还没有同步过：公司已有的客户还不认识；运行一次 siyu sync，以后每晚自动同步。",
-            "WeCom was never read whole, so the customers that the company has are not known: run siyu sync once; "
-            "after that it is repeated every night.",
+            "no_sync",
+            "还没有同步过：公司已有的客户还不认识；机器人运行起来会自己同步一次（sync.first），也可以运行 siyu sync。",
+            "WeCom was never read whole, so the customers that the company has are not known: the running bot begins "
+            "the first sync itself (sync.first), or run siyu sync.",
         )  # fmt: skip
     if run.status == SyncStatus.FAILED:
         return warn(

@@ -36,7 +36,7 @@ class SyncRun(SQLModel, table=True):
     __tablename__ = "sync_runs"
 
     id: int | None = Field(default=None, sa_column=Column(BigInt, primary_key=True, autoincrement=True))
-    cause: str = Field(max_length=20, description="nightly, command or api.")
+    cause: str = Field(max_length=20, description="first, nightly, command or api.")
     status: str = Field(max_length=10, index=True)
     stages: list[str] = Field(sa_column=Column(Json, nullable=False))
     asked_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))

@@ -22,6 +22,7 @@ from bot.config import (
     DatabaseSettings,
     ServerSettings,
     Settings,
+    SyncSettings,
     WecomSettings,
 )
 from bot.sandbox.server import Sandbox
@@ -86,6 +87,7 @@ async def caller(urls: Urls, clock: Clock) -> AsyncIterator[Caller]:
             wecom=WecomSettings(api_base_url=sandbox.api_base_url, timeout_seconds=3),
             server=ServerSettings(port=0),
             database=DatabaseSettings(url=urls.main, inbox_url=urls.inbox),
+            sync=SyncSettings(first=False),
         )
         async with Bot(settings, clock) as bot, aiohttp.ClientSession() as http:
             app.callback_url = f"{bot.url}/callback"

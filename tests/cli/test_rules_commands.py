@@ -166,6 +166,24 @@ def test_tag_rules_take_tags_by_name(siyu: Siyu, config: Path) -> None:
     assert siyu("tags", "rules", "edit", 1, "--name", "x", config=config).code == 2
 
 
+@pytest.mark.usefixtures("directory")
+def test_tag_rules_on_orders_take_shop_amount_and_number(siyu: Siyu, config: Path) -> None:
+    made = siyu("tags", "rules", "add", "--name", "大单", "--put-on", "新客", "--on", "order", "--order-source", "shop",
+                "--order-source", "mall", "--order-amount", "199.5", "--order-count", 2, config=config)  # fmt: skip
+    assert made.code == 0, made.err
+    rule = siyu("tags", "rules", "show", 1, config=config).json["conditions"]
+    assert (rule["order_sources"], rule["order_amount_fen_min"], rule["order_count_min"]) == (
+        ["mall", "shop"], 19_950, 2,
+    )  # fmt: skip
+    assert "order from mall or shop" in siyu("tags", "rules", "list", config=config).out
+    siyu("tags", "rules", "edit", 1, "--order-source", "", "--order-amount", "", "--order-count", 0, config=config)
+    rule = siyu("tags", "rules", "show", 1, config=config).json["conditions"]
+    assert (rule["order_sources"], rule["order_amount_fen_min"], rule["order_count_min"]) == ([], 0, 0)
+    for amount in ("1e3", "-1", "0.001", "一百"):
+        refused = siyu("tags", "rules", "edit", 1, f"--order-amount={amount}", config=config)
+        assert (refused.code, "no amount in yuan" in refused.err) == (2, True), amount
+
+
 def test_files_are_kept_and_used_by_the_beginning_of_their_key(siyu: Siyu, config: Path, tmp_path: Path) -> None:
     poster = tmp_path / "海报.png"
     poster.write_bytes(b"\x89PNG\r\n\x1a\n" + b"x" * 20)

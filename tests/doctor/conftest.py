@@ -19,6 +19,7 @@ from bot.config import (
     DatabaseSettings,
     ServerSettings,
     Settings,
+    SyncSettings,
     WecomSettings,
 )
 from bot.doctor import Finding, Level, examine
@@ -79,6 +80,7 @@ async def patient(sandbox: Sandbox, urls: Urls) -> Patient:
         wecom=WecomSettings(api_base_url=sandbox.api_base_url, timeout_seconds=3),
         server=ServerSettings(port=0),
         database=DatabaseSettings(url=urls.main, inbox_url=urls.inbox),
+        sync=SyncSettings(first=False),
     )
     return Patient(sandbox, settings, Clock())
 

@@ -190,6 +190,8 @@ url = "{urls.main}"
 inbox_url = "{urls.inbox}"
 [inbox]
 lease_seconds = 10
+[sync]
+first = false
 """,
         "utf-8",
     )

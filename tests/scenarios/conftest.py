@@ -21,6 +21,7 @@ from bot.config import (
     InboxSettings,
     ServerSettings,
     Settings,
+    SyncSettings,
     WecomSettings,
 )
 from bot.sandbox.people import Added, People
@@ -153,6 +154,7 @@ def settings_for(sandbox: Sandbox, urls: Urls, mode: Literal["live", "observe"] 
         server=ServerSettings(port=0),
         database=DatabaseSettings(url=urls.main, inbox_url=urls.inbox),
         inbox=InboxSettings(**more.pop("inbox", {})),
+        sync=more.pop("sync", SyncSettings(first=False)),
         **more,
     )
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from sqlmodel import Session, col, select
 
+from bot.config import SyncSettings
 from bot.sandbox.faults import Fault
 from bot.sandbox.records import LISTED
+from bot.sandbox.server import Sandbox
 from data.models import Customer, Follow, FollowStatus, FollowTag, SyncStatus, Tag
 from data.queries import sync_runs as run_rows
 from scheduler.sync import Sync, SyncBusyError, sync_when_due
-from tests.scenarios.conftest import Company
+from tests.scenarios.conftest import Company, Start
 
 Pair = tuple[str, str]
 
@@ -159,9 +162,28 @@ async def test_wecoms_faults_cost_time_and_nothing_else(company: Company, name: 
     assert await company.read(our_rows) == world_rows(company)
 
 
-async def test_the_night_begins_one_sync_once_a_person_has_run_the_first(company: Company) -> None:
+async def test_the_first_sync_begins_by_itself_once_the_staff_is_known(sandbox: Sandbox, start: Start) -> None:
+    fault = sandbox.machine.faults.add(
+        Fault(0, "api", "errcode", on="externalcontact/get_follow_user_list", errcode=60020)
+    )
+    company = await start(wait_for_jobs=False)
+    # The bot's own job does not begin it: the test says when.
+    settings = company.bot.settings.model_copy(update={"sync": SyncSettings(at="")})
+    context = replace(company.bot.context, settings=settings)
+    await company.bot.runner.run_now("poll_directory")
+    assert not await sync_when_due(context), "WeCom does not let us in yet"
+    sandbox.machine.faults.clear(fault.id)
+    await company.bot.runner.run_now("poll_directory")
+    assert await sync_when_due(context)
+    assert not await sync_when_due(context)
+    (first,) = await company.read(run_rows.list_runs)
+    assert (first.cause, first.status) == ("first", "done")
+    assert await company.read(our_rows) == world_rows(company)
+
+
+async def test_the_night_begins_one_sync_once_there_was_a_first(company: Company) -> None:
     context = company.bot.context
-    assert not await sync_when_due(context), "nobody has asked for the first one"
+    assert not await sync_when_due(context), "sync.first is off, and nobody has asked for one"
     await sync(company)
     assert not await sync_when_due(context)
     company.bot.clock.advance(timedelta(days=1))
