@@ -42,6 +42,7 @@ async def add_moment_task(call: Call) -> Answer:
     moment.invalid_tags = [tag_id for tag_id in tag_list if tag_id not in tags]
     moment.errcode = 40068 if tag_list and not tags else 40003 if not userids else 0
     world.moments.put(moment)
+    call.machine.staff_behaviour.plan_post(moment)
     world.changes.note("moment.created", moment_id=moment.moment_id, tasks=len(userids))
     return {"jobid": moment.jobid}
 

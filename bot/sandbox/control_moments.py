@@ -43,13 +43,7 @@ def list_moments(machine: Machine, body: Nothing) -> Any:
 def read_feed(machine: Machine, body: OfCustomer) -> Any:
     """What the customer sees in Moments, the newest first."""
     customer = machine.world.customers.get(body.external_userid)
-    found = [
-        (moment, task)
-        for moment in machine.world.moments
-        for task in machine.world.moments.tasks(moment.moment_id).values()
-        if task.published_at and customer.external_userid in task.seers()
-    ]
-    found.sort(key=lambda pair: -pair[1].published_at)
+    found = machine.moment_acts.feed(customer.external_userid)
     return {"posts": [_post_json(moment, task) for moment, task in found]}
 
 

@@ -21,6 +21,16 @@ ChatType = Literal["single", "group"]
 NOT_SENT, SENT, NO_FRIEND, AT_CAP = "0", "1", "2", "3"
 
 
+def place_in(ids: str, id_: str) -> int | None:
+    """Which of the ids that stand one after the other is this one; None when none is."""
+    if len(id_) != ID_CHARS:
+        return None
+    at = ids.find(id_)
+    while at % ID_CHARS and at >= 0:
+        at = ids.find(id_, at + 1)
+    return None if at < 0 else at // ID_CHARS
+
+
 @dataclass(slots=True)
 class GroupSend:
     """One group-send. `creator` is empty for one made through the API."""
@@ -69,12 +79,10 @@ class SendTask:
 
     def result_of(self, id_: str) -> str | None:
         """What became of one recipient; None when the task does not hold it."""
-        at = self.recipients.find(id_)
-        while at % ID_CHARS and at >= 0:
-            at = self.recipients.find(id_, at + 1)
-        if at < 0 or len(id_) != ID_CHARS:
+        place = place_in(self.recipients, id_)
+        if place is None:
             return None
-        return self.results[at // ID_CHARS] if self.results else NOT_SENT
+        return self.results[place] if self.results else NOT_SENT
 
 
 class GroupSends:

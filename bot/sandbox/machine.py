@@ -48,7 +48,7 @@ class Machine:
         faults = Faults(world.random("faults"))
         callbacks = Callbacks(world, faults)
         settings = Settings()
-        group_send_acts = GroupSendActs(world, settings)
+        group_send_acts, moment_acts = GroupSendActs(world, settings), MomentActs(world)
         return cls(
             world=world,
             tokens=Tokens(world.random("tokens")),
@@ -59,8 +59,8 @@ class Machine:
             people=People(world, callbacks, settings),
             group_acts=GroupActs(world, callbacks),
             group_send_acts=group_send_acts,
-            staff_behaviour=StaffBehaviour(world, group_send_acts, settings),
-            moment_acts=MomentActs(world),
+            staff_behaviour=StaffBehaviour(world, group_send_acts, moment_acts, settings),
+            moment_acts=moment_acts,
             staff_acts=StaffActs(world, callbacks),
             staff_messages=StaffMessages(world.random("messages")),
             settings=settings,
@@ -75,7 +75,7 @@ class Machine:
         self.calls.clear()
         self.staff_messages = StaffMessages(self.world.random("messages"))
         self.group_send_acts = GroupSendActs(self.world, self.settings)
-        self.staff_behaviour = StaffBehaviour(self.world, self.group_send_acts, self.settings)
+        self.staff_behaviour = StaffBehaviour(self.world, self.group_send_acts, self.moment_acts, self.settings)
 
     @property
     def due_at(self) -> float:
@@ -88,7 +88,7 @@ class Machine:
         self.staff_behaviour.settle()
 
     def behave(self, behaviour: Behaviour) -> None:
-        """Have members confirm group-sends by themselves."""
+        """Have members confirm group-sends and publish Moments by themselves."""
         self.settings.staff_confirm_share = behaviour.share
         self.settings.staff_confirm_half_seconds = behaviour.half_seconds
         self.staff_behaviour.plan_anew()

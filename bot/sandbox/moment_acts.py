@@ -15,8 +15,11 @@ class MomentActs:
     def __init__(self, world: World) -> None:
         self.world = world
 
-    def publish(self, userid: str, moment_id: str) -> MomentTask:
-        """The member publishes a post: who is a friend of the member at that moment (and has the tags) can see it."""
+    def publish(self, userid: str, moment_id: str, at: float | None = None) -> MomentTask:
+        """The member publishes a post: who is a friend of the member at that moment (and has the tags) can see it.
+
+        `at` is when, epoch seconds; by default now.
+        """
         moment, task = self.find_task(userid, moment_id)
         if task.published_at:
             raise WorldError(f"{task.userid} has published this post already.")
@@ -30,7 +33,7 @@ class MomentActs:
             for external_userid in self.audience(moment, task.userid)
             if customers.changed_friendship(task.userid, external_userid) in (None, "mutual")
         )
-        task.published_at = self.world.now
+        task.published_at = self.world.now if at is None else int(at)
         self.world.moments.put_task(task)
         self.world.changes.note("moment.published", userid=task.userid, moment_id=moment_id)
         return task
@@ -40,7 +43,7 @@ class MomentActs:
         _, task = self.find_task(userid, moment_id)
         if not task.published_at:
             raise WorldError(f"{task.userid} has not published this post yet.")
-        if external_userid and external_userid not in task.seers():
+        if external_userid and not task.sees(external_userid):
             raise WorldError(f"{external_userid} cannot see this post.")
         if not comment and any(one.external_userid == external_userid and not one.comment for one in task.reactions):
             raise WorldError("Liked already.")
@@ -54,6 +57,26 @@ class MomentActs:
     def audience(self, moment: Moment, userid: str) -> Iterator[str]:
         """The member's customers for whom a post is meant."""
         return self.world.customers.tagged(userid, [set(moment.tag_ids)] if moment.tag_ids else [])
+
+    def tasks_of(self, userid: str) -> Iterator[tuple[Moment, MomentTask]]:
+        """A member's posts as the phone shows them, the newest first."""
+        now = self.world.clock.timestamp()
+        for moment in reversed(list(self.world.moments)):
+            task = self.world.moments.tasks(moment.moment_id).get(userid)
+            if task is not None and self.world.moments.find(moment.moment_id, now) is not None:
+                yield moment, task
+
+    def feed(self, external_userid: str) -> list[tuple[Moment, MomentTask]]:
+        """What a customer sees in Moments, the newest first."""
+        userids = [follow.userid for follow in self.world.customers.follows_of(external_userid)]
+        found = [
+            (moment, task)
+            for moment in self.world.moments
+            for userid in userids
+            if (task := self.world.moments.tasks(moment.moment_id).get(userid)) is not None
+            and task.sees(external_userid)
+        ]
+        return sorted(found, key=lambda pair: -pair[1].published_at)
 
     def find_task(self, userid: str, moment_id: str) -> tuple[Moment, MomentTask]:
         """A member's task and the post. Raises NotFoundError."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bot.sandbox.group_sends import ID_CHARS
+from bot.sandbox.group_sends import ID_CHARS, place_in
 from bot.sandbox.journal import Journal
 from bot.sandbox.population import token_of
 
@@ -51,6 +51,10 @@ class MomentTask:
     published_at: int = 0
     audience: str = ""
     reactions: list[Reaction] = field(default_factory=list)
+
+    def sees(self, external_userid: str) -> bool:
+        """Whether a customer can see the post."""
+        return place_in(self.audience, external_userid) is not None
 
     def seers(self) -> list[str]:
         """The external_userids that can see the published post."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
+from bot.sandbox import phone_moments
 from bot.sandbox.api_customers import contact_json, follow_user_json
 from bot.sandbox.control import Body, Nothing, Route
 from bot.sandbox.journal import to_dict
@@ -74,6 +75,10 @@ class PhoneReading:
             Route("GET", "/phone/chats/{userid}/{external_userid}", Chat, read_chat),
             Route("GET", "/phone/staff/{userid}/group_sends", TasksOf, list_tasks),
             Route("GET", "/phone/staff/{userid}/group_sends/{msgid}", OneTask, read_task),
+            Route("GET", "/phone/staff/{userid}/moments", phone_moments.OfMember, phone_moments.list_posts),
+            Route(
+                "GET", "/phone/customers/{external_userid}/moments", phone_moments.OfCustomer, phone_moments.read_feed
+            ),
             Route("GET", "/phone/groups/{chat_id}", OneGroup, read_group),
             Route("GET", "/phone/timeline", Timeline, lambda machine, body: read_timeline(machine, body.limit)),
         )

@@ -1,4 +1,4 @@
-"""Members who confirm group-sends by themselves, as statistics say: how many of them, and after how long."""
+"""Members who confirm group-sends and publish Moments by themselves, as statistics say: how many, after how long."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import heapq
 import math
 import random
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bot.sandbox.errors import WorldError
 from bot.sandbox.group_send_acts import GroupSendActs
 from bot.sandbox.group_sends import GroupSend
+from bot.sandbox.moment_acts import MomentActs
+from bot.sandbox.moments import Moment
 from bot.sandbox.settings import Settings
 from bot.sandbox.world import World
 
@@ -38,14 +41,14 @@ def parse_behaviour(text: str) -> Behaviour:
 
 
 class StaffBehaviour:
-    """Confirms tasks when their time has come. The same seed and the same group-sends give the same confirmations.
+    """Confirms and publishes when the time has come. The same seed and the same tasks give the same confirmations.
 
     Every call to confirm is a chance of its own: the making of the group-send, and each reminder.
     """
 
-    def __init__(self, world: World, acts: GroupSendActs, settings: Settings) -> None:
-        self._world, self._acts, self._settings = world, acts, settings
-        #: (when, number of the group-send, userid; none: it is handed out).
+    def __init__(self, world: World, acts: GroupSendActs, moment_acts: MomentActs, settings: Settings) -> None:
+        self._world, self._acts, self._moment_acts, self._settings = world, acts, moment_acts, settings
+        #: (when, number, msgid or moment_id, userid; none: it is handed out).
         self._plan: list[tuple[float, int, str, str]] = []
         self.plan_anew()
 
@@ -59,6 +62,8 @@ class StaffBehaviour:
         self._plan = []
         for send in self._world.group_sends:
             self.plan(send, not_before)
+        for moment in self._world.moments:
+            self.plan_post(moment, not_before)
 
     def plan(self, send: GroupSend, not_before: float = 0.0) -> None:
         """Plan what comes of a new group-send, or of a reminder of one."""
@@ -69,7 +74,8 @@ class StaffBehaviour:
             return
         for task in self._world.group_sends.tasks(send.msgid).values():
             if not task.send_time:
-                at = self._confirms_at(send, task.userid, handed_out_at)
+                purpose = f"confirm:{send.number}:{task.userid}"
+                at = self._acts_at(purpose, [handed_out_at, *send.reminded_at], handed_out_at)
                 if at < math.inf:
                     heapq.heappush(self._plan, (max(at, not_before), send.number, send.msgid, task.userid))
 
@@ -78,6 +84,9 @@ class StaffBehaviour:
         now = self._world.clock.timestamp()
         while self._plan and self._plan[0][0] <= now:
             at, _, msgid, userid = heapq.heappop(self._plan)
+            if self._world.group_sends.find(msgid) is None:
+                self._publish(msgid, userid, at)
+                continue
             if not userid:
                 self._world.changes.note("group_send.handed_out", msgid=msgid)
                 continue
@@ -86,12 +95,35 @@ class StaffBehaviour:
             if not task.send_time and send.cancelled_at is None and member is not None and member.status == 1:
                 self._acts.confirm(userid, msgid, at=at)
 
-    def _confirms_at(self, send: GroupSend, userid: str, handed_out_at: float) -> float:
-        """When the member confirms; never is infinite."""
+    def plan_post(self, moment: Moment, not_before: float = 0.0) -> None:
+        """Plan who publishes a post, and when."""
+        if moment.errcode or moment.cancelled_at is not None:
+            return
+        if moment.ready_at > self._world.clock.timestamp():
+            heapq.heappush(self._plan, (moment.ready_at, moment.number, moment.moment_id, ""))
+        if self._settings.staff_confirm_share <= 0:
+            return
+        for task in self._world.moments.tasks(moment.moment_id).values():
+            if not task.published_at:
+                at = self._acts_at(f"publish:{moment.number}:{task.userid}", [moment.ready_at], moment.ready_at)
+                if at < math.inf:
+                    heapq.heappush(self._plan, (max(at, not_before), moment.number, moment.moment_id, task.userid))
+
+    def _publish(self, moment_id: str, userid: str, at: float) -> None:
+        if not userid:
+            self._world.changes.note("moment.handed_out", moment_id=moment_id)
+            return
+        moment, task = self._moment_acts.find_task(userid, moment_id)
+        member = self._world.directory.find(userid)
+        if not task.published_at and moment.cancelled_at is None and member is not None and member.status == 1:
+            self._moment_acts.publish(userid, moment_id, at)
+
+    def _acts_at(self, purpose: str, asked_at: Sequence[float], possible_at: float) -> float:
+        """When the member does what was asked for at these times; never is infinite."""
         found = math.inf
-        for turn, asked_at in enumerate((handed_out_at, *send.reminded_at)):
-            rng = random.Random(f"{self._world.seed}:confirm:{send.number}:{userid}:{turn}")
+        for turn, asked in enumerate(asked_at):
+            rng = random.Random(f"{self._world.seed}:{purpose}:{turn}")
             if rng.random() < self._settings.staff_confirm_share:
                 delay = -math.log2(1 - rng.random()) * self._settings.staff_confirm_half_seconds
-                found = min(found, max(handed_out_at, asked_at) + delay)
+                found = min(found, max(possible_at, asked) + delay)
         return found

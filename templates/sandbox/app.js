@@ -126,7 +126,7 @@ async function start() {
       markTab("customer");
       customer.phone.mark("chats");
     }
-    if (["group_send.handed_out", "group_send.reminded"].includes(change.kind)) lookForTasks();
+    if (["group_send.handed_out", "group_send.reminded", "moment.handed_out"].includes(change.kind)) lookForTasks();
     if (change.kind === "group_send.confirmed" && session.customer) {
       sentBy.add(change.userid);
       lookForMessages();
@@ -138,8 +138,9 @@ async function start() {
   const lookForTasks = calm(() => findTasks().catch(report), 500);
   async function findTasks() {
     if (!session.userid) return;
-    const { waiting } = await get(`phone/staff/${part(session.userid)}/group_sends`, { limit: 1 });
-    if (!waiting) return;
+    const path = `phone/staff/${part(session.userid)}`;
+    const [sends, moments] = await Promise.all([get(`${path}/group_sends`, { limit: 1 }), get(`${path}/moments`)]);
+    if (!sends.waiting && !moments.waiting) return;
     staff.phone.mark("group_sends");
     markTab("staff");
   }

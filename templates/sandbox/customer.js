@@ -4,6 +4,7 @@ import { get, part, post } from "./api.js";
 import { row, summary } from "./bubbles.js";
 import { chatScreen } from "./chat.js";
 import { avatar, calm, h, icon, nameOf } from "./dom.js";
+import { feedScreen } from "./moments.js";
 import { customerPicker } from "./people.js";
 import { Phone, loader } from "./phone.js";
 import { scanScreen } from "./scan.js";
@@ -15,6 +16,7 @@ export function customerPhone(root, session, onAdded) {
   const phone = new Phone(root, [
     { key: "chats", icon: "chat", label: () => t("customer.chats"), make: chats },
     { key: "scan", icon: "scan", label: () => t("customer.scan"), make: () => scan() },
+    { key: "moments", icon: "picture", label: () => t("customer.moments"), make: () => feedScreen(session) },
     { key: "people", icon: "person", label: () => t("customer.people"), make: people },
   ]);
 

@@ -1,8 +1,9 @@
-// What the member has to confirm: group-sends, which reach nobody before that.
+// What the member has to confirm: group-sends, which reach nobody before that, and posts in Moments.
 
 import { get, part, post } from "./api.js";
 import { contentOf, summary } from "./bubbles.js";
 import { calm, h, icon, nameOf } from "./dom.js";
+import { postRow } from "./moments.js";
 import { loader } from "./phone.js";
 import { fullTime, shortTime, t } from "./texts.js";
 import { report } from "./toast.js";
@@ -14,11 +15,11 @@ export function tasksScreen(phone, session) {
   const more = h("button", { type: "button", class: "more-button", text: t("list.more"), hidden: true });
   const path = `phone/staff/${part(userid)}/group_sends`;
   let shown = 30;
-  const load = loader(() => get(path, { limit: shown }), draw, report);
+  const load = loader(async () => [await get(path, { limit: shown }), await get(`phone/staff/${part(userid)}/moments`)], draw, report);
 
-  function draw(answer) {
-    list.replaceChildren(...answer.tasks.map(row));
-    if (!answer.tasks.length) list.append(h("li", { class: "nothing", text: t("tasks.none") }));
+  function draw([answer, { posts }]) {
+    list.replaceChildren(...posts.map((one) => postRow(phone, session, one)), ...answer.tasks.map(row));
+    if (!list.children.length) list.append(h("li", { class: "nothing", text: t("tasks.none") }));
     more.hidden = !answer.more || shown >= 100;
   }
 
@@ -133,5 +134,5 @@ function taskScreen(phone, userid, msgid) {
 
 /** Whether a change may be one of the member's tasks: only confirmations name a member. */
 function concerns(change, userid) {
-  return change.kind === "world.reset" || (change.kind.startsWith("group_send.") && (!change.userid || change.userid === userid));
+  return change.kind === "world.reset" || (/^(group_send|moment)\./.test(change.kind) && (!change.userid || change.userid === userid));
 }

@@ -121,6 +121,26 @@ async def test_a_reminder_is_another_chance_and_a_cancelled_one_is_never_confirm
     assert {task["state"] for task in tasks} == {"cancelled"}
 
 
+def test_posts_in_moments_are_published_in_the_same_way() -> None:
+    clock = FrozenClock(START)
+    machine = Machine.build(World(staff=400, customers=4000, clock=clock))
+    machine.behave(Behaviour(0.8, HOUR))
+    world = machine.world
+    now, userids = clock.timestamp(), [member.userid for member in world.population.service]
+    content = [("text", {"content": "早"})]
+    post = world.moments.create(content, userids, now=now, ready_at=now + 3, agentid=1)
+    cancelled = world.moments.create(content, userids, now=now, ready_at=now + 3, agentid=1)
+    for moment in (post, cancelled):
+        machine.staff_behaviour.plan_post(moment)
+    cancelled.cancelled_at = now
+    clock.advance(timedelta(days=30))
+    machine.settle()
+    times = [task.published_at for task in world.moments.tasks(post.moment_id).values() if task.published_at]
+    assert 0.72 < len(times) / len(userids) < 0.88
+    assert sum(at <= START.timestamp() + HOUR + 3 for at in times) in range(len(times) // 3, 2 * len(times) // 3)
+    assert not any(task.published_at for task in world.moments.tasks(cancelled.moment_id).values())
+
+
 async def test_who_watches_hears_that_a_group_send_is_handed_out(client: Client) -> None:
     await client.control("settings", group_send_settle_seconds=10)
     msgid = (await create(client, sender=members(client)[0]))["msgid"]

@@ -21,6 +21,7 @@ MADE_FROM_DATA = (
     "event.",
     "flow.",
     "kind.",
+    "moments.state.",
     "result.",
     "standing.",
     "staff.confirm.",
