@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from datetime import timedelta
 from typing import Any
 
@@ -152,6 +153,33 @@ async def test_without_a_sender_the_member_who_had_to_do_with_the_customer_last_
     assert (await client.post(TASK, {"msgid": answer["msgid"]}))["task_list"] == [{"userid": second, "status": 0}]
 
 
+async def test_every_id_is_in_one_task_or_failed(client: Client) -> None:
+    await settle_at_once(client)
+    world, rng = client.sandbox.world, random.Random(7)
+    everyone = [one for userid in members(client) for one in customers_of(client, userid)]
+    for external_userid in rng.sample(everyone, 40):
+        follow = rng.choice(world.customers.follows_of(external_userid))
+        follow.friendship = rng.choice(("gone", "left", "half", "requested"))
+        world.customers.put_follow(follow)
+    for turn in range(25):
+        named = rng.choices([*everyone, UNKNOWN, "", "wr"], k=rng.randrange(1, 120))
+        sender = rng.choice(["", *members(client)])
+        answer = await client.post(ADD, {**HELLO, "external_userid": named, "sender": sender})
+        if answer["errcode"]:
+            assert answer["errcode"] in (41048, 40096), turn
+            continue
+        found = list(answer["fail_list"])
+        for userid in members(client):
+            rows = await results(client, answer["msgid"], userid)
+            assert not rows or sender in ("", userid)
+            for external_userid in rows:
+                kept = world.customers.find_follow(userid, external_userid)
+                assert kept is not None
+                assert kept.friendship in ("mutual", "left")
+            found += rows
+        assert sorted(found) == sorted(set(named)), turn
+
+
 async def test_a_sender_alone_reaches_all_of_their_customers(client: Client) -> None:
     await settle_at_once(client)
     sender = members(client)[1]
@@ -196,6 +224,13 @@ async def test_tags_choose_customers_and_ids_overrule_them(client: Client) -> No
         for external_userid in customers_of(client, userid)
         if fits(userid, external_userid)
     }
+    customer, first, second = shared(client)
+    tag = sorted(groups[0])[0]
+    for userid in (first, second):
+        await client.control("edit", userid=userid, external_userid=customer, add_tags=[tag])
+    both = await create(client, tag_filter={"group_list": [{"tag_list": [tag]}]})
+    assert customer not in await results(client, both["msgid"], first)
+    assert customer in await results(client, both["msgid"], second)
     answer = await create(client, sender=sender, external_userid=[lost], tag_filter=tag_filter)
     assert list(await results(client, answer["msgid"], sender)) == [lost]
 

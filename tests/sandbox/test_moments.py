@@ -88,6 +88,8 @@ async def test_a_job_runs_and_tells_what_was_wrong(client: Client, clock: Frozen
     }
     jobid = (await client.post(ADD, {**HELLO, "visible_range": visible}))["jobid"]
     assert (await client.get(JOB, jobid=jobid))["status"] == 1
+    (begun,) = client.sandbox.world.moments
+    assert await client.code(TASK, {"moment_id": begun.moment_id}) == 41060
     clock.advance(timedelta(seconds=2))
     assert (await client.get(JOB, jobid=jobid))["status"] == 2
     span = {"start_time": client.sandbox.world.now - 60, "end_time": client.sandbox.world.now + 60}
