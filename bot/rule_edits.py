@@ -19,7 +19,7 @@ from data.queries import rules as rule_rows
 from data.queries import segment_names as segment_rows
 from data.queries import tags as tag_rows
 from data.rules import tagging, welcome
-from data.rules.messages import media_of
+from data.rules.messages import MessageContent, media_of
 from data.rules.problems import InvalidRuleError, Problem, RuleModel, parse
 from data.rules.segments import Node, Segment, unknown_names
 from data.rules.tagging import TagRule
@@ -31,17 +31,18 @@ KIND_WORDS = {"image": "图片", "video": "视频", "file": "文件"}
 
 def welcome_problems(session: Session, rule: WelcomeRule, renderer: Renderer) -> list[Problem]:
     """Everything that would keep a welcome rule from being sent, by field; empty: it can be used."""
-    found = [*_unwritable(rule.model_dump(mode="json", exclude={"content", "fallback_text"})), *welcome.problems(rule)]
+    found = [*unwritable(rule.model_dump(mode="json", exclude={"content", "fallback_text"})), *welcome.problems(rule)]
     for path, source in (("content.text", rule.content.text), ("fallback_text", rule.fallback_text)):
         if source:
             found += [
                 Problem(path, f"第 {fault.line} 行：{fault.message}") for fault in renderer.check("welcome", source)
             ]
-    return found + _media_problems(session, rule)
+    return found + media_problems(session, rule.content)
 
 
-def _media_problems(session: Session, rule: WelcomeRule) -> list[Problem]:
-    wanted = [(index, each, media_of(each)) for index, each in enumerate(rule.content.attachments)]
+def media_problems(session: Session, content: MessageContent) -> list[Problem]:
+    """What is wrong with the files that a message names: not in the library, or of another kind."""
+    wanted = [(index, each, media_of(each)) for index, each in enumerate(content.attachments)]
     if not any(media for _, _, media in wanted):
         return []
     kinds = {sha256: kind for sha256, kind, _, _ in media_rows.list_media(session)}
@@ -61,7 +62,7 @@ def _media_problems(session: Session, rule: WelcomeRule) -> list[Problem]:
 
 def tag_problems(session: Session, rule: TagRule) -> list[Problem]:
     """Everything that is wrong with an auto-tagging rule, by field; empty: it can be used."""
-    found = [*_unwritable(rule.model_dump(mode="json")), *tagging.problems(rule)]
+    found = [*unwritable(rule.model_dump(mode="json")), *tagging.problems(rule)]
     live = set(tag_rows.list_live_ids(session))
     for path, tag_ids in (("put_on", rule.put_on), ("take_off", rule.take_off)):
         found += [
@@ -111,7 +112,7 @@ def usable_tree(session: Session, tree: Node) -> Node:
     """The tree of a segment, if all that it names is there. Raises InvalidRuleError with the paths of what is not."""
     _refuse(
         [
-            *_unwritable(tree.model_dump(mode="json"), "definition"),
+            *unwritable(tree.model_dump(mode="json"), "definition"),
             *unknown_names(tree, segment_rows.read_known(session, tree)),
         ]
     )
@@ -120,7 +121,7 @@ def usable_tree(session: Session, tree: Node) -> Node:
 
 def save_segment(session: Session, segment: Segment, now: datetime) -> Segment:
     """Check and write a segment (id 0: a new one). Raises InvalidRuleError, NotFoundError, ConflictError."""
-    _refuse(_unwritable({"name": segment.name}))
+    _refuse(unwritable({"name": segment.name}))
     usable_tree(session, segment.definition)
     return segment_rows.save_segment(session, segment, now)
 
@@ -164,14 +165,14 @@ def list_unusable(session: Session, renderer: Renderer) -> list[tuple[str, str, 
     return [each for each in found if each[2]]
 
 
-def _unwritable(value: Any, path: str = "") -> Iterator[Problem]:
+def unwritable(value: Any, path: str = "") -> Iterator[Problem]:
     """Texts with control characters: nobody can type them, and PostgreSQL keeps no NUL."""
     if isinstance(value, Mapping):
         for name, inner in value.items():
-            yield from _unwritable(inner, f"{path}.{name}" if path else name)
+            yield from unwritable(inner, f"{path}.{name}" if path else name)
     elif isinstance(value, list):
         for index, inner in enumerate(value):
-            yield from _unwritable(inner, f"{path}[{index}]")
+            yield from unwritable(inner, f"{path}[{index}]")
     elif isinstance(value, str) and any(unicodedata.category(char) in ("Cc", "Cs") for char in value):
         yield Problem(path, "有不可见的控制字符，请删掉它后重新输入")
 

@@ -28,6 +28,8 @@ SCOPES: Mapping[str, str] = MappingProxyType(
         "privacy:write": "write down how much customers want to hear",
         "markings:read": "read markings",
         "markings:write": "mark customers in bulk",
+        "campaigns:read": "read and preview campaigns",
+        "campaigns:write": "make campaigns",
         "sync:read": "read how far syncs are and what they changed",
         "sync:write": "have WeCom read whole",
         "segments:read": "read saved segments",

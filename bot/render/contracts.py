@@ -8,6 +8,8 @@ from dataclasses import dataclass
 WELCOME_MAX_BYTES = 4000
 #: An alert may be longer than the 2048 bytes of one app message: `split_text` makes several of it.
 ALERT_MAX_BYTES = 8192
+#: Text of a group-send (WeCom doc 92135).
+BROADCAST_MAX_BYTES = 4000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +34,7 @@ class Contract:
     """What a template of one kind may use and how long its text may become.
 
     `neutral_markup`: WeCom shows `<a href>` in these texts as a link, so that the `<` of a value is sent as
-    `＜`.
+    `＜`. `withheld`: variables that people know from other texts, and `withheld_because` these have them not.
     """
 
     kind: str
@@ -40,6 +42,8 @@ class Contract:
     variables: tuple[Variable, ...]
     max_output_bytes: int
     neutral_markup: bool = False
+    withheld: tuple[str, ...] = ()
+    withheld_because: str = ""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -82,13 +86,17 @@ ADDED_DATE = Variable(
     name="added_date", zh="添加日期", en="day of the add", fallback="近日", sample="5月20日", max_bytes=64
 )
 
-WELCOME_VARIABLES = (
-    CUSTOMER_NAME,
+#: The staff member and the company: what a text for many customers may name too.
+SENDER_VARIABLES = (
     STAFF_NAME,
     Variable(name="staff_alias", zh="员工别名", en="staff member's alias", fallback="您的专属顾问", sample="婷婷"),
     Variable(name="staff_position", zh="员工职务", en="staff member's position", fallback="顾问", sample="门店顾问"),
     DEPARTMENT_NAME,
     Variable(name="company_name", zh="企业名称", en="company's name", fallback="我们", sample="青禾茶业"),
+)
+WELCOME_VARIABLES = (
+    CUSTOMER_NAME,
+    *SENDER_VARIABLES,
     CHANNEL_NAME,
     Variable(name="added_date", zh="添加日期", en="day of the add", fallback="今天", sample="5月20日", max_bytes=64),
     Variable(
@@ -167,6 +175,13 @@ ALERTS: dict[str, tuple[Variable, ...]] = {
 #: By `kind`, or by `kind/slug` where each template of a kind has variables of its own.
 CONTRACTS: dict[str, Contract] = {
     "welcome": Contract(kind="welcome", variables=WELCOME_VARIABLES, max_output_bytes=WELCOME_MAX_BYTES),
+    "broadcast": Contract(
+        kind="broadcast",
+        variables=SENDER_VARIABLES,
+        max_output_bytes=BROADCAST_MAX_BYTES,
+        withheld=tuple(each.name for each in WELCOME_VARIABLES if each not in SENDER_VARIABLES),
+        withheld_because="群发时同一位员工的所有客户收到的是同一段文字，不能写客户自己的信息",
+    ),
     **{
         f"staff_alert/{slug}": Contract(
             kind="staff_alert",

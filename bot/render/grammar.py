@@ -190,6 +190,9 @@ class _Walk:
         variable = self.contract.find(node.name)
         if variable is None:
             known = "、".join(f"{each.name}（{each.zh}）" for each in self.contract.variables)
+            if node.name in self.contract.withheld:
+                why = f"不能用变量 {node.name}：{self.contract.withheld_because}；可以用的变量：{known}。"
+                return self._refuse(node, "withheld_variable", why)
             return self._refuse(node, "unknown_variable", f"没有变量 {node.name}；可以用的变量：{known}。")
         self.used.add(node.name)
         return variable.max_bytes

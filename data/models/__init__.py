@@ -3,6 +3,17 @@
 from data.models.access import AccessToken, ApiToken, Lease
 from data.models.alerts import Alert
 from data.models.budgets import CallCount, CallPause
+from data.models.campaigns import (
+    Batch,
+    BatchStatus,
+    Campaign,
+    Recipient,
+    RecipientState,
+    Run,
+    RunStatus,
+    Wave,
+    WaveCustomer,
+)
 from data.models.channels import Channel
 from data.models.customers import Customer, Follow, FollowMobile, FollowStatus, FollowTag, Transfer
 from data.models.fields import Birthday, CustomerField, FieldDefinition
@@ -25,10 +36,13 @@ __all__ = [
     "AccessToken",
     "Alert",
     "ApiToken",
+    "Batch",
+    "BatchStatus",
     "Birthday",
     "CallCount",
     "CallPause",
     "CallbackHealth",
+    "Campaign",
     "Channel",
     "Customer",
     "CustomerField",
@@ -56,7 +70,11 @@ __all__ = [
     "OutcomeStatus",
     "PaymentPull",
     "Preference",
+    "Recipient",
+    "RecipientState",
     "RepeatedRequest",
+    "Run",
+    "RunStatus",
     "SegmentRow",
     "Staff",
     "SyncPart",
@@ -69,6 +87,8 @@ __all__ = [
     "TaskStatus",
     "Touch",
     "Transfer",
+    "Wave",
+    "WaveCustomer",
     "Welcome",
     "WelcomeRuleRow",
     "WelcomeStatus",

@@ -28,11 +28,14 @@ from data.models import (
     MarkingItem,
     Order,
     Preference,
+    Recipient,
     RepeatedRequest,
+    Run,
     SyncPart,
     Tag,
     Touch,
     Transfer,
+    WaveCustomer,
     Welcome,
 )
 
@@ -101,6 +104,12 @@ def _orders(person: Person) -> ColumnElement[bool]:
     return or_(*found)
 
 
+def _received(person: Person) -> ColumnElement[bool]:
+    """By the whole key: the runs are few, and nothing else finds a follow in each of them at once."""
+    follows = select(col(Follow.id)).where(col(Follow.external_userid) == person.external_userid)
+    return and_(col(Recipient.run_id).in_(select(col(Run.id))), col(Recipient.follow_id).in_(follows))
+
+
 def _with_tag(query: Any) -> Any:
     return query.add_columns(col(Tag.tag_id), col(Tag.name)).join(Tag, col(Tag.tag_no) == col(FollowTag.tag_no))
 
@@ -110,6 +119,7 @@ HELD: tuple[Held, ...] = (
     _of_follow(FollowTag, _with_tag),
     _of_follow(FollowMobile),
     _of_follow(MarkingItem),
+    Held(Recipient, _received),
     Held(Order, _orders),
     Held(
         RepeatedRequest,
@@ -119,6 +129,7 @@ HELD: tuple[Held, ...] = (
     _own(CustomerField),
     _own(Birthday),
     _own(Touch),
+    _own(WaveCustomer),
     _own(Preference),
     _own(Alert),
     _own(Welcome),
@@ -139,7 +150,9 @@ NOT_ABOUT_ONE: Mapping[str, str] = MappingProxyType(
         "api_tokens": "programs that use the API",
         "call_counts": "how often each API of WeCom was called",
         "call_pauses": "APIs of WeCom that rest",
+        "batches": "calls for many customers at once: who they are is in recipients",
         "callback_health": "times at which callbacks showed a sign of life",
+        "campaigns": "what managers plan for many",
         "channels": "contact ways of staff",
         "customer_groups": "a group as a whole: its name and notice are what staff wrote for all",
         "departments": "the company's own",
@@ -152,12 +165,14 @@ NOT_ABOUT_ONE: Mapping[str, str] = MappingProxyType(
         "markings": "a marking as a whole: whom it marks is in marking_items",
         "media": "files that the company sends",
         "media_uploads": "ids of those files at WeCom",
+        "runs": "a sending as a whole: whom it reaches is in recipients",
         "segments": "questions about customers, not who answers to them",
         "staff": "the company's own people",
         "sync_runs": "when syncs ran; what they could not use is in sync_parts",
         "tag_groups": "the company's tags, not who has them",
         "tag_rules": "rules for all",
         "tags": "the company's tags, not who has them",
+        "waves": "a content for many: a list of customers is in wave_customers",
         "welcome_rules": "rules for all",
     }
 )

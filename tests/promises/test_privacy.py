@@ -11,7 +11,7 @@ from sqlmodel import Session, SQLModel, col
 
 from bot.erasing import SETTLE, erase_customer, export_customer, finish_erasures
 from data.db import Database
-from data.models import Customer, Follow, SyncPart, Tag, inbox_metadata
+from data.models import Customer, Follow, Run, SyncPart, Tag, inbox_metadata
 from data.queries import erasures as erasure_rows
 from data.queries import inbox_privacy
 from data.queries.privacy import HELD, MENTIONS, NOT_ABOUT_ONE
@@ -65,6 +65,7 @@ def values_for(table: Table, follow_id: int, now: datetime) -> dict[str, Any]:
 
 def fill(session: Session, now: datetime) -> int:
     """A row about the customer in every covered table, and a neighbour with an id that begins alike."""
+    session.add(Run(id=7, wave_id=7, campaign_id=7, status="due", due_at=now, valid_until=now))
     session.add(Tag(tag_no=7, tag_id="et7", group_id="g", name="t"))
     for whom in (ID, OTHER):
         session.add(Customer(external_userid=whom, unionid=f"{UNIONID}{whom}"[:64], first_seen_at=now))

@@ -1,0 +1,135 @@
+"""`/campaigns`: broadcasts to customers: planned, looked at before anything is sent."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from aiohttp import web
+from pydantic import Field
+
+from bot import campaigns
+from bot.api.answers import ApiError, answer, page, path_id, read_object, read_query
+from bot.api.described import described
+from bot.api.service import CALLER, Api
+from bot.api.shapes import Page
+from data.models import RunStatus
+from data.rules.campaigns import CampaignDraft, SenderPolicy, WaveDraft
+from data.rules.messages import MessageContent
+from data.rules.problems import RuleModel, parse
+
+
+class ListQuery(RuleModel):
+    """Which campaigns to list."""
+
+    limit: int = Field(default=50, ge=1, le=200)
+    before_id: int | None = Field(default=None, ge=1, le=2**62)
+
+
+class SenderTold(RuleModel):
+    """How many a staff member reaches."""
+
+    userid: str
+    recipients: int
+
+
+class PreviewTold(RuleModel):
+    """What a wave would do. `left_out` counts by reason; `calls` make a task each; `words` are the first sender's."""
+
+    matched: int
+    recipients: int
+    left_out: dict[str, int]
+    calls: int
+    senders: list[SenderTold]
+    sender_count: int
+    words: str
+
+
+class WaveTold(RuleModel):
+    """A part of a campaign. `audience` of a list says only how long it is."""
+
+    id: int
+    kind: Literal["customers"]
+    content: MessageContent
+    audience: dict[str, Any]
+    sender_policy: SenderPolicy
+    valid_hours: int
+
+
+class RunTold(RuleModel):
+    """One sending of a wave: `recipients` of the `matched` are to receive it; `left_out` says why not the others."""
+
+    id: int
+    wave_id: int
+    status: RunStatus
+    due_at: datetime
+    valid_until: datetime
+    started_at: datetime | None
+    planned_at: datetime | None
+    ended_at: datetime | None
+    rest_until: datetime | None
+    matched: int
+    recipients: int
+    left_out: dict[str, int]
+    error: str
+
+
+class CampaignTold(RuleModel):
+    """A campaign with its waves; `runs` is empty until it is started."""
+
+    id: int
+    name: str
+    made_by: str
+    made_at: datetime
+    waves: list[WaveTold]
+    runs: list[RunTold]
+
+
+class WavePreview(PreviewTold):
+    """The preview of a wave that is kept."""
+
+    wave_id: int
+
+
+class PreviewsTold(RuleModel):
+    """What each wave of a campaign would do now."""
+
+    waves: list[WavePreview]
+
+
+@described(CampaignTold, status=201, body=CampaignDraft)
+async def create_campaign(api: Api, request: web.Request) -> web.Response:
+    draft = parse(CampaignDraft, await read_object(request))
+    made = await campaigns.make_campaign(api.context, draft, request[CALLER])
+    told = await api.db.read(campaigns.read_campaign, made.id or 0)
+    return answer(campaigns.to_json(told), 201, Location=f"/api/v1/campaigns/{made.id}")
+
+
+@described(Page[CampaignTold], query=ListQuery)
+async def list_campaigns(api: Api, request: web.Request) -> web.Response:
+    query = read_query(ListQuery, request)
+    found = await api.db.read(campaigns.read_campaigns, query.limit, query.before_id)
+    return answer(page([campaigns.to_json(each) for each in found], query.limit))
+
+
+@described(CampaignTold)
+async def get_campaign(api: Api, request: web.Request) -> web.Response:
+    return answer(campaigns.to_json(await api.db.read(campaigns.read_campaign, path_id(request))))
+
+
+@described(PreviewTold, body=WaveDraft)
+async def preview_wave(api: Api, request: web.Request) -> web.Response:
+    wave = parse(WaveDraft, await read_object(request))
+    return answer(campaigns.preview_to_json(await campaigns.preview_draft(api.context, wave)))
+
+
+@described(PreviewsTold)
+async def preview_campaign(api: Api, request: web.Request) -> web.Response:
+    told = await api.db.read(campaigns.read_campaign, path_id(request))
+    if told.runs:
+        raise ApiError(409, "conflict", "The campaign was started: its runs say what it does.", "Look at its runs.")
+    previews = [
+        {"wave_id": wave.id, **campaigns.preview_to_json(await campaigns.preview_wave(api.context, wave))}
+        for wave in told.waves
+    ]
+    return answer({"waves": previews})

@@ -1,0 +1,180 @@
+"""Campaigns made, previewed and started: the checks that the API and other ways in share.
+
+Nothing is asked of WeCom here: `scheduler/campaigns.py` sends what was started.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlmodel import Session
+
+from bot.campaign_plans import count_wave, source_of_draft, source_of_wave
+from bot.context import Context
+from bot.rule_edits import media_problems, unwritable
+from data.models import Campaign, Run, Wave
+from data.queries import campaigns as rows
+from data.queries import segment_names as segment_rows
+from data.queries import staff as staff_rows
+from data.rules.campaigns import Audience, CampaignDraft, SenderPolicy, Tally, WaveDraft, problems
+from data.rules.problems import InvalidRuleError, Problem
+from data.rules.segments import DEFINITION, unknown_names
+
+#: Senders that a preview names, those with the most recipients first.
+SENDERS_TOLD = 1000
+
+
+async def check_campaign(ctx: Context, draft: CampaignDraft) -> CampaignDraft:
+    """The draft with its saved segments read. Raises InvalidRuleError with a path per fault, and NotFoundError."""
+    found = list(unwritable(draft.name, "name"))
+    waves: list[WaveDraft] = []
+    for number, wave in enumerate(draft.waves):
+        try:
+            waves.append(await check_wave(ctx, wave))
+        except InvalidRuleError as error:
+            found += [Problem(f"waves[{number}].{each.path}", each.message) for each in error.problems]
+    if found:
+        raise InvalidRuleError(found)
+    return draft.model_copy(update={"waves": tuple(waves)})
+
+
+async def check_wave(ctx: Context, wave: WaveDraft) -> WaveDraft:
+    """The same for one wave."""
+    found = problems(wave)
+    if wave.content.text:
+        faults = ctx.renderer.check("broadcast", wave.content.text)
+        found += [Problem("content.text", f"第 {fault.line} 行：{fault.message}") for fault in faults]
+    found += await ctx.db.read(media_problems, wave.content)
+    if found:
+        raise InvalidRuleError(found)
+    return wave.model_copy(update={"audience": await ctx.db.read(_read_segment, wave.audience)})
+
+
+def _read_segment(session: Session, audience: Audience) -> Audience:
+    if audience.segment_id is not None:
+        audience = Audience(segment=segment_rows.get_segment(session, audience.segment_id).definition)
+    if audience.segment is not None:
+        unknown = unknown_names(audience.segment, segment_rows.read_known(session, audience.segment))
+        if unknown:
+            raise InvalidRuleError(
+                Problem(each.path.replace(DEFINITION, "audience.segment", 1), each.message) for each in unknown
+            )
+    return audience
+
+
+async def make_campaign(ctx: Context, draft: CampaignDraft, made_by: str) -> Campaign:
+    """Check and keep a campaign. Raises as `check_campaign` does."""
+    draft = await check_campaign(ctx, draft)
+    return await ctx.db.write(rows.add_campaign, draft, made_by, ctx.clock.now())
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a wave would do now: the same counting as planning, and the words of the first sender."""
+
+    tally: Tally
+    calls: int
+    words: str
+
+
+async def preview_draft(ctx: Context, wave: WaveDraft) -> Preview:
+    """What a wave would do that is not kept. Raises as `check_wave` does."""
+    wave = await check_wave(ctx, wave)
+    as_of = ctx.clock.now()
+    source, unknown = await source_of_draft(ctx, wave.audience, as_of)
+    return await _preview(ctx, await count_wave(ctx, source, wave.sender_policy, unknown, as_of), wave.content.text)
+
+
+async def preview_wave(ctx: Context, wave: Wave) -> Preview:
+    """What a wave would do that is kept."""
+    as_of = ctx.clock.now()
+    source, unknown = await source_of_wave(ctx, wave, as_of)
+    tally = await count_wave(ctx, source, SenderPolicy(wave.sender_policy), unknown, as_of)
+    return await _preview(ctx, tally, str(wave.content.get("text") or ""))
+
+
+async def _preview(ctx: Context, tally: Tally, text: str) -> Preview:
+    first = tally.by_sender.most_common(1)
+    words = await words_of(ctx, text, first[0][0] if first else "")
+    return Preview(tally, tally.calls, words)
+
+
+async def words_of(ctx: Context, text: str, userid: str) -> str:
+    """A broadcast's text as one staff member sends it."""
+    if not text:
+        return ""
+    card = await ctx.db.read(staff_rows.get_card, userid)
+    values: dict[str, str | None] = {
+        "staff_name": card.name,
+        "staff_alias": card.alias,
+        "staff_position": card.position,
+        "department_name": card.department_name,
+        "company_name": ctx.settings.company.name,
+    }
+    return ctx.renderer.render_source("broadcast", text, values)
+
+
+def preview_to_json(preview: Preview) -> dict[str, Any]:
+    """A preview as it is shown."""
+    tally = preview.tally
+    return {
+        "matched": tally.matched,
+        "recipients": tally.recipients,
+        "left_out": dict(sorted(tally.left_out.items())),
+        "calls": preview.calls,
+        "senders": [
+            {"userid": userid, "recipients": number} for userid, number in tally.by_sender.most_common(SENDERS_TOLD)
+        ],
+        "sender_count": len(tally.by_sender),
+        "words": preview.words,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A campaign with its parts."""
+
+    campaign: Campaign
+    waves: Sequence[Wave]
+    runs: Sequence[Run]
+
+
+def read_campaign(session: Session, campaign_id: int) -> Told:
+    """One campaign with its waves and runs. Raises NotFoundError."""
+    campaign = rows.get_campaign(session, campaign_id)
+    return Told(campaign, rows.list_waves(session, [campaign_id]), rows.list_runs(session, [campaign_id]))
+
+
+def read_campaigns(session: Session, limit: int, before_id: int | None) -> list[Told]:
+    """Campaigns with their waves and runs, newest first."""
+    campaigns = rows.list_campaigns(session, limit, before_id)
+    ids = [each.id or 0 for each in campaigns]
+    waves, runs = rows.list_waves(session, ids), rows.list_runs(session, ids)
+    return [
+        Told(each, [wave for wave in waves if wave.campaign_id == each.id],
+             [run for run in runs if run.campaign_id == each.id])
+        for each in campaigns
+    ]  # fmt: skip
+
+
+def to_json(told: Told) -> dict[str, Any]:
+    """A campaign as it is shown."""
+    return {
+        **told.campaign.model_dump(),
+        "waves": [wave.model_dump(exclude={"campaign_id"}) for wave in told.waves],
+        "runs": [run_to_json(run) for run in told.runs],
+    }
+
+
+def run_to_json(run: Run) -> dict[str, Any]:
+    """A run as it is shown."""
+    return run.model_dump(exclude={"campaign_id", "planned_until", "planned_as_of"})
+
+
+def due_at(ctx: Context, at: datetime | None) -> datetime:
+    """When a campaign that is started is due: now, or at an instant to come."""
+    now = ctx.clock.now()
+    return now if at is None else max(at, now)

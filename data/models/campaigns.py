@@ -1,0 +1,191 @@
+"""Campaigns (群发计划): what a manager plans; its waves; their runs; and the ledger of calls and of recipients."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import IntEnum, StrEnum
+from typing import Any
+
+from sqlalchemy import Column, Index, Text, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+from data.types import BigInt, Json, UtcDateTime, partial_index
+
+
+class RunStatus(StrEnum):
+    """How a run stands. `awaiting`: all tasks are made, staff confirm them when they like.
+
+    `paused` cannot go on without a person, with the reason in `error`; what was asked of WeCom stays asked.
+    `cancelled` is final at once for what was not asked yet; the rest is withdrawn and read a last time by `ended_at`.
+    """
+
+    DUE = "due"
+    PLANNING = "planning"
+    SENDING = "sending"
+    AWAITING = "awaiting"
+    FINISHED = "finished"
+    PAUSED = "paused"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+class BatchStatus(StrEnum):
+    """How a call stands. `sending` is written before the call, so that none is forgotten.
+
+    `unknown`: no answer came, or the program ended meanwhile; it is looked up in WeCom before anything else happens.
+    `reconciled`: found there. `refused`: WeCom made nothing of it, `error` says why. `cancelled`: it was never asked.
+    """
+
+    PLANNED = "planned"
+    SENDING = "sending"
+    CREATED = "created"
+    UNKNOWN = "unknown"
+    RECONCILED = "reconciled"
+    REFUSED = "refused"
+    CANCELLED = "cancelled"
+
+
+class RecipientState(IntEnum):
+    """What became of a recipient. 0 to 3 are WeCom's own numbers; from 10 on it is why nothing is sent to them."""
+
+    WAITING = 0
+    SENT = 1
+    NOT_FRIEND = 2
+    OVER_CAP = 3
+    #: WeCom made no task for this recipient.
+    REFUSED = 4
+    #: Not confirmed when the run was cancelled or its time was over.
+    STOPPED = 5
+    OPTED_OUT = 10
+    PAUSED = 11
+    CAPPED = 12
+    #: Somebody else of the staff reaches the same customer.
+    DUPLICATE = 13
+    #: The staff member has left, or has no customer contact.
+    SENDER_UNABLE = 14
+    #: No contact any more when it was to be sent.
+    LEFT = 15
+
+
+class Campaign(SQLModel, table=True):
+    """One plan under one name."""
+
+    __tablename__ = "campaigns"
+
+    id: int | None = Field(default=None, sa_column=Column(BigInt, primary_key=True, autoincrement=True))
+    name: str = Field(max_length=64)
+    made_by: str = Field(max_length=80, description="command, or the name of the API token.")
+    made_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+
+
+class Wave(SQLModel, table=True):
+    """One content to one audience: a part of a campaign. `audience` of a list only counts it: see WaveCustomer."""
+
+    __tablename__ = "waves"
+
+    id: int | None = Field(default=None, sa_column=Column(BigInt, primary_key=True, autoincrement=True))
+    campaign_id: int = Field(sa_column=Column(BigInt, nullable=False, index=True))
+    kind: str = Field(max_length=12, description="customers.")
+    content: dict[str, Any] = Field(sa_column=Column(Json, nullable=False))
+    audience: dict[str, Any] = Field(sa_column=Column(Json, nullable=False))
+    sender_policy: str = Field(max_length=12)
+    valid_hours: int = Field(description="What staff have not confirmed so long after the beginning is withdrawn.")
+
+
+class WaveCustomer(SQLModel, table=True):
+    """A customer on a wave's list; with a `userid` through this staff member alone."""
+
+    __tablename__ = "wave_customers"
+    __table_args__ = (
+        Index("ix_wave_customers_external_userid", "external_userid"),
+        {"sqlite_with_rowid": False},
+    )
+
+    wave_id: int = Field(sa_column=Column(BigInt, primary_key=True, autoincrement=False))
+    external_userid: str = Field(primary_key=True, max_length=64)
+    userid: str = Field(primary_key=True, max_length=64)
+
+
+class Run(SQLModel, table=True):
+    """One occurrence of a wave. Until `planned_at` its recipients are being found; `planned_until` is how far, by
+    follow id, and `planned_as_of` the instant as of which the audience is asked.
+
+    `matched` follows were looked at, `recipients` of them are to receive it, `left_out` counts the others by why.
+    `rest_until`: nothing is sent before this instant, because WeCom wants a pause.
+    """
+
+    __tablename__ = "runs"
+    __table_args__ = (Index("ix_runs_status", "status", "due_at"),)
+
+    id: int | None = Field(default=None, sa_column=Column(BigInt, primary_key=True, autoincrement=True))
+    wave_id: int = Field(sa_column=Column(BigInt, nullable=False, index=True))
+    campaign_id: int = Field(sa_column=Column(BigInt, nullable=False, index=True))
+    status: str = Field(max_length=10)
+    due_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+    valid_until: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+    started_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
+    planned_as_of: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
+    planned_until: int = Field(default=0, sa_column=Column(BigInt, nullable=False))
+    planned_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
+    ended_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
+    rest_until: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
+    matched: int = 0
+    recipients: int = 0
+    left_out: dict[str, int] = Field(default_factory=dict, sa_column=Column(Json, nullable=False))
+    error: str = Field(default="", sa_column=Column(Text, nullable=False))
+
+
+class Batch(SQLModel, table=True):
+    """One call that makes one task: one sender, up to WeCom's 10,000 recipients. The ledger of what was asked.
+
+    `body` is what was asked, without the recipients. `first_called_at` stays when it is asked again. `next_at`: when it
+    is looked up or its results are read next. `candidates`: msgids that may be it, for a person to decide; `members`:
+    who WeCom gave the task to, where that is not the sender. `final_at`: nothing about it can change any more.
+    """
+
+    __tablename__ = "batches"
+    __table_args__ = (
+        UniqueConstraint("run_id", "batch_no", name="uq_batches_number"),
+        Index("ix_batches_status", "run_id", "status"),
+        partial_index("ix_batches_next", "next_at", where="final_at IS NULL AND next_at IS NOT NULL"),
+    )
+
+    id: int | None = Field(default=None, sa_column=Column(BigInt, primary_key=True, autoincrement=True))
+    run_id: int = Field(sa_column=Column(BigInt, nullable=False))
+    batch_no: int
+    userid: str = Field(max_length=64)
+    recipients: int
+    status: str = Field(max_length=10)
+    msgid: str | None = Field(default=None, max_length=128, unique=True)
+    body: dict[str, Any] | None = Field(default=None, sa_column=Column(Json))
+    first_called_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
+    called_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
+    made_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
+    next_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
+    candidates: list[str] | None = Field(default=None, sa_column=Column(Json))
+    members: list[str] | None = Field(default=None, sa_column=Column(Json))
+    confirmed_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
+    withdrawn_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
+    final_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
+    cause: int | None = Field(default=None, description="WeCom's number for why it was refused.")
+    error: str = Field(default="", sa_column=Column(Text, nullable=False, server_default=""))
+    sent: int = 0
+    not_friend: int = 0
+    over_cap: int = 0
+    refused: int = 0
+    stopped: int = 0
+
+
+class Recipient(SQLModel, table=True):
+    """A follow that a run matched, and what became of it (RecipientState). Without a `batch_no` nothing is sent."""
+
+    __tablename__ = "recipients"
+    __table_args__ = (
+        partial_index("ix_recipients_batch", "run_id", "batch_no", where="batch_no IS NOT NULL"),
+        {"sqlite_with_rowid": False},
+    )
+
+    run_id: int = Field(sa_column=Column(BigInt, primary_key=True, autoincrement=False))
+    follow_id: int = Field(sa_column=Column(BigInt, primary_key=True, autoincrement=False))
+    batch_no: int | None = None
+    state: int

@@ -1,0 +1,259 @@
+"""Campaigns: what may be planned, and which staff member reaches a customer whom several follow."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Literal, NamedTuple
+
+from pydantic import Field
+
+from data.models.campaigns import RecipientState, RunStatus
+from data.rules import messages
+from data.rules.markings import PAIRS_PER_REQUEST, Pair
+from data.rules.messages import MessageContent
+from data.rules.preferences import RefusalReason
+from data.rules.problems import Problem, RuleModel
+from data.rules.segments import Tree
+from data.rules.tags import Id
+
+#: Customers in one call of add_msg_template (WeCom doc 92135).
+BATCH_RECIPIENTS = 10_000
+NAME_MAX_LENGTH = 64
+WAVES_MAX = 10
+#: WeCom lists what it was asked for at most 31 days at a time; a run is over before that.
+VALID_HOURS_MAX = 30 * 24
+
+
+class SenderPolicy(StrEnum):
+    """Who reaches a customer whom several staff members of the audience follow."""
+
+    FIRST_ADDED = "first_added"
+    LAST_ADDED = "last_added"
+    ALL = "all"
+
+
+class Audience(RuleModel):
+    """Whom a wave is for, of those who are contacts: one of these.
+
+    `everyone`; a `segment`, or the saved one with `segment_id`, as it is when the campaign is made; a list of `pairs`,
+    or of customers (`external_userids`).
+    """
+
+    everyone: bool = False
+    segment: Tree | None = None
+    segment_id: Annotated[int, Field(ge=1, le=2**62)] | None = None
+    pairs: tuple[Pair, ...] | None = Field(default=None, max_length=PAIRS_PER_REQUEST)
+    external_userids: tuple[Id, ...] | None = Field(default=None, max_length=PAIRS_PER_REQUEST)
+
+    @property
+    def is_list(self) -> bool:
+        return self.pairs is not None or self.external_userids is not None
+
+    @property
+    def listed(self) -> list[tuple[str, str]]:
+        """(external_userid, userid or empty) of a list, each once."""
+        pairs = [(pair.external_userid, pair.userid) for pair in self.pairs or ()]
+        return list(dict.fromkeys([*pairs, *((whom, "") for whom in self.external_userids or ())]))
+
+
+class WaveDraft(RuleModel):
+    """One content to one audience. `content.text` is a template of the kind `broadcast`."""
+
+    kind: Literal["customers"] = "customers"
+    content: MessageContent
+    audience: Audience
+    sender_policy: SenderPolicy = SenderPolicy.FIRST_ADDED
+    valid_hours: int = Field(default=72, ge=1, le=VALID_HOURS_MAX)
+
+
+class CampaignDraft(RuleModel):
+    """A campaign to be made. Nothing is sent before it is started."""
+
+    name: str = Field(min_length=1, max_length=NAME_MAX_LENGTH)
+    waves: tuple[WaveDraft, ...] = Field(min_length=1, max_length=WAVES_MAX)
+
+
+def problems(wave: WaveDraft) -> list[Problem]:
+    """What is wrong with a wave, apart from its template, media and segment, which others check."""
+    audience = wave.audience
+    found: list[Problem] = []
+    if wave.content.is_empty:
+        found.append(Problem("content", "文字和附件不能都为空"))
+    found += [Problem(f"content.{each.path}", each.message) for each in messages.attachment_problems(wave.content)]
+    ways = [
+        audience.everyone, audience.segment is not None, audience.segment_id is not None, audience.pairs is not None,
+        audience.external_userids is not None,
+    ]  # fmt: skip
+    if sum(ways) != 1:
+        found.append(Problem("audience", "请选择其中一种：everyone、segment、segment_id、pairs、external_userids"))
+    elif audience.is_list and not audience.listed:
+        found.append(Problem("audience", "名单是空的"))
+    return found
+
+
+# -- who receives it, and from whom
+
+
+class Candidate(NamedTuple):
+    """A follow of the audience. `refusal`: why no message may go to the customer now, if so."""
+
+    follow_id: int
+    userid: str
+    external_userid: str
+    added_at: datetime | None
+    refusal: RefusalReason | None
+
+
+class Decision(NamedTuple):
+    """What is to become of a follow: WAITING, or why nothing is sent."""
+
+    follow_id: int
+    userid: str
+    state: RecipientState
+
+
+REFUSED: Mapping[RefusalReason, RecipientState] = {
+    RefusalReason.OPTED_OUT: RecipientState.OPTED_OUT,
+    RefusalReason.PAUSED: RecipientState.PAUSED,
+    RefusalReason.CAPPED: RecipientState.CAPPED,
+}
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
+
+def decide(
+    policy: SenderPolicy,
+    follows: Iterable[Candidate],
+    *,
+    decided: AbstractSet[int] = frozenset(),
+    reached: AbstractSet[str] = frozenset(),
+    unable: AbstractSet[str] = frozenset(),
+) -> list[Decision]:
+    """Who reaches whom, for `follows` with all others of the audience that follow the same customers.
+
+    `decided` follows have been decided before and are left out; the customers `reached` by one of them are not reached
+    again. `unable` are staff members who cannot send. Each customer is decided as a whole, so that however follows are
+    told apart into pieces, nobody is reached twice.
+    """
+    if policy is SenderPolicy.ALL:
+        return [
+            Decision(each.follow_id, each.userid, _state_of(each, unable))
+            for each in follows
+            if each.follow_id not in decided
+        ]
+    by_customer: dict[str, list[Candidate]] = {}
+    for each in follows:
+        if each.follow_id not in decided:
+            by_customer.setdefault(each.external_userid, []).append(each)
+    found: list[Decision] = []
+    for external_userid, mine in by_customer.items():
+        states = [_state_of(each, unable) for each in mine]
+        able = [each for each, state in zip(mine, states, strict=True) if state is RecipientState.WAITING]
+        chosen = None if external_userid in reached else choose(policy, able)
+        for each, state in zip(mine, states, strict=True):
+            doubled = state is RecipientState.WAITING and each is not chosen
+            found.append(Decision(each.follow_id, each.userid, RecipientState.DUPLICATE if doubled else state))
+    return found
+
+
+def _state_of(each: Candidate, unable: AbstractSet[str]) -> RecipientState:
+    if each.refusal is not None:
+        return REFUSED[each.refusal]
+    return RecipientState.SENDER_UNABLE if each.userid in unable else RecipientState.WAITING
+
+
+def choose(policy: SenderPolicy, follows: Sequence[Candidate]) -> Candidate | None:
+    """Of several follows of one customer the one that reaches them; unknown days count as after all known ones when
+    the first is asked for, and as before them when the last is."""
+    if not follows:
+        return None
+    if policy is SenderPolicy.FIRST_ADDED:
+        return min(follows, key=lambda each: (each.added_at is None, each.added_at or _LONG_AGO, each.follow_id))
+    return max(follows, key=lambda each: (each.added_at or _LONG_AGO, each.follow_id))
+
+
+@dataclass(slots=True)
+class Tally:
+    """What planning finds: follows that matched, why some are left out, how many each sender reaches."""
+
+    matched: int = 0
+    left_out: Counter[str] = field(default_factory=Counter)
+    by_sender: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def recipients(self) -> int:
+        return self.by_sender.total()
+
+    @property
+    def calls(self) -> int:
+        """Calls that make the tasks."""
+        return sum(-(-number // BATCH_RECIPIENTS) for number in self.by_sender.values())
+
+    def note(self, decisions: Iterable[Decision]) -> None:
+        """Count what was decided."""
+        for _, userid, state in decisions:
+            self.matched += 1
+            if state is RecipientState.WAITING:
+                self.by_sender[userid] += 1
+            else:
+                self.left_out[state.name.lower()] += 1
+
+
+class Batches:
+    """Gives recipients to batches: each sender's are filled one after the other, up to `most` each."""
+
+    def __init__(self, open_: Iterable[tuple[str, int, int]], last_no: int, most: int = BATCH_RECIPIENTS) -> None:
+        """`open_`: (userid, number, recipients) of batches that have room."""
+        self._open = {userid: (batch_no, recipients) for userid, batch_no, recipients in open_}
+        self._last_no = last_no
+        self._most = most
+
+    def assign(
+        self, decisions: Sequence[Decision]
+    ) -> tuple[list[tuple[int, int | None, int]], dict[int, tuple[str, int]]]:
+        """(follow, number of its batch, state) for each, and (userid, recipients) of the batches that grew."""
+        rows: list[tuple[int, int | None, int]] = []
+        grown: dict[int, tuple[str, int]] = {}
+        for follow_id, userid, state in decisions:
+            if state is not RecipientState.WAITING:
+                rows.append((follow_id, None, int(state)))
+                continue
+            batch_no, recipients = self._open.get(userid, (0, self._most))
+            if recipients >= self._most:
+                self._last_no += 1
+                batch_no, recipients = self._last_no, 0
+            self._open[userid] = (batch_no, recipients + 1)
+            grown[batch_no] = (userid, recipients + 1)
+            rows.append((follow_id, batch_no, int(state)))
+        return rows, grown
+
+
+# -- what a person may do with a run
+
+
+class Act(StrEnum):
+    """What a person may do with a campaign that was started."""
+
+    PAUSE = "pause"
+    RESUME = "resume"
+    CANCEL = "cancel"
+
+
+_WORKING = frozenset({RunStatus.DUE, RunStatus.PLANNING, RunStatus.SENDING})
+#: From which statuses, and to which: where a paused run goes on depends on how far it was planned.
+ACTS: Mapping[Act, frozenset[RunStatus]] = {
+    Act.PAUSE: _WORKING,
+    Act.RESUME: frozenset({RunStatus.PAUSED}),
+    Act.CANCEL: _WORKING | {RunStatus.PAUSED, RunStatus.AWAITING},
+}
+
+
+def after(act: Act, *, started: bool, planned: bool) -> RunStatus:
+    """Where an act takes a run."""
+    if act is Act.RESUME:
+        return RunStatus.SENDING if planned else RunStatus.PLANNING if started else RunStatus.DUE
+    return RunStatus.PAUSED if act is Act.PAUSE else RunStatus.CANCELLED

@@ -1,0 +1,207 @@
+"""Planning on real rows: the same for any size of the pieces, interrupted or not, and as a preview says."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from contextlib import AsyncExitStack
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlmodel import Session, col, select
+
+from bot import campaign_plans, campaigns
+from bot.assembly import open_context
+from bot.clock import FrozenClock
+from bot.config import AppSettings, CompanySettings, Settings
+from bot.context import Context
+from bot.metrics import Metrics
+from data.db import Database
+from data.models import Batch, Customer, Follow, Preference, Recipient, RecipientState, Run, RunStatus, Staff
+from data.queries import campaigns as rows
+from data.queries import follow_facts
+from data.rules import campaigns as rules
+from data.rules.campaigns import CampaignDraft, SenderPolicy, WaveDraft
+
+STAFF = ["ann", "bo", "cy", "gone"]
+CUSTOMERS = 60
+
+
+@pytest.fixture
+async def ctx(db: Database, now: datetime) -> Any:
+    """A context on the database; nothing is asked of WeCom."""
+    settings = Settings(
+        company=CompanySettings(corpid="ww0123456789abcdef", name="云杉生活"),
+        app=AppSettings.model_validate({"agentid": 1, "secret": "s" * 43}),
+    )
+    async with AsyncExitStack() as stack:
+        yield await open_context(stack, settings, FrozenClock(now), db, Metrics())
+
+
+def fill(session: Session, now: datetime, seed: int) -> None:
+    """A company in which customers are shared, some have left and some want to hear nothing."""
+    rng = random.Random(seed)
+    for userid in STAFF:
+        able = userid != "gone"
+        session.add(Staff(userid=userid, name=f"员工{userid}", follows_customers=able, seen_at=now,
+                          gone_at=None if able else now))  # fmt: skip
+    ids = [f"wm{number:03}" for number in range(CUSTOMERS)]
+    for external_userid in ids:
+        session.add(Customer(external_userid=external_userid, first_seen_at=now))
+    session.flush()
+    pairs = [(userid, whom) for whom in ids for userid in rng.sample(STAFF, rng.choice([1, 1, 2, 3]))]
+    rng.shuffle(pairs)
+    for userid, whom in pairs:
+        session.add(
+            Follow(
+                userid=userid, external_userid=whom, changed_at=now, state=rng.choice(["", "shop"]),
+                status=rng.choice(["present"] * 5 + ["deleted_by_customer"]),
+                added_at=rng.choice([None, *(now - timedelta(days=each) for each in range(9))]),
+            )
+        )  # fmt: skip
+    for whom in rng.sample(ids, 9):
+        kind = rng.choice(["opted_out", "paused"])
+        session.add(
+            Preference(
+                external_userid=whom, changed_at=now, opted_out_at=now if kind == "opted_out" else None,
+                paused_until=now + timedelta(days=1) if kind == "paused" else None,
+            )
+        )  # fmt: skip
+    session.flush()
+    follow_facts.note_facts(session, ids)
+
+
+AUDIENCES: list[dict[str, Any]] = [
+    {"everyone": True},
+    {"segment": {"channel": {"states": ["shop"]}}},
+    {"segment": {"staff": {"userids": ["ann", "bo"]}}},
+    {"external_userids": [*(f"wm{number:03}" for number in range(0, CUSTOMERS, 3)), "wmNobody", "wm000"]},
+    {"pairs": [{"userid": userid, "external_userid": f"wm{number:03}"} for number in range(30) for userid in STAFF]},
+]
+
+
+def wave(audience: dict[str, Any], policy: SenderPolicy = SenderPolicy.FIRST_ADDED) -> WaveDraft:
+    return WaveDraft.model_validate(
+        {"content": {"text": "我是{{ staff_name }}"}, "audience": audience, "sender_policy": policy}
+    )
+
+
+async def start_run(ctx: Context, draft: WaveDraft) -> int:
+    """A run that is to be planned."""
+    made = await campaigns.make_campaign(ctx, CampaignDraft(name="x", waves=(draft,)), "test")
+    (run,) = await ctx.db.write(rows.start_campaign, made.id or 0, ctx.clock.now())
+    assert run.id is not None
+    await ctx.db.write(begin, run.id, ctx.clock.now())
+    return run.id
+
+
+def begin(session: Session, run_id: int, now: datetime) -> None:
+    run = session.get_one(Run, run_id)
+    run.status, run.planned_as_of = RunStatus.PLANNING, now
+
+
+def ledger(session: Session, run_id: int) -> tuple[Run, list[Batch], dict[int, Recipient], dict[int, Follow]]:
+    batches = session.execute(select(Batch).where(col(Batch.run_id) == run_id)).scalars().all()
+    recipients = session.execute(select(Recipient).where(col(Recipient.run_id) == run_id)).scalars().all()
+    follows = session.execute(select(Follow)).scalars().all()
+    run = session.get_one(Run, run_id)
+    return run, list(batches), {each.follow_id: each for each in recipients}, {each.id or 0: each for each in follows}
+
+
+@pytest.mark.parametrize("number", range(len(AUDIENCES)))
+async def test_a_run_is_planned_alike_in_any_pieces_and_as_its_preview_said(
+    ctx: Context, now: datetime, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await ctx.db.write(fill, now, number)
+    monkeypatch.setattr(rules, "BATCH_RECIPIENTS", 7)
+    for policy in SenderPolicy:
+        outcomes = []
+        for span in (1000, 5):
+            monkeypatch.setattr(campaign_plans, "SPAN", span)
+            monkeypatch.setattr(campaign_plans, "PREVIEW_SPAN", span)
+            draft = wave(AUDIENCES[number], policy)
+            preview = await campaigns.preview_draft(ctx, draft)
+            run_id = await start_run(ctx, draft)
+            assert await campaign_plans.plan_run(ctx, run_id) == RunStatus.SENDING
+            run, batches, recipients, follows = await ctx.db.read(ledger, run_id)
+            states = {each: row.state for each, row in recipients.items()}
+            outcomes.append(states)
+            tally = preview.tally
+            assert (run.matched, run.recipients, run.left_out) == (tally.matched, tally.recipients, tally.left_out)
+            assert run.matched == run.recipients + sum(run.left_out.values())
+            assert len(states) == run.matched - run.left_out.get("unknown", 0)
+            assert all(follows[each].status == "present" for each in states)
+            waiting = {each: row for each, row in recipients.items() if row.state == RecipientState.WAITING}
+            assert Counter(follows[each].userid for each in waiting) == tally.by_sender
+            assert all((row.batch_no is None) == (row.state != RecipientState.WAITING) for row in recipients.values())
+            held = Counter(row.batch_no for row in waiting.values())
+            assert {each.batch_no: each.recipients for each in batches} == held
+            owners = {each.batch_no: each.userid for each in batches}
+            assert all(owners[row.batch_no or 0] == follows[each].userid for each, row in waiting.items())
+            assert len(batches) == tally.calls
+            reached = Counter(follows[each].external_userid for each in waiting)
+            assert policy is SenderPolicy.ALL or set(reached.values()) <= {1}
+        assert outcomes[0] == outcomes[1]
+
+
+async def test_a_list_counts_those_who_are_nobodys_contact(ctx: Context, now: datetime) -> None:
+    await ctx.db.write(fill, now, 1)
+    run_id = await start_run(ctx, wave({"everyone": True}))
+    follows = (await ctx.db.read(ledger, run_id))[3].values()
+    known = next(each for each in follows if each.status == "present" and each.userid == "ann")
+    pair = {"userid": "ann", "external_userid": known.external_userid}
+    preview = await campaigns.preview_draft(
+        ctx, wave({"pairs": [pair, pair, {**pair, "userid": "nobody"}, {**pair, "external_userid": "wmNobody"}]})
+    )
+    assert (preview.tally.matched, preview.tally.left_out["unknown"]) == (3, 2)
+
+
+async def test_planning_goes_on_where_it_was_interrupted(
+    ctx: Context, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await ctx.db.write(fill, now, 4)
+    monkeypatch.setattr(rules, "BATCH_RECIPIENTS", 7)
+    whole = await start_run(ctx, wave({"everyone": True}))
+    await campaign_plans.plan_run(ctx, whole)
+    monkeypatch.setattr(campaign_plans, "SPAN", 5)
+    run_id = await start_run(ctx, wave({"everyone": True}))
+    write, tries = campaign_plans._write, iter([0, 2, 1, 3, 0, 1000])
+    left = 0
+
+    async def dies(*args: Any) -> Run:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise ConnectionError
+        return await write(*args)
+
+    monkeypatch.setattr(campaign_plans, "_write", dies)
+    for _ in range(5):
+        left = next(tries)
+        with pytest.raises(ConnectionError):
+            await campaign_plans.plan_run(ctx, run_id)
+    left = next(tries)
+    assert await campaign_plans.plan_run(ctx, run_id) == RunStatus.SENDING
+    (one, batches, recipients, _), (other, others, all_recipients, _) = (
+        await ctx.db.read(ledger, run_id), await ctx.db.read(ledger, whole),
+    )  # fmt: skip
+    assert (one.matched, one.recipients, one.left_out) == (other.matched, other.recipients, other.left_out)
+    assert {each: row.state for each, row in recipients.items()} == {
+        each: row.state for each, row in all_recipients.items()
+    }
+    assert Counter(each.userid for each in batches) == Counter(each.userid for each in others)
+    assert await campaign_plans.plan_run(ctx, run_id) == RunStatus.SENDING, "once more changes nothing"
+    assert (await ctx.db.read(ledger, run_id))[0].matched == one.matched
+
+
+async def test_a_run_that_was_stopped_is_planned_no_further(
+    ctx: Context, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await ctx.db.write(fill, now, 5)
+    monkeypatch.setattr(campaign_plans, "SPAN", 5)
+    run_id = await start_run(ctx, wave({"everyone": True}))
+    run = await ctx.db.read(rows.get_run, run_id)
+    await ctx.db.write(rows.act_on, run.campaign_id, rules.Act.PAUSE, now)
+    assert await campaign_plans.plan_run(ctx, run_id) == RunStatus.PAUSED
+    assert (await ctx.db.read(ledger, run_id))[2] == {}
