@@ -36,7 +36,7 @@ async def test_a_customer_whom_an_event_makes_in_the_same_moment_is_no_new_one(
 ) -> None:
     if db.dialect == "sqlite":
         pytest.skip("SQLite has one writer")
-    other = await asyncpg.connect(urls.main)
+    other, watch = await asyncpg.connect(urls.main), await asyncpg.connect(urls.main)
     async with other.transaction():
         await other.execute(
             "INSERT INTO customers (external_userid, name, avatar, type, gender, unionid, corp_name, position,"
@@ -44,11 +44,12 @@ async def test_a_customer_whom_an_event_makes_in_the_same_moment_is_no_new_one(
         )
         page = asyncio.create_task(db.write(apply, now))
         waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-        while not await other.fetchval(waits):
+        while not await watch.fetchval(waits):  # not in the transaction, which would see the first answer for ever
             await asyncio.sleep(0.01)
             assert not page.done()
     changes = await page
     await other.close()
+    await watch.close()
     assert (changes.customers_new, changes.customers_changed, changes.follows_new) == (1, 1, 2)
 
     def read(session: Session) -> tuple[set[str], set[tuple[str, int]]]:
