@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol
 from bot.context import Context
 from data.models import RecipientState, Run, RunStatus, Wave
 from data.queries import campaigns as rows
+from data.queries import customers as customer_rows
 from data.queries import recipients as recipient_rows
 from data.queries import segments
 from data.queries.recipients import Source, Span
@@ -138,7 +139,7 @@ async def _source(ctx: Context, tree: Node | None, listed: tuple[int, ...], as_o
     if tree is None:
         return Source(None, listed, unable, listed[-1] if listed else 0)
     plan = await ctx.db.read(segments.plan_segment, tree, as_of, ctx.settings.zone)
-    return Source(plan, (), unable, await ctx.db.read(recipient_rows.find_last_follow_id))
+    return Source(plan, (), unable, await ctx.db.read(customer_rows.find_last_follow_id))
 
 
 # -- a run

@@ -19,9 +19,8 @@ from data.models import Campaign, Run, Wave
 from data.queries import campaigns as rows
 from data.queries import segment_names as segment_rows
 from data.queries import staff as staff_rows
-from data.rules.campaigns import Audience, CampaignDraft, SenderPolicy, Tally, WaveDraft, problems
+from data.rules.campaigns import CampaignDraft, SenderPolicy, Tally, WaveDraft, problems
 from data.rules.problems import InvalidRuleError, Problem
-from data.rules.segments import DEFINITION, unknown_names
 
 #: Senders that a preview names, those with the most recipients first.
 SENDERS_TOLD = 1000
@@ -50,19 +49,7 @@ async def check_wave(ctx: Context, wave: WaveDraft) -> WaveDraft:
     found += await ctx.db.read(media_problems, wave.content)
     if found:
         raise InvalidRuleError(found)
-    return wave.model_copy(update={"audience": await ctx.db.read(_read_segment, wave.audience)})
-
-
-def _read_segment(session: Session, audience: Audience) -> Audience:
-    if audience.segment_id is not None:
-        audience = Audience(segment=segment_rows.get_segment(session, audience.segment_id).definition)
-    if audience.segment is not None:
-        unknown = unknown_names(audience.segment, segment_rows.read_known(session, audience.segment))
-        if unknown:
-            raise InvalidRuleError(
-                Problem(each.path.replace(DEFINITION, "audience.segment", 1), each.message) for each in unknown
-            )
-    return audience
+    return wave.model_copy(update={"audience": await ctx.db.read(segment_rows.read_audience, wave.audience)})
 
 
 async def make_campaign(ctx: Context, draft: CampaignDraft, made_by: str) -> Campaign:

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from sqlmodel import Session
 
 from bot.context import Context
+from data.queries import customers as customer_rows
 from data.queries import markings as rows
 from data.queries import occasions as occasion_rows
 from data.queries import staff as staff_rows
@@ -49,7 +50,7 @@ class Source(Protocol):
 
 async def pieces(ctx: Context, source: Source, after: int) -> AsyncIterator[Piece]:
     """All follows behind number `after`, judged piece by piece."""
-    last = await ctx.db.read(rows.find_last_follow_id)
+    last = await ctx.db.read(customer_rows.find_last_follow_id)
     await source.prepare(ctx)
     while after < last:
         upto = min(after + SPAN, last)

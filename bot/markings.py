@@ -32,7 +32,6 @@ from data.rules.markings import (
     seconds_left,
 )
 from data.rules.problems import InvalidRuleError, Problem
-from data.rules.segments import DEFINITION, unknown_names
 from data.rules.tagging import TagRule
 
 Draft = TypeVar("Draft", bound=MarkingDraft)
@@ -48,20 +47,7 @@ async def check(ctx: Context, draft: Draft) -> Draft:
     found = problems(draft, frozenset(await ctx.db.read(tag_rows.list_live_ids)))
     if found:
         raise InvalidRuleError(found)
-    return draft.model_copy(update={"audience": await ctx.db.read(_read_segment, draft.audience)})
-
-
-def _read_segment(session: Session, audience: Audience) -> Audience:
-    if audience.segment_id is not None:
-        saved = segment_rows.get_segment(session, audience.segment_id)
-        audience = Audience(segment=saved.definition)
-    if audience.segment is not None:
-        unknown = unknown_names(audience.segment, segment_rows.read_known(session, audience.segment))
-        if unknown:
-            raise InvalidRuleError(
-                Problem(each.path.replace(DEFINITION, "audience.segment", 1), each.message) for each in unknown
-            )
-    return audience
+    return draft.model_copy(update={"audience": await ctx.db.read(segment_rows.read_audience, draft.audience)})
 
 
 async def count_marking(ctx: Context, draft: MarkingDraft) -> Tally:
@@ -135,7 +121,7 @@ async def check_rules(ctx: Context, draft: RulesDraft) -> tuple[list[TagRule], A
         found.append(Problem("rule_ids", "没有可用的规则"))
     if found:
         raise InvalidRuleError(found)
-    return rules, await ctx.db.read(_read_segment, draft.audience)
+    return rules, await ctx.db.read(segment_rows.read_audience, draft.audience)
 
 
 async def count_rules(ctx: Context, draft: RulesDraft) -> Tally:

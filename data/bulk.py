@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from itertools import chain
 from typing import Any
 
+import asyncpg
 from pydantic_core import to_json
 from sqlalchemy import (
     ARRAY,
@@ -29,6 +30,7 @@ from sqlalchemy import (
     TextClause,
     any_,
     bindparam,
+    exc,
     func,
     text,
 )
@@ -196,7 +198,10 @@ class BulkUpsert:
 def copy_on_postgres(
     session: Session, model: type[SQLModel], columns: Sequence[str], rows: Sequence[Sequence[Any]]
 ) -> None:
-    """Put rows into a table that are surely not in it: PostgreSQL's COPY, the quickest way in, knows no conflict."""
+    """Put rows into a table that are surely not in it: PostgreSQL's COPY, the quickest way in, knows no conflict.
+
+    Raises sqlalchemy.exc.IntegrityError where one is in it after all.
+    """
     if not rows:
         return
     table: Any = model.__table__  # type: ignore[attr-defined]
@@ -207,7 +212,11 @@ def copy_on_postgres(
             by_column[number] = [json.dumps(value, ensure_ascii=False) for value in by_column[number]]
         rows = list(zip(*by_column, strict=True))
     driver: Any = session.connection().connection.driver_connection
-    await_only(driver.copy_records_to_table(table.name, records=rows, columns=list(columns)))
+    try:
+        await_only(driver.copy_records_to_table(table.name, records=rows, columns=list(columns)))
+    except asyncpg.PostgresError as error:  # as SQLAlchemy wraps it for what it sends: a deadlock is tried again
+        wrapped = exc.IntegrityError if isinstance(error, asyncpg.IntegrityConstraintViolationError) else exc.DBAPIError
+        raise wrapped(f"COPY {table.name}", None, error, hide_parameters=True) from error
 
 
 def take_numbers(session: Session, model: type[SQLModel], count: int) -> list[int]:

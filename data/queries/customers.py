@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, exists, select
+from sqlalchemy import bindparam, exists, func, select
 from sqlmodel import Session, col
 
 from data.models import Customer, Follow, FollowStatus, Staff
@@ -218,11 +218,12 @@ def apply_fetched(
         if (before.remark_mobiles if before else []) != after.remark_mobiles:
             replace_mobiles(session, [(follow.id or 0, after.remark_mobiles)])
     listed = {str(told["userid"]) for told in follow_user}
-    changed = {Facts.CARD: card != (customer.gender, customer.type), Facts.COLLEAGUES: others_order}
+    changed = [Facts.CARD] if card != (customer.gender, customer.type) else []
+    changed += [Facts.COLLEAGUES] if others_order else []
     if listed - known.keys():
         note_facts(session, [external_userid])
-    elif any(changed.values()):
-        note_facts(session, [external_userid], *(fact for fact, is_other in changed.items() if is_other))
+    elif changed:
+        note_facts(session, [external_userid], *changed)
     ended = _end_unlisted(session, [follow for userid, follow in known.items() if userid not in listed], asked_at, now)
     return FetchResult(len(follow_user), revived, ended, kept)
 
@@ -274,6 +275,11 @@ def _lock_follow(session: Session, userid: str, external_userid: str) -> Follow 
     return session.execute(
         _PAIR.with_for_update(), {"userid": userid, "external_userid": external_userid}
     ).scalar_one_or_none()
+
+
+def find_last_follow_id(session: Session) -> int:
+    """The largest number of a follow; 0 without any."""
+    return int(session.execute(select(func.max(col(Follow.id)))).scalar() or 0)
 
 
 def list_follows(session: Session, external_userid: str) -> list[Follow]:

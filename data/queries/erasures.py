@@ -13,11 +13,12 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, delete, select, text
+from sqlalchemy import bindparam, delete, select
 from sqlmodel import Session, col
 
 from data.errors import ErasedError
 from data.models import Customer, Erasure, ErasureKey
+from data.queries.locks import lock_names
 from data.queries.privacy import Person, erase_person, find_person
 from data.queries.upsert import insert_into, upsert
 
@@ -79,8 +80,7 @@ def begin_erasure(session: Session, external_userid: str, by: str, now: datetime
 
     What is left to do stands in the tombstone's `pending` until `finish_erasure`.
     """
-    if session.get_bind().dialect.name == "postgresql":
-        session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('erasures', 0))"))
+    lock_names(session, "erasures", ["all"])
     session.execute(
         insert_into(session, ErasureKey)
         .values(id=1, key=secrets.token_hex(32), made_at=now)

@@ -8,16 +8,17 @@ customer, so that the last one who writes has seen the others.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from enum import Enum
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import BigInteger, Text, and_, case, cast, func, literal, or_, select, text, update
+from sqlalchemy import BigInteger, Text, and_, case, cast, func, literal, or_, select, update
 from sqlmodel import Session
 
 from data.bulk import among
 from data.models import Birthday, Customer, Follow, FollowTag, GroupMember, Order, Touch
+from data.queries.locks import lock_names
 from data.rules.birthdays import LUNAR, BirthdayKey
 from data.rules.orders import PAID
 
@@ -49,7 +50,7 @@ class Facts(Enum):
 ALL = tuple(Facts)
 
 
-def tag_list_of(tag_nos: Iterable[int]) -> str:
+def tag_list_of(tag_nos: Collection[int]) -> str:
     """The numbers of tags as a follow's row has them: `,3,14,`, so that `,3,` is found in it."""
     return "".join(f",{number}" for number in sorted(tag_nos)) + "," if tag_nos else ""
 
@@ -113,10 +114,6 @@ def _note_facts(dialect: str, which: tuple[Facts, ...]) -> Any:
     return update(F).where(among(dialect, F.c.external_userid, "ids")).values(values)
 
 
-#: By their ids, not by their rows: a first message may be noted before there is a row of the customer.
-_LOCK_CUSTOMERS = text(
-    "SELECT pg_advisory_xact_lock(hashtextextended(whose, 5)) FROM unnest(CAST(:ids AS TEXT[])) AS given (whose)"
-)
 _LOCK_FOLLOWS = select(F.c.id).where(among("postgresql", F.c.id, "ids")).order_by(F.c.id).with_for_update()
 
 
@@ -131,10 +128,10 @@ def note_facts(session: Session, external_userids: Collection[str], *which: Fact
     ids = sorted(set(external_userids) - {""})
     session.flush()
     for start in range(0, len(ids), PER_STATEMENT):
-        some = {"ids": ids[start : start + PER_STATEMENT]}
-        if dialect == "postgresql":
-            connection.execute(_LOCK_CUSTOMERS, some)
-        connection.execute(_note_facts(dialect, which or ALL), some)
+        some = ids[start : start + PER_STATEMENT]
+        # Not by their rows: a first message may be noted before there is a row of the customer.
+        lock_names(session, "facts", some)
+        connection.execute(_note_facts(dialect, which or ALL), {"ids": some})
 
 
 def note_tags(session: Session, follow_ids: Collection[int | None]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, tzinfo
 from typing import Any
 
-from sqlalchemy import bindparam, delete, func, select, tuple_, update
+from sqlalchemy import bindparam, delete, select, tuple_, update
 from sqlmodel import Session, col
 
 from data.bulk import BulkUpsert
@@ -131,11 +131,6 @@ def lock_marking(session: Session, marking_id: int) -> Marking:
     if row is None:
         raise NotFoundError(f"There is no marking {marking_id}.", "List them with: siyu tags markings list")
     return row
-
-
-def find_last_follow_id(session: Session) -> int:
-    """The largest number of a follow; 0 without any."""
-    return int(session.execute(select(func.max(F.c.id))).scalar() or 0)
 
 
 def map_tag_nos(session: Session, tag_ids: Collection[str]) -> dict[int, str]:

@@ -10,6 +10,7 @@ from sqlmodel import Session
 
 from data.models import Order
 from data.queries.follow_facts import Facts, note_facts
+from data.queries.locks import lock_names
 from data.rules.orders import TRADE_NUMBER_MIN, WECOM_PAY
 
 O: Any = Order.__table__  # type: ignore[attr-defined]  # noqa: E741
@@ -31,6 +32,8 @@ def note_covered(session: Session, numbers: Collection[str]) -> None:
     usable = sorted({number for number in numbers if len(number) >= TRADE_NUMBER_MIN})
     for start in range(0, len(usable), PER_STATEMENT):
         some = {"numbers": usable[start : start + PER_STATEMENT]}
+        # A shop and a payment that come in the same moment: whoever is second sees both.
+        lock_names(session, "payments", some["numbers"])
         payments = session.execute(_PAYMENTS, some).all()
         if not payments:
             continue

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, func, literal, or_, select
+from sqlalchemy import bindparam, literal, or_, select
 from sqlmodel import Session, col
 
 from data.bulk import BulkUpsert, among
@@ -120,11 +120,6 @@ def _on_list() -> Any:
         & or_(W.c.userid == literal(""), W.c.userid == F.c.userid)
         & (F.c.status == FollowStatus.PRESENT)
     )
-
-
-def find_last_follow_id(session: Session) -> int:
-    """The largest number of a follow; 0 without any."""
-    return int(session.execute(select(func.max(F.c.id))).scalar() or 0)
 
 
 def read_span(session: Session, source: Source, after: int, upto: int, now: datetime, zone: Any) -> Span:

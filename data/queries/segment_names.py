@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import TypeVar
 
 from sqlalchemy import select
 from sqlmodel import Session, col
@@ -11,8 +12,8 @@ from sqlmodel import Session, col
 from data.errors import ConflictError, NotFoundError
 from data.models import CustomerGroup, Department, FieldDefinition, SegmentRow, Staff, Tag, Touch
 from data.rules import segment_leaves as leaves
-from data.rules.problems import parse
-from data.rules.segments import Known, Node, Segment, list_leaves
+from data.rules.problems import InvalidRuleError, Problem, parse
+from data.rules.segments import DEFINITION, BySegment, Known, Node, Segment, list_leaves, unknown_names
 
 
 def read_known(session: Session, *trees: Node) -> Known:
@@ -125,3 +126,21 @@ def _get(session: Session, segment_id: int) -> SegmentRow:
 
 def _segment(row: SegmentRow) -> Segment:
     return parse(Segment, {"id": row.id, "name": row.name, "definition": row.definition})
+
+
+Audience = TypeVar("Audience", bound=BySegment)
+
+
+def read_audience(session: Session, audience: Audience) -> Audience:
+    """An audience with its segment, read if it is a saved one. Raises InvalidRuleError where that names what there is
+    not, and NotFoundError."""
+    if audience.segment_id is not None:
+        saved = get_segment(session, audience.segment_id).definition
+        audience = audience.model_copy(update={"segment": saved, "segment_id": None})
+    if audience.segment is not None:
+        unknown = unknown_names(audience.segment, read_known(session, audience.segment))
+        if unknown:
+            raise InvalidRuleError(
+                Problem(each.path.replace(DEFINITION, "audience.segment", 1), each.message) for each in unknown
+            )
+    return audience

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import case, func, literal, select, text
 from sqlmodel import Session
 
+from data.queries.customers import find_last_follow_id
 from data.queries.segment_leaves import condition_of
 from data.queries.segment_sql import Plan, is_tagged, rows_where, sql_of
 from data.queries.segment_terms import (
@@ -99,12 +100,12 @@ def make_plan(session: Session, tree: Node, asking: Asking, *, one: bool = False
     if one or plan.never:
         return replace(plan, conjuncts=tuple(conjuncts), few=True)
     if len(conjuncts) == 1 and is_tagged(conjuncts[0]):  # nothing else could lead, and its rows are the answer
-        return replace(plan, conjuncts=tuple(conjuncts), leader=conjuncts[0], rows=FEW + 1, few=plan.on_sqlite)
+        return replace(plan, conjuncts=tuple(conjuncts), leader=conjuncts[0], rows=FEW + 1)
     sizes = _sizes(session, [each for each in conjuncts if _can_lead(each)], plan)
     if sizes:
         number = min(sizes, key=lambda number: sizes[number][1])
         leader, rows = sizes[number]
-        plan = replace(plan, leader=leader, rows=rows, few=plan.on_sqlite or rows <= FEW)
+        plan = replace(plan, leader=leader, rows=rows, few=rows <= FEW)
     elif whole and plan.on_sqlite:
         conjuncts = [_listed(session, each, plan) for each in conjuncts]
     return replace(plan, conjuncts=tuple(_in_good_order(session, plan, conjuncts)))
@@ -125,7 +126,7 @@ def _sizes(session: Session, candidates: list[Any], plan: Plan) -> dict[int, tup
     """About how many rows each candidate finds (by identity), as far as they are few enough to lead."""
     if not candidates:
         return {}
-    total = int(session.execute(select(func.max(F.c.id))).scalar() or 0)
+    total = find_last_follow_id(session)
     largest = max(int(total * LEADING_SHARE), PROBED_ROWS[0])
     for rows in (*(each for each in PROBED_ROWS if each < largest), largest):
         found = {id(each): (each, _count(session, each, plan, rows)) for each in candidates}
@@ -196,10 +197,9 @@ def _most_likely_first(condition: Some, shares: dict[int, float]) -> Some:
 
 def _shares(session: Session, plan: Plan, conditions: list[Condition]) -> dict[int, float]:
     """For about how many of all follows each condition holds (by identity): asked of some spread over all."""
-    last = int(session.execute(select(func.max(F.c.id))).scalar() or 0)
+    last = find_last_follow_id(session)
     spread = plan.asking.among(F.c.id, range(1, last + 1, max(1, last // SAMPLED_FOLLOWS)))
-    some = replace(plan, few=True)
-    held = [func.coalesce(func.sum(case((sql_of(each, some), 1), else_=0)), 0) for each in conditions]
+    held = [func.coalesce(func.sum(case((sql_of(each, plan), 1), else_=0)), 0) for each in conditions]
     query = select(func.count(), *held).where(spread).with_hint(F, "NOT INDEXED", "sqlite")
     total, *found = session.execute(query).one()
     return {id(each): number / max(1, total) for each, number in zip(conditions, found, strict=True)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Select, and_, exists, false, func, literal, not_, or_, select, true
@@ -29,8 +29,8 @@ class Plan:
     """How one segment is asked. `conjuncts` must all hold; `leader` is the one of them that finds
     the fewest, about `rows`, if any does.
 
-    `few`: few follows are looked at, so that everything is looked up for each. `live`: only present follows are meant,
-    which the tags on follows know as well.
+    `few`: few follows are looked at, so that PostgreSQL too looks everything up for each. `live`: only present follows
+    are meant, which the tags on follows know as well.
     """
 
     asking: Asking
@@ -112,7 +112,7 @@ def _sql_of_term(term: Term, holds: bool, plan: Plan, keys: Any, *, alone: bool)
     if term.listed:
         members = select(term.member)
         return key.in_(members) if holds else key.not_in(members)  # type: ignore[no-any-return]
-    if not plan.few and not plan.on_sqlite and not alone and _stands_alone(term):
+    if not plan.few and not plan.on_sqlite and not alone:
         members = _members(term, where)
         return key.in_(members) if holds else key.not_in(members)  # type: ignore[no-any-return]
     there = exists(_rows(term, [literal(1)], [term.member == key, *where]))
@@ -148,11 +148,6 @@ def _amount(term: AmountTerm, plan: Plan, keys: Any, *, alone: bool) -> Sql:
     return not_(found) if nothing_too else found
 
 
-def _stands_alone(term: SetTerm) -> bool:
-    """Whether the rows do not depend on the follow but by their key."""
-    return term.member.table.element is not F
-
-
 def present() -> Sql:
     """The follows that are meant unless the tree says otherwise."""
     return F.c.status == FollowStatus.PRESENT.value  # type: ignore[no-any-return]
@@ -178,26 +173,26 @@ def selected(
         by_id = within is not None or in_order
         leads = plan.leader is not None and (not by_id or is_tagged(plan.leader))
         walk = "INDEXED BY ix_follows_external_userid" if by_customer else "NOT INDEXED"
-        found, plan = _led_on_sqlite(found, plan, within, walk=walk, leads=leads)
+        found = _led_on_sqlite(found, plan, within, walk=walk, leads=leads)
         rest = [each for each in rest if not leads or each is not plan.leader]
     return found.where(*(sql_of(each, plan) for each in rest))
 
 
 def _led_on_sqlite(
     found: Select[Any], plan: Plan, within: tuple[Any, Any] | None, *, walk: str, leads: bool
-) -> tuple[Select[Any], Plan]:
+) -> Select[Any]:
     term = plan.leader.term if plan.leader is not None and leads else None
     if isinstance(term, SetTerm):
         bounds = [] if within is None else [term.member > within[0], term.member <= within[1]]
         rows = _rows(term, [term.member], [*rows_where(term, plan), *bounds])
         found = found.where(F.c[term.key].in_(rows))
         hint = "NOT INDEXED" if term.of_tags else "INDEXED BY ix_follows_external_userid"
-        return found.with_hint(F, hint, "sqlite"), plan
+        return found.with_hint(F, hint, "sqlite")
     if isinstance(term, ColumnTerm):
-        return found.where(term.yes), plan
+        return found.where(term.yes)
     if walk != "NOT INDEXED":  # SQLite takes an index only for what is asked of it
         found = found.where(F.c.external_userid > "")
-    return found.with_hint(F, walk, "sqlite"), replace(plan, few=True)
+    return found.with_hint(F, walk, "sqlite")
 
 
 def counted(plan: Plan, *, customers: bool = False) -> Select[Any]:
@@ -220,5 +215,4 @@ def _counted_by_tags(plan: Plan, term: SetTerm) -> Select[Any]:
         rows = select(term.member.label("follow_id")).where(*where).distinct().subquery()
         where = []
     keys = {"id": rows.c.follow_id}
-    plan = replace(plan, few=plan.few or plan.on_sqlite)
     return select(func.count()).select_from(rows).where(*where, *(sql_of(each, plan, keys) for each in others))

@@ -13,6 +13,7 @@ from sqlmodel import Session
 from data.db import Database
 from data.errors import NotFoundError
 from data.models import Customer, FollowStatus, Staff
+from data.queries.customers import find_last_follow_id
 from data.queries.segment_names import read_known
 from data.queries.segment_plans import FEW, lower, make_plan, prepare, simplified
 from data.queries.segment_sql import Plan, counted, selected, sql_of
@@ -103,7 +104,7 @@ async def iterate(db: Database, tree: Node, now: datetime, zone: tzinfo) -> Asyn
 
 def _begin(session: Session, tree: Node, now: datetime, zone: tzinfo) -> tuple[Plan, int, int]:
     plan = plan_segment(session, tree, now, zone)
-    last = 0 if plan.never else int(session.execute(select(func.max(F.c.id))).scalar() or 0)
+    last = 0 if plan.never else find_last_follow_id(session)
     return plan, 0, last
 
 

@@ -13,8 +13,8 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from asyncpg import UniqueViolationError
 from sqlalchemy import bindparam, delete, select, text
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
 
 from data.bulk import BulkUpsert, among, copy_on_postgres, take_numbers
@@ -221,7 +221,7 @@ def _lock_customers(session: Session, listed: Sequence[Listed], now: datetime) -
     try:
         with session.begin_nested() if rows else nullcontext():
             copy_on_postgres(session, Customer, _CUSTOMER_COLUMNS, rows)
-    except UniqueViolationError:  # an event made one of them in this moment
+    except IntegrityError:  # an event made one of them in this moment
         new = frozenset(key for (key,) in _NEW_CUSTOMERS.write_returning(session, rows))
         connection.execute(lock, {"ids": sorted(customers.keys() - known - new)})
         return new

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, bindparam, func, insert, or_, select, text, update
+from sqlalchemy import and_, bindparam, func, insert, or_, select, update
 from sqlmodel import Session, col
 
 from data.models import Welcome, WelcomeStatus
 from data.queries.erasures import refuse_erased
+from data.queries.locks import lock_names
 from data.queries.touches import WELCOME_ORIGIN
 from data.queries.touches import record as record_touch
 from data.rules.preferences import TouchKind
@@ -102,10 +103,7 @@ def begin_welcome(session: Session, values: Mapping[str, Any]) -> WelcomeStart:
 
 def lock_pair(session: Session, userid: str, external_userid: str) -> None:
     """Serialise what follows per pair; SQLite has one writer anyway."""
-    if session.get_bind().dialect.name == "postgresql":
-        session.execute(
-            text("SELECT pg_advisory_xact_lock(hashtextextended(:pair, 0))"), {"pair": f"{userid}\n{external_userid}"}
-        )
+    lock_names(session, "welcome", [f"{userid}\n{external_userid}"])
 
 
 def record_welcome(session: Session, values: Mapping[str, Any]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from pydantic import Field
 
@@ -18,7 +18,7 @@ from data.rules.markings import PAIRS_PER_REQUEST, Pair
 from data.rules.messages import MessageContent
 from data.rules.preferences import RefusalReason
 from data.rules.problems import Problem, RuleModel
-from data.rules.segments import Tree
+from data.rules.segments import BySegment
 from data.rules.tags import Id
 
 #: Customers in one call of add_msg_template (WeCom doc 92135).
@@ -37,7 +37,7 @@ class SenderPolicy(StrEnum):
     ALL = "all"
 
 
-class Audience(RuleModel):
+class Audience(BySegment):
     """Whom a wave is for, of those who are contacts: one of these.
 
     `everyone`; a `segment`, or the saved one with `segment_id`, as it is when the campaign is made; a list of `pairs`,
@@ -45,8 +45,6 @@ class Audience(RuleModel):
     """
 
     everyone: bool = False
-    segment: Tree | None = None
-    segment_id: Annotated[int, Field(ge=1, le=2**62)] | None = None
     pairs: tuple[Pair, ...] | None = Field(default=None, max_length=PAIRS_PER_REQUEST)
     external_userids: tuple[Id, ...] | None = Field(default=None, max_length=PAIRS_PER_REQUEST)
 

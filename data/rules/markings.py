@@ -13,7 +13,7 @@ from pydantic import Field
 from data.models.markings import MarkingStatus
 from data.rules.conditions import UserID
 from data.rules.problems import Problem, RuleModel, SortedSet
-from data.rules.segments import Tree
+from data.rules.segments import BySegment
 from data.rules.tagging import TagID
 from data.rules.tags import Id
 
@@ -30,7 +30,7 @@ class Pair(RuleModel):
     external_userid: Id
 
 
-class Audience(RuleModel):
+class Audience(BySegment):
     """Whom a marking is about, of those who are contacts.
 
     Either the `pairs`, or `everyone`, or a `segment` (or the saved one with `segment_id`, as it is then), or the
@@ -39,8 +39,6 @@ class Audience(RuleModel):
 
     pairs: tuple[Pair, ...] | None = Field(default=None, max_length=PAIRS_PER_REQUEST)
     everyone: bool = False
-    segment: Tree | None = None
-    segment_id: Annotated[int, Field(ge=1, le=2**62)] | None = None
     userids: SortedSet[UserID] = frozenset()
     tag_ids: SortedSet[TagID] = frozenset()
 

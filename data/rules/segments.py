@@ -134,6 +134,13 @@ class Segment(RuleModel):
     definition: Tree
 
 
+class BySegment(RuleModel):
+    """Of whatever is meant for a segment: a tree, or the saved one with `segment_id`, as it is then."""
+
+    segment: Tree | None = None
+    segment_id: Annotated[int, Field(ge=1, le=2**62)] | None = None
+
+
 def list_nodes(tree: Node, path: str = DEFINITION) -> Iterator[tuple[str, Node]]:
     """Every node with its path, such as `definition.all[2].not`; a leaf's path ends with its name."""
     yield (path if tree.leaf is None else f"{path}.{tree.key}"), tree

@@ -11,12 +11,12 @@ from structlog.testing import capture_logs
 
 from bot.clock import FrozenClock
 from bot.shared_budgets import SharedBudgets
-from bot.wecom.errors import RateLimitedError
 from bot.wecom.limits import Limits
 from data.db import Database
 from data.errors import StorageError
 from data.models import CallCount, CallPause
 from data.queries import budgets as rows
+from tests.wecom_client.test_budgets_of_many import use
 
 PATH = "externalcontact/get"
 
@@ -29,18 +29,6 @@ def clock(now: datetime) -> FrozenClock:
 def count(now: datetime, calls: int, path: str = PATH, seconds: int = 60) -> CallCount:
     ends_at = now + timedelta(seconds=seconds)
     return CallCount(process="", path=path, seconds=seconds, buckets=[[1, calls]], ends_at=ends_at)
-
-
-async def use(limits: Limits, calls: int) -> int:
-    """How many of some urgent calls pass now."""
-    passed = 0
-    for _ in range(calls):
-        try:
-            async with limits.slot(PATH, urgent=True, max_wait_seconds=0):
-                passed += 1
-        except RateLimitedError:
-            break
-    return passed
 
 
 async def test_each_reads_what_the_others_wrote_last(db: Database, now: datetime) -> None:

@@ -57,3 +57,27 @@ async def test_a_customer_whom_an_event_makes_in_the_same_moment_is_no_new_one(
         return names, set(session.exec(select(col(Follow.external_userid), col(Follow.gender))))
 
     assert await db.read(read) == ({"王"}, {("wm1", 2), ("wm2", 2)})
+
+
+async def test_a_deadlock_while_rows_are_copied_in_is_tried_again(urls: Urls, db: Database, now: datetime) -> None:
+    if db.dialect == "sqlite":
+        pytest.skip("SQLite has one writer")
+    add = (
+        "INSERT INTO customers (external_userid, name, avatar, type, gender, unionid, corp_name, position,"
+        " first_seen_at) VALUES ($1, '', '', 0, 0, '', '', '', now())"
+    )
+    other, watch = await asyncpg.connect(urls.main), await asyncpg.connect(urls.main)
+    await watch.execute(add, "wm1")
+    async with other.transaction():
+        await other.execute("SET LOCAL deadlock_timeout = '1min'")  # the page is to be the one that gives way
+        await other.execute(add, "wm2")
+        page = asyncio.create_task(db.write(apply, now))
+        waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        while not await watch.fetchval(waits):
+            await asyncio.sleep(0.01)
+            assert not page.done()
+        await other.execute("UPDATE customers SET name = 'x' WHERE external_userid = 'wm1'")
+    changes = await page
+    await other.close()
+    await watch.close()
+    assert (changes.customers_changed, changes.follows_new) == (2, 2)

@@ -73,6 +73,16 @@ class Phone:
         await self.page.fill("#scan-name", name)
         await self.page.click(f'.code[data-state="{state}"]')
 
+    async def check_width(self, *more: str) -> None:
+        """Nothing that is shown scrolls sideways."""
+        selectors = ", ".join(("html", "body", ".screen", ".nav", *more))
+        wide = await self.page.evaluate(
+            "(selectors) => [...document.querySelectorAll(selectors)]"
+            ".filter((one) => one.clientWidth && one.scrollWidth > one.clientWidth).map((one) => one.className)",
+            selectors,
+        )
+        assert wide == []
+
     async def texts(self, selector: str) -> list[str]:
         found: list[str] = await self.page.locator(selector).all_text_contents()
         return found
