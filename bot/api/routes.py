@@ -80,7 +80,7 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", f"/markings/{ID}/retry", "markings:write", markings.retry_marking, "Try again whom it could not mark."),
     Route("POST", f"/markings/{ID}/cancel", "markings:write", markings.cancel_marking, "End it; what is marked stays."),
     Route("GET", "/campaigns", "campaigns:read", campaigns.list_campaigns, "Campaigns with their waves and how far they are."),
-    Route("POST", "/campaigns", "campaigns:write", campaigns.create_campaign, "Make a campaign; nothing is sent before it is started."),
+    Route("POST", "/campaigns", "campaigns:write", campaigns.create_campaign, "Make a campaign, which can be previewed."),
     Route("POST", "/campaigns/preview", "campaigns:read", campaigns.preview_wave, "Whom a wave would reach that is not kept, and why not the others."),
     Route("GET", f"/campaigns/{ID}", "campaigns:read", campaigns.get_campaign, "One campaign."),
     Route("POST", f"/campaigns/{ID}/preview", "campaigns:read", campaigns.preview_campaign, "Whom each of its waves would reach now, and why not the others."),
