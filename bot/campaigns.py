@@ -14,16 +14,19 @@ from sqlmodel import Session
 
 from bot.campaign_plans import count_wave, source_of_draft, source_of_wave
 from bot.context import Context
+from bot.errors import ObservingError
 from bot.rule_edits import media_problems, unwritable
 from data.models import Campaign, Run, Wave
+from data.queries import batches as batch_rows
 from data.queries import campaigns as rows
 from data.queries import segment_names as segment_rows
 from data.queries import staff as staff_rows
-from data.rules.campaigns import CampaignDraft, SenderPolicy, Tally, WaveDraft, problems
+from data.rules.campaigns import Act, Audience, CampaignDraft, SenderPolicy, Tally, WaveDraft, problems
 from data.rules.problems import InvalidRuleError, Problem
 
 #: Senders that a preview names, those with the most recipients first.
 SENDERS_TOLD = 1000
+RESULTS = ("sent", "not_friend", "over_cap", "refused", "stopped")
 
 
 async def check_campaign(ctx: Context, draft: CampaignDraft) -> CampaignDraft:
@@ -158,7 +161,49 @@ def to_json(told: Told) -> dict[str, Any]:
 
 def run_to_json(run: Run) -> dict[str, Any]:
     """A run as it is shown."""
-    return run.model_dump(exclude={"campaign_id", "planned_until", "planned_as_of"})
+    return run.model_dump(exclude={"campaign_id", "planned_until", "planned_as_of", "rests"})
+
+
+async def start_campaign(ctx: Context, campaign_id: int, at: datetime | None) -> Told:
+    """Have a campaign sent, now or at an instant to come.
+
+    Raises ObservingError, NotFoundError, and ConflictError for one that was started before.
+    """
+    if ctx.observes:
+        raise ObservingError
+    await ctx.db.write(rows.start_campaign, campaign_id, due_at(ctx, at))
+    return await ctx.db.read(read_campaign, campaign_id)
+
+
+async def act_on(ctx: Context, campaign_id: int, act: Act) -> Told:
+    """Pause, resume or cancel a campaign. Raises NotFoundError, ConflictError."""
+    await ctx.db.write(rows.act_on, campaign_id, act, ctx.clock.now())
+    return await ctx.db.read(read_campaign, campaign_id)
+
+
+def read_results(session: Session, campaign_id: int) -> list[dict[str, Any]]:
+    """What became of each run of a campaign, in numbers. Raises NotFoundError."""
+    runs = read_campaign(session, campaign_id).runs
+    counted = batch_rows.count_results(session, [run.id or 0 for run in runs])
+    told: list[dict[str, Any]] = []
+    for run in runs:
+        mine = counted.get(run.id or 0, {})
+        batches = {name.removeprefix("batches_"): each for name, each in mine.items() if name.startswith("batches_")}
+        results = {name: each for name, each in mine.items() if not name.startswith("batches_")}
+        settled = sum(results.get(name, 0) for name in ("sent", "not_friend", "over_cap", "refused", "stopped"))
+        told.append(
+            {
+                "run_id": run.id,
+                "status": run.status,
+                "recipients": run.recipients,
+                "left_out": run.left_out,
+                "waiting": run.recipients - settled,
+                **{name: results.get(name, 0) for name in RESULTS},
+                "batches": batches,
+                "batches_confirmed": results.get("confirmed", 0),
+            }
+        )
+    return told
 
 
 def due_at(ctx: Context, at: datetime | None) -> datetime:

@@ -13,6 +13,9 @@ from bot.wecom.errors import WeComError
 from data.queries import rules as rule_rows
 from data.queries import statistics as statistics_rows
 from data.rules.messages import MissingMediaError, media_needed
+from scheduler.campaign_lookups import look_up_unknown
+from scheduler.campaign_results import follow_results
+from scheduler.campaigns import send_when_due
 from scheduler.follow_facts import mend_facts
 from scheduler.markings import mark_when_due
 from scheduler.order_tags import tag_orders
@@ -105,4 +108,7 @@ JOBS: tuple[Job, ...] = (
     # These have leases of their own, which `siyu sync` and `siyu tags` take as well.
     Job("sync", 5.0, sync_when_due, alone=False, long=True),
     Job("markings", 3.0, mark_when_due, alone=False, long=True),
+    Job("campaigns", 2.0, send_when_due, alone=False, long=True),
+    Job("campaign_lookups", 5.0, look_up_unknown, alone=False, long=True),
+    Job("campaign_results", 5.0, follow_results, alone=False, long=True),
 )

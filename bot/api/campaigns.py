@@ -14,9 +14,10 @@ from bot.api.described import described
 from bot.api.service import CALLER, Api
 from bot.api.shapes import Page
 from data.models import RunStatus
-from data.rules.campaigns import CampaignDraft, SenderPolicy, WaveDraft
+from data.rules.campaigns import Act, CampaignDraft, SenderPolicy, WaveDraft
 from data.rules.messages import MessageContent
 from data.rules.problems import RuleModel, parse
+from data.rules.schedule import Instant
 
 
 class ListQuery(RuleModel):
@@ -97,6 +98,12 @@ class PreviewsTold(RuleModel):
     waves: list[WavePreview]
 
 
+class Start(RuleModel):
+    """When a campaign is sent; now, if nothing is said or the instant has passed."""
+
+    at: Instant | None = None
+
+
 @described(CampaignTold, status=201, body=CampaignDraft)
 async def create_campaign(api: Api, request: web.Request) -> web.Response:
     draft = parse(CampaignDraft, await read_object(request))
@@ -133,3 +140,28 @@ async def preview_campaign(api: Api, request: web.Request) -> web.Response:
         for wave in told.waves
     ]
     return answer({"waves": previews})
+
+
+@described(CampaignTold, body=Start)
+async def start_campaign(api: Api, request: web.Request) -> web.Response:
+    start = parse(Start, await read_object(request))
+    return answer(campaigns.to_json(await campaigns.start_campaign(api.context, path_id(request), start.at)))
+
+
+@described(CampaignTold)
+async def pause_campaign(api: Api, request: web.Request) -> web.Response:
+    return await _act(api, request, Act.PAUSE)
+
+
+@described(CampaignTold)
+async def resume_campaign(api: Api, request: web.Request) -> web.Response:
+    return await _act(api, request, Act.RESUME)
+
+
+@described(CampaignTold)
+async def cancel_campaign(api: Api, request: web.Request) -> web.Response:
+    return await _act(api, request, Act.CANCEL)
+
+
+async def _act(api: Api, request: web.Request, act: Act) -> web.Response:
+    return answer(campaigns.to_json(await campaigns.act_on(api.context, path_id(request), act)))

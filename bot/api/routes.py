@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from bot.api import (
+    batches,
     campaigns,
     channels,
     customers,
@@ -84,6 +85,15 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/campaigns/preview", "campaigns:read", campaigns.preview_wave, "Whom a wave would reach that is not kept, and why not the others."),
     Route("GET", f"/campaigns/{ID}", "campaigns:read", campaigns.get_campaign, "One campaign."),
     Route("POST", f"/campaigns/{ID}/preview", "campaigns:read", campaigns.preview_campaign, "Whom each of its waves would reach now, and why not the others."),
+    Route("POST", f"/campaigns/{ID}/start", "sending:write", campaigns.start_campaign, "Have it sent, now or `at` an instant."),
+    Route("POST", f"/campaigns/{ID}/pause", "sending:write", campaigns.pause_campaign, "Let it rest; what was asked of WeCom stays asked."),
+    Route("POST", f"/campaigns/{ID}/resume", "sending:write", campaigns.resume_campaign, "Let it go on."),
+    Route("POST", f"/campaigns/{ID}/cancel", "sending:write", campaigns.cancel_campaign, "End it: what staff have not confirmed is withdrawn, what was sent stays sent."),
+    Route("GET", f"/campaigns/{ID}/results", "campaigns:read", batches.read_results, "What became of each of its runs, in numbers."),
+    Route("GET", f"/campaigns/{ID}/batches", "campaigns:read", batches.list_batches, "Its calls to WeCom: senders, tasks, confirmations, and what a person has to decide."),
+    Route("GET", f"/runs/{ID}/recipients", "campaigns:read", batches.list_recipients, "What became of each recipient of a run, or why nothing is sent."),
+    Route("POST", f"/batches/{ID}/adopt", "sending:write", batches.adopt_batch, "Say which group-send in WeCom an unknown batch is."),
+    Route("POST", f"/batches/{ID}/again", "sending:write", batches.ask_again, "Say that WeCom has made nothing of it: it is asked for again."),
     Route("GET", "/syncs", "sync:read", syncs.list_syncs, "Complete readings of WeCom, newest first."),
     Route("POST", "/syncs", "sync:write", syncs.ask_for_sync, "Have WeCom read whole, now; or say which sync runs already."),
     Route("GET", f"/syncs/{ID}", "sync:read", syncs.get_sync, "One sync: how far it is, what it changed, what it could not use."),

@@ -30,6 +30,7 @@ SCOPES: Mapping[str, str] = MappingProxyType(
         "markings:write": "mark customers in bulk",
         "campaigns:read": "read and preview campaigns",
         "campaigns:write": "make campaigns",
+        "sending:write": "start, pause and cancel campaigns, and decide about calls whose outcome is unknown",
         "sync:read": "read how far syncs are and what they changed",
         "sync:write": "have WeCom read whole",
         "segments:read": "read saved segments",

@@ -129,6 +129,9 @@ class Run(SQLModel, table=True):
     planned_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
     ended_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
     rest_until: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
+    rests: int = Field(
+        default=0, sa_column_kwargs={"server_default": "0"}, description="Pauses in a row without a success between."
+    )
     matched: int = 0
     recipients: int = 0
     left_out: dict[str, int] = Field(default_factory=dict, sa_column=Column(Json, nullable=False))

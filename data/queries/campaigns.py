@@ -11,7 +11,7 @@ from sqlmodel import Session, col
 
 from data.bulk import BulkUpsert
 from data.errors import ConflictError, NotFoundError
-from data.models import Campaign, Run, RunStatus, Wave, WaveCustomer
+from data.models import Batch, BatchStatus, Campaign, Run, RunStatus, Wave, WaveCustomer
 from data.rules.campaigns import ACTS, Act, CampaignDraft, after
 
 _LISTED = BulkUpsert(WaveCustomer, ("wave_id", "external_userid", "userid"))
@@ -111,6 +111,38 @@ def lock_run(session: Session, run_id: int) -> Run:
     return row if row is not None else get_run(session, run_id)
 
 
+def has_work(session: Session, now: datetime) -> bool:
+    """Whether a run is to be planned or sent, or a batch was left in the middle of its call."""
+    batch = select(col(Batch.id)).where(col(Batch.status) == BatchStatus.SENDING).limit(1)
+    return _find_due(session, now) is not None or session.execute(batch).first() is not None
+
+
+def _find_due(session: Session, now: datetime) -> int | None:
+    working = col(Run.status).in_([RunStatus.PLANNING, RunStatus.SENDING])
+    rested = col(Run.rest_until).is_(None) | (col(Run.rest_until) <= now)
+    query = (
+        select(col(Run.id))
+        .where(
+            col(Run.valid_until) > now,
+            (working & rested) | ((col(Run.status) == RunStatus.DUE) & (col(Run.due_at) <= now)),
+        )
+        .order_by(col(Run.due_at), col(Run.id))
+        .limit(1)
+    )
+    return session.execute(query).scalar()
+
+
+def begin_due_run(session: Session, now: datetime) -> Run | None:
+    """The run that is to be worked on next: one that is due begins, its audience as of now. None: there is none."""
+    run_id = _find_due(session, now)
+    if run_id is None:
+        return None
+    run = lock_run(session, run_id)
+    if run.status == RunStatus.DUE:
+        run.status, run.started_at, run.planned_as_of = RunStatus.PLANNING, now, now
+    return run
+
+
 def act_on(session: Session, campaign_id: int, act: Act, now: datetime) -> list[Run]:
     """Pause, resume or cancel every run of a campaign that can be.
 
@@ -125,7 +157,7 @@ def act_on(session: Session, campaign_id: int, act: Act, now: datetime) -> list[
     for run in wanted:
         run.status = after(act, started=run.started_at is not None, planned=run.planned_at is not None)
         if act is Act.RESUME:
-            run.error, run.rest_until = "", None
+            run.error, run.rest_until, run.rests = "", None, 0
         if act is Act.CANCEL and run.started_at is None:
             run.ended_at = now
     return runs

@@ -234,3 +234,19 @@ def _add(run: Run, tally: Tally) -> None:
     run.matched += tally.matched
     run.recipients += tally.recipients
     run.left_out = dict(Counter(run.left_out) + tally.left_out)
+
+
+def list_recipients(
+    session: Session, run_id: int, limit: int, after: int = 0, state: RecipientState | None = None
+) -> list[dict[str, Any]]:
+    """Recipients of a run by the number of their follow, and what became of each."""
+    query = (
+        select(R.c.follow_id, F.c.userid, F.c.external_userid, R.c.state, R.c.batch_no)
+        .join_from(R, F, F.c.id == R.c.follow_id)
+        .where(R.c.run_id == run_id, R.c.follow_id > after)
+        .order_by(R.c.follow_id)
+        .limit(limit)
+    )
+    if state is not None:
+        query = query.where(R.c.state == int(state))
+    return [{**row, "state": RecipientState(row["state"]).name.lower()} for row in session.execute(query).mappings()]

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import func, select
 from sqlmodel import Session, col
 
+from data.bulk import BulkUpsert
 from data.models import Touch, Welcome, WelcomeRuleRow
-from data.queries.erasures import find_erased_at
+from data.queries.erasures import find_erased_at, list_erased
 from data.queries.follow_facts import Facts, note_facts
 from data.queries.upsert import insert_into
 from data.rules.preferences import NOT_COUNTED, TouchKind
 
 WELCOME_ORIGIN = "welcome:"
+_COLUMNS = ("origin", "kind", "external_userid", "userid", "campaign_id", "touched_at")
+_NEW = BulkUpsert(Touch, _COLUMNS, key=("origin",), keep=_COLUMNS)
 _COUNTED = col(Touch.kind).not_in(sorted(NOT_COUNTED))
 
 
@@ -48,6 +51,24 @@ def record(
     if added.rowcount:
         note_facts(session, [external_userid], Facts.TOUCHES)
     return bool(added.rowcount)
+
+
+class NewTouch(NamedTuple):
+    """A touch to be written; see `record`."""
+
+    origin: str
+    external_userid: str
+    userid: str
+    touched_at: datetime
+
+
+def record_many(session: Session, new: Sequence[NewTouch], kind: TouchKind, campaign_id: int | None = None) -> None:
+    """The same for many. What is known by its origin stays, and nothing is written about who was erased."""
+    erased = list_erased(session, {each.external_userid for each in new})
+    kept = [each for each in new if each.external_userid not in erased]
+    rows = [(each.origin, kind.value, each.external_userid, each.userid, campaign_id, each.touched_at) for each in kept]
+    if _NEW.write(session, rows):
+        note_facts(session, {each.external_userid for each in kept}, Facts.TOUCHES)
 
 
 def count_since(session: Session, external_userid: str, since: datetime) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from datetime import timedelta
 from typing import Any
 
 from data.queries import sync_runs as run_rows
@@ -83,3 +85,61 @@ async def test_what_cannot_be_sent_is_told_with_its_path(caller: Caller) -> None
     ] == 404
     assert (await caller.call("GET", "/campaigns/77"))[0] == 404
     assert (await caller.call("POST", "/campaigns/77/preview"))[0] == 404
+
+
+async def until(caller: Caller, campaign: str, *statuses: str, **step: float) -> dict[str, Any]:
+    """The run of a campaign, once it has one of these statuses; the clock moves between."""
+    async with asyncio.timeout(60):
+        while True:
+            _, told = await caller.call("GET", campaign)
+            if told["runs"][0]["status"] in statuses:
+                return dict(told["runs"][0])
+            for job in ("campaigns", "campaign_lookups", "campaign_results"):
+                await caller.bot.runner.run_now(job)
+            caller.bot.clock.advance(timedelta(**(step or {"seconds": 20})))
+
+
+async def test_a_campaign_is_started_followed_and_cancelled(caller: Caller) -> None:
+    await synced(caller)
+    userid = caller.sandbox.world.population.service[0].userid
+    listed = [{"userid": userid, "external_userid": each} for each in caller.sandbox.world.customers.listed_by(userid)]
+    _, made = await caller.call("POST", "/campaigns", {"name": "x", "waves": [wave(audience={"pairs": listed})]})
+    campaign = f"/campaigns/{made['id']}"
+    assert (await caller.call("POST", f"{campaign}/pause"))[0] == 409
+    at = caller.bot.clock.now() + timedelta(hours=1)
+    status, started = await caller.call("POST", f"{campaign}/start", {"at": at.isoformat()})
+    assert (status, [each["status"] for each in started["runs"]]) == (200, ["due"])
+    assert (await caller.call("POST", f"{campaign}/start"))[0] == 409
+    assert (await caller.call("POST", f"{campaign}/preview"))[0] == 409
+    await caller.bot.runner.run_now("campaigns")
+    assert (await caller.call("GET", campaign))[1]["runs"][0]["status"] == "due"
+    assert (await caller.call("POST", f"{campaign}/pause"))[1]["runs"][0]["status"] == "paused"
+    assert (await caller.call("POST", f"{campaign}/resume"))[1]["runs"][0]["status"] == "due"
+    run = await until(caller, campaign, "awaiting", minutes=10)
+    assert run["recipients"] == len(listed)
+
+    _, told = await caller.call("GET", f"{campaign}/batches?status=created")
+    (batch,) = told["items"]
+    assert (batch["userid"], batch["recipients"], batch["needs_person"]) == (userid, len(listed), False)
+    assert (await caller.call("POST", f"/batches/{batch['id']}/adopt", {"msgid": "msgOther"}))[0] == 409
+    assert (await caller.call("POST", f"/batches/{batch['id']}/again"))[0] == 409
+    caller.sandbox.machine.group_send_acts.confirm(userid, batch["msgid"])
+    await until(caller, campaign, "finished", minutes=2)
+    (result,) = (await caller.call("GET", f"{campaign}/results"))[1]["items"]
+    assert (result["sent"], result["waiting"], result["batches"]) == (len(listed), 0, {"created": 1})
+    assert (await caller.call("POST", f"{campaign}/cancel"))[0] == 409
+    _, first = await caller.call("GET", f"/runs/{run['id']}/recipients?limit=2&state=sent")
+    _, rest = await caller.call("GET", f"/runs/{run['id']}/recipients?after={first['next_after']}")
+    assert len(first["items"]) + len(rest["items"]) == len(listed)
+    assert {each["state"] for each in rest["items"]} <= {"sent"}
+    assert (await caller.call("GET", f"/runs/{run['id']}/recipients?state=x"))[0] == 422
+    whom = first["items"][0]["external_userid"]
+    _, touches = await caller.call("GET", f"/customers/{whom}/touches")
+    assert touches["items"][0]["kind"] == "broadcast"
+
+    _, other = await caller.call("POST", "/campaigns", {"name": "y", "waves": [wave(audience={"pairs": listed[:2]})]})
+    await caller.call("POST", f"/campaigns/{other['id']}/start")
+    await until(caller, f"/campaigns/{other['id']}", "awaiting")
+    assert (await caller.call("POST", f"/campaigns/{other['id']}/cancel"))[1]["runs"][0]["status"] == "cancelled"
+    for path in ("/runs/77/recipients", "/campaigns/77/results", "/campaigns/77/batches"):
+        assert (await caller.call("GET", path))[0] == 404

@@ -1,0 +1,168 @@
+"""`/campaigns/{id}/batches` and `/batches`: the ledger of calls, what became of recipients, what a person decides."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from aiohttp import web
+from pydantic import Field
+from sqlmodel import Session
+
+from bot import campaigns
+from bot.api.answers import answer, page, path_id, read_object, read_query
+from bot.api.described import described
+from bot.api.service import Api
+from bot.api.shapes import Items, Page
+from data.models import Batch, BatchStatus, RecipientState, RunStatus
+from data.queries import batch_lookups as lookup_rows
+from data.queries import batches as rows
+from data.queries import campaigns as campaign_rows
+from data.queries import recipients as recipient_rows
+from data.rules.problems import InvalidRuleError, Problem, RuleModel, parse
+
+
+class ResultTold(RuleModel):
+    """What became of a run. `waiting` may still be sent; of the others `sent` have it, and `left_out` were never asked.
+
+    `refused`: WeCom made no task; `not_friend`, `over_cap`: WeCom could not deliver; `stopped`: not confirmed in time,
+    or cancelled.
+    """
+
+    run_id: int
+    status: RunStatus
+    recipients: int
+    left_out: dict[str, int]
+    waiting: int
+    sent: int
+    not_friend: int
+    over_cap: int
+    refused: int
+    stopped: int
+    batches: dict[str, int]
+    batches_confirmed: int
+
+
+class BatchTold(RuleModel):
+    """A call: one task for one sender. `candidates`: group-sends in WeCom that may be it, of one that rests.
+
+    `members`: who WeCom gave the task to, where that is not the sender alone.
+    """
+
+    id: int
+    run_id: int
+    userid: str
+    recipients: int
+    status: BatchStatus
+    msgid: str | None
+    called_at: datetime | None
+    confirmed_at: datetime | None
+    withdrawn_at: datetime | None
+    final_at: datetime | None
+    next_at: datetime | None
+    needs_person: bool
+    candidates: list[str]
+    members: list[str]
+    cause: int | None
+    error: str
+    sent: int
+    not_friend: int
+    over_cap: int
+    refused: int
+    stopped: int
+
+
+class BatchesQuery(RuleModel):
+    """Which batches to list."""
+
+    limit: int = Field(default=50, ge=1, le=200)
+    before_id: int | None = Field(default=None, ge=1, le=2**62)
+    status: BatchStatus | None = None
+
+
+class RecipientsQuery(RuleModel):
+    """Which recipients of a run to list, by the number of their follow."""
+
+    limit: int = Field(default=100, ge=1, le=1000)
+    after: int = Field(default=0, ge=0, le=2**62)
+    state: str | None = None
+
+
+class RecipientTold(RuleModel):
+    """A recipient and what became of it; from `opted_out` on it says why nothing is sent."""
+
+    follow_id: int
+    userid: str
+    external_userid: str
+    state: str
+    batch_no: int | None
+
+
+class RecipientsPage(RuleModel):
+    """Recipients by the number of their follow; the next page is asked with `after`."""
+
+    items: list[RecipientTold]
+    next_after: int | None
+
+
+class Found(RuleModel):
+    """The group-send that a batch is, as a person has found it in WeCom."""
+
+    msgid: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[\x21-\x7e]+$")]
+
+
+@described(Items[ResultTold])
+async def read_results(api: Api, request: web.Request) -> web.Response:
+    return answer({"items": await api.db.read(campaigns.read_results, path_id(request))})
+
+
+@described(Page[BatchTold], query=BatchesQuery)
+async def list_batches(api: Api, request: web.Request) -> web.Response:
+    query = read_query(BatchesQuery, request)
+
+    def unit(session: Session) -> list[Batch]:
+        campaign = campaign_rows.get_campaign(session, path_id(request))
+        return rows.list_batches(session, campaign.id or 0, query.limit, query.before_id, query.status)
+
+    return answer(page([_told(each) for each in await api.db.read(unit)], query.limit))
+
+
+@described(RecipientsPage, query=RecipientsQuery)
+async def list_recipients(api: Api, request: web.Request) -> web.Response:
+    query = read_query(RecipientsQuery, request)
+    state = None if query.state is None else _state(query.state)
+
+    def unit(session: Session) -> list[dict[str, Any]]:
+        run = campaign_rows.get_run(session, path_id(request))
+        return recipient_rows.list_recipients(session, run.id or 0, query.limit, query.after, state)
+
+    found = await api.db.read(unit)
+    following = found[-1]["follow_id"] if len(found) == query.limit else None
+    return answer({"items": found, "next_after": following})
+
+
+def _state(name: str) -> RecipientState:
+    names = {each.name.lower(): each for each in RecipientState}
+    if name not in names:
+        raise InvalidRuleError([Problem("state", f"只能是 {'、'.join(names)}")])
+    return names[name]
+
+
+@described(BatchTold, body=Found)
+async def adopt_batch(api: Api, request: web.Request) -> web.Response:
+    found = parse(Found, await read_object(request))
+    return answer(_told(await api.db.write(lookup_rows.adopt, path_id(request), found.msgid, api.clock.now())))
+
+
+@described(BatchTold)
+async def ask_again(api: Api, request: web.Request) -> web.Response:
+    batch = await api.db.write(lookup_rows.ask_again, path_id(request), api.clock.now(), was_absent=False)
+    return answer(_told(batch))
+
+
+def _told(batch: Batch) -> dict[str, Any]:
+    told = batch.model_dump(include=set(BatchTold.model_fields) - {"candidates", "members", "needs_person"})
+    rests = batch.status == BatchStatus.UNKNOWN and batch.next_at is None
+    return {
+        **told, "needs_person": rests, "candidates": batch.candidates or [], "members": batch.members or [],
+    }  # fmt: skip

@@ -1,0 +1,121 @@
+"""Results of batches: what WeCom tells of each recipient, written page by page, and touches with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from sqlalchemy import select, update
+from sqlmodel import Session, col
+
+from data.bulk import among
+from data.models import Batch, Recipient, RecipientState, Run
+from data.queries import touches
+from data.queries.batches import MADE, is_over, lock_alone, map_follows
+from data.rules.batches import LAST_LOOK_SECONDS
+from data.rules.preferences import TouchKind
+
+R: Any = Recipient.__table__  # type: ignore[attr-defined]
+
+_COUNTED = {
+    RecipientState.SENT: "sent",
+    RecipientState.NOT_FRIEND: "not_friend",
+    RecipientState.OVER_CAP: "over_cap",
+    RecipientState.REFUSED: "refused",
+    RecipientState.STOPPED: "stopped",
+}
+#: WeCom said first that there is no task, or that it was withdrawn.
+_SAID_OTHERWISE = (RecipientState.REFUSED, RecipientState.STOPPED)
+
+
+class Result(NamedTuple):
+    """What WeCom tells of one recipient. `state` is one of its own: WAITING, SENT, NOT_FRIEND, OVER_CAP."""
+
+    external_userid: str
+    userid: str
+    state: RecipientState
+    sent_at: datetime | None
+
+
+class Due(NamedTuple):
+    """A batch whose results are to be read. `withdraw`: what is not confirmed is not to be sent any more."""
+
+    batch: Batch
+    withdraw: bool
+
+
+def list_due(session: Session, now: datetime, limit: int) -> list[Due]:
+    """Batches whose results are to be read now, the longest due first."""
+    query = (
+        select(Batch, Run)
+        .join(Run, col(Run.id) == col(Batch.run_id))
+        .where(
+            col(Batch.next_at) <= now, col(Batch.final_at).is_(None), col(Batch.next_at).is_not(None),
+            col(Batch.status).in_(MADE),
+        )
+        .order_by(col(Batch.next_at))
+        .limit(limit)
+    )  # fmt: skip
+    return [Due(batch, is_over(run, now)) for batch, run in session.execute(query)]
+
+
+def write_results(session: Session, batch_id: int, results: Sequence[Result]) -> int:
+    """Write what is new in a page, with a touch for each who received it; how many wait still.
+
+    The same page again changes nothing.
+    """
+    batch = lock_alone(session, batch_id)
+    known = map_follows(session, batch, [each.external_userid for each in results])
+    changed: dict[RecipientState, list[int]] = {}
+    reached: list[touches.NewTouch] = []
+    for each in results:
+        follow_id, state = known.get(each.external_userid, (0, each.state))
+        if state == each.state or each.state is RecipientState.WAITING:
+            continue
+        if state in _SAID_OTHERWISE:
+            name = _COUNTED[RecipientState(state)]
+            setattr(batch, name, getattr(batch, name) - 1)
+        changed.setdefault(each.state, []).append(follow_id)
+        if each.state is RecipientState.SENT and each.sent_at is not None:
+            origin = f"broadcast:{batch.run_id}:{follow_id}"
+            reached.append(touches.NewTouch(origin, each.external_userid, each.userid, each.sent_at))
+    for state, follow_ids in changed.items():
+        session.execute(
+            update(R)
+            .where(R.c.run_id == batch.run_id, among(session.get_bind().dialect.name, R.c.follow_id, "ids"))
+            .values(state=int(state)),
+            {"ids": follow_ids},
+        )
+        setattr(batch, _COUNTED[state], getattr(batch, _COUNTED[state]) + len(follow_ids))
+    if reached:
+        campaign_id = session.get_one(Run, batch.run_id).campaign_id
+        touches.record_many(session, reached, TouchKind.BROADCAST, campaign_id)
+    return sum(each.state is RecipientState.WAITING for each in results)
+
+
+def note_members(session: Session, batch_id: int, members: Sequence[str], confirmed_at: datetime | None) -> None:
+    """Who has the task, and when all of them had confirmed it."""
+    batch = lock_alone(session, batch_id)
+    batch.members = None if list(members) == [batch.userid] else list(members)
+    batch.confirmed_at = confirmed_at
+
+
+def note_withdrawn(session: Session, batch_id: int, now: datetime) -> None:
+    """Nobody can confirm it any more: its results are read once again in a while."""
+    batch = lock_alone(session, batch_id)
+    batch.withdrawn_at, batch.next_at = now, now + timedelta(seconds=LAST_LOOK_SECONDS)
+
+
+def end_batch(session: Session, batch_id: int, state: RecipientState, now: datetime, error: str = "") -> None:
+    """Nothing can change any more; `state` is what became of those of whom WeCom tells nothing."""
+    batch = lock_alone(session, batch_id)
+    if batch.final_at is not None:
+        return
+    left: Any = session.execute(
+        update(R)
+        .where(R.c.run_id == batch.run_id, R.c.batch_no == batch.batch_no, R.c.state == RecipientState.WAITING)
+        .values(state=int(state))
+    )
+    setattr(batch, _COUNTED[state], getattr(batch, _COUNTED[state]) + int(left.rowcount))
+    batch.final_at, batch.next_at, batch.error = now, None, error

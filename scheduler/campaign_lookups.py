@@ -1,0 +1,163 @@
+"""Batches whose answer never came: looked up in WeCom's records, and asked for again only where it has made nothing.
+
+`get_groupmsg_list_v2` lists what was made meanwhile, `get_groupmsg_task` whose task it is, and
+`get_groupmsg_send_result` for whom; `data/rules/batches.py` says which is which. Nothing is concluded from a list that
+is not complete, or from one that was read before WeCom must have settled.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from bot.context import Context
+from bot.logs import get_logger
+from bot.wecom.errors import AlreadyDoneError, BusyError, WeComError
+from data.models import Batch
+from data.queries import batch_lookups as lookup_rows
+from data.queries import batches as rows
+from data.rules import batches as rules
+from data.rules.batches import Asked, Found, Verdict, content_of, match
+from scheduler.leases import LeaseHeldError, alone
+
+log = get_logger("campaigns")
+
+LEASE = "campaign_lookups"
+#: Batches that are looked up with one list.
+TOGETHER = 50
+#: Calls that lie so far apart are looked up with lists of their own.
+APART = timedelta(hours=1)
+
+
+async def look_up_unknown(ctx: Context) -> int:
+    """Look up what is due; how many batches. 0 as well where another process does it."""
+    if ctx.observes or not await ctx.db.read(lookup_rows.list_unknown, ctx.clock.now(), 1):
+        return 0
+    with contextlib.suppress(LeaseHeldError):
+        return await alone(ctx, LEASE, lambda: _look_up_all(ctx))
+    return 0
+
+
+async def _look_up_all(ctx: Context) -> int:
+    looked = 0
+    while due := await ctx.db.read(lookup_rows.list_unknown, ctx.clock.now(), TOGETHER):
+        first = due[0].first_called_at
+        assert first is not None
+        together = [each for each in due if each.first_called_at is not None and each.first_called_at - first <= APART]
+        looked += len(together)
+        if ctx.clock.now() - first > timedelta(seconds=rules.FORGOTTEN_SECONDS):
+            for each in together:
+                why = "It was asked for so long ago that it cannot be looked up any more."
+                await ctx.db.write(lookup_rows.leave_to_person, each.id or 0, [], why)
+            continue
+        try:
+            await _look_up(ctx, together)
+        except WeComError as error:
+            for each in together:
+                await _put_off(ctx, each, str(error), error.after_seconds)
+    return looked
+
+
+async def _put_off(ctx: Context, batch: Batch, error: str, after_seconds: float | None = None) -> None:
+    now = ctx.clock.now()
+    age = (now - (batch.called_at or now)).total_seconds()
+    until = now + timedelta(seconds=max(after_seconds or 0, rules.look_pause(age)))
+    await ctx.db.write(rows.put_off, batch.id or 0, until, error)
+
+
+async def _look_up(ctx: Context, due: Sequence[Batch]) -> None:
+    began = ctx.clock.now()
+    unanswered = await ctx.db.read(lookup_rows.list_unanswered, {each.userid for each in due})
+    asked = [_asked(batch, whom) for batch, whom in unanswered if batch.called_at is not None]
+    wanted = {each.id for each in due}
+    mine = [each for each in asked if each.batch_id in wanted]
+    verdicts = match(asked, await _read_found(ctx, mine, {each.userid for each in asked}, began))
+    by_id = {each.id: each for each in due}
+    for each in mine:
+        await _settle(ctx, by_id[each.batch_id], verdicts[each.batch_id], began)
+
+
+async def _settle(ctx: Context, batch: Batch, verdict: Verdict, began: datetime) -> None:
+    assert batch.id is not None
+    assert batch.called_at is not None
+    now = ctx.clock.now()
+    settled = (began - batch.called_at).total_seconds() >= rules.SETTLE_SECONDS
+    if verdict.msgid:
+        await ctx.db.write(lookup_rows.adopt, batch.id, verdict.msgid, now)
+        log.info("batch_found", batch=batch.id)
+    elif not settled:
+        await _put_off(ctx, batch, batch.error)
+    elif verdict.is_absent:
+        await ctx.db.write(lookup_rows.ask_again, batch.id, now, was_absent=True)
+        log.info("batch_absent", batch=batch.id)
+    else:
+        why = "WeCom has group-sends that may be this one: a person decides."
+        await ctx.db.write(lookup_rows.leave_to_person, batch.id, verdict.candidates, why)
+        log.warning("batch_ambiguous", batch=batch.id, candidates=len(verdict.candidates))
+
+
+def _asked(batch: Batch, whom: frozenset[str]) -> Asked:
+    assert batch.id is not None
+    assert batch.called_at is not None
+    since = batch.first_called_at or batch.called_at
+    return Asked(
+        batch.id, batch.userid, content_of(batch.body or {}), whom, since.timestamp(), batch.called_at.timestamp()
+    )
+
+
+async def _read_found(ctx: Context, asked: Sequence[Asked], userids: set[str], now: datetime) -> list[Found]:
+    """What WeCom has made in the time of these calls and no row of ours owns. Raises WeComError where it cannot all be
+    read."""
+    wecom = ctx.wecom.external_contact
+    start = int(min(each.since for each in asked) - rules.SKEW_SECONDS)
+    # What WeCom dates into our future shows in a later list: none is believed before it must.
+    end = min(int(now.timestamp()) + 1, start + 31 * 86_400)
+    listed = await read_all(
+        lambda cursor: wecom.get_groupmsg_list_v2("single", start, end, filter_type=0, cursor=cursor), "group_msg_list"
+    )
+    made = {str(each["msgid"]): each for each in listed if not each.get("creator")}
+    owned = await ctx.db.read(lookup_rows.list_owned, list(made))
+    found: list[Found] = []
+    for msgid, row in made.items():
+        at = float(row.get("create_time") or 0)
+        if msgid not in owned and any(rules.in_time(each, at) for each in asked):
+            found.append(Found(msgid, at, content_of(row), await _read_tasks(ctx, msgid, userids)))
+    # What was answered while we read has an owner now.
+    owned = await ctx.db.read(lookup_rows.list_owned, [each.msgid for each in found])
+    return [each for each in found if each.msgid not in owned]
+
+
+async def _read_tasks(ctx: Context, msgid: str, userids: set[str]) -> dict[str, frozenset[str]]:
+    """The recipients of a group-send by member. Of a withdrawn one WeCom tells no members: the senders are tried."""
+    wecom = ctx.wecom.external_contact
+    try:
+        tasks = await read_all(lambda cursor: wecom.get_groupmsg_task(msgid, cursor), "task_list")
+        members = {str(each["userid"]) for each in tasks}
+    except AlreadyDoneError:
+        members = userids
+    found: dict[str, frozenset[str]] = {}
+    for userid in sorted(members):
+        results = await read_all(
+            lambda cursor, userid=userid: wecom.get_groupmsg_send_result(msgid, userid, cursor),  # type: ignore[misc]
+            "send_list",
+        )
+        if results:
+            found[userid] = frozenset(str(each.get("external_userid") or "") for each in results)
+    return found
+
+
+async def read_all(ask: Callable[[str], Awaitable[Mapping[str, Any]]], name: str) -> list[Any]:
+    """Every row over all pages. Raises BusyError where the pages do not come to an end: the list is not complete."""
+    found: list[Any] = []
+    cursor, seen = "", set[str]()
+    while True:
+        answer = await ask(cursor)
+        found += answer.get(name) or ()
+        cursor = str(answer.get("next_cursor") or "")
+        if not cursor:
+            return found
+        if cursor in seen:
+            raise BusyError("WeCom's pages of group-sends do not end.", "They are read again later.")
+        seen.add(cursor)

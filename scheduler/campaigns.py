@@ -1,0 +1,188 @@
+"""Campaigns sent: runs that are due are planned, and their batches asked for, one call each, within WeCom's budgets.
+
+A batch's row says `sending` before its call begins, so that after a crash or without an answer it is looked up
+(`scheduler/campaign_lookups.py`) and never just asked for again. One lease keeps two processes from sending together;
+a call is begun right after its row was written, and does not outlive the lease.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from typing import Any
+
+from bot.campaign_plans import plan_run
+from bot.campaigns import words_of
+from bot.context import Context
+from bot.delivery import forget_media, message_body
+from bot.errors import SiyuError
+from bot.logs import get_logger
+from bot.wecom.errors import (
+    CredentialsError,
+    GoneError,
+    InvalidMediaError,
+    InvalidRequestError,
+    UnknownOutcomeError,
+    WeComError,
+)
+from data.models import Run, RunStatus
+from data.queries import batches as rows
+from data.queries import campaigns as campaign_rows
+from data.queries.batches import Waiting
+from data.rules.batches import CALL_SECONDS
+from data.rules.markings import ends_all
+from data.rules.messages import MessageContent, MissingMediaError
+from data.rules.problems import parse
+from scheduler.leases import LeaseHeldError, alone
+
+log = get_logger("campaigns")
+
+LEASE = "campaigns"
+#: Calls under way at the same time; each may carry 10,000 recipients.
+IN_FLIGHT = 8
+CHUNK = 200
+#: What may be a person's to mend is tried again so often before one is called.
+DOUBTFUL_TRIES = 3
+#: So many refusals without one success between them are no bad luck: a person has to look.
+REFUSALS_IN_A_ROW = 20
+
+
+async def send_when_due(ctx: Context) -> bool:
+    """Plan and send what is due, until nothing is. False: nothing was, or another process does it."""
+    if ctx.observes or not await ctx.db.read(campaign_rows.has_work, ctx.clock.now()):
+        return False
+    with contextlib.suppress(LeaseHeldError):
+        await alone(ctx, LEASE, lambda: _work_off(ctx))
+    return True
+
+
+async def _work_off(ctx: Context) -> None:
+    interrupted = await ctx.db.write(rows.note_interrupted, ctx.clock.now())
+    if interrupted:
+        log.warning("batches_unknown", batches=interrupted)
+    while (run := await ctx.db.write(campaign_rows.begin_due_run, ctx.clock.now())) is not None:
+        assert run.id is not None
+        if run.status == RunStatus.PLANNING:
+            log.info("run_planning", run=run.id, resumed=run.planned_until > 0)
+            if await plan_run(ctx, run.id) == RunStatus.PLANNING:
+                return  # another process has planned some of it: the lease was lost
+        else:
+            await Sender(ctx, run).send()
+
+
+class Sender:
+    """The sending of one run's batches."""
+
+    def __init__(self, ctx: Context, run: Run) -> None:
+        assert run.id is not None
+        self.ctx = ctx
+        self.run_id = run.id
+        self.wave_id = run.wave_id
+        self.wecom = ctx.wecom.within(CALL_SECONDS).external_contact
+        self._queue: deque[Waiting] = deque()
+        self._after = 0
+        self._all_read = False
+        self._stopped = False
+        self._reading = asyncio.Lock()
+        self._in_a_row = 0
+        self._rests = run.rests
+
+    async def send(self) -> None:
+        """Ask for all that is planned, until it is done, has to rest, or somebody stops it."""
+        wave = await self.ctx.db.read(campaign_rows.get_wave, self.wave_id)
+        self._content = parse(MessageContent, wave.content)
+        chains = [asyncio.create_task(self._chain(), name="campaign") for _ in range(IN_FLIGHT)]
+        try:
+            await asyncio.gather(*chains)
+        finally:
+            for chain in chains:
+                chain.cancel()
+            await asyncio.gather(*chains, return_exceptions=True)
+        if not self._stopped:
+            status = await self.ctx.db.write(rows.end_sending, self.run_id)
+            log.info("run_sent", run=self.run_id, status=status.value)
+
+    async def _chain(self) -> None:
+        while (batch := await self._take()) is not None:
+            await self._ask_for(batch)
+
+    async def _take(self) -> Waiting | None:
+        async with self._reading:
+            if not self._queue and not self._all_read and not self._stopped:
+                self._queue.extend(await self.ctx.db.read(rows.list_planned, self.run_id, self._after, CHUNK))
+                self._all_read = len(self._queue) < CHUNK
+                self._after = self._queue[-1].batch_no if self._queue else self._after
+            return self._queue.popleft() if self._queue and not self._stopped else None
+
+    async def _ask_for(self, batch: Waiting) -> None:
+        ctx = self.ctx
+        try:
+            words = await words_of(ctx, self._content.text, batch.userid)
+            body = await message_body(ctx, self._content.with_text(words))
+        except MissingMediaError as error:
+            await ctx.db.write(rows.note_refused, batch.batch_id, None, str(error), ctx.clock.now())
+            await self._count_refusal(batch, error)
+            return
+        except WeComError as error:
+            await self._rest(batch, error)
+            return
+        whom = await ctx.db.write(rows.claim_batch, batch.batch_id, body, ctx.clock.now(), ctx.settings.zone)
+        if whom is None:
+            self._stopped = True
+        elif whom:
+            await self._call(batch, {"sender": batch.userid, "external_userid": whom, **body})
+
+    async def _call(self, batch: Waiting, template: dict[str, Any]) -> None:
+        ctx = self.ctx
+        try:
+            answer = await self.wecom.add_msg_template(template)
+        except UnknownOutcomeError as error:
+            self._stopped = True
+            log.warning("batch_unknown", run=self.run_id, batch=batch.batch_id, cause=str(error))
+            await ctx.db.write(rows.note_unknown, batch.batch_id, str(error), ctx.clock.now())
+            return
+        except WeComError as error:
+            await self._refused(batch, error)
+            return
+        msgid = str(answer.get("msgid") or "")
+        if not msgid:
+            await ctx.db.write(rows.note_unknown, batch.batch_id, "WeCom gave no msgid.", ctx.clock.now())
+            return
+        failed = [str(each) for each in answer.get("fail_list") or ()]
+        if not await ctx.db.write(rows.note_made, batch.batch_id, msgid, failed, ctx.clock.now()):
+            log.error("batch_made_twice", batch=batch.batch_id, run=self.run_id)
+        self._in_a_row = 0
+
+    async def _refused(self, batch: Waiting, error: WeComError) -> None:
+        if isinstance(error, InvalidMediaError):
+            # Older than WeCom keeps it, whatever we thought: uploaded again for the next try.
+            await forget_media(self.ctx, self._content)
+            await self._rest(batch, error)
+        elif isinstance(error, GoneError | InvalidRequestError) and not ends_all(error.errcode):
+            await self.ctx.db.write(rows.note_refused, batch.batch_id, error.errcode, str(error), self.ctx.clock.now())
+            await self._count_refusal(batch, error)
+        else:
+            await self._rest(batch, error)
+
+    async def _count_refusal(self, batch: Waiting, error: SiyuError) -> None:
+        self._in_a_row += 1
+        if self._in_a_row >= REFUSALS_IN_A_ROW:
+            await self._pause(batch, f"{self._in_a_row} batches in a row were refused; the last one: {error}")
+
+    async def _rest(self, batch: Waiting, error: WeComError) -> None:
+        """Nothing was made: the run rests for a while, or until a person has mended what keeps it from going on."""
+        # A token that ended twice in a row, or files that WeCom had dropped: that mends itself, or it does not.
+        again = isinstance(error, CredentialsError | InvalidMediaError) and self._rests < DOUBTFUL_TRIES
+        if not (error.retryable or again):
+            await self._pause(batch, str(error))
+            return
+        self._stopped = True
+        log.info("run_rests", run=self.run_id, cause=str(error))
+        pause = error.after_seconds or 0
+        await self.ctx.db.write(rows.note_again, batch.batch_id, str(error), self.ctx.clock.now(), pause)
+
+    async def _pause(self, batch: Waiting, why: str) -> None:
+        self._stopped = True
+        log.error("run_paused", run=self.run_id, cause=why)
+        await self.ctx.db.write(rows.pause_run, batch.batch_id, why)
