@@ -1,0 +1,81 @@
+"""Steps of the ledger that come too late, or twice, change nothing."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from sqlmodel import Session
+
+from data.db import Database
+from data.models import Batch, Customer, Follow, Recipient, RecipientState, Run, RunStatus
+from data.queries import batch_results as result_rows
+from data.queries import batches as rows
+from data.queries import recipients as recipient_rows
+from data.queries.batch_results import Result
+from data.rules.campaigns import Tally
+
+ZONE = ZoneInfo("Asia/Shanghai")
+WHOM = ["wm1", "wm2"]
+
+
+def fill(session: Session, now: datetime, status: RunStatus) -> tuple[int, int]:
+    """A run with one batch of two recipients; the numbers of both."""
+    run = Run(wave_id=1, campaign_id=5, status=status, due_at=now, valid_until=now + timedelta(hours=1), recipients=2)
+    session.add(run)
+    session.flush()
+    assert run.id is not None
+    batch = Batch(run_id=run.id, batch_no=1, userid="ann", recipients=2, status="planned")
+    session.add(batch)
+    for whom in WHOM:
+        session.add(Customer(external_userid=whom, first_seen_at=now))
+        follow = Follow(userid="ann", external_userid=whom, status="present", changed_at=now)
+        session.add(follow)
+        session.flush()
+        session.add(Recipient(run_id=run.id, follow_id=follow.id or 0, batch_no=1, state=RecipientState.WAITING))
+    session.flush()
+    assert batch.id is not None
+    return run.id, batch.id
+
+
+async def test_a_span_that_was_planned_is_not_planned_again(db: Database, now: datetime) -> None:
+    run_id, _ = await db.write(fill, now, RunStatus.PLANNING)
+    piece = ([(100, 2, 0)], {2: ("ann", 1)}, Tally(matched=1), 0, 100)
+    first = await db.write(recipient_rows.write_span, run_id, *piece)
+    late = await db.write(recipient_rows.write_span, run_id, *piece)
+    assert (first.matched, late.matched, late.planned_until) == (1, 1, 100)
+
+
+async def test_only_a_run_that_is_being_sent_is_asked_for(db: Database, now: datetime) -> None:
+    for status in RunStatus:
+
+        def claim(session: Session, status: RunStatus = status) -> list[str] | None:
+            _, batch_id = fill(session, now, status)
+            found = rows.claim_batch(session, batch_id, {}, now, ZONE)
+            session.rollback()
+            return found
+
+        found = await db.read(claim)  # it writes, and takes it back
+        assert found == (WHOM if status == RunStatus.SENDING else None), status
+
+
+async def test_a_run_whose_time_is_over_and_a_batch_that_was_claimed_are_not_asked_for(
+    db: Database, now: datetime
+) -> None:
+    _, batch_id = await db.write(fill, now, RunStatus.SENDING)
+    assert await db.write(rows.claim_batch, batch_id, {}, now + timedelta(hours=1), ZONE) is None
+    assert await db.write(rows.claim_batch, batch_id, {}, now, ZONE) == WHOM
+    assert await db.write(rows.claim_batch, batch_id, {}, now, ZONE) is None
+
+
+async def test_the_same_page_of_results_twice_is_counted_once(db: Database, now: datetime) -> None:
+    _, batch_id = await db.write(fill, now, RunStatus.AWAITING)
+    page = [
+        Result("wm1", "ann", RecipientState.SENT, now),
+        Result("wm2", "ann", RecipientState.NOT_FRIEND, None),
+        Result("wmStranger", "ann", RecipientState.SENT, now),
+    ]
+    for _ in range(2):
+        assert await db.write(result_rows.write_results, batch_id, page) == 0
+        batch = await db.read(rows.get_batch, batch_id)
+        assert (batch.sent, batch.not_friend) == (1, 1)
