@@ -1,7 +1,7 @@
 """What callbacks and new customers notice of long work in the same bot: acknowledgements and welcomes beside it.
 
-The work is a sync, a marking at WeCom's own pace, or questions about a million customers: counts one after the other,
-and dry runs that go through all of them.
+The work is a sync, a marking at WeCom's own pace, questions about a million customers (counts one after the other, and
+dry runs that go through all of them), or campaigns: planned over a million, sent, and their results pulled.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.load import enter_agent, write_requests
+from benchmarks.million import STAFF as MILLION_STAFF
 from benchmarks.processes import ROOT, Identity, Server, bot, python, siyu
 from benchmarks.results import Result, at_most
 from benchmarks.segments import ANY, fill
@@ -40,36 +41,46 @@ SCOPES = (
     "segments:write",
     "directory:read",
     "customers:read",
+    "campaigns:read",
+    "campaigns:write",
+    "sending:write",
 )
+
+CAMPAIGN = {"name": "bench", "waves": [{"content": {"text": "周末到店，好礼相送。"}, "audience": {"everyone": True}}]}
 
 WITHOUT_TAGS = tuple(question for question in ANY if "tags" not in json.dumps(question.tree))
 
 #: Does something in the bot until it is left; yields what tells afterwards how much was done.
-Work = Callable[["Api"], AbstractContextManager[Callable[[], Result]]]
+Work = Callable[["Api", Server], AbstractContextManager[Callable[[], Result]]]
 
 
 def beside_sqlite(folder: Path) -> list[Result]:
     """Goals: acknowledged with p99 under 100 ms, welcomes within a second, whatever runs."""
-    return [
-        *_beside(_folder(folder, "sync"), "", "a sync, SQLite", syncing, STAFF, CUSTOMERS),
-        *_beside(_folder(folder, "marking"), "", "a marking, SQLite", marking, 100, MARKED_CUSTOMERS),
-        *_beside(_folder(folder, "asking"), "", "questions, SQLite", asking, 20, 2_000, filled=True),
-    ]
+    results: list[Result] = []
+    for name, work, staff, customers in _works():
+        results += _beside(_folder(folder, work.__name__), "", f"{name}, SQLite", work, staff, customers)
+    return results
 
 
 def beside_postgres(folder: Path) -> list[Result]:
     """The same on PostgreSQL."""
     results: list[Result] = []
-    for name, work, staff, customers in (
+    for name, work, staff, customers in _works():
+        with postgres() as url:
+            results += _beside(_folder(folder, work.__name__), url, f"{name}, PostgreSQL", work, staff, customers)
+    return results
+
+
+def _works() -> tuple[tuple[str, Work, int, int], ...]:
+    """What there is, with the staff and the customers of the local WeCom."""
+    return (
         ("a sync", syncing, STAFF, CUSTOMERS),
         ("a marking", marking, 100, MARKED_CUSTOMERS),
         ("questions", asking, 20, 2_000),
-    ):
-        with postgres() as url:
-            place = _folder(folder, work.__name__)
-            filled = work is asking
-            results += _beside(place, url, f"{name}, PostgreSQL", work, staff, customers, filled=filled)
-    return results
+        ("campaigns planned", planning, 20, 2_000),
+        ("campaigns sent", sending, 2_000, 20_000),
+        ("results pulled", pulling, 300, 300_000),
+    )
 
 
 def _folder(folder: Path, name: str) -> Path:
@@ -78,20 +89,21 @@ def _folder(folder: Path, name: str) -> Path:
     return place
 
 
-def _beside(
-    folder: Path, database: str, name: str, work: Work, staff: int, customers: int, *, filled: bool = False
-) -> list[Result]:
-    if filled:
+def _beside(folder: Path, database: str, name: str, work: Work, staff: int, customers: int) -> list[Result]:
+    if work in (asking, planning):
         # Without its tags: the local WeCom does not know them, and the bot would take them off everybody.
         fill(database or f"sqlite:///{folder}/siyu.db", "DELETE FROM tags")
     with sandbox(folder, staff, customers) as wecom:
         identity = identity_of(wecom)
+        if work is planning:
+            for number in range(1, MILLION_STAFF + 1):
+                wecom.call("/sandbox/staff/join", name=f"S{number}", userid=f"u{number:04d}")
         with bot(folder, identity=identity, api=f"{wecom.url}/cgi-bin/", database=database) as ours:
             api = Api(ours)
             _command(folder, "welcome", "add", "--name", "bench", "--text", "您好")
             wecom.call("/sandbox/apps", callback_url=f"{ours.url}/callback")
             seconds(wecom, 5)  # the first ones fill caches and open connections
-            with work(api) as done, _loader(folder, identity, ours) as loader:
+            with work(api, wecom) as done, _loader(folder, identity, ours) as loader:
                 welcomes = seconds(wecom, WELCOMES, rest_seconds=0.3)
                 said = json.loads(loader.communicate(timeout=SECONDS + 30)[0])
                 meanwhile = done()
@@ -107,7 +119,7 @@ def _beside(
 
 
 @contextlib.contextmanager
-def syncing(api: Api) -> Iterator[Callable[[], Result]]:
+def syncing(api: Api, _wecom: Server) -> Iterator[Callable[[], Result]]:
     """A sync that does not end before the load does."""
     run = api.call("POST", "/syncs")["id"]
     api.wait_for(f"/syncs/{run}", lambda told: told["rows"])
@@ -122,7 +134,7 @@ def syncing(api: Api) -> Iterator[Callable[[], Result]]:
 
 
 @contextlib.contextmanager
-def marking(api: Api) -> Iterator[Callable[[], Result]]:
+def marking(api: Api, _wecom: Server) -> Iterator[Callable[[], Result]]:
     """A tag put on everybody."""
     run = api.call("POST", "/syncs")["id"]
     api.wait_for(f"/syncs/{run}", lambda told: told["status"] == "done")
@@ -143,7 +155,7 @@ def _some_tag(api: Api) -> str:
 
 
 @contextlib.contextmanager
-def asking(api: Api) -> Iterator[Callable[[], Result]]:
+def asking(api: Api, _wecom: Server) -> Iterator[Callable[[], Result]]:
     """Counts of a million follows one after the other, and beside them dry runs that go through all of them."""
     ended, answers = threading.Event(), 0
     everyone = {"audience": {"everyone": True}, "put_on": [_some_tag(api)], "dry_run": True}
@@ -170,6 +182,68 @@ def asking(api: Api) -> Iterator[Callable[[], Result]]:
         ended.set()
         for thread in threads:
             thread.join()
+
+
+@contextlib.contextmanager
+def planning(api: Api, _wecom: Server) -> Iterator[Callable[[], Result]]:
+    """Campaigns to everybody, planned one after the other. The local WeCom knows the staff, not the customers."""
+    with _campaigns(api, lambda run: run["planned_at"]) as planned:
+        yield lambda: Result("recipients found meanwhile", planned(), "follows")
+
+
+@contextlib.contextmanager
+def sending(api: Api, _wecom: Server) -> Iterator[Callable[[], Result]]:
+    """Campaigns to everybody, sent one after the other."""
+    _sync(api)
+    with _campaigns(api, lambda run: run["status"] == "awaiting") as sent:
+        yield lambda: Result("recipients asked for meanwhile", sent(), "follows")
+
+
+@contextlib.contextmanager
+def pulling(api: Api, wecom: Server) -> Iterator[Callable[[], Result]]:
+    """Results of a campaign to everybody; the load begins with the first of them."""
+    _sync(api)
+    wecom.call("/sandbox/settings", staff_confirm_share=1.0, staff_confirm_half_seconds=1.0)
+    path = f"/campaigns/{start_campaign(api)}/results"
+    api.wait_for(path, lambda told: told["items"][0]["sent"])
+
+    def done() -> Result:
+        return Result("results pulled meanwhile", api.call("GET", path)["items"][0]["sent"], "recipients")
+
+    yield done
+
+
+def _sync(api: Api) -> None:
+    run = api.call("POST", "/syncs")["id"]
+    api.wait_for(f"/syncs/{run}", lambda told: told["status"] == "done")
+
+
+def start_campaign(api: Api) -> int:
+    """Begin a campaign to everybody; its number."""
+    made = int(api.call("POST", "/campaigns", CAMPAIGN)["id"])
+    api.call("POST", f"/campaigns/{made}/start", {})
+    return made
+
+
+@contextlib.contextmanager
+def _campaigns(api: Api, is_done: Callable[[Any], object]) -> Iterator[Callable[[], int]]:
+    """Campaign after campaign until it is left; how many recipients those had that are done."""
+    ended, recipients = threading.Event(), 0
+
+    def go_on() -> None:
+        nonlocal recipients
+        while not ended.is_set():
+            path = f"/campaigns/{start_campaign(api)}"
+            run = api.wait_for(path, lambda told: ended.is_set() or is_done(told["runs"][0]))["runs"][0]
+            recipients += run["recipients"]
+
+    thread = threading.Thread(target=go_on)
+    thread.start()
+    try:
+        yield lambda: recipients
+    finally:
+        ended.set()
+        thread.join()
 
 
 class Api:

@@ -83,7 +83,7 @@ class Server:
     pid: int
     folder: Path
 
-    def call(self, path: str, **body: Any) -> Any:
+    def call(self, path: str, /, **body: Any) -> Any:
         """POST JSON and read JSON; without a body a GET."""
         data = json.dumps(body).encode() if body else None
         request = urllib.request.Request(self.url + path, data, {"Content-Type": "application/json"})
@@ -111,6 +111,7 @@ def bot(
     database: str = "",
     inbox: str = "",
     mode: str = "live",
+    calls_per_minute: int = 10_000,
 ) -> Iterator[Server]:
     """`siyu serve` with a database of its own. `api` empty: a WeCom that nobody answers for."""
     port = free_port()
@@ -120,7 +121,7 @@ def bot(
         f'mode = "{mode}"\n[company]\ncorpid = "{identity.corpid}"\n'
         f'[app]\nagentid = {identity.agentid}\nsecret = "{identity.secret}"\n'
         f'[[callbacks]]\ntoken = "{identity.token}"\nencoding_aes_key = "{identity.key}"\n'
-        f'[wecom]\napi_base_url = "{api or "http://127.0.0.1:9/cgi-bin/"}"\n'
+        f'[wecom]\napi_base_url = "{api or "http://127.0.0.1:9/cgi-bin/"}"\ncalls_per_minute = {calls_per_minute}\n'
         f'[server]\nport = {port}\n[database]\nurl = "{database}"\ninbox_url = "{inbox}"\n'
         "[sync]\nfirst = false\n",
         "utf-8",
