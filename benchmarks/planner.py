@@ -22,13 +22,14 @@ from benchmarks.segments import ANY, RARE
 from bot import campaigns
 from bot.assembly import open_context
 from bot.campaign_plans import plan_run
+from bot.campaigns import calendar_of
 from bot.clock import Clock
 from bot.commands.loop import run
 from bot.config import load_settings
 from bot.context import Context
 from bot.metrics import Metrics
 from data.db import open_database
-from data.queries import campaigns as rows
+from data.queries import runs as run_rows
 from data.rules.campaigns import CampaignDraft, WaveDraft
 from data.rules.problems import parse
 
@@ -58,7 +59,7 @@ async def _plan(ctx: Context) -> dict[str, Any]:
     await campaigns.start_campaign(ctx, made.id or 0, None)
     peak, began = _Peak(), time.perf_counter()
     with peak:
-        started = await ctx.db.write(rows.begin_due_run, ctx.clock.now())
+        started = await ctx.db.write(run_rows.begin_due_run, ctx.clock.now(), calendar_of(ctx.settings))
         assert started is not None
         await plan_run(ctx, started.id or 0)
     seconds = time.perf_counter() - began

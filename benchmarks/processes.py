@@ -123,7 +123,7 @@ def bot(
         f'[[callbacks]]\ntoken = "{identity.token}"\nencoding_aes_key = "{identity.key}"\n'
         f'[wecom]\napi_base_url = "{api or "http://127.0.0.1:9/cgi-bin/"}"\ncalls_per_minute = {calls_per_minute}\n'
         f'[server]\nport = {port}\n[database]\nurl = "{database}"\ninbox_url = "{inbox}"\n'
-        "[sync]\nfirst = false\n",
+        '[sync]\nfirst = false\n[campaigns]\nhours = "00:00-00:00"\n',
         "utf-8",
     )
     config.chmod(0o600)

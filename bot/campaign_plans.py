@@ -17,7 +17,7 @@ from data.queries import recipients as recipient_rows
 from data.queries import segments
 from data.queries.recipients import Source, Span
 from data.rules import campaigns as rules
-from data.rules.campaigns import Audience, Decision, SenderPolicy, Tally, decide
+from data.rules.campaigns import Audience, Decision, SenderPolicy, Tally, WaveDraft, decide
 from data.rules.segments import EVERYBODY, Node
 
 #: Follows that are looked at in one go.
@@ -117,29 +117,32 @@ def _decide(
 # -- sources
 
 
-async def source_of_draft(ctx: Context, audience: Audience, as_of: datetime) -> tuple[Source, int]:
+async def source_of_draft(ctx: Context, wave: WaveDraft, as_of: datetime) -> tuple[Source, int]:
     """Whom a draft means, and how many entries of its list are nobody's contact. Its saved segment was read."""
-    if audience.is_list:
-        listed, unknown = await ctx.db.read(recipient_rows.list_of_draft, audience.listed)
-        return await _source(ctx, None, listed, as_of), unknown
-    return await _source(ctx, audience.segment or EVERYBODY, (), as_of), 0
+    if wave.audience.is_list:
+        listed, unknown = await ctx.db.read(recipient_rows.list_of_draft, wave.audience.listed)
+        return await _source(ctx, None, listed, as_of, wave.not_bought_hours), unknown
+    return await _source(ctx, wave.audience.segment or EVERYBODY, (), as_of, wave.not_bought_hours), 0
 
 
 async def source_of_wave(ctx: Context, wave: Wave, as_of: datetime) -> tuple[Source, int]:
     """The same for a wave."""
     if wave.audience.keys() & {"pairs", "external_userids"}:
         listed, unknown = await ctx.db.read(recipient_rows.list_of_wave, wave.id or 0)
-        return await _source(ctx, None, listed, as_of), unknown
+        return await _source(ctx, None, listed, as_of, wave.not_bought_hours), unknown
     audience = Audience.model_validate(wave.audience)
-    return await _source(ctx, audience.segment or EVERYBODY, (), as_of), 0
+    return await _source(ctx, audience.segment or EVERYBODY, (), as_of, wave.not_bought_hours), 0
 
 
-async def _source(ctx: Context, tree: Node | None, listed: tuple[int, ...], as_of: datetime) -> Source:
+async def _source(
+    ctx: Context, tree: Node | None, listed: tuple[int, ...], as_of: datetime, not_bought_hours: int | None
+) -> Source:
     unable = await ctx.db.read(recipient_rows.list_unable)
     if tree is None:
-        return Source(None, listed, unable, listed[-1] if listed else 0)
+        return Source(None, listed, unable, listed[-1] if listed else 0, not_bought_hours)
     plan = await ctx.db.read(segments.plan_segment, tree, as_of, ctx.settings.zone)
-    return Source(plan, (), unable, await ctx.db.read(customer_rows.find_last_follow_id))
+    last = await ctx.db.read(customer_rows.find_last_follow_id)
+    return Source(plan, (), unable, last, not_bought_hours)
 
 
 # -- a run

@@ -13,16 +13,30 @@ from typing import Any
 from sqlmodel import Session
 
 from bot.campaign_plans import count_wave, source_of_draft, source_of_wave
+from bot.config import Settings, days_of
 from bot.context import Context
 from bot.errors import ObservingError
 from bot.rule_edits import media_problems, unwritable
 from data.models import Campaign, Run, Wave
 from data.queries import batches as batch_rows
 from data.queries import campaigns as rows
+from data.queries import runs as run_rows
 from data.queries import segment_names as segment_rows
 from data.queries import staff as staff_rows
-from data.rules.campaigns import Act, Audience, CampaignDraft, SenderPolicy, Tally, WaveDraft, problems
+from data.rules import timings
+from data.rules.campaigns import (
+    Act,
+    CampaignDraft,
+    SenderPolicy,
+    Tally,
+    WaveDraft,
+    audience_problems,
+    problems,
+)
+from data.rules.messages import MessageContent
 from data.rules.problems import InvalidRuleError, Problem
+from data.rules.schedule import TimeWindow
+from data.rules.timings import Calendar
 
 #: Senders that a preview names, those with the most recipients first.
 SENDERS_TOLD = 1000
@@ -43,13 +57,26 @@ async def check_campaign(ctx: Context, draft: CampaignDraft) -> CampaignDraft:
     return draft.model_copy(update={"waves": tuple(waves)})
 
 
+def calendar_of(settings: Settings) -> Calendar:
+    """The company's clock, as its settings have it."""
+    opens, _, closes = settings.campaigns.hours.partition("-")
+    hours = TimeWindow.model_validate({"start": opens, "end": closes})
+    return Calendar(settings.zone, hours, [days_of(words) for words in settings.company.holidays])
+
+
+async def content_problems(ctx: Context, content: MessageContent) -> list[Problem]:
+    """What is wrong with what a broadcast says."""
+    found = problems(content)
+    if content.text:
+        faults = ctx.renderer.check("broadcast", content.text)
+        found += [Problem("content.text", f"第 {fault.line} 行：{fault.message}") for fault in faults]
+    return found + await ctx.db.read(media_problems, content)
+
+
 async def check_wave(ctx: Context, wave: WaveDraft) -> WaveDraft:
     """The same for one wave."""
-    found = problems(wave)
-    if wave.content.text:
-        faults = ctx.renderer.check("broadcast", wave.content.text)
-        found += [Problem("content.text", f"第 {fault.line} 行：{fault.message}") for fault in faults]
-    found += await ctx.db.read(media_problems, wave.content)
+    found = await content_problems(ctx, wave.content) + audience_problems(wave.audience)
+    found += timings.problems(wave.timing, ctx.clock.now(), calendar_of(ctx.settings))
     if found:
         raise InvalidRuleError(found)
     return wave.model_copy(update={"audience": await ctx.db.read(segment_rows.read_audience, wave.audience)})
@@ -74,7 +101,7 @@ async def preview_draft(ctx: Context, wave: WaveDraft) -> Preview:
     """What a wave would do that is not kept. Raises as `check_wave` does."""
     wave = await check_wave(ctx, wave)
     as_of = ctx.clock.now()
-    source, unknown = await source_of_draft(ctx, wave.audience, as_of)
+    source, unknown = await source_of_draft(ctx, wave, as_of)
     return await _preview(ctx, await count_wave(ctx, source, wave.sender_policy, unknown, as_of), wave.content.text)
 
 
@@ -171,8 +198,16 @@ async def start_campaign(ctx: Context, campaign_id: int, at: datetime | None) ->
     """
     if ctx.observes:
         raise ObservingError
-    await ctx.db.write(rows.start_campaign, campaign_id, due_at(ctx, at))
+    await ctx.db.write(rows.start_campaign, campaign_id, due_at(ctx, at), calendar_of(ctx.settings))
     return await ctx.db.read(read_campaign, campaign_id)
+
+
+async def write_words(ctx: Context, run_id: int, content: MessageContent) -> Run:
+    """Say what a sending says that has not begun. Raises InvalidRuleError, NotFoundError, ConflictError."""
+    found = await content_problems(ctx, content)
+    if found:
+        raise InvalidRuleError(found)
+    return await ctx.db.write(run_rows.write_words, run_id, content.model_dump(mode="json"))
 
 
 async def act_on(ctx: Context, campaign_id: int, act: Act) -> Told:

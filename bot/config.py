@@ -5,6 +5,7 @@ from __future__ import annotations
 import stat
 import tomllib
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -35,6 +36,22 @@ def _never_or(least: int) -> Callable[[int], int]:
     return check
 
 
+def _days(words: str) -> str:
+    try:
+        first, last = days_of(words)
+    except ValueError as error:
+        raise ValueError(f"{words!r} is no day; write 2026-10-01 or 2026-10-01..2026-10-07") from error
+    if last < first:
+        raise ValueError(f"{words!r} ends before it begins")
+    return words
+
+
+def days_of(words: str) -> tuple[date, date]:
+    """The first and the last day of `2026-10-01..2026-10-07`, or of a single day. Raises ValueError."""
+    first, _, last = words.partition("..")
+    return date.fromisoformat(first), date.fromisoformat(last or first)
+
+
 class Section(BaseModel):
     """One table of the configuration file: unknown keys are refused, so a typing error is found at once."""
 
@@ -47,6 +64,9 @@ class CompanySettings(Section):
     corpid: str = Field("", description="企业ID, on the page 我的企业 of the admin console; starts with ww.")
     name: str = Field("", description="What templates call the company.")
     timezone: str = Field("Asia/Shanghai", description="IANA name; rules and schedules use this local time.")
+    holidays: tuple[Annotated[str, AfterValidator(_days)], ...] = Field(
+        default=(), description='Days on which campaigns may rest: "2026-10-01" or "2026-10-01..2026-10-07".'
+    )
 
     @field_validator("timezone")
     @classmethod
@@ -153,6 +173,16 @@ class SyncSettings(Section):
     first: bool = Field(True, description="The running bot begins the first one itself, once it knows the staff.")
 
 
+class CampaignsSettings(Section):
+    """Campaigns: what holds for all of them."""
+
+    hours: str = Field(
+        "08:00-22:00",
+        pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]$",
+        description="Local time in which staff are asked to send; 00:00-00:00 is always.",
+    )
+
+
 class PrivacySettings(Section):
     """How long is kept what was said to customers and about them. 0: until the customer is erased."""
 
@@ -200,6 +230,7 @@ class Settings(BaseSettings):
     inbox: InboxSettings = InboxSettings()
     welcome: WelcomeSettings = WelcomeSettings()
     sync: SyncSettings = SyncSettings()
+    campaigns: CampaignsSettings = CampaignsSettings()
     privacy: PrivacySettings = PrivacySettings()
     payments: PaymentsSettings = PaymentsSettings()
     logs: LogSettings = LogSettings()

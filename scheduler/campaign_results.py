@@ -12,12 +12,14 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from bot.campaigns import calendar_of
 from bot.context import Context
 from bot.logs import get_logger
 from bot.wecom.errors import AlreadyDoneError, GoneError, WeComError
 from data.models import Batch, RecipientState
 from data.queries import batch_results as rows
 from data.queries import batches as batch_rows
+from data.queries import runs as run_rows
 from data.queries.batch_results import Due, Result
 from data.rules.batches import pull_pause
 from scheduler.campaign_lookups import read_all
@@ -57,7 +59,7 @@ async def _follow(ctx: Context) -> None:
         for result in await asyncio.gather(*(one(each) for each in due), return_exceptions=True):
             if isinstance(result, BaseException):
                 raise result
-    await ctx.db.write(batch_rows.move_runs, ctx.clock.now())
+    await ctx.db.write(run_rows.move_runs, ctx.clock.now(), calendar_of(ctx.settings))
 
 
 async def _pull(ctx: Context, due: Due) -> None:

@@ -13,7 +13,7 @@ from collections import deque
 from typing import Any
 
 from bot.campaign_plans import plan_run
-from bot.campaigns import words_of
+from bot.campaigns import calendar_of, words_of
 from bot.context import Context
 from bot.delivery import forget_media, message_body
 from bot.errors import SiyuError
@@ -29,11 +29,14 @@ from bot.wecom.errors import (
 from data.models import Run, RunStatus
 from data.queries import batches as rows
 from data.queries import campaigns as campaign_rows
+from data.queries import runs as run_rows
 from data.queries.batches import Waiting
 from data.rules.batches import CALL_SECONDS
 from data.rules.markings import ends_all
 from data.rules.messages import MessageContent, MissingMediaError
+from data.rules.occurrences import next_open
 from data.rules.problems import parse
+from data.rules.timings import Calendar
 from scheduler.leases import LeaseHeldError, alone
 
 log = get_logger("campaigns")
@@ -50,7 +53,7 @@ REFUSALS_IN_A_ROW = 20
 
 async def send_when_due(ctx: Context) -> bool:
     """Plan and send what is due, until nothing is. False: nothing was, or another process does it."""
-    if ctx.observes or not await ctx.db.read(campaign_rows.has_work, ctx.clock.now()):
+    if ctx.observes or not await ctx.db.read(run_rows.has_work, ctx.clock.now()):
         return False
     with contextlib.suppress(LeaseHeldError):
         await alone(ctx, LEASE, lambda: _work_off(ctx))
@@ -61,22 +64,25 @@ async def _work_off(ctx: Context) -> None:
     interrupted = await ctx.db.write(rows.note_interrupted, ctx.clock.now())
     if interrupted:
         log.warning("batches_unknown", batches=interrupted)
-    while (run := await ctx.db.write(campaign_rows.begin_due_run, ctx.clock.now())) is not None:
+    calendar = calendar_of(ctx.settings)
+    while (run := await ctx.db.write(run_rows.begin_due_run, ctx.clock.now(), calendar)) is not None:
         assert run.id is not None
         if run.status == RunStatus.PLANNING:
             log.info("run_planning", run=run.id, resumed=run.planned_until > 0)
             if await plan_run(ctx, run.id) == RunStatus.PLANNING:
                 return  # another process has planned some of it: the lease was lost
         else:
-            await Sender(ctx, run).send()
+            await Sender(ctx, run, calendar).send()
 
 
 class Sender:
     """The sending of one run's batches."""
 
-    def __init__(self, ctx: Context, run: Run) -> None:
+    def __init__(self, ctx: Context, run: Run, calendar: Calendar) -> None:
         assert run.id is not None
         self.ctx = ctx
+        self.calendar = calendar
+        self._written = run.content
         self.run_id = run.id
         self.wave_id = run.wave_id
         self.wecom = ctx.wecom.within(CALL_SECONDS).external_contact
@@ -91,7 +97,7 @@ class Sender:
     async def send(self) -> None:
         """Ask for all that is planned, until it is done, has to rest, or somebody stops it."""
         wave = await self.ctx.db.read(campaign_rows.get_wave, self.wave_id)
-        self._content = parse(MessageContent, wave.content)
+        self._content = parse(MessageContent, self._written or wave.content)
         chains = [asyncio.create_task(self._chain(), name="campaign") for _ in range(IN_FLIGHT)]
         try:
             await asyncio.gather(*chains)
@@ -109,11 +115,20 @@ class Sender:
 
     async def _take(self) -> Waiting | None:
         async with self._reading:
+            await self._keep_hours()
             if not self._queue and not self._all_read and not self._stopped:
                 self._queue.extend(await self.ctx.db.read(rows.list_planned, self.run_id, self._after, CHUNK))
                 self._all_read = len(self._queue) < CHUNK
                 self._after = self._queue[-1].batch_no if self._queue else self._after
             return self._queue.popleft() if self._queue and not self._stopped else None
+
+    async def _keep_hours(self) -> None:
+        now = self.ctx.clock.now()
+        opens = next_open(self.calendar.hours, now, self.calendar.zone)
+        if opens > now and not self._stopped:
+            self._stopped = True
+            why = "Staff are not asked to send at this time of day."
+            await self.ctx.db.write(run_rows.rest_run, self.run_id, opens, why)
 
     async def _ask_for(self, batch: Waiting) -> None:
         ctx = self.ctx

@@ -18,6 +18,7 @@ from data.rules.campaigns import Act, CampaignDraft, SenderPolicy, WaveDraft
 from data.rules.messages import MessageContent
 from data.rules.problems import RuleModel, parse
 from data.rules.schedule import Instant
+from data.rules.timings import Timing
 
 
 class ListQuery(RuleModel):
@@ -55,10 +56,15 @@ class WaveTold(RuleModel):
     audience: dict[str, Any]
     sender_policy: SenderPolicy
     valid_hours: int
+    timing: Timing
+    not_bought_hours: int | None
 
 
 class RunTold(RuleModel):
-    """One sending of a wave: `recipients` of the `matched` are to receive it; `left_out` says why not the others."""
+    """One sending of a wave: `recipients` of the `matched` are to receive it; `left_out` says why not the others.
+
+    `content`: what it says, where that is not what its wave says; empty while it is to be written (`words_due`).
+    """
 
     id: int
     wave_id: int
@@ -73,6 +79,7 @@ class RunTold(RuleModel):
     recipients: int
     left_out: dict[str, int]
     error: str
+    content: dict[str, Any] | None
 
 
 class CampaignTold(RuleModel):
@@ -146,6 +153,12 @@ async def preview_campaign(api: Api, request: web.Request) -> web.Response:
 async def start_campaign(api: Api, request: web.Request) -> web.Response:
     start = parse(Start, await read_object(request))
     return answer(campaigns.to_json(await campaigns.start_campaign(api.context, path_id(request), start.at)))
+
+
+@described(RunTold, body=MessageContent)
+async def write_words(api: Api, request: web.Request) -> web.Response:
+    content = parse(MessageContent, await read_object(request))
+    return answer(campaigns.run_to_json(await campaigns.write_words(api.context, path_id(request), content)))
 
 
 @described(CampaignTold)

@@ -91,6 +91,7 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", f"/campaigns/{ID}/cancel", "sending:write", campaigns.cancel_campaign, "End it: what staff have not confirmed is withdrawn, what was sent stays sent."),
     Route("GET", f"/campaigns/{ID}/results", "campaigns:read", batches.read_results, "What became of each of its runs, in numbers."),
     Route("GET", f"/campaigns/{ID}/batches", "campaigns:read", batches.list_batches, "Its calls to WeCom: senders, tasks, confirmations, and what a person has to decide."),
+    Route("PUT", f"/runs/{ID}/content", "campaigns:write", campaigns.write_words, "Say what a sending says that has not begun."),
     Route("GET", f"/runs/{ID}/recipients", "campaigns:read", batches.list_recipients, "What became of each recipient of a run, or why nothing is sent."),
     Route("POST", f"/batches/{ID}/adopt", "sending:write", batches.adopt_batch, "Say which group-send in WeCom an unknown batch is."),
     Route("POST", f"/batches/{ID}/again", "sending:write", batches.ask_again, "Say that WeCom has made nothing of it: it is asked for again."),

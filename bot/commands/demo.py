@@ -104,6 +104,9 @@ encoding_aes_key = "{app.encoding_aes_key}"
 [wecom]
 api_base_url = "{wecom.api_base_url}"
 
+[campaigns]
+hours = "00:00-00:00"
+
 [server]
 port = {bot_port}
 

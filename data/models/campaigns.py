@@ -17,8 +17,10 @@ class RunStatus(StrEnum):
 
     `paused` cannot go on without a person, with the reason in `error`; what was asked of WeCom stays asked.
     `cancelled` is final at once for what was not asked yet; the rest is withdrawn and read a last time by `ended_at`.
+    `skipped`: it was late, and lateness was to mean that. `words_due`: somebody has to write what it says.
     """
 
+    WORDS_DUE = "words_due"
     DUE = "due"
     PLANNING = "planning"
     SENDING = "sending"
@@ -27,6 +29,7 @@ class RunStatus(StrEnum):
     PAUSED = "paused"
     CANCELLED = "cancelled"
     FAILED = "failed"
+    SKIPPED = "skipped"
 
 
 class BatchStatus(StrEnum):
@@ -65,6 +68,8 @@ class RecipientState(IntEnum):
     SENDER_UNABLE = 14
     #: No contact any more when it was to be sent.
     LEFT = 15
+    #: Has bought lately, and the wave is not for those.
+    BOUGHT = 16
 
 
 class Campaign(SQLModel, table=True):
@@ -90,6 +95,10 @@ class Wave(SQLModel, table=True):
     audience: dict[str, Any] = Field(sa_column=Column(Json, nullable=False))
     sender_policy: str = Field(max_length=12)
     valid_hours: int = Field(description="What staff have not confirmed so long after the beginning is withdrawn.")
+    timing: dict[str, Any] = Field(default_factory=dict, sa_column=Column(Json, nullable=False, server_default="{}"))
+    not_bought_hours: int | None = Field(
+        default=None, description="Who has bought so short a time before the sending is left out."
+    )
 
 
 class WaveCustomer(SQLModel, table=True):
@@ -111,11 +120,15 @@ class Run(SQLModel, table=True):
     follow id, and `planned_as_of` the instant as of which the audience is asked.
 
     `matched` follows were looked at, `recipients` of them are to receive it, `left_out` counts the others by why.
-    `rest_until`: nothing is sent before this instant, because WeCom wants a pause.
+    `rest_until`: nothing is sent before this instant, because WeCom wants a pause or staff are not to be asked yet.
+    `content`: what it says, where that is not what its wave says; empty while somebody has to write it.
     """
 
     __tablename__ = "runs"
-    __table_args__ = (Index("ix_runs_status", "status", "due_at"),)
+    __table_args__ = (
+        UniqueConstraint("wave_id", "due_at", name="uq_runs_due"),
+        Index("ix_runs_status", "status", "due_at"),
+    )
 
     id: int | None = Field(default=None, sa_column=Column(BigInt, primary_key=True, autoincrement=True))
     wave_id: int = Field(sa_column=Column(BigInt, nullable=False, index=True))
@@ -136,6 +149,7 @@ class Run(SQLModel, table=True):
     recipients: int = 0
     left_out: dict[str, int] = Field(default_factory=dict, sa_column=Column(Json, nullable=False))
     error: str = Field(default="", sa_column=Column(Text, nullable=False))
+    content: dict[str, Any] | None = Field(default=None, sa_column=Column(Json))
 
 
 class Batch(SQLModel, table=True):

@@ -12,11 +12,10 @@ from sqlmodel import Session, col
 from data.bulk import among
 from data.errors import NotFoundError
 from data.models import Batch, BatchStatus, Follow, FollowStatus, Recipient, RecipientState, Run, RunStatus
-from data.queries.campaigns import lock_run
-from data.queries.preferences import cap_windows, join_preferences, refusal_of
+from data.queries.campaigns import get_wave, lock_run
+from data.queries.preferences import join_preferences
+from data.queries.recipients import reason_of, state_of
 from data.rules.batches import look_pause, pull_pause, rest_pause
-from data.rules.campaigns import REFUSED
-from data.rules.preferences import RefusalReason
 
 F: Any = Follow.__table__  # type: ignore[attr-defined]
 R: Any = Recipient.__table__  # type: ignore[attr-defined]
@@ -87,13 +86,13 @@ def claim_batch(
 ) -> list[str] | None:
     """Write that a batch is being asked for; for whom. None: it may not be, by now.
 
-    Who wants to hear nothing any more, or is no contact any more, is taken out; nobody left is an empty list, and the
-    batch is settled.
+    Who wants to hear nothing any more, has bought or is no contact any more, is taken out; nobody left is an empty
+    list, and the batch is settled.
     """
     run, batch = lock_batch(session, batch_id)
     if batch.status != BatchStatus.PLANNED or run.status != RunStatus.SENDING or is_over(run, now):
         return None
-    reason = refusal_of(F.c.external_userid, now, cap_windows(session, now, zone))
+    reason = reason_of(session, now, zone, get_wave(session, run.wave_id).not_bought_hours)
     query = (
         select(R.c.follow_id, F.c.external_userid, F.c.status, reason)
         .select_from(R)
@@ -102,9 +101,9 @@ def claim_batch(
     )
     whom: list[str] = []
     out: dict[RecipientState, list[int]] = {}
-    for follow_id, external_userid, status, refusal in session.execute(join_preferences(query, F.c.external_userid)):
-        if refusal is not None:
-            out.setdefault(REFUSED[RefusalReason(refusal)], []).append(follow_id)
+    for follow_id, external_userid, status, why in session.execute(join_preferences(query, F.c.external_userid)):
+        if (state := state_of(why)) is not None:
+            out.setdefault(state, []).append(follow_id)
         elif status != FollowStatus.PRESENT:
             out.setdefault(RecipientState.LEFT, []).append(follow_id)
         else:
@@ -290,26 +289,6 @@ def hasten_withdrawals(session: Session, now: datetime) -> int:
         .values(next_at=now)
     )  # fmt: skip
     return int(changed.rowcount)
-
-
-def move_runs(session: Session, now: datetime) -> int:
-    """Runs whose time is over or of which all is settled move on; how many did."""
-    moved = 0
-    ids = select(col(Run.id)).where(col(Run.ended_at).is_(None)).order_by(col(Run.id))
-    for run_id in session.execute(ids).scalars().all():
-        run = lock_run(session, run_id or 0)
-        working = run.status in (RunStatus.DUE, RunStatus.PLANNING, RunStatus.SENDING, RunStatus.PAUSED)
-        if working and now >= run.valid_until:
-            planned = run.planned_at is not None
-            run.status = RunStatus.AWAITING if planned else RunStatus.FAILED
-            run.error = "" if planned else "Its time was over before it could be planned."
-        if run.status == RunStatus.AWAITING or run.status in OVER:
-            left = select(B.c.id).where(B.c.run_id == run_id, B.c.final_at.is_(None)).limit(1)
-            if session.execute(left).first() is None:
-                run.ended_at = now
-                run.status = RunStatus.FINISHED if run.status == RunStatus.AWAITING else run.status
-                moved += 1
-    return moved
 
 
 # -- in numbers

@@ -11,8 +11,9 @@ from sqlmodel import Session, col
 
 from data.bulk import BulkUpsert
 from data.errors import ConflictError, NotFoundError
-from data.models import Batch, BatchStatus, Campaign, Run, RunStatus, Wave, WaveCustomer
+from data.models import Campaign, Run, RunStatus, Wave, WaveCustomer
 from data.rules.campaigns import ACTS, Act, CampaignDraft, after
+from data.rules.timings import Calendar, Timing
 
 _LISTED = BulkUpsert(WaveCustomer, ("wave_id", "external_userid", "userid"))
 
@@ -34,6 +35,8 @@ def add_campaign(session: Session, draft: CampaignDraft, made_by: str, now: date
             audience=told,
             sender_policy=each.sender_policy,
             valid_hours=each.valid_hours,
+            timing=each.timing.model_dump(mode="json", exclude_defaults=True),
+            not_bought_hours=each.not_bought_hours,
         )
         session.add(wave)
         session.flush()
@@ -77,24 +80,38 @@ def get_wave(session: Session, wave_id: int) -> Wave:
     return row
 
 
-def start_campaign(session: Session, campaign_id: int, due_at: datetime) -> list[Run]:
-    """A run for each of its waves, due at an instant. Raises NotFoundError, and ConflictError where there are some."""
+def start_campaign(session: Session, campaign_id: int, due_at: datetime, calendar: Calendar) -> list[Run]:
+    """A run for each of its waves: due when the wave says so, or else at `due_at`.
+
+    Raises NotFoundError, and ConflictError where there are some, or where a wave's time will not come any more.
+    """
     if session.get(Campaign, campaign_id, with_for_update=True) is None:
         get_campaign(session, campaign_id)
     if list_runs(session, [campaign_id]):
         raise ConflictError(f"Campaign {campaign_id} was started before.", "Make another one to send it again.")
     for wave in list_waves(session, [campaign_id]):
-        session.add(
-            Run(
-                wave_id=wave.id or 0,
-                campaign_id=campaign_id,
-                status=RunStatus.DUE,
-                due_at=due_at,
-                valid_until=due_at + timedelta(hours=wave.valid_hours),
-            )
-        )
+        first = timing_of(wave).first_due(due_at, calendar)
+        if first is None:
+            raise ConflictError(f"Wave {wave.id} is never due any more.", "Change its timing.")
+        session.add(new_run(wave, first))
     session.flush()
     return list_runs(session, [campaign_id])
+
+
+def timing_of(wave: Wave) -> Timing:
+    """When a wave is sent."""
+    return Timing.model_validate(wave.timing)
+
+
+def new_run(wave: Wave, due_at: datetime) -> Run:
+    """A sending of a wave that is due then."""
+    return Run(
+        wave_id=wave.id or 0,
+        campaign_id=wave.campaign_id,
+        status=RunStatus.DUE,
+        due_at=due_at,
+        valid_until=due_at + timedelta(hours=wave.valid_hours),
+    )
 
 
 def get_run(session: Session, run_id: int) -> Run:
@@ -111,36 +128,9 @@ def lock_run(session: Session, run_id: int) -> Run:
     return row if row is not None else get_run(session, run_id)
 
 
-def has_work(session: Session, now: datetime) -> bool:
-    """Whether a run is to be planned or sent, or a batch was left in the middle of its call."""
-    batch = select(col(Batch.id)).where(col(Batch.status) == BatchStatus.SENDING).limit(1)
-    return _find_due(session, now) is not None or session.execute(batch).first() is not None
-
-
-def _find_due(session: Session, now: datetime) -> int | None:
-    working = col(Run.status).in_([RunStatus.PLANNING, RunStatus.SENDING])
-    rested = col(Run.rest_until).is_(None) | (col(Run.rest_until) <= now)
-    query = (
-        select(col(Run.id))
-        .where(
-            col(Run.valid_until) > now,
-            (working & rested) | ((col(Run.status) == RunStatus.DUE) & (col(Run.due_at) <= now)),
-        )
-        .order_by(col(Run.due_at), col(Run.id))
-        .limit(1)
-    )
-    return session.execute(query).scalar()
-
-
-def begin_due_run(session: Session, now: datetime) -> Run | None:
-    """The run that is to be worked on next: one that is due begins, its audience as of now. None: there is none."""
-    run_id = _find_due(session, now)
-    if run_id is None:
-        return None
-    run = lock_run(session, run_id)
-    if run.status == RunStatus.DUE:
-        run.status, run.started_at, run.planned_as_of = RunStatus.PLANNING, now, now
-    return run
+def begin(run: Run, now: datetime) -> None:
+    """Its recipients are looked for from now on, as of now."""
+    run.status, run.started_at, run.planned_as_of = RunStatus.PLANNING, now, now
 
 
 def act_on(session: Session, campaign_id: int, act: Act, now: datetime) -> list[Run]:
@@ -155,7 +145,13 @@ def act_on(session: Session, campaign_id: int, act: Act, now: datetime) -> list[
         told = "、".join(sorted({run.status for run in runs})) or "not started"
         raise ConflictError(f"Campaign {campaign_id} is {told}: it cannot be {act}d.", "Look at it first.")
     for run in wanted:
-        run.status = after(act, started=run.started_at is not None, planned=run.planned_at is not None)
+        if act is Act.RESUME and run.error and run.started_at is None and run.due_at <= now:
+            # It was late and waited for this word: now it begins, however late it is.
+            begin(run, now)
+        else:
+            run.status = after(
+                act, written=run.content != {}, started=run.started_at is not None, planned=run.planned_at is not None
+            )
         if act is Act.RESUME:
             run.error, run.rest_until, run.rests = "", None, 0
         if act is Act.CANCEL and run.started_at is None:

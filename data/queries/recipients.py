@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, literal, or_, select
+from sqlalchemy import bindparam, case, func, literal, or_, select
 from sqlmodel import Session, col
 
 from data.bulk import BulkUpsert, among
@@ -30,7 +30,6 @@ from data.queries.preferences import cap_windows, join_preferences, refusal_of
 from data.queries.segment_plans import prepare
 from data.queries.segment_sql import Plan, selected
 from data.rules.campaigns import BATCH_RECIPIENTS, Batches, Candidate, Tally
-from data.rules.preferences import RefusalReason
 
 F: Any = Follow.__table__  # type: ignore[attr-defined]
 S: Any = F.alias("siblings")
@@ -59,12 +58,16 @@ _SPAN_DECIDED = select(R.c.follow_id).where(
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Whom a wave is for: a segment's `plan`, or the follows of a list, ascending. `unable`: staff who cannot send."""
+    """Whom a wave is for: a segment's `plan`, or the follows of a list, ascending.
+
+    `unable`: staff who cannot send. `not_bought_hours`: who has bought within so many hours is left out.
+    """
 
     plan: Plan | None
     listed: tuple[int, ...]
     unable: frozenset[str]
     last: int
+    not_bought_hours: int | None = None
 
 
 class Span(NamedTuple):
@@ -125,8 +128,7 @@ def _on_list() -> Any:
 def read_span(session: Session, source: Source, after: int, upto: int, now: datetime, zone: Any) -> Span:
     """The audience among the follows in (after, upto], and what is to be known to decide about their customers."""
     dialect = session.get_bind().dialect.name
-    windows = cap_windows(session, now, zone)
-    reason = refusal_of(F.c.external_userid, now, windows)
+    reason = reason_of(session, now, zone, source.not_bought_hours)
     if source.plan is not None:
         prepare(session)
         base, given = selected(source.plan, *_WHO, reason, within=(after, upto)), {}
@@ -167,7 +169,21 @@ def _of_audience(session: Session, source: Source, follow_ids: list[int], reason
 
 def _candidate(row: Any) -> Candidate:
     follow_id, userid, external_userid, added_at, reason = row
-    return Candidate(follow_id, userid, external_userid, added_at, RefusalReason(reason) if reason else None)
+    return Candidate(follow_id, userid, external_userid, added_at, state_of(reason))
+
+
+def reason_of(session: Session, now: datetime, zone: Any, not_bought_hours: int | None) -> Any:
+    """Why nothing is sent to a follow's customer now, as SQL; `state_of` reads it."""
+    refusal = refusal_of(F.c.external_userid, now, cap_windows(session, now, zone))
+    if not_bought_hours is None:
+        return refusal
+    since = now - timedelta(hours=not_bought_hours)
+    return func.coalesce(refusal, case((F.c.bought_at >= since, literal(RecipientState.BOUGHT.name.lower()))))
+
+
+def state_of(reason: str | None) -> RecipientState | None:
+    """The state of a recipient to whom nothing is sent for this reason."""
+    return None if reason is None else RecipientState[reason.upper()]
 
 
 def list_decided(

@@ -16,10 +16,10 @@ from data.models.campaigns import RecipientState, RunStatus
 from data.rules import messages
 from data.rules.markings import PAIRS_PER_REQUEST, Pair
 from data.rules.messages import MessageContent
-from data.rules.preferences import RefusalReason
 from data.rules.problems import Problem, RuleModel
 from data.rules.segments import BySegment
 from data.rules.tags import Id
+from data.rules.timings import Timing
 
 #: Customers in one call of add_msg_template (WeCom doc 92135).
 BATCH_RECIPIENTS = 10_000
@@ -27,6 +27,7 @@ NAME_MAX_LENGTH = 64
 WAVES_MAX = 10
 #: WeCom lists what it was asked for at most 31 days at a time; a run is over before that.
 VALID_HOURS_MAX = 30 * 24
+BOUGHT_HOURS_MAX = 90 * 24
 
 
 class SenderPolicy(StrEnum):
@@ -60,13 +61,18 @@ class Audience(BySegment):
 
 
 class WaveDraft(RuleModel):
-    """One content to one audience. `content.text` is a template of the kind `broadcast`."""
+    """One content to one audience. `content.text` is a template of the kind `broadcast`.
+
+    `not_bought_hours`: who has bought within so many hours before it is sent is left out.
+    """
 
     kind: Literal["customers"] = "customers"
     content: MessageContent
     audience: Audience
     sender_policy: SenderPolicy = SenderPolicy.FIRST_ADDED
     valid_hours: int = Field(default=72, ge=1, le=VALID_HOURS_MAX)
+    timing: Timing = Timing()
+    not_bought_hours: int | None = Field(default=None, ge=1, le=BOUGHT_HOURS_MAX)
 
 
 class CampaignDraft(RuleModel):
@@ -76,35 +82,34 @@ class CampaignDraft(RuleModel):
     waves: tuple[WaveDraft, ...] = Field(min_length=1, max_length=WAVES_MAX)
 
 
-def problems(wave: WaveDraft) -> list[Problem]:
-    """What is wrong with a wave, apart from its template, media and segment, which others check."""
-    audience = wave.audience
-    found: list[Problem] = []
-    if wave.content.is_empty:
-        found.append(Problem("content", "文字和附件不能都为空"))
-    found += [Problem(f"content.{each.path}", each.message) for each in messages.attachment_problems(wave.content)]
+def problems(content: MessageContent) -> list[Problem]:
+    """What is wrong with what a broadcast says, apart from its template and media, which others check."""
+    found = [Problem("content", "文字和附件不能都为空")] if content.is_empty else []
+    return found + [Problem(f"content.{each.path}", each.message) for each in messages.attachment_problems(content)]
+
+
+def audience_problems(audience: Audience) -> list[Problem]:
+    """What is wrong with an audience, apart from its segment, which others check."""
     ways = [
         audience.everyone, audience.segment is not None, audience.segment_id is not None, audience.pairs is not None,
         audience.external_userids is not None,
     ]  # fmt: skip
     if sum(ways) != 1:
-        found.append(Problem("audience", "请选择其中一种：everyone、segment、segment_id、pairs、external_userids"))
-    elif audience.is_list and not audience.listed:
-        found.append(Problem("audience", "名单是空的"))
-    return found
+        return [Problem("audience", "请选择其中一种：everyone、segment、segment_id、pairs、external_userids")]
+    return [Problem("audience", "名单是空的")] if audience.is_list and not audience.listed else []
 
 
 # -- who receives it, and from whom
 
 
 class Candidate(NamedTuple):
-    """A follow of the audience. `refusal`: why no message may go to the customer now, if so."""
+    """A follow of the audience. `refusal`: why nothing is sent to the customer now, if so."""
 
     follow_id: int
     userid: str
     external_userid: str
     added_at: datetime | None
-    refusal: RefusalReason | None
+    refusal: RecipientState | None
 
 
 class Decision(NamedTuple):
@@ -115,11 +120,6 @@ class Decision(NamedTuple):
     state: RecipientState
 
 
-REFUSED: Mapping[RefusalReason, RecipientState] = {
-    RefusalReason.OPTED_OUT: RecipientState.OPTED_OUT,
-    RefusalReason.PAUSED: RecipientState.PAUSED,
-    RefusalReason.CAPPED: RecipientState.CAPPED,
-}
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
@@ -160,7 +160,7 @@ def decide(
 
 def _state_of(each: Candidate, unable: AbstractSet[str]) -> RecipientState:
     if each.refusal is not None:
-        return REFUSED[each.refusal]
+        return each.refusal
     return RecipientState.SENDER_UNABLE if each.userid in unable else RecipientState.WAITING
 
 
@@ -241,7 +241,7 @@ class Act(StrEnum):
     CANCEL = "cancel"
 
 
-_WORKING = frozenset({RunStatus.DUE, RunStatus.PLANNING, RunStatus.SENDING})
+_WORKING = frozenset({RunStatus.WORDS_DUE, RunStatus.DUE, RunStatus.PLANNING, RunStatus.SENDING})
 #: From which statuses, and to which: where a paused run goes on depends on how far it was planned.
 ACTS: Mapping[Act, frozenset[RunStatus]] = {
     Act.PAUSE: _WORKING,
@@ -250,8 +250,9 @@ ACTS: Mapping[Act, frozenset[RunStatus]] = {
 }
 
 
-def after(act: Act, *, started: bool, planned: bool) -> RunStatus:
-    """Where an act takes a run."""
+def after(act: Act, *, written: bool, started: bool, planned: bool) -> RunStatus:
+    """Where an act takes a run: a paused one goes on as far as it had come."""
     if act is Act.RESUME:
-        return RunStatus.SENDING if planned else RunStatus.PLANNING if started else RunStatus.DUE
+        steps = ((planned, RunStatus.SENDING), (started, RunStatus.PLANNING), (written, RunStatus.DUE))
+        return next((status for reached, status in steps if reached), RunStatus.WORDS_DUE)
     return RunStatus.PAUSED if act is Act.PAUSE else RunStatus.CANCELLED

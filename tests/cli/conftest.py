@@ -45,6 +45,7 @@ def write_config(path: Path, urls: Urls, **more: str) -> Path:
         "app": f'agentid = 1000002\nsecret = "{"s" * 43}"',
         "wecom": 'api_base_url = "http://127.0.0.1:9/cgi-bin/"',
         "server": "port = 0",
+        "campaigns": 'hours = "00:00-00:00"',
         "database": f'url = "{urls.main}"\ninbox_url = "{urls.inbox}"',
         **more,
     }

@@ -13,6 +13,7 @@ from sqlmodel import Session, col, select
 
 from bot import campaign_plans, campaigns
 from bot.assembly import open_context
+from bot.campaigns import calendar_of
 from bot.clock import FrozenClock
 from bot.config import AppSettings, CompanySettings, Settings
 from bot.context import Context
@@ -90,7 +91,7 @@ def wave(audience: dict[str, Any], policy: SenderPolicy = SenderPolicy.FIRST_ADD
 async def start_run(ctx: Context, draft: WaveDraft) -> int:
     """A run that is to be planned."""
     made = await campaigns.make_campaign(ctx, CampaignDraft(name="x", waves=(draft,)), "test")
-    (run,) = await ctx.db.write(rows.start_campaign, made.id or 0, ctx.clock.now())
+    (run,) = await ctx.db.write(rows.start_campaign, made.id or 0, ctx.clock.now(), calendar_of(ctx.settings))
     assert run.id is not None
     await ctx.db.write(begin, run.id, ctx.clock.now())
     return run.id

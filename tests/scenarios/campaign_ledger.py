@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import Any
 
 from sqlmodel import Session, col, select
@@ -14,6 +14,8 @@ from bot import campaigns
 from bot.sandbox.world import World
 from data.models import Batch, Follow, Recipient, RecipientState, Run, Touch
 from data.rules.campaigns import CampaignDraft
+from data.rules.schedule import TimeWindow
+from data.rules.timings import Calendar
 from scheduler.campaign_lookups import look_up_unknown
 from scheduler.campaign_results import follow_results
 from scheduler.campaigns import send_when_due
@@ -21,6 +23,8 @@ from tests.scenarios.conftest import Company
 from tests.scenarios.test_sync import sync
 
 ADD = "externalcontact/add_msg_template"
+#: No hour and no day is closed.
+ALWAYS = Calendar(UTC, TimeWindow(), ())
 STATES = ("waiting", "sent", "not_friend", "over_cap", "refused", "stopped")
 
 

@@ -16,6 +16,7 @@ from bot.clock import Clock
 from bot.config import (
     AppSettings,
     CallbackSettings,
+    CampaignsSettings,
     CompanySettings,
     DatabaseSettings,
     InboxSettings,
@@ -155,6 +156,8 @@ def settings_for(sandbox: Sandbox, urls: Urls, mode: Literal["live", "observe"] 
         database=DatabaseSettings(url=urls.main, inbox_url=urls.inbox),
         inbox=InboxSettings(**more.pop("inbox", {})),
         sync=more.pop("sync", SyncSettings(first=False)),
+        # Tests run at any time of the day.
+        campaigns=more.pop("campaigns", CampaignsSettings(hours="00:00-00:00")),
         **more,
     )
 

@@ -26,7 +26,7 @@ from data.queries import campaigns as rows
 from data.rules.campaigns import CampaignDraft
 from tests.cli.conftest import siyu_process, write_config
 from tests.conftest import Urls
-from tests.scenarios.campaign_ledger import ADD, compare, confirm, is_ended, ledger_rows, runs_and_batches, wave
+from tests.scenarios.campaign_ledger import ADD, ALWAYS, compare, confirm, is_ended, ledger_rows, runs_and_batches, wave
 
 ROOT = Path(__file__).parents[2]
 KILLS = int(os.environ.get("SIYU_KILLS", "4"))
@@ -65,7 +65,7 @@ async def test_killed_at_random_moments_each_recipient_has_one_task(urls: Urls, 
             draft = CampaignDraft.model_validate({"name": "x", "waves": [part_of(sandbox.world, number, rounds)]})
             made = await db.write(rows.add_campaign, draft, "test", sandbox.world.clock.now())
             assert made.id is not None
-            await db.write(rows.start_campaign, made.id, sandbox.world.clock.now())
+            await db.write(rows.start_campaign, made.id, sandbox.world.clock.now(), ALWAYS)
             for fault in FAULTS:
                 sandbox.machine.faults.add(Fault(id=0, target="api", **fault))  # type: ignore[arg-type]
             kills = min(KILLS_PER_CAMPAIGN, KILLS - number * KILLS_PER_CAMPAIGN)

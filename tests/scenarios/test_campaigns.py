@@ -17,11 +17,13 @@ from data.errors import ConflictError
 from data.models import Follow, Preference
 from data.queries import batch_lookups as lookup_rows
 from data.queries import campaigns as rows
+from data.queries import runs as run_rows
 from data.rules import campaigns as rules
 from data.rules.campaigns import Act, CampaignDraft
 from scheduler import campaigns as sending
 from tests.scenarios.campaign_ledger import (
     ADD,
+    ALWAYS,
     agree,
     begin,
     confirm,
@@ -189,7 +191,7 @@ async def test_who_wants_nothing_any_more_or_left_is_taken_out_right_before(comp
     audience = {"pairs": [{"userid": userid, "external_userid": each} for each in (quiet, gone, stays)]}
     campaign_id = await begin(company, audience=audience)
     now = company.bot.clock.now()
-    run = await company.bot.db.write(rows.begin_due_run, now)
+    run = await company.bot.db.write(run_rows.begin_due_run, now, ALWAYS)
     assert run is not None
     await plan_run(company.bot.context, run.id or 0)
 
@@ -272,14 +274,15 @@ async def test_what_is_not_confirmed_in_time_is_withdrawn(company: Company) -> N
     assert confirm(company.world, company.sandbox.machine) == 0
 
 
-async def test_what_was_missed_altogether_fails_and_says_so(company: Company) -> None:
+async def test_what_was_missed_altogether_is_skipped_and_says_so(company: Company) -> None:
     await ready(company)
     draft = CampaignDraft.model_validate({"name": "x", "waves": [wave(valid_hours=1)]})
     made = await campaigns.make_campaign(company.bot.context, draft, "test")
-    await company.bot.db.write(rows.start_campaign, made.id or 0, company.bot.clock.now() - timedelta(hours=2))
+    missed = company.bot.clock.now() - timedelta(hours=2)
+    await company.bot.db.write(rows.start_campaign, made.id or 0, missed, ALWAYS)
     await until(company, made.id or 0, is_ended)
     (run,), batches = await company.read(runs_and_batches, made.id)
-    assert (run.status, batches) == ("failed", [])
+    assert (run.status, batches) == ("skipped", [])
     assert run.error
     assert company.calls(ADD) == 0
 
@@ -314,7 +317,7 @@ async def test_observing_nothing_is_started(start: Start) -> None:
     made = await campaigns.make_campaign(company.bot.context, draft, "test")
     with pytest.raises(ObservingError):
         await campaigns.start_campaign(company.bot.context, made.id or 0, None)
-    await company.bot.db.write(rows.start_campaign, made.id or 0, company.bot.clock.now())
+    await company.bot.db.write(rows.start_campaign, made.id or 0, company.bot.clock.now(), ALWAYS)
     await work(company)
     assert company.calls(ADD) == 0
 

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from bot.render import Renderer
 from data.models import RecipientState, RunStatus
-from data.rules import campaigns as rules
 from data.rules.campaigns import (
     ACTS,
     Act,
@@ -24,11 +23,11 @@ from data.rules.campaigns import (
     SenderPolicy,
     WaveDraft,
     after,
+    audience_problems,
     choose,
     decide,
     problems,
 )
-from data.rules.preferences import RefusalReason
 from data.rules.problems import InvalidRuleError, parse
 
 WAITING = RecipientState.WAITING
@@ -53,7 +52,8 @@ REFUSED = [
 
 @pytest.mark.parametrize(("draft", "path"), REFUSED)
 def test_what_cannot_be_sent_is_refused_with_its_path(draft: dict[str, Any], path: str) -> None:
-    assert path in [each.path for each in problems(parse(WaveDraft, draft))]
+    refused = parse(WaveDraft, draft)
+    assert path in [each.path for each in problems(refused.content) + audience_problems(refused.audience)]
 
 
 def test_a_campaign_needs_a_name_and_a_wave_of_a_length_that_wecom_remembers() -> None:
@@ -66,7 +66,7 @@ def test_a_campaign_needs_a_name_and_a_wave_of_a_length_that_wecom_remembers() -
         with pytest.raises(InvalidRuleError) as refused:
             parse(CampaignDraft, draft)
         assert path in [each.path for each in refused.value.problems]
-    assert problems(parse(WaveDraft, wave())) == []
+    assert problems(parse(WaveDraft, wave()).content) == []
 
 
 def test_one_text_for_all_names_the_staff_member_and_no_customer() -> None:
@@ -82,6 +82,8 @@ def test_one_text_for_all_names_the_staff_member_and_no_customer() -> None:
 
 # -- who reaches whom
 
+REFUSALS = [RecipientState.OPTED_OUT, RecipientState.PAUSED, RecipientState.CAPPED, RecipientState.BOUGHT]
+
 follows = st.lists(
     st.builds(
         Candidate,
@@ -94,7 +96,7 @@ follows = st.lists(
     max_size=25,
     unique_by=lambda each: each.follow_id,
 )
-refusals = st.dictionaries(st.sampled_from([f"wm{number}" for number in range(6)]), st.sampled_from(RefusalReason))
+refusals = st.dictionaries(st.sampled_from([f"wm{number}" for number in range(6)]), st.sampled_from(REFUSALS))
 pieces = st.lists(st.integers(0, 60), max_size=6).map(lambda cuts: sorted({0, 60, *cuts}))
 
 
@@ -120,7 +122,7 @@ def plan(
 def test_each_follow_is_decided_once_and_each_customer_reached_once(
     policy: SenderPolicy,
     audience: list[Candidate],
-    refused: dict[str, RefusalReason],
+    refused: dict[str, RecipientState],
     cuts: list[int],
     unable: frozenset[str],
 ) -> None:
@@ -134,7 +136,7 @@ def test_each_follow_is_decided_once_and_each_customer_reached_once(
         able = [each for each in mine if each.userid not in unable]
         reaching = [each for each in mine if states[each.follow_id] is WAITING]
         if whom in refused:
-            assert {states[each.follow_id] for each in mine} == {rules.REFUSED[refused[whom]]}
+            assert {states[each.follow_id] for each in mine} == {refused[whom]}
         elif policy is SenderPolicy.ALL:
             assert reaching == able
         else:
@@ -202,9 +204,10 @@ def test_batches_hold_one_senders_recipients_and_no_more_than_fit(pieces: list[A
 
 
 def test_where_acts_lead() -> None:
-    assert after(Act.RESUME, started=True, planned=True) is RunStatus.SENDING
-    assert after(Act.RESUME, started=True, planned=False) is RunStatus.PLANNING
-    assert after(Act.RESUME, started=False, planned=False) is RunStatus.DUE
-    assert after(Act.CANCEL, started=True, planned=True) is RunStatus.CANCELLED
+    assert after(Act.RESUME, written=True, started=True, planned=True) is RunStatus.SENDING
+    assert after(Act.RESUME, written=True, started=True, planned=False) is RunStatus.PLANNING
+    assert after(Act.RESUME, written=True, started=False, planned=False) is RunStatus.DUE
+    assert after(Act.RESUME, written=False, started=False, planned=False) is RunStatus.WORDS_DUE
+    assert after(Act.CANCEL, written=True, started=True, planned=True) is RunStatus.CANCELLED
     final = {RunStatus.FINISHED, RunStatus.FAILED, RunStatus.CANCELLED}
     assert all(not allowed & final for allowed in ACTS.values())

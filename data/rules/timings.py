@@ -1,0 +1,116 @@
+"""When the waves of a campaign are sent: once or again and again, in the hours that are allowed, late or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta, tzinfo
+from enum import StrEnum
+from itertools import islice
+from typing import Literal, NamedTuple
+
+from pydantic import Field
+
+from data.rules.occurrences import Days, list_occurrences, next_occurrence, parse_cron
+from data.rules.problems import Problem, RuleModel
+from data.rules.schedule import Instant, TimeWindow, moment_words
+
+LATE_MINUTES_MAX = 7 * 24 * 60
+#: So many occurrences are looked at when a wave is checked.
+CHECKED = 60
+
+
+class Calendar(NamedTuple):
+    """The company's clock: its zone, the hours in which staff are asked to send, its holidays."""
+
+    zone: tzinfo
+    hours: TimeWindow
+    holidays: Days
+
+
+class Late(RuleModel):
+    """What becomes of a sending that could not begin in time, because the bot was not running."""
+
+    within_minutes: int = Field(default=120, ge=0, le=LATE_MINUTES_MAX)
+    then: Literal["send", "skip", "wait"] = "wait"
+
+
+class Timing(RuleModel):
+    """When a wave is sent: once, `at` an instant or when its campaign is started; or again and again by `cron`.
+
+    `until`: the last day. `fresh_words`: each sending after the first wants its content written anew.
+    """
+
+    at: Instant | None = None
+    cron: str | None = None
+    until: date | None = None
+    skip_holidays: bool = False
+    fresh_words: bool = False
+    late: Late = Late()
+
+    @property
+    def repeats(self) -> bool:
+        return self.cron is not None
+
+    def first_due(self, started_for: datetime, calendar: Calendar) -> datetime | None:
+        """When it is due for the first time, for a campaign that is started now or for later; None: never."""
+        return self.due_after(started_for, calendar) if self.repeats else self.at or started_for
+
+    def due_after(self, after: datetime, calendar: Calendar) -> datetime | None:
+        """When it is due again."""
+        if self.cron is None:
+            return None
+        without: Days = calendar.holidays if self.skip_holidays else ()
+        return next_occurrence(parse_cron(self.cron), after, calendar.zone, until=self.until, without=without)
+
+
+def problems(timing: Timing, now: datetime, calendar: Calendar) -> list[Problem]:
+    """What keeps a wave from being sent so."""
+    if timing.at is not None and timing.cron is not None:
+        return [Problem("timing", "at 和 cron 只能填写一个")]
+    if timing.cron is None:
+        found = [
+            Problem(f"timing.{name}", "只用于按 cron 重复的发送")
+            for name, given in (("until", timing.until), ("skip_holidays", timing.skip_holidays),
+                                ("fresh_words", timing.fresh_words))
+            if given
+        ]  # fmt: skip
+        if timing.at is not None and timing.at <= now:
+            found.append(Problem("timing.at", "时间已经过去"))
+        return found + _outside_hours("timing.at", [timing.at] if timing.at else [], calendar)
+    try:
+        cron = parse_cron(timing.cron)
+    except ValueError as error:
+        return [Problem("timing.cron", str(error))]
+    without: Days = calendar.holidays if timing.skip_holidays else ()
+    ahead = list(islice(list_occurrences(cron, now, calendar.zone, until=timing.until, without=without), CHECKED))
+    if not ahead:
+        return [Problem("timing.cron", "这个时间不会再出现")]
+    return _outside_hours("timing.cron", ahead, calendar)
+
+
+def _outside_hours(path: str, ats: Sequence[datetime], calendar: Calendar) -> list[Problem]:
+    hours = calendar.hours
+    for at in ats:
+        if not hours.holds(at, calendar.zone):
+            when = moment_words(at, calendar.zone)
+            return [Problem(path, f"{when} 不在允许发送的时间（{hours.start:%H:%M}–{hours.end:%H:%M}）之内")]
+    return []
+
+
+class Turn(StrEnum):
+    """What becomes of a sending whose turn it is."""
+
+    GO = "go"
+    SKIP = "skip"
+    WAIT = "wait"
+    #: A later one of the same wave is due as well, and one is enough.
+    SUPERSEDED = "superseded"
+
+
+def judge(late: Late, due_at: datetime, next_due: datetime | None, now: datetime) -> Turn:
+    """What becomes of a sending that was due at `due_at`; `next_due` is when its wave is due again."""
+    if next_due is not None and next_due <= now:
+        return Turn.SUPERSEDED
+    if now - due_at <= timedelta(minutes=late.within_minutes):
+        return Turn.GO
+    return {"send": Turn.GO, "skip": Turn.SKIP, "wait": Turn.WAIT}[late.then]
