@@ -88,11 +88,13 @@ def _refuse_newer(tree: Tree, at: str) -> None:
         )
 
 
-def _options(tree: Tree) -> dict[str, Any]:
+def _options(tree: Tree, dialect: str) -> dict[str, Any]:
     # The two trees may share one PostgreSQL database: each sees its own tables only.
     tables = TREES[tree].tables
 
-    def include(_object: Any, name: str | None, kind: str, _reflected: bool, _other: Any) -> bool:
+    def include(one: Any, name: str | None, kind: str, _reflected: bool, _other: Any) -> bool:
+        if kind == "index":
+            return bool(one.info.get("only_on", dialect) == dialect)
         return kind != "table" or name in tables
 
     return {
@@ -105,7 +107,7 @@ def _options(tree: Tree) -> dict[str, Any]:
 
 
 def _context(connection: Connection, tree: Tree) -> MigrationContext:
-    return MigrationContext.configure(connection, opts=_options(tree))
+    return MigrationContext.configure(connection, opts=_options(tree, connection.dialect.name))
 
 
 def _upgrade(connection: Connection, tree: Tree, to: str | None) -> None:
@@ -124,7 +126,7 @@ def _upgrade(connection: Connection, tree: Tree, to: str | None) -> None:
         fn=lambda current, _context: script._upgrade_revs(head, current),  # noqa: SLF001
     )
     with environment:
-        environment.configure(connection=connection, transactional_ddl=True, **_options(tree))
+        environment.configure(connection=connection, transactional_ddl=True, **_options(tree, connection.dialect.name))
         environment.run_migrations()
 
 

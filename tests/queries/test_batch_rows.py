@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from sqlmodel import Session
 
 from data.db import Database
-from data.models import Batch, Customer, Follow, Recipient, RecipientState, Run, RunStatus
+from data.models import Batch, Customer, Follow, Recipient, RecipientState, Run, RunStatus, Wave
 from data.queries import batch_results as result_rows
 from data.queries import batches as rows
 from data.queries import recipients as recipient_rows
@@ -21,7 +21,17 @@ WHOM = ["wm1", "wm2"]
 
 def fill(session: Session, now: datetime, status: RunStatus) -> tuple[int, int]:
     """A run with one batch of two recipients; the numbers of both."""
-    run = Run(wave_id=1, campaign_id=5, status=status, due_at=now, valid_until=now + timedelta(hours=1), recipients=2)
+    wave = Wave(campaign_id=5, kind="customers", content={}, audience={}, sender_policy="all", valid_hours=1)
+    session.add(wave)
+    session.flush()
+    run = Run(
+        wave_id=wave.id or 0,
+        campaign_id=5,
+        status=status,
+        due_at=now,
+        valid_until=now + timedelta(hours=1),
+        recipients=2,
+    )
     session.add(run)
     session.flush()
     assert run.id is not None

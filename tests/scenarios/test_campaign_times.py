@@ -77,7 +77,6 @@ async def test_a_campaign_repeats_each_time_once(company: Company) -> None:
         assert company.calls(ADD) == number + 1
     runs = await runs_of(company, campaign_id)
     assert [run.due_at - first.due_at for run in runs] == [timedelta(days=number) for number in range(4)]
-    await agree(company)
     await campaigns.act_on(company.bot.context, campaign_id, Act.CANCEL)
     go_to(company, runs[-1].due_at + timedelta(days=3))
     await work(company)

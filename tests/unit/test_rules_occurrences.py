@@ -52,7 +52,8 @@ def test_cron_means_what_cron_means(line: str, found: list[str]) -> None:
 @pytest.mark.parametrize(
     "line",
     ["", "0 10 * *", "* 10 * * *", "*/5 10 * * *", "0 10 1 * 1", "0 25 * * *", "0 10 32 * *", "0 10 * 13 *",
-     "0 10 * * 8", "0 10 * * 5-1", "0 10 * * 3/2", "0 10 * * */0", "0 10 * * xyz", "60 10 * * *", "0 10 * * 1 2026", "0 " * 60],
+     "0 10 * * 8", "0 10 * * 5-1", "0 10 * * 3/2", "0 10 * * */0", "0 10 * * xyz", "60 10 * * *", "0 10 * * 1 2026",
+     "0 " * 60],
 )  # fmt: skip
 def test_what_is_no_cron_line_is_refused(line: str) -> None:
     with pytest.raises(ValueError, match=r"."):
