@@ -21,8 +21,7 @@ from benchmarks.million import NOW
 from benchmarks.segments import ANY, RARE
 from bot import campaigns
 from bot.assembly import open_context
-from bot.campaign_plans import plan_run
-from bot.campaigns import calendar_of
+from bot.campaign_plans import calendar_of, plan_run
 from bot.clock import Clock
 from bot.commands.loop import run
 from bot.config import load_settings

@@ -9,16 +9,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
+from bot.config import Settings, days_of
 from bot.context import Context
 from data.models import RecipientState, Run, RunStatus, Wave
 from data.queries import campaigns as rows
 from data.queries import customers as customer_rows
 from data.queries import recipients as recipient_rows
 from data.queries import segments
+from data.queries import staff as staff_rows
 from data.queries.recipients import Source, Span
 from data.rules import campaigns as rules
 from data.rules.campaigns import Audience, Decision, SenderPolicy, Tally, WaveDraft, decide
+from data.rules.schedule import TimeWindow
 from data.rules.segments import EVERYBODY, Node
+from data.rules.timings import Calendar
 
 #: Follows that are looked at in one go.
 SPAN = 4000
@@ -182,3 +186,28 @@ async def count_wave(ctx: Context, source: Source, policy: SenderPolicy, unknown
         tally.matched += unknown
         tally.left_out["unknown"] = unknown
     return tally
+
+
+# -- times and words
+
+
+def calendar_of(settings: Settings) -> Calendar:
+    """The company's clock, as its settings have it."""
+    opens, _, closes = settings.campaigns.hours.partition("-")
+    hours = TimeWindow.model_validate({"start": opens, "end": closes})
+    return Calendar(settings.zone, hours, [days_of(words) for words in settings.company.holidays])
+
+
+async def words_of(ctx: Context, text: str, userid: str) -> str:
+    """A broadcast's text as one staff member sends it."""
+    if not text:
+        return ""
+    card = await ctx.db.read(staff_rows.get_card, userid)
+    values: dict[str, str | None] = {
+        "staff_name": card.name,
+        "staff_alias": card.alias,
+        "staff_position": card.position,
+        "department_name": card.department_name,
+        "company_name": ctx.settings.company.name,
+    }
+    return ctx.renderer.render_source("broadcast", text, values)

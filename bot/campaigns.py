@@ -12,17 +12,21 @@ from typing import Any
 
 from sqlmodel import Session
 
-from bot.campaign_plans import count_wave, source_of_draft, source_of_wave
-from bot.config import Settings, days_of
+from bot import approvals
+from bot.approval_limits import refuse_held, require_approval
+from bot.campaign_plans import calendar_of, count_wave, source_of_draft, source_of_wave, words_of
+from bot.cards import end_requests
 from bot.context import Context
 from bot.errors import ObservingError
 from bot.rule_edits import media_problems, unwritable
-from data.models import Campaign, Run, Wave
+from data.models import Approval, Campaign, Card, Run, Wave
+from data.queries import approvals as approval_rows
 from data.queries import batches as batch_rows
 from data.queries import campaigns as rows
+from data.queries import cards as card_rows
 from data.queries import runs as run_rows
 from data.queries import segment_names as segment_rows
-from data.queries import staff as staff_rows
+from data.queries.campaign_edits import lock_campaign, refuse_stale
 from data.rules import timings
 from data.rules.campaigns import (
     Act,
@@ -35,8 +39,6 @@ from data.rules.campaigns import (
 )
 from data.rules.messages import MessageContent
 from data.rules.problems import InvalidRuleError, Problem
-from data.rules.schedule import TimeWindow
-from data.rules.timings import Calendar
 
 #: Senders that a preview names, those with the most recipients first.
 SENDERS_TOLD = 1000
@@ -55,13 +57,6 @@ async def check_campaign(ctx: Context, draft: CampaignDraft) -> CampaignDraft:
     if found:
         raise InvalidRuleError(found)
     return draft.model_copy(update={"waves": tuple(waves)})
-
-
-def calendar_of(settings: Settings) -> Calendar:
-    """The company's clock, as its settings have it."""
-    opens, _, closes = settings.campaigns.hours.partition("-")
-    hours = TimeWindow.model_validate({"start": opens, "end": closes})
-    return Calendar(settings.zone, hours, [days_of(words) for words in settings.company.holidays])
 
 
 async def content_problems(ctx: Context, content: MessageContent) -> list[Problem]:
@@ -119,21 +114,6 @@ async def _preview(ctx: Context, tally: Tally, text: str) -> Preview:
     return Preview(tally, tally.calls, words)
 
 
-async def words_of(ctx: Context, text: str, userid: str) -> str:
-    """A broadcast's text as one staff member sends it."""
-    if not text:
-        return ""
-    card = await ctx.db.read(staff_rows.get_card, userid)
-    values: dict[str, str | None] = {
-        "staff_name": card.name,
-        "staff_alias": card.alias,
-        "staff_position": card.position,
-        "department_name": card.department_name,
-        "company_name": ctx.settings.company.name,
-    }
-    return ctx.renderer.render_source("broadcast", text, values)
-
-
 def preview_to_json(preview: Preview) -> dict[str, Any]:
     """A preview as it is shown."""
     tally = preview.tally
@@ -157,24 +137,39 @@ class Told:
     campaign: Campaign
     waves: Sequence[Wave]
     runs: Sequence[Run]
+    approval: Approval | None = None
+    card: Card | None = None
 
 
 def read_campaign(session: Session, campaign_id: int) -> Told:
     """One campaign with its waves and runs. Raises NotFoundError."""
     campaign = rows.get_campaign(session, campaign_id)
-    return Told(campaign, rows.list_waves(session, [campaign_id]), rows.list_runs(session, [campaign_id]))
+    return _told(session, [campaign])[0]
 
 
 def read_campaigns(session: Session, limit: int, before_id: int | None) -> list[Told]:
     """Campaigns with their waves and runs, newest first."""
-    campaigns = rows.list_campaigns(session, limit, before_id)
+    return _told(session, rows.list_campaigns(session, limit, before_id))
+
+
+def _told(session: Session, campaigns: Sequence[Campaign]) -> list[Told]:
     ids = [each.id or 0 for each in campaigns]
     waves, runs = rows.list_waves(session, ids), rows.list_runs(session, ids)
-    return [
-        Told(each, [wave for wave in waves if wave.campaign_id == each.id],
-             [run for run in runs if run.campaign_id == each.id])
-        for each in campaigns
-    ]  # fmt: skip
+    newest = approval_rows.find_latest(session, ids)
+    cards = card_rows.find_cards(session, [each.id or 0 for each in newest.values()])
+    found: list[Told] = []
+    for each in campaigns:
+        approval = newest.get(each.id or 0)
+        found.append(
+            Told(
+                each,
+                [wave for wave in waves if wave.campaign_id == each.id],
+                [run for run in runs if run.campaign_id == each.id],
+                approval,
+                cards.get(approval.id or 0) if approval else None,
+            )
+        )
+    return found
 
 
 def to_json(told: Told) -> dict[str, Any]:
@@ -183,6 +178,7 @@ def to_json(told: Told) -> dict[str, Any]:
         **told.campaign.model_dump(),
         "waves": [wave.model_dump(exclude={"campaign_id"}) for wave in told.waves],
         "runs": [run_to_json(run) for run in told.runs],
+        "approval": approvals.to_json(told.approval, told.card) if told.approval else None,
     }
 
 
@@ -194,24 +190,46 @@ def run_to_json(run: Run) -> dict[str, Any]:
 async def start_campaign(ctx: Context, campaign_id: int, at: datetime | None) -> Told:
     """Have a campaign sent, now or at an instant to come.
 
-    Raises ObservingError, NotFoundError, and ConflictError for one that was started before.
+    Raises ObservingError, NotFoundError, ApprovalNeededError, and ConflictError for one that was started before or
+    changed meanwhile.
     """
     if ctx.observes:
         raise ObservingError
-    await ctx.db.write(rows.start_campaign, campaign_id, due_at(ctx, at), calendar_of(ctx.settings))
+    told = await ctx.db.read(read_campaign, campaign_id)
+    if not told.runs:
+        await require_approval(ctx, told.campaign, told.waves)
+    await ctx.db.write(_start, ctx, campaign_id, told.campaign.version, due_at(ctx, at))
     return await ctx.db.read(read_campaign, campaign_id)
 
 
+def _start(session: Session, ctx: Context, campaign_id: int, version: int, due_at: datetime) -> None:
+    refuse_stale(lock_campaign(session, campaign_id), version)
+    rows.start_campaign(session, campaign_id, due_at, calendar_of(ctx.settings))
+    end_requests(session, campaign_id, "started", ctx.clock.now(), granted=False)
+
+
 async def write_words(ctx: Context, run_id: int, content: MessageContent) -> Run:
-    """Say what a sending says that has not begun. Raises InvalidRuleError, NotFoundError, ConflictError."""
+    """Say what a sending says that has not begun; what was approved of its campaign is void.
+
+    Raises InvalidRuleError, NotFoundError, ConflictError.
+    """
     found = await content_problems(ctx, content)
     if found:
         raise InvalidRuleError(found)
-    return await ctx.db.write(run_rows.write_words, run_id, content.model_dump(mode="json"))
+    return await ctx.db.write(_write_words, run_id, content.model_dump(mode="json"), ctx.clock.now())
+
+
+def _write_words(session: Session, run_id: int, content: dict[str, Any], now: datetime) -> Run:
+    campaign = lock_campaign(session, rows.get_run(session, run_id).campaign_id)
+    campaign.version += 1
+    end_requests(session, campaign.id or 0, "changed", now)
+    return run_rows.write_words(session, run_id, content)
 
 
 async def act_on(ctx: Context, campaign_id: int, act: Act) -> Told:
-    """Pause, resume or cancel a campaign. Raises NotFoundError, ConflictError."""
+    """Pause, resume or cancel a campaign. Raises NotFoundError, ConflictError, ApprovalNeededError."""
+    if act is Act.RESUME:
+        await ctx.db.read(refuse_held, campaign_id, ctx.settings.approval)
     await ctx.db.write(rows.act_on, campaign_id, act, ctx.clock.now())
     return await ctx.db.read(read_campaign, campaign_id)
 

@@ -8,6 +8,7 @@ import typer
 
 from bot.commands import (
     alerts,
+    campaigns,
     checking,
     customers,
     demo,
@@ -47,6 +48,7 @@ app.add_typer(customers.app, name="customers")
 app.add_typer(orders.app, name="orders")
 app.add_typer(fields.app, name="fields")
 app.add_typer(segments.app, name="segments")
+app.add_typer(campaigns.app, name="campaigns")
 app.add_typer(media.app, name="media")
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(tokens.app, name="token")

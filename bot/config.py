@@ -183,6 +183,19 @@ class CampaignsSettings(Section):
     )
 
 
+class ApprovalSettings(Section):
+    """Which campaigns need another manager's approval before they are sent."""
+
+    above: int = Field(0, ge=0, description="Needed for more customers than this; 0: never.")
+    approvers: tuple[str, ...] = Field(
+        (), description="userids of those who may approve: each gets a card in WeCom, except about their own request."
+    )
+    valid_hours: int = Field(48, ge=1, le=72, description="A request that nobody decided ends after so many hours.")
+    growth_percent: int = Field(
+        10, ge=0, le=1000, description="By so much more than was approved may a campaign reach without asking again."
+    )
+
+
 class PrivacySettings(Section):
     """How long is kept what was said to customers and about them. 0: until the customer is erased."""
 
@@ -231,6 +244,7 @@ class Settings(BaseSettings):
     welcome: WelcomeSettings = WelcomeSettings()
     sync: SyncSettings = SyncSettings()
     campaigns: CampaignsSettings = CampaignsSettings()
+    approval: ApprovalSettings = ApprovalSettings()
     privacy: PrivacySettings = PrivacySettings()
     payments: PaymentsSettings = PaymentsSettings()
     logs: LogSettings = LogSettings()

@@ -33,6 +33,10 @@ class RetryLaterError(SiyuError):
         self.after_seconds = after_seconds
 
 
+class ApprovalNeededError(SiyuError):
+    """Another manager has to approve it first."""
+
+
 class ObservingError(SiyuError):
     """The bot is in observe mode, in which it changes nothing in WeCom."""
 

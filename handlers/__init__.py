@@ -10,9 +10,16 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from bot.router import Router
-from handlers import customers, directory, groups, tagging, welcome
+from handlers import broadcasts, customers, directory, groups, tagging, welcome
 
-ROUTERS: tuple[Router, ...] = (welcome.router, customers.router, groups.router, tagging.router, directory.router)
+ROUTERS: tuple[Router, ...] = (
+    welcome.router,
+    customers.router,
+    groups.router,
+    tagging.router,
+    directory.router,
+    broadcasts.router,
+)
 
 _APP = "what staff do in the app needs no answer yet"
 _LINK = "customer-acquisition links are not managed by this version"
@@ -40,7 +47,7 @@ IGNORED: Mapping[str, str] = MappingProxyType(
         "kf_msg_or_event": "WeChat customer service is not answered by this version; staff answer in WeCom",
         "kf_account_auth_change": "WeChat customer service is not answered by this version; staff answer in WeCom",
         **dict.fromkeys(("subscribe", "unsubscribe", "enter_agent", "LOCATION", "view", "view_miniprogram"), _APP),
-        **dict.fromkeys(("click", "template_card_event", "template_card_menu_event"), _APP),
+        **dict.fromkeys(("click", "template_card_menu_event"), _APP),
         **dict.fromkeys(
             (
                 "scancode_push",

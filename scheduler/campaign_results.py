@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from bot.campaigns import calendar_of
+from bot.campaign_plans import calendar_of
 from bot.context import Context
 from bot.logs import get_logger
 from bot.wecom.errors import AlreadyDoneError, GoneError, WeComError

@@ -12,8 +12,8 @@ import contextlib
 from collections import deque
 from typing import Any
 
-from bot.campaign_plans import plan_run
-from bot.campaigns import calendar_of, words_of
+from bot.approval_limits import is_covered
+from bot.campaign_plans import calendar_of, plan_run, words_of
 from bot.context import Context
 from bot.delivery import forget_media, message_body
 from bot.errors import SiyuError
@@ -71,7 +71,7 @@ async def _work_off(ctx: Context) -> None:
             log.info("run_planning", run=run.id, resumed=run.planned_until > 0)
             if await plan_run(ctx, run.id) == RunStatus.PLANNING:
                 return  # another process has planned some of it: the lease was lost
-        else:
+        elif await is_covered(ctx, run):
             await Sender(ctx, run, calendar).send()
 
 

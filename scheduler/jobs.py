@@ -13,6 +13,7 @@ from bot.wecom.errors import WeComError
 from data.queries import rules as rule_rows
 from data.queries import statistics as statistics_rows
 from data.rules.messages import MissingMediaError, media_needed
+from scheduler.approvals import work_on_approvals
 from scheduler.campaign_lookups import look_up_unknown
 from scheduler.campaign_results import follow_results
 from scheduler.campaigns import send_when_due
@@ -97,6 +98,7 @@ JOBS: tuple[Job, ...] = (
     Job("poll_channels", timedelta(hours=1).total_seconds(), poll_channels, at_start=True),
     Job("renew_media", timedelta(hours=1).total_seconds(), renew_media, at_start=True),
     Job("send_alerts", 1.0, send_alerts, alone=False),
+    Job("approvals", 2.0, work_on_approvals, alone=False),
     Job("match_orders", 60.0, match_waiting),
     Job("pull_payments", 300.0, pull_payments, at_start=True),
     # Orders are claimed one by one, so replicas share the work.

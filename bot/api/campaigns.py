@@ -8,11 +8,12 @@ from typing import Any, Literal
 from aiohttp import web
 from pydantic import Field
 
-from bot import campaigns
+from bot import campaign_edits, campaigns
 from bot.api.answers import ApiError, answer, page, path_id, read_object, read_query
+from bot.api.approvals import ApprovalTold
 from bot.api.described import described
 from bot.api.service import CALLER, Api
-from bot.api.shapes import Page
+from bot.api.shapes import MergePatch, Nothing, Page
 from data.models import RunStatus
 from data.rules.campaigns import Act, CampaignDraft, SenderPolicy, WaveDraft
 from data.rules.messages import MessageContent
@@ -83,14 +84,16 @@ class RunTold(RuleModel):
 
 
 class CampaignTold(RuleModel):
-    """A campaign with its waves; `runs` is empty until it is started."""
+    """A campaign with its waves; `runs` is empty until it is started. `approval`: the newest request for it."""
 
     id: int
     name: str
     made_by: str
     made_at: datetime
+    version: int
     waves: list[WaveTold]
     runs: list[RunTold]
+    approval: ApprovalTold | None
 
 
 class WavePreview(PreviewTold):
@@ -124,6 +127,18 @@ async def list_campaigns(api: Api, request: web.Request) -> web.Response:
     query = read_query(ListQuery, request)
     found = await api.db.read(campaigns.read_campaigns, query.limit, query.before_id)
     return answer(page([campaigns.to_json(each) for each in found], query.limit))
+
+
+@described(CampaignTold, body=MergePatch)
+async def change_campaign(api: Api, request: web.Request) -> web.Response:
+    changes = await read_object(request)
+    return answer(campaigns.to_json(await campaign_edits.change_campaign(api.context, path_id(request), changes)))
+
+
+@described(Nothing)
+async def delete_campaign(api: Api, request: web.Request) -> web.Response:
+    await campaign_edits.delete_campaign(api.context, path_id(request))
+    return answer({})
 
 
 @described(CampaignTold)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from bot.api import (
+    approvals,
     batches,
     campaigns,
     channels,
@@ -84,7 +85,13 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/campaigns", "campaigns:write", campaigns.create_campaign, "Make a campaign, which can be previewed."),
     Route("POST", "/campaigns/preview", "campaigns:read", campaigns.preview_wave, "Whom a wave would reach that is not kept, and why not the others."),
     Route("GET", f"/campaigns/{ID}", "campaigns:read", campaigns.get_campaign, "One campaign."),
+    Route("PATCH", f"/campaigns/{ID}", "campaigns:write", campaigns.change_campaign, "Change one that was not started (JSON merge patch with its `version`)."),
+    Route("DELETE", f"/campaigns/{ID}", "campaigns:write", campaigns.delete_campaign, "Remove one that was not started."),
     Route("POST", f"/campaigns/{ID}/preview", "campaigns:read", campaigns.preview_campaign, "Whom each of its waves would reach now, and why not the others."),
+    Route("POST", f"/campaigns/{ID}/submit", "campaigns:write", approvals.submit_campaign, "Ask another manager to approve it, by a card in WeCom."),
+    Route("POST", f"/campaigns/{ID}/approve", "campaigns:approve", approvals.approve_campaign, "Approve what was submitted by another token."),
+    Route("POST", f"/campaigns/{ID}/reject", "campaigns:approve", approvals.reject_campaign, "Reject it, with a reason."),
+    Route("GET", f"/campaigns/{ID}/approvals", "campaigns:read", approvals.list_approvals, "Every request for its approval, newest first."),
     Route("POST", f"/campaigns/{ID}/start", "sending:write", campaigns.start_campaign, "Have it sent, now or `at` an instant."),
     Route("POST", f"/campaigns/{ID}/pause", "sending:write", campaigns.pause_campaign, "Let it rest; what was asked of WeCom stays asked."),
     Route("POST", f"/campaigns/{ID}/resume", "sending:write", campaigns.resume_campaign, "Let it go on."),

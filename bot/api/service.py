@@ -14,7 +14,7 @@ from bot.api.answers import ApiError, failure
 from bot.clock import Clock
 from bot.config import Settings
 from bot.context import Context
-from bot.errors import ObservingError, RetryLaterError, SiyuError
+from bot.errors import ApprovalNeededError, ObservingError, RetryLaterError, SiyuError
 from bot.logs import get_logger
 from bot.media_files import InvalidMediaFileError
 from bot.render import Renderer, TemplateError
@@ -125,6 +125,7 @@ REFUSALS: dict[type[SiyuError], tuple[int, str]] = {
     InvalidMediaFileError: (422, "invalid"),
     KeyReusedError: (422, "key_reused"),
     NotFoundError: (404, "not_found"),
+    ApprovalNeededError: (409, "approval_needed"),
     ConflictError: (409, "conflict"),
     ForeignTagError: (409, "not_ours"),
     ObservingError: (409, "observing"),

@@ -22,6 +22,7 @@ def examine_settings(settings: Settings) -> list[Finding]:
         *_app(settings),
         *_callbacks(settings),
         *_verify_files(settings),
+        *_approvers(settings),
         *_modes(settings),
     ]
     if not found:
@@ -112,6 +113,15 @@ def _verify_files(settings: Settings) -> Iterator[Finding]:
         yield warn(
             "verify_files", f"文件夹 {folder} 里没有 WW_verify_*.txt；设置可信域名时企业微信要读它。",
             f"There is no WW_verify_*.txt in {folder}: WeCom reads it when a trusted domain is set.",
+        )  # fmt: skip
+
+
+def _approvers(settings: Settings) -> Iterator[Finding]:
+    approval = settings.approval
+    if approval.above and len(approval.approvers) < 2:
+        yield warn(
+            "approvers", "approval.approvers 少于两人：申请人自己不能审批，那时只能通过接口审批。",
+            "approval.approvers names fewer than two: nobody approves their own request, so then only the API can.",
         )  # fmt: skip
 
 

@@ -170,6 +170,24 @@ ALERTS: dict[str, tuple[Variable, ...]] = {
             max_bytes=32,
         ),
     ),
+    "campaign_approval": (
+        Variable(
+            name="campaign_name",
+            zh="群发计划",
+            en="campaign",
+            fallback="一个群发计划",
+            sample="三月上新",
+            max_bytes=256,
+        ),
+        Variable(
+            name="outcome",
+            zh="审批结果",
+            en="what became of the request for approval",
+            fallback="审批状态有变化",
+            sample="李婷已批准，现在可以开始发送",
+            max_bytes=1024,
+        ),
+    ),
 }
 
 #: By `kind`, or by `kind/slug` where each template of a kind has variables of its own.

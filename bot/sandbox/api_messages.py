@@ -46,7 +46,7 @@ async def send(call: Call) -> Answer:
     if msgtype == "template_card" and _needs_callback(content):
         response_code = token_of("response", msgid) + token_of("code", msgid)
         made["response_code"] = response_code
-        messages.cards.add((call.app.agentid, str(content.get("task_id", ""))))
+        call.world.cards.issue(response_code, call.app.agentid, msgid, str(content.get("task_id", "")), call.now)
     if params.flag("enable_duplicate_check", False):
         interval = min(params.number("duplicate_check_interval", 1800), 14_400)
         digest = hashlib.sha256(json.dumps([msgtype, content, params.values.get("touser")], sort_keys=True).encode())
@@ -170,18 +170,19 @@ def _miniprogram_notice(call: Call, body: Params) -> dict[str, Any]:
     return dict(body.values)
 
 
-def _template_card(call: Call, body: Params) -> dict[str, Any]:
+def read_card(call: Call, body: Params, *, replaces: str = "") -> dict[str, Any]:
+    """A template card that may be sent, or put in the place of the one with the task_id `replaces`. Raises ApiError."""
     card_type = body.text("card_type")
     if card_type not in CARDS:
         raise ApiError(42014, "invalid card_type")
-    task_id = body.text("task_id")
+    task_id = body.text("task_id", replaces)
     interactive = card_type in INTERACTIVE or body.object("action_menu")
     if interactive:
         if not task_id:
             raise ApiError(42016, "missing task_id")
         if not call.app.callback_url:
             raise ApiError(43012)
-        if (call.app.agentid, task_id) in call.machine.staff_messages.cards:
+        if task_id != replaces and call.world.cards.knows(call.app.agentid, task_id):
             raise ApiError(42017, "duplicate task_id")
     if card_type == "text_notice" and not (body.object("main_title").text("title") or body.text("sub_title_text")):
         raise ApiError(42018, "main_title.title and sub_title_text are both empty")
@@ -189,7 +190,7 @@ def _template_card(call: Call, body: Params) -> dict[str, Any]:
         raise ApiError(42019, "missing card_action")
     if card_type == "button_interaction" and not 1 <= len(body.objects("button_list")) <= 6:
         raise ApiError(42020, "button_list size invalid")
-    return dict(body.values)
+    return {**body.values, "task_id": task_id} if task_id else dict(body.values)
 
 
 def _needs_callback(content: dict[str, Any]) -> bool:
@@ -211,7 +212,7 @@ _READERS: dict[str, Any] = {
     "textcard": _textcard,
     "news": _news,
     "miniprogram_notice": _miniprogram_notice,
-    "template_card": _template_card,
+    "template_card": read_card,
 }
 
 ENDPOINTS = (Endpoint("message/send", "POST", send, {"invaliduser": ""}),)

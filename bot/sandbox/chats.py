@@ -81,6 +81,15 @@ class Chats:
         self._journal.put("app_message", str(message.seq), message)
         return message
 
+    def change_app(self, agentid: int, userid: str, msgid: str, content: dict[str, Any]) -> AppMessage | None:
+        """Put other content in the place of a message's; None when the member has no such message."""
+        for message in reversed(self._staff.get((agentid, userid), ())):
+            if message.msgid == msgid:
+                message.content = content
+                self._journal.put("app_message", str(message.seq), message)
+                return message
+        return None
+
     def of_app(self, agentid: int, userid: str) -> list[AppMessage]:
         return list(self._staff.get((agentid, userid), ()))
 

@@ -111,6 +111,7 @@ TEXTS: dict[int, str] = {
     60020: "not allow to access from your ip",
     60111: "userid not found",
     60123: "invalid party id",
+    60140: "invalid response_code",
     81011: "no privilege to edit tag",
     81013: "user & party & tag all invalid",
     81017: "too many users",

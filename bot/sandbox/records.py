@@ -248,6 +248,18 @@ class AppMessage:
 
 
 @dataclass(slots=True)
+class CardCode:
+    """A response_code: it changes the card `msgid` once. One comes with the sending's answer, one with each click."""
+
+    code: str
+    agentid: int
+    msgid: str
+    task_id: str
+    issued_at: float
+    used: bool = False
+
+
+@dataclass(slots=True)
 class Media:
     """An uploaded file; the bytes lie beside it. `purpose`: temporary, moments, album or image (a permanent URL)."""
 

@@ -17,6 +17,7 @@ from bot.logs import get_logger
 from bot.sandbox import (
     api_access,
     api_apps,
+    api_cards,
     api_customers,
     api_directory,
     api_group_sends,
@@ -62,6 +63,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *api_welcome.ENDPOINTS,
     *api_media.ENDPOINTS,
     *api_messages.ENDPOINTS,
+    *api_cards.ENDPOINTS,
     *api_transfers.ENDPOINTS,
     *api_group_sends.ENDPOINTS,
     *api_moments.ENDPOINTS,

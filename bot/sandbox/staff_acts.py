@@ -54,7 +54,12 @@ class StaffActs:
         """A member presses a button of a template card; `selected`: question_key → option ids."""
         member = self._active(userid)
         message = self._card(member, msgid)
-        code = token_of("response", msgid, key, self.world.now) + token_of(userid, key)
+        if message.content.get("replace_text"):
+            raise WorldError(f"The card's buttons are gone: it says {message.content['replace_text']}.")
+        self._made += 1
+        code = token_of("response", msgid, key, self.world.now, self._made) + token_of(userid, key)
+        task_id = str(message.content.get("task_id", ""))
+        self.world.cards.issue(code, message.agentid, msgid, task_id, self.world.clock.timestamp())
         items = tuple(
             (
                 "SelectedItem",
@@ -63,7 +68,7 @@ class StaffActs:
             for question, options in (selected or {}).items()
         )
         more: tuple[Field, ...] = (
-            ("TaskId", str(message.content.get("task_id", ""))),
+            ("TaskId", task_id),
             ("CardType", str(message.content.get("card_type", ""))),
             ("ResponseCode", code),
             *((("SelectedItems", items),) if items else ()),

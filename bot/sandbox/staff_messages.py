@@ -17,8 +17,6 @@ class StaffMessages:
         self._rng = rng
         self._recent: OrderedDict[tuple[int, str], float] = OrderedDict()
         self._received: dict[tuple[int, str], deque[float]] = {}
-        #: (agentid, task_id) of interactive cards: unique per app.
-        self.cards: set[tuple[int, str]] = set()
 
     def new_msgid(self) -> str:
         return self._rng.randbytes(28).hex()

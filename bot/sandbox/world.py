@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from bot.clock import Clock
+from bot.sandbox.cards import Cards
 from bot.sandbox.changes import Changes
 from bot.sandbox.chats import Chats
 from bot.sandbox.customers import Customers
@@ -92,6 +93,7 @@ class World:
         self.group_sends = GroupSends(self.journal, f"{self.seed}:{self.run}")
         self.moments = Moments(self.journal, f"{self.seed}:{self.run}")
         self.chats = Chats(self.journal, self.group_sends)
+        self.cards = Cards(self.journal)
         self.media = MediaStore(self.journal, self.seed)
         self.welcome_codes = WelcomeCodes(self.random("codes"))
         self.transfers: dict[str, Transfer] = dict(self.journal.load("transfer", Transfer))

@@ -274,7 +274,6 @@ class AppEvent(Event):
             "pic_weixin",
             "location_select",
             "batch_job_result",
-            "template_card_event",
             "template_card_menu_event",
             "inactive_alert",
             "low_active_alert",
@@ -296,6 +295,17 @@ class AppEvent(Event):
     def subject(self) -> str:
         sender = self.from_user
         return f"staff:{sender}" if sender not in ("", "sys") else ""
+
+
+class TemplateCardEvent(AppEvent):
+    """A member pressed a button of a template card: `event_key` is its key. `response_code` changes the card once."""
+
+    __slots__ = ()
+
+    task_id = Text("TaskId")
+    card_type = Text("CardType")
+    response_code = Text("ResponseCode")
+    KINDS = (("template_card_event", ""),)
 
 
 #: Types of messages that staff send to the app.

@@ -2,6 +2,7 @@
 
 from data.models.access import AccessToken, ApiToken, Lease
 from data.models.alerts import Alert
+from data.models.approvals import Approval, ApprovalStatus, Card, CardChange
 from data.models.budgets import CallCount, CallPause
 from data.models.campaigns import (
     Batch,
@@ -36,6 +37,8 @@ __all__ = [
     "AccessToken",
     "Alert",
     "ApiToken",
+    "Approval",
+    "ApprovalStatus",
     "Batch",
     "BatchStatus",
     "Birthday",
@@ -43,6 +46,8 @@ __all__ = [
     "CallPause",
     "CallbackHealth",
     "Campaign",
+    "Card",
+    "CardChange",
     "Channel",
     "Customer",
     "CustomerField",

@@ -73,7 +73,7 @@ class RecipientState(IntEnum):
 
 
 class Campaign(SQLModel, table=True):
-    """One plan under one name."""
+    """One plan under one name. `version` rises with every edit."""
 
     __tablename__ = "campaigns"
 
@@ -81,6 +81,7 @@ class Campaign(SQLModel, table=True):
     name: str = Field(max_length=64)
     made_by: str = Field(max_length=80, description="command, or the name of the API token.")
     made_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+    version: int = Field(default=1, sa_column_kwargs={"server_default": "1"})
 
 
 class Wave(SQLModel, table=True):

@@ -12,7 +12,7 @@ from sqlmodel import Session, col
 from data.bulk import BulkUpsert
 from data.errors import ConflictError, NotFoundError
 from data.models import Campaign, Run, RunStatus, Wave, WaveCustomer
-from data.rules.campaigns import ACTS, Act, CampaignDraft, after
+from data.rules.campaigns import ACTS, Act, CampaignDraft, WaveDraft, after
 from data.rules.timings import Calendar, Timing
 
 _LISTED = BulkUpsert(WaveCustomer, ("wave_id", "external_userid", "userid"))
@@ -24,24 +24,38 @@ def add_campaign(session: Session, draft: CampaignDraft, made_by: str, now: date
     session.add(campaign)
     session.flush()
     for each in draft.waves:
-        audience = each.audience
-        told: dict[str, Any] = audience.model_dump(mode="json", exclude_defaults=True)
-        if audience.is_list:
-            told = {name: len(listed) for name, listed in told.items()}
-        wave = Wave(
-            campaign_id=campaign.id or 0,
-            kind=each.kind,
-            content=each.content.model_dump(mode="json"),
-            audience=told,
-            sender_policy=each.sender_policy,
-            valid_hours=each.valid_hours,
-            timing=each.timing.model_dump(mode="json", exclude_defaults=True),
-            not_bought_hours=each.not_bought_hours,
-        )
-        session.add(wave)
-        session.flush()
-        _LISTED.write(session, [(wave.id, external_userid, userid) for external_userid, userid in audience.listed])
+        add_wave(session, campaign.id or 0, each)
     return campaign
+
+
+def add_wave(session: Session, campaign_id: int, draft: WaveDraft) -> None:
+    """A new wave with its list."""
+    wave = Wave(campaign_id=campaign_id, **wave_values(draft))
+    session.add(wave)
+    session.flush()
+    write_list(session, wave, draft)
+
+
+def wave_values(draft: WaveDraft) -> dict[str, Any]:
+    """What a wave keeps of a draft, apart from its list."""
+    audience = draft.audience
+    told: dict[str, Any] = audience.model_dump(mode="json", exclude_defaults=True)
+    if audience.is_list:
+        told = {name: len(listed) for name, listed in told.items()}
+    return {
+        "kind": draft.kind,
+        "content": draft.content.model_dump(mode="json"),
+        "audience": told,
+        "sender_policy": draft.sender_policy,
+        "valid_hours": draft.valid_hours,
+        "timing": draft.timing.model_dump(mode="json", exclude_defaults=True),
+        "not_bought_hours": draft.not_bought_hours,
+    }
+
+
+def write_list(session: Session, wave: Wave, draft: WaveDraft) -> None:
+    """The customers on a wave's list."""
+    _LISTED.write(session, [(wave.id, external_userid, userid) for external_userid, userid in draft.audience.listed])
 
 
 def get_campaign(session: Session, campaign_id: int) -> Campaign:

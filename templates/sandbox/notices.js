@@ -76,6 +76,10 @@ export function inboxScreen(session) {
     const main = content.main_title ?? {};
     const facts = (content.horizontal_content_list ?? []).map((item) => `${item.keyname ?? ""}：${item.value ?? ""}`);
     const node = card(main.title || content.sub_title_text, [main.desc, main.title ? content.sub_title_text : "", ...facts].filter(Boolean).join("\n"), content.card_action?.url, "");
+    if (content.replace_text) {
+      node.append(h("div", { class: "card-actions" }, h("button", { type: "button", class: "card-action", disabled: true, text: content.replace_text })));
+      return node;
+    }
     const buttons = (content.button_list ?? []).map((one) => {
       const button = h("button", { type: "button", class: "card-action", text: one.text });
       button.addEventListener("click", async () => {
@@ -124,7 +128,7 @@ export function inboxScreen(session) {
       body.scrollTop = body.scrollHeight;
     },
     refresh(change) {
-      if (!change || change.kind === "world.reset" || (change.kind === "app_message.sent" && change.userid === userid)) again();
+      if (!change || change.kind === "world.reset" || (change.kind.startsWith("app_message.") && change.userid === userid)) again();
     },
   };
 }

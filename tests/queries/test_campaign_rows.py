@@ -13,7 +13,7 @@ from sqlmodel import Session, col, select
 
 from bot import campaign_plans, campaigns
 from bot.assembly import open_context
-from bot.campaigns import calendar_of
+from bot.campaign_plans import calendar_of
 from bot.clock import FrozenClock
 from bot.config import AppSettings, CompanySettings, Settings
 from bot.context import Context

@@ -1,0 +1,113 @@
+"""Campaigns changed and removed before they are started, under the checks of their making."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from pydantic import Field
+from sqlmodel import Session
+
+from bot.campaigns import Told, check_campaign, read_campaign
+from bot.cards import end_requests
+from bot.context import Context
+from bot.rule_edits import merged
+from data.models import Wave
+from data.queries import campaign_edits as rows
+from data.rules.campaigns import CampaignDraft, WaveDraft
+from data.rules.problems import InvalidRuleError, Problem, RuleModel, parse
+
+
+class Version(RuleModel):
+    """Which version of a campaign somebody has read."""
+
+    version: int = Field(ge=1, le=2**31 - 1)
+
+
+async def change_campaign(ctx: Context, campaign_id: int, changes: Mapping[str, Any]) -> Told:
+    """Change a campaign that was not started; `changes` as a JSON merge patch, with the `version` that was read.
+
+    What was approved of it is void. Raises InvalidRuleError with a path per fault, NotFoundError, and ConflictError
+    when it was started, or changed by somebody else.
+    """
+    version = parse(Version, {"version": changes["version"]} if "version" in changes else {}).version
+    told, before = await ctx.db.read(_read_draft, campaign_id)
+    rows.refuse_stale(told.campaign, version)
+    after, wave_ids = changed(before, {name: value for name, value in changes.items() if name != "version"})
+    draft = await check_campaign(ctx, parse(CampaignDraft, after))
+    await ctx.db.write(_replace, campaign_id, version, draft, wave_ids, ctx.clock.now())
+    return await ctx.db.read(read_campaign, campaign_id)
+
+
+async def delete_campaign(ctx: Context, campaign_id: int) -> None:
+    """Remove a campaign that was not started. Raises NotFoundError, ConflictError."""
+    await ctx.db.write(_delete, campaign_id, ctx.clock.now())
+
+
+def _replace(
+    session: Session,
+    campaign_id: int,
+    version: int,
+    draft: CampaignDraft,
+    wave_ids: Sequence[int | None],
+    now: datetime,
+) -> None:
+    rows.replace_draft(session, campaign_id, version, draft, wave_ids)
+    end_requests(session, campaign_id, "changed", now)
+
+
+def _delete(session: Session, campaign_id: int, now: datetime) -> None:
+    rows.delete_campaign(session, campaign_id)
+    end_requests(session, campaign_id, "removed", now)
+
+
+def changed(before: Mapping[str, Any], changes: Mapping[str, Any]) -> tuple[dict[str, Any], list[int | None]]:
+    """A draft with changes, and which wave each of its waves was. Waves are a whole list; those with an `id` keep what
+    is not named. Raises InvalidRuleError for an `id` that is none of them, or there twice.
+    """
+    known = {wave["id"]: {name: wave[name] for name in wave if name != "id"} for wave in before["waves"]}
+    if not isinstance(changes.get("waves"), list):
+        after = merged(before, changes)
+        if "waves" not in changes:
+            after["waves"] = list(known.values())
+        return after, list(known)
+    waves: list[Any] = []
+    wave_ids: list[int | None] = []
+    for number, wave in enumerate(changes["waves"]):
+        wave_id = wave.get("id") if isinstance(wave, Mapping) else None
+        if wave_id is not None:
+            if isinstance(wave_id, bool) or not isinstance(wave_id, int) or wave_id not in known:
+                raise InvalidRuleError([Problem(f"waves[{number}].id", "这个计划里没有这个波次")])
+            if wave_id in wave_ids:
+                raise InvalidRuleError([Problem(f"waves[{number}].id", "同一个波次写了两次")])
+            wave = _changed_wave(known[wave_id], wave)
+        wave_ids.append(wave_id)
+        waves.append(wave)
+    return {**merged(before, {**changes, "waves": None}), "waves": waves}, wave_ids
+
+
+def _changed_wave(before: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    # One audience in the place of another: merged, they would be two.
+    after = merged(before, {name: value for name, value in changes.items() if name not in ("id", "audience")})
+    return {**after, "audience": changes["audience"]} if "audience" in changes else after
+
+
+def _read_draft(session: Session, campaign_id: int) -> tuple[Told, dict[str, Any]]:
+    """A campaign, and the draft that would make it, with the number of each wave."""
+    told = read_campaign(session, campaign_id)
+    waves = [{"id": wave.id, **_draft_of(session, wave)} for wave in told.waves]
+    return told, {"name": told.campaign.name, "waves": waves}
+
+
+def _draft_of(session: Session, wave: Wave) -> dict[str, Any]:
+    draft = {name: value for name, value in wave.model_dump().items() if name in WaveDraft.model_fields}
+    if wave.audience.keys() & {"pairs", "external_userids"}:
+        draft["audience"] = _audience_of(wave.audience, rows.list_listed(session, wave.id or 0))
+    return draft
+
+
+def _audience_of(told: Mapping[str, Any], listed: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    if "pairs" in told:
+        return {"pairs": [{"external_userid": whom, "userid": userid} for whom, userid in listed]}
+    return {"external_userids": [whom for whom, _ in listed]}

@@ -1,0 +1,229 @@
+"""`siyu campaigns`: broadcasts to many: looked at, approved, started, followed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bot.commands.terminal import (
+    AsJson,
+    Config,
+    Limit,
+    Workplace,
+    cut,
+    parse_instant,
+    say,
+    say_json,
+    say_table,
+    work,
+    work_with_wecom,
+)
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from bot.campaigns import Told
+    from bot.context import Context
+    from data.models import Approval
+
+app = typer.Typer(no_args_is_help=True, help="Campaigns (群发计划): broadcasts to many customers.")
+
+CampaignId = Annotated[int, typer.Argument(metavar="ID", min=1, help="The campaign's number.")]
+At = Annotated[str | None, typer.Option("--at", help="When: 2026-03-08T10:00 in the company's time.")]
+Userid = Annotated[str, typer.Option("--userid", help="Who decides: one of approval.approvers.")]
+
+
+@app.command("list")
+def list_campaigns(limit: Limit = 20, as_json: AsJson = False, config: Config = None) -> None:
+    """Campaigns, newest first, and how far they are."""
+
+    async def read(place: Workplace) -> None:
+        from bot import campaigns
+
+        found = await place.db.read(campaigns.read_campaigns, limit, None)
+        if as_json:
+            say_json([campaigns.to_json(each) for each in found])
+            return
+        say_table(
+            ("ID", "NAME", "MADE", "BY", "WAVES", "RECIPIENTS", "STATUS", "APPROVAL"),
+            (
+                (each.campaign.id, cut(each.campaign.name, 32), place.local(each.campaign.made_at),
+                 each.campaign.made_by, len(each.waves), f"{sum(run.recipients for run in each.runs):,}",
+                 _status(each), each.approval.status if each.approval else "")
+                for each in found
+            ),
+            "There is no campaign: POST /api/v1/campaigns makes one.",
+        )  # fmt: skip
+
+    work(config, read)
+
+
+@app.command()
+def show(campaign_id: CampaignId, config: Config = None) -> None:
+    """One campaign as JSON."""
+
+    async def read(place: Workplace) -> dict[str, Any]:
+        from bot import campaigns
+
+        return campaigns.to_json(await place.db.read(campaigns.read_campaign, campaign_id))
+
+    say_json(work(config, read))
+
+
+@app.command()
+def preview(campaign_id: CampaignId, as_json: AsJson = False, config: Config = None) -> None:
+    """Whom each of its waves would reach now, and why not the others. Sends nothing."""
+
+    async def action(ctx: Context) -> None:
+        from bot import campaigns
+
+        told = await ctx.db.read(campaigns.read_campaign, campaign_id)
+        found = [(wave.id, await campaigns.preview_wave(ctx, wave)) for wave in told.waves]
+        if as_json:
+            say_json([{"wave_id": wave_id, **campaigns.preview_to_json(each)} for wave_id, each in found])
+            return
+        for wave_id, each in found:
+            tally = each.tally
+            say(f"Wave {wave_id}: {tally.recipients:,} of {tally.matched:,} through {len(tally.by_sender):,} senders.")
+            for reason, number in sorted(tally.left_out.items()):
+                say(f"  {reason}: {number:,}")
+            if each.words:
+                say(f"  {cut(each.words, 100)}")
+
+    work_with_wecom(config, action)
+
+
+@app.command()
+def submit(
+    campaign_id: CampaignId,
+    at: At = None,
+    requested_by: Annotated[str, typer.Option("--requested-by", help="userid of whom it is asked for.")] = "",
+    config: Config = None,
+) -> None:
+    """Ask for approval by a card in WeCom; with --at, approval starts it."""
+
+    async def action(ctx: Context) -> None:
+        from bot import approvals
+
+        starts = _instant(ctx, at)
+        await approvals.submit(ctx, campaign_id, "command", at=starts, requested_by=requested_by)
+        approval = await _newest(ctx, campaign_id)
+        who = ", ".join(approval.approvers) or "nobody: it is decided by API or command"
+        say(f"Approval asked for {approval.recipients:,} customers. The card goes to {who}.")
+
+    work_with_wecom(config, action)
+
+
+@app.command()
+def approve(campaign_id: CampaignId, userid: Userid, config: Config = None) -> None:
+    """Approve what was submitted, as one of the approvers."""
+    _decide(campaign_id, userid, "approve", "", config)
+
+
+@app.command()
+def reject(
+    campaign_id: CampaignId,
+    userid: Userid,
+    reason: Annotated[str, typer.Option("--reason", help="Why.")] = "",
+    config: Config = None,
+) -> None:
+    """Reject what was submitted, as one of the approvers."""
+    _decide(campaign_id, userid, "reject", reason, config)
+
+
+def _decide(campaign_id: int, userid: str, name: str, reason: str, config: Config) -> None:
+    async def action(ctx: Context) -> None:
+        from bot import approvals
+        from data.rules.approvals import Decider, Decision
+
+        decider = Decider(userid, is_program=False)
+        await approvals.decide(ctx, campaign_id, Decision(name), decider, reason=reason)
+        say(f"Campaign {campaign_id} is {(await _newest(ctx, campaign_id)).status}.")
+
+    work_with_wecom(config, action)
+
+
+@app.command()
+def start(campaign_id: CampaignId, at: At = None, config: Config = None) -> None:
+    """Have the running bot send it, now or at a time."""
+
+    async def action(ctx: Context) -> None:
+        from bot import campaigns
+
+        _say_runs(await campaigns.start_campaign(ctx, campaign_id, _instant(ctx, at)))
+
+    work_with_wecom(config, action)
+
+
+@app.command()
+def pause(campaign_id: CampaignId, config: Config = None) -> None:
+    """Let it rest; what was asked of WeCom stays asked."""
+    _act(campaign_id, "pause", config)
+
+
+@app.command()
+def resume(campaign_id: CampaignId, config: Config = None) -> None:
+    """Let the running bot go on with it."""
+    _act(campaign_id, "resume", config)
+
+
+@app.command()
+def cancel(campaign_id: CampaignId, config: Config = None) -> None:
+    """End it: what staff have not confirmed is withdrawn, what was sent stays sent."""
+    _act(campaign_id, "cancel", config)
+
+
+def _act(campaign_id: int, name: str, config: Config) -> None:
+    async def action(ctx: Context) -> None:
+        from bot import campaigns
+        from data.rules.campaigns import Act
+
+        act: Act = Act(name)
+        _say_runs(await campaigns.act_on(ctx, campaign_id, act))
+
+    work_with_wecom(config, action)
+
+
+@app.command()
+def results(campaign_id: CampaignId, as_json: AsJson = False, config: Config = None) -> None:
+    """What became of each of its runs, in numbers."""
+
+    async def read(place: Workplace) -> None:
+        from bot import campaigns
+
+        found = await place.db.read(campaigns.read_results, campaign_id)
+        if as_json:
+            say_json(found)
+            return
+        counted = ("recipients", "sent", "waiting", *campaigns.RESULTS[1:])
+        say_table(
+            ("RUN", "STATUS", *(name.upper().replace("_", " ") for name in counted), "CONFIRMED", "CALLS"),
+            (
+                (each["run_id"], each["status"], *(f"{each[name]:,}" for name in counted),
+                 f"{each['batches_confirmed']:,}", f"{sum(each['batches'].values()):,}")
+                for each in found
+            ),
+            "It was not started.",
+        )  # fmt: skip
+
+    work(config, read)
+
+
+def _instant(ctx: Context, at: str | None) -> datetime | None:
+    return None if at is None else parse_instant(at, ctx.settings, ctx.clock.now())
+
+
+async def _newest(ctx: Context, campaign_id: int) -> Approval:
+    from data.queries import approvals as rows
+
+    newest: Approval = (await ctx.db.read(rows.list_approvals, campaign_id))[0]
+    return newest
+
+
+def _status(told: Told) -> str:
+    return ", ".join(dict.fromkeys(run.status for run in told.runs)) or "draft"
+
+
+def _say_runs(told: Told) -> None:
+    say(f"Campaign {told.campaign.id} {told.campaign.name}: {_status(told)}.")

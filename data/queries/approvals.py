@@ -1,0 +1,111 @@
+"""Requests for approval of campaigns: asked for, decided, ended."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlmodel import Session, col
+
+from data.models import Approval, ApprovalStatus, Batch, Run, RunStatus
+
+_OPEN = (ApprovalStatus.PENDING, ApprovalStatus.APPROVED)
+
+
+def list_approvals(session: Session, campaign_id: int) -> list[Approval]:
+    """The requests of a campaign, newest first."""
+    query = select(Approval).where(col(Approval.campaign_id) == campaign_id).order_by(col(Approval.id).desc())
+    return list(session.execute(query).scalars())
+
+
+def find_latest(session: Session, campaign_ids: Sequence[int]) -> dict[int, Approval]:
+    """The newest request of each of some campaigns that has one."""
+    newest = (
+        select(func.max(col(Approval.id)))
+        .where(col(Approval.campaign_id).in_(campaign_ids))
+        .group_by(col(Approval.campaign_id))
+    )
+    query = select(Approval).where(col(Approval.id).in_(newest))
+    return {each.campaign_id: each for each in session.execute(query).scalars()}
+
+
+def find_approved(session: Session, campaign_id: int, version: int) -> Approval | None:
+    """The approval that a version of a campaign has, the newest if several."""
+    query = (
+        select(Approval)
+        .where(
+            col(Approval.campaign_id) == campaign_id,
+            col(Approval.version) == version,
+            col(Approval.status) == ApprovalStatus.APPROVED,
+        )
+        .order_by(col(Approval.id).desc())
+        .limit(1)
+    )
+    return session.execute(query).scalar_one_or_none()
+
+
+def lock_approval(session: Session, approval_id: int) -> Approval | None:
+    """One request, locked until the transaction ends. The campaign is locked before it."""
+    return session.get(Approval, approval_id, with_for_update=True, populate_existing=True)
+
+
+def lock_pending(session: Session, campaign_id: int) -> Approval | None:
+    """The request of a campaign that waits for a decision, if there is one."""
+    query = (
+        select(Approval)
+        .where(col(Approval.campaign_id) == campaign_id, col(Approval.status) == ApprovalStatus.PENDING)
+        .order_by(col(Approval.id).desc())
+        .limit(1)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    return session.execute(query).scalar_one_or_none()
+
+
+def lock_open(session: Session, campaign_id: int) -> list[Approval]:
+    """The requests of a campaign that wait or were granted."""
+    query = (
+        select(Approval)
+        .where(col(Approval.campaign_id) == campaign_id, col(Approval.status).in_(_OPEN))
+        .order_by(col(Approval.id))
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    return list(session.execute(query).scalars())
+
+
+def list_expired(session: Session, now: datetime, limit: int = 100) -> list[Approval]:
+    """Requests that nobody decided in time; which another process locks is left to it."""
+    query = (
+        select(Approval)
+        .where(col(Approval.status) == ApprovalStatus.PENDING, col(Approval.expires_at) <= now)
+        .order_by(col(Approval.id))
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return list(session.execute(query).scalars())
+
+
+def count_planned(session: Session, campaign_id: int) -> dict[int, int]:
+    """Recipients by wave of its newest run that is planned."""
+    newest = (
+        select(func.max(col(Run.id)))
+        .where(col(Run.campaign_id) == campaign_id, col(Run.planned_at).is_not(None))
+        .group_by(col(Run.wave_id))
+    )
+    query = select(col(Run.wave_id), col(Run.recipients)).where(col(Run.id).in_(newest))
+    return {row.wave_id: row.recipients for row in session.execute(query)}
+
+
+def has_begun(session: Session, run_id: int) -> bool:
+    """Whether anything of a run was asked of WeCom."""
+    query = select(col(Batch.id)).where(col(Batch.run_id) == run_id, col(Batch.first_called_at).is_not(None)).limit(1)
+    return session.execute(query).first() is not None
+
+
+def hold_run(session: Session, run_id: int, why: str) -> None:
+    """A run that is about to be sent waits for a person."""
+    run = session.get(Run, run_id, with_for_update=True, populate_existing=True)
+    if run is not None and run.status == RunStatus.SENDING:
+        run.status, run.error = RunStatus.PAUSED, why

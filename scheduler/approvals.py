@@ -1,0 +1,16 @@
+"""Approvals: cards sent and changed, and requests that nobody decided ended."""
+
+from __future__ import annotations
+
+from bot.cards import change_due_cards, expire_requests, send_due_cards
+from bot.context import Context
+
+
+async def work_on_approvals(ctx: Context) -> None:
+    """End what has expired, send the cards that are due, change those that are to change.
+
+    Rows are claimed one by one, so replicas share the work.
+    """
+    await ctx.db.write(expire_requests, ctx)
+    await send_due_cards(ctx)
+    await change_due_cards(ctx)

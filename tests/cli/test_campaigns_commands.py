@@ -1,0 +1,63 @@
+"""`siyu campaigns`: looked at, approved, started and acted on from a terminal."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+
+from data.db import Database
+from data.models import Staff
+from data.queries.campaigns import add_campaign
+from data.rules.campaigns import CampaignDraft
+from tests.api.test_segments import make_follows
+from tests.cli.conftest import Siyu, write_config
+from tests.conftest import Urls
+
+NOW = datetime(2026, 3, 4, tzinfo=UTC)
+DRAFT = {"name": "三月上新", "waves": [{"content": {"text": "有新品"}, "audience": {"everyone": True}}]}
+
+
+async def test_a_campaign_is_approved_started_and_cancelled(
+    siyu: Siyu, urls: Urls, db: Database, tmp_path: Path
+) -> None:
+    await db.write(make_follows)
+    for userid in ("seg", "boss", "lead"):
+        staff = Staff(userid=userid, name=userid, status=1, follows_customers=True, seen_at=NOW)
+        await db.write(lambda session, staff=staff: session.merge(staff))
+    for _ in range(2):
+        await db.write(add_campaign, CampaignDraft.model_validate(DRAFT), "test", NOW)
+    config = write_config(tmp_path / "config.toml", urls, approval='above = 1\napprovers = ["boss", "lead"]')
+    await asyncio.to_thread(_act, siyu, config)
+
+
+def _act(siyu: Siyu, config: Path) -> None:
+    told = siyu("campaigns", "list", config=config).out
+    assert [each in told for each in ("三月上新", "draft")] == [True, True]
+    assert siyu("campaigns", "show", 1, config=config).json["version"] == 1
+    told = siyu("campaigns", "preview", 1, config=config).out
+    assert "有新品" in told
+    recipients = siyu("campaigns", "preview", 1, "--json", config=config).json[0]["recipients"]
+    assert recipients > 1
+
+    refused = siyu("campaigns", "start", 1, config=config)
+    assert (refused.code, "siyu campaigns submit" in refused.err) == (2, True)
+    told = siyu("campaigns", "submit", 1, "--requested-by", "lead", config=config).out
+    assert told == f"Approval asked for {recipients} customers. The card goes to boss.\n"
+    for userid in ("lead", "seg"):
+        assert siyu("campaigns", "approve", 1, "--userid", userid, config=config).code == 2
+    assert siyu("campaigns", "approve", 1, "--userid", "boss", config=config).out == "Campaign 1 is approved.\n"
+    assert siyu("campaigns", "start", 1, "--at", "2099-03-08T10:00", config=config).out == "Campaign 1 三月上新: due.\n"
+    for act, status in (("pause", "paused"), ("resume", "due"), ("cancel", "cancelled")):
+        assert siyu("campaigns", act, 1, config=config).out == f"Campaign 1 三月上新: {status}.\n"
+    told = siyu("campaigns", "results", 1, config=config).out
+    assert "cancelled" in told
+    assert "OVER CAP" in told
+    assert siyu("campaigns", "results", 1, "--json", config=config).json[0]["sent"] == 0
+
+    siyu("campaigns", "submit", 2, "--at", "2099-03-08T10:00", config=config)
+    told = siyu("campaigns", "reject", 2, "--userid", "lead", "--reason", "太长", config=config).out
+    assert told == "Campaign 2 is rejected.\n"
+    assert siyu("campaigns", "show", 2, config=config).json["approval"]["reason"] == "太长"
+    assert siyu("campaigns", "results", 2, config=config).out == "It was not started.\n"
+    assert siyu("campaigns", "show", 9, config=config).code == 2

@@ -1,0 +1,40 @@
+"""A template card on the phone page: a member presses a button, the app changes the card."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.sandbox.server import Sandbox
+from tests.sandbox.conftest import Client, Receiver
+from tests.sandbox.test_cards import CARD, UPDATE, update
+from tests.web.conftest import OpenPhone
+from tests.web.test_phone_page import HOSTILE
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+
+
+@pytest.mark.parametrize("width", [1280, 375])
+async def test_a_card_is_clicked_and_changes_in_place(
+    width: int, sandbox: Sandbox, client: Client, receiver: Receiver, open_phone: OpenPhone
+) -> None:
+    userid = next(iter(sandbox.world.directory)).userid
+    card = {**CARD, "main_title": {"title": HOSTILE}}
+    body = {"msgtype": "template_card", "agentid": 1000002, "touser": userid, "template_card": card}
+    assert await client.code("message/send", body) == 0
+    phone = await open_phone(sandbox, width=width)
+    page = phone.page
+    await phone.open()
+    if width < 720:
+        await page.click('.tabs [data-tab="staff"]')
+    await page.click('#staff [data-phone-tab="inbox"]')
+    await page.wait_for_selector("#staff .card-action")
+    assert await phone.texts("#staff .card-action") == ["批准", "驳回"]
+    await page.click('#staff .card-action:has-text("驳回")')
+    await client.control("callbacks/wait")
+    assert receiver.named("EventKey") == ["no"]
+    (code,) = receiver.named("ResponseCode")
+    assert await client.code(UPDATE, update(code, userid, button={"replace_name": "已驳回"})) == 0
+    await page.wait_for_selector("#staff .card-action:disabled")
+    assert await phone.texts("#staff .card-action") == ["已驳回"]
+    await phone.check_width()
+    phone.check()
