@@ -29,7 +29,7 @@ from bot.context import Context
 from bot.metrics import Metrics
 from data.db import open_database
 from data.queries import runs as run_rows
-from data.rules.campaigns import CampaignDraft, WaveDraft
+from data.rules.campaigns import CampaignDraft, CustomerWave
 from data.rules.problems import parse
 
 CONTENT = {"text": "周末到店，好礼相送。"}
@@ -82,7 +82,7 @@ async def _preview(ctx: Context) -> dict[str, Any]:
     told: dict[str, float] = {}
     with (peak := _Peak()):
         for question in (*RARE, *ANY):
-            wave = parse(WaveDraft, {"content": CONTENT, "audience": {"segment": question.tree}})
+            wave = parse(CustomerWave, {"content": CONTENT, "audience": {"segment": question.tree}})
             began = time.perf_counter()
             preview = await campaigns.preview_draft(ctx, wave)
             told[f"{question.name} ({preview.tally.matched:,})"] = time.perf_counter() - began

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from sqlmodel import Session
 
+from bot import moments
 from bot.campaign_plans import count_wave, source_of_wave, words_of
-from bot.cards import tell
 from bot.config import ApprovalSettings
 from bot.context import Context
 from bot.errors import ApprovalNeededError
@@ -17,6 +17,7 @@ from bot.logs import get_logger
 from data.models import Approval, Campaign, Run, RunStatus, Wave
 from data.queries import approvals as rows
 from data.queries import campaigns as campaign_rows
+from data.queries.batches import MOMENTS
 from data.rules import approvals as rules
 from data.rules.campaigns import SenderPolicy, Tally
 
@@ -40,14 +41,28 @@ async def count_campaign(ctx: Context, waves: Sequence[Wave], runs: Sequence[Run
     """Count as a preview does; `runs` of a campaign that was started may say something of their own."""
     as_of, by_wave, whole = ctx.clock.now(), {}, Tally()
     for wave in waves:
+        if wave.kind == MOMENTS:
+            reach = (await moments.preview_wave(ctx, wave)).reach
+            by_wave[wave.id or 0] = reach.customers
+            whole.by_sender.update(reach.by_member)
+            continue
         source, unknown = await source_of_wave(ctx, wave, as_of)
         tally = await count_wave(ctx, source, SenderPolicy(wave.sender_policy), unknown, as_of)
         by_wave[wave.id or 0] = tally.recipients
         whole.by_sender.update(tally.by_sender)
+    return Counted(by_wave, whole.by_sender, await _words(ctx, waves, runs, whole))
+
+
+async def _words(ctx: Context, waves: Sequence[Wave], runs: Sequence[Run], whole: Tally) -> str:
+    by_id = {wave.id: wave for wave in waves}
+    said = [(by_id[run.wave_id], run.content) for run in runs if run.ended_at is None and run.content]
+    wave, content = (said + [(wave, wave.content) for wave in waves])[0]
+    text = str(content.get("text") or "")
+    if wave.kind == MOMENTS:
+        campaign = await ctx.db.read(campaign_rows.get_campaign, wave.campaign_id)
+        return moments.words_of(ctx, text, campaign.name)
     first = whole.by_sender.most_common(1)
-    said = [run.content for run in runs if run.ended_at is None and run.content] + [wave.content for wave in waves]
-    words = await words_of(ctx, str(said[0].get("text") or ""), first[0][0] if first else "")
-    return Counted(by_wave, whole.by_sender, words)
+    return await words_of(ctx, text, first[0][0] if first else "")
 
 
 class Excess(NamedTuple):
@@ -104,17 +119,8 @@ async def is_covered(ctx: Context, run: Run) -> bool:
     if excess is None or await ctx.db.read(rows.has_begun, run.id or 0):
         return True
     log.warning("run_needs_approval", run=run.id, recipients=excess.recipients, limit=excess.limit)
-    await ctx.db.write(_hold, ctx, run, excess)
+    await ctx.db.write(rows.hold_run, run.id or 0, f"{excess.words} {REMEDY}")
     return False
-
-
-def _hold(session: Session, ctx: Context, run: Run, excess: Excess) -> None:
-    """The run waits, and whoever asked for approval is told."""
-    rows.hold_run(session, run.id or 0, f"{excess.words} {REMEDY}")
-    asked = rows.find_latest(session, [run.campaign_id]).get(run.campaign_id)
-    if asked is not None and asked.requested_by:
-        outcome = f"要发给 {excess.recipients:,} 位客户，没有审批或超出了审批的人数，已暂停；请重新提交审批，批准后继续"
-        tell(session, ctx, asked, asked.requested_by, outcome, f"held:{run.id}")
 
 
 def refuse_held(session: Session, campaign_id: int, settings: ApprovalSettings) -> None:

@@ -15,7 +15,8 @@ from bot.context import Context
 from bot.rule_edits import merged
 from data.models import Wave
 from data.queries import campaign_edits as rows
-from data.rules.campaigns import CampaignDraft, WaveDraft
+from data.rules.campaigns import CampaignDraft, CustomerWave
+from data.rules.moments import MomentWave
 from data.rules.problems import InvalidRuleError, Problem, RuleModel, parse
 
 
@@ -101,7 +102,10 @@ def _read_draft(session: Session, campaign_id: int) -> tuple[Told, dict[str, Any
 
 
 def _draft_of(session: Session, wave: Wave) -> dict[str, Any]:
-    draft = {name: value for name, value in wave.model_dump().items() if name in WaveDraft.model_fields}
+    if wave.kind == "moments":
+        draft = {name: value for name, value in wave.model_dump().items() if name in MomentWave.model_fields}
+        return {**draft, "visible": wave.audience}
+    draft = {name: value for name, value in wave.model_dump().items() if name in CustomerWave.model_fields}
     if wave.audience.keys() & {"pairs", "external_userids"}:
         draft["audience"] = _audience_of(wave.audience, rows.list_listed(session, wave.id or 0))
     return draft

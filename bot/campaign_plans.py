@@ -19,7 +19,7 @@ from data.queries import segments
 from data.queries import staff as staff_rows
 from data.queries.recipients import Source, Span
 from data.rules import campaigns as rules
-from data.rules.campaigns import Audience, Decision, SenderPolicy, Tally, WaveDraft, decide
+from data.rules.campaigns import Audience, CustomerWave, Decision, SenderPolicy, Tally, decide
 from data.rules.schedule import TimeWindow
 from data.rules.segments import EVERYBODY, Node
 from data.rules.timings import Calendar
@@ -121,7 +121,7 @@ def _decide(
 # -- sources
 
 
-async def source_of_draft(ctx: Context, wave: WaveDraft, as_of: datetime) -> tuple[Source, int]:
+async def source_of_draft(ctx: Context, wave: CustomerWave, as_of: datetime) -> tuple[Source, int]:
     """Whom a draft means, and how many entries of its list are nobody's contact. Its saved segment was read."""
     if wave.audience.is_list:
         listed, unknown = await ctx.db.read(recipient_rows.list_of_draft, wave.audience.listed)

@@ -5,14 +5,14 @@ Nothing is asked of WeCom here: `scheduler/campaigns.py` sends what was started.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlmodel import Session
 
-from bot import approvals
+from bot import approvals, moments
 from bot.approval_limits import refuse_held, require_approval
 from bot.campaign_plans import calendar_of, count_wave, source_of_draft, source_of_wave, words_of
 from bot.cards import end_requests
@@ -24,6 +24,7 @@ from data.queries import approvals as approval_rows
 from data.queries import batches as batch_rows
 from data.queries import campaigns as rows
 from data.queries import cards as card_rows
+from data.queries import publishers as publisher_rows
 from data.queries import runs as run_rows
 from data.queries import segment_names as segment_rows
 from data.queries.campaign_edits import lock_campaign, refuse_stale
@@ -31,6 +32,7 @@ from data.rules import timings
 from data.rules.campaigns import (
     Act,
     CampaignDraft,
+    CustomerWave,
     SenderPolicy,
     Tally,
     WaveDraft,
@@ -38,8 +40,10 @@ from data.rules.campaigns import (
     problems,
 )
 from data.rules.messages import MessageContent
-from data.rules.problems import InvalidRuleError, Problem
+from data.rules.moments import MomentContent, MomentWave
+from data.rules.problems import InvalidRuleError, Problem, parse
 
+Draft = TypeVar("Draft", bound=CustomerWave | MomentWave)
 #: Senders that a preview names, those with the most recipients first.
 SENDERS_TOLD = 1000
 RESULTS = ("sent", "not_friend", "over_cap", "refused", "stopped")
@@ -59,8 +63,10 @@ async def check_campaign(ctx: Context, draft: CampaignDraft) -> CampaignDraft:
     return draft.model_copy(update={"waves": tuple(waves)})
 
 
-async def content_problems(ctx: Context, content: MessageContent) -> list[Problem]:
-    """What is wrong with what a broadcast says."""
+async def content_problems(ctx: Context, content: MessageContent | MomentContent) -> list[Problem]:
+    """What is wrong with what a broadcast says, or a post shows."""
+    if isinstance(content, MomentContent):
+        return await moments.content_problems(ctx, content)
     found = problems(content)
     if content.text:
         faults = ctx.renderer.check("broadcast", content.text)
@@ -68,13 +74,21 @@ async def content_problems(ctx: Context, content: MessageContent) -> list[Proble
     return found + await ctx.db.read(media_problems, content)
 
 
-async def check_wave(ctx: Context, wave: WaveDraft) -> WaveDraft:
+async def check_wave(ctx: Context, wave: Draft) -> Draft:
     """The same for one wave."""
-    found = await content_problems(ctx, wave.content) + audience_problems(wave.audience)
-    found += timings.problems(wave.timing, ctx.clock.now(), calendar_of(ctx.settings))
+    found = await wave_problems(ctx, wave) + timings.problems(wave.timing, ctx.clock.now(), calendar_of(ctx.settings))
     if found:
         raise InvalidRuleError(found)
-    return wave.model_copy(update={"audience": await ctx.db.read(segment_rows.read_audience, wave.audience)})
+    if isinstance(wave, CustomerWave):
+        return wave.model_copy(update={"audience": await ctx.db.read(segment_rows.read_audience, wave.audience)})
+    return wave
+
+
+async def wave_problems(ctx: Context, wave: WaveDraft) -> list[Problem]:
+    """What is wrong with a wave apart from its timing and its segment."""
+    if isinstance(wave, MomentWave):
+        return await moments.wave_problems(ctx, wave)
+    return await content_problems(ctx, wave.content) + audience_problems(wave.audience)
 
 
 async def make_campaign(ctx: Context, draft: CampaignDraft, made_by: str) -> Campaign:
@@ -92,8 +106,23 @@ class Preview:
     words: str
 
 
-async def preview_draft(ctx: Context, wave: WaveDraft) -> Preview:
-    """What a wave would do that is not kept. Raises as `check_wave` does."""
+async def tell_draft(ctx: Context, wave: WaveDraft) -> dict[str, Any]:
+    """What a wave of any kind would do that is not kept, as it is shown. Raises as `check_wave` does."""
+    if isinstance(wave, MomentWave):
+        wave = await check_wave(ctx, wave)
+        return moments.preview_to_json(await moments.preview(ctx, wave.content, wave.visible))
+    return preview_to_json(await preview_draft(ctx, wave))
+
+
+async def tell_wave(ctx: Context, wave: Wave) -> dict[str, Any]:
+    """What a wave of any kind would do that is kept, as it is shown."""
+    if wave.kind == "moments":
+        return moments.preview_to_json(await moments.preview_wave(ctx, wave))
+    return preview_to_json(await preview_wave(ctx, wave))
+
+
+async def preview_draft(ctx: Context, wave: CustomerWave) -> Preview:
+    """What a broadcast would do that is not kept. Raises as `check_wave` does."""
     wave = await check_wave(ctx, wave)
     as_of = ctx.clock.now()
     source, unknown = await source_of_draft(ctx, wave, as_of)
@@ -101,7 +130,7 @@ async def preview_draft(ctx: Context, wave: WaveDraft) -> Preview:
 
 
 async def preview_wave(ctx: Context, wave: Wave) -> Preview:
-    """What a wave would do that is kept."""
+    """What a broadcast would do that is kept."""
     as_of = ctx.clock.now()
     source, unknown = await source_of_wave(ctx, wave, as_of)
     tally = await count_wave(ctx, source, SenderPolicy(wave.sender_policy), unknown, as_of)
@@ -176,10 +205,15 @@ def to_json(told: Told) -> dict[str, Any]:
     """A campaign as it is shown."""
     return {
         **told.campaign.model_dump(),
-        "waves": [wave.model_dump(exclude={"campaign_id"}) for wave in told.waves],
+        "waves": [wave_to_json(wave) for wave in told.waves],
         "runs": [run_to_json(run) for run in told.runs],
         "approval": approvals.to_json(told.approval, told.card) if told.approval else None,
     }
+
+
+def wave_to_json(wave: Wave) -> dict[str, Any]:
+    """A wave as it is shown."""
+    return moments.wave_to_json(wave) if wave.kind == "moments" else wave.model_dump(exclude={"campaign_id"})
 
 
 def run_to_json(run: Run) -> dict[str, Any]:
@@ -208,7 +242,14 @@ def _start(session: Session, ctx: Context, campaign_id: int, version: int, due_a
     end_requests(session, campaign_id, "started", ctx.clock.now(), granted=False)
 
 
-async def write_words(ctx: Context, run_id: int, content: MessageContent) -> Run:
+async def parse_words(ctx: Context, run_id: int, source: Mapping[str, Any]) -> MessageContent | MomentContent:
+    """What a sending is to say, as its kind of wave says it. Raises InvalidRuleError, NotFoundError."""
+    run = await ctx.db.read(rows.get_run, run_id)
+    wave = await ctx.db.read(rows.get_wave, run.wave_id)
+    return parse(MomentContent, source) if wave.kind == "moments" else parse(MessageContent, source)
+
+
+async def write_words(ctx: Context, run_id: int, content: MessageContent | MomentContent) -> Run:
     """Say what a sending says that has not begun; what was approved of its campaign is void.
 
     Raises InvalidRuleError, NotFoundError, ConflictError.
@@ -238,6 +279,7 @@ def read_results(session: Session, campaign_id: int) -> list[dict[str, Any]]:
     """What became of each run of a campaign, in numbers. Raises NotFoundError."""
     runs = read_campaign(session, campaign_id).runs
     counted = batch_rows.count_results(session, [run.id or 0 for run in runs])
+    seen = publisher_rows.count_seen(session, [run.id or 0 for run in runs])
     told: list[dict[str, Any]] = []
     for run in runs:
         mine = counted.get(run.id or 0, {})
@@ -254,6 +296,7 @@ def read_results(session: Session, campaign_id: int) -> list[dict[str, Any]]:
                 **{name: results.get(name, 0) for name in RESULTS},
                 "batches": batches,
                 "batches_confirmed": results.get("confirmed", 0),
+                "moments": seen.get(run.id or 0),
             }
         )
     return told

@@ -7,8 +7,9 @@ carries WeCom's duplicate check, so that an alert is neither lost nor sent twice
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from typing import Literal
 
 from sqlmodel import Session
 
@@ -26,7 +27,8 @@ log = get_logger("delivery")
 
 #: WeCom keeps an upload three days; one older than this is uploaded again before it is used.
 MEDIA_FRESH = timedelta(hours=60)
-UPLOAD_ENDPOINT = "upload"
+#: The ids of these are not interchangeable: the second's are for Moments.
+UploadEndpoint = Literal["upload", "upload_attachment/1"]
 
 #: WeCom cuts the text of an app message here.
 APP_TEXT_MAX_BYTES = 2048
@@ -161,10 +163,12 @@ async def message_body(ctx: Context, content: MessageContent, *, urgent: bool = 
     return to_wecom(content, ids)
 
 
-async def media_id_of(ctx: Context, sha256: str, kind: MediaType, *, urgent: bool = False) -> str:
+async def media_id_of(
+    ctx: Context, sha256: str, kind: MediaType, *, urgent: bool = False, endpoint: UploadEndpoint = "upload"
+) -> str:
     """The WeCom id of a file, uploaded now if it was not within the last days. Raises MissingMediaError, WeComError."""
     now = ctx.clock.now()
-    known = await ctx.db.read(media_rows.find_upload, sha256, UPLOAD_ENDPOINT, now - MEDIA_FRESH)
+    known = await ctx.db.read(media_rows.find_upload, sha256, endpoint, now - MEDIA_FRESH)
     if known is not None:
         return known
     media = await ctx.db.read(media_rows.find_media, sha256)
@@ -172,15 +176,23 @@ async def media_id_of(ctx: Context, sha256: str, kind: MediaType, *, urgent: boo
         raise MissingMediaError(f"素材库里没有 {sha256[:12]}…。", "请用 siyu media add 添加文件。")
     client = ctx.wecom.within(urgent=urgent)
     try:
-        answer = await client.media.upload(kind, media.content, media.filename)
+        if endpoint == "upload":
+            answer = await client.media.upload(kind, media.content, media.filename)
+        else:
+            answer = await client.media.upload_attachment(kind, media.content, 1, media.filename)
     except InvalidMediaError as error:
         raise MissingMediaError(f"企业微信不接受素材 {media.filename}（{error.errcode}）。", error.remedy) from error
     media_id = str(answer["media_id"])
-    await ctx.db.write(media_rows.record_upload, sha256, UPLOAD_ENDPOINT, media_id, now)
+    await ctx.db.write(media_rows.record_upload, sha256, endpoint, media_id, now)
     return media_id
 
 
 async def forget_media(ctx: Context, content: MessageContent) -> None:
     """WeCom refused the ids of these attachments: have them uploaded again next time."""
-    for sha256, _ in media_needed(content):
-        await ctx.db.write(media_rows.forget_upload, sha256, UPLOAD_ENDPOINT)
+    await forget_uploads(ctx, [sha256 for sha256, _ in media_needed(content)])
+
+
+async def forget_uploads(ctx: Context, keys: Iterable[str], endpoint: UploadEndpoint = "upload") -> None:
+    """The same for files by their key."""
+    for sha256 in keys:
+        await ctx.db.write(media_rows.forget_upload, sha256, endpoint)

@@ -7,7 +7,7 @@ before an edit stays as it was: welcomes and outcomes keep their own words.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -19,7 +19,7 @@ from data.queries import rules as rule_rows
 from data.queries import segment_names as segment_rows
 from data.queries import tags as tag_rows
 from data.rules import tagging, welcome
-from data.rules.messages import MessageContent, media_of
+from data.rules.messages import MediaType, MessageContent, media_of
 from data.rules.problems import InvalidRuleError, Problem, RuleModel, parse
 from data.rules.segments import Node, Segment, unknown_names
 from data.rules.tagging import TagRule
@@ -42,21 +42,27 @@ def welcome_problems(session: Session, rule: WelcomeRule, renderer: Renderer) ->
 
 def media_problems(session: Session, content: MessageContent) -> list[Problem]:
     """What is wrong with the files that a message names: not in the library, or of another kind."""
-    wanted = [(index, each, media_of(each)) for index, each in enumerate(content.attachments)]
-    if not any(media for _, _, media in wanted):
+    wanted: list[tuple[str, str, MediaType]] = []
+    for index, attachment in enumerate(content.attachments):
+        media = media_of(attachment)
+        if media is not None:
+            field = "pic_media" if attachment.msgtype == "miniprogram" else "media"
+            wanted.append((f"attachments[{index}].{attachment.msgtype}.{field}", *media))
+    return file_problems(session, wanted)
+
+
+def file_problems(session: Session, wanted: Sequence[tuple[str, str, MediaType]]) -> list[Problem]:
+    """The same for files by their path in the content, with the kind that is needed there."""
+    if not wanted:
         return []
     kinds = {sha256: kind for sha256, kind, _, _ in media_rows.list_media(session)}
     found: list[Problem] = []
-    for index, attachment, media in wanted:
-        if media is None:
-            continue
-        key, kind = media
-        field = "pic_media" if attachment.msgtype == "miniprogram" else "media"
-        path = f"content.attachments[{index}].{attachment.msgtype}.{field}"
+    for path, key, kind in wanted:
         if key not in kinds:
-            found.append(Problem(path, f"素材库里没有 {key[:12]}，请先用 siyu media add 添加"))
+            found.append(Problem(f"content.{path}", f"素材库里没有 {key[:12]}，请先用 siyu media add 添加"))
         elif kinds[key] != kind:
-            found.append(Problem(path, f"素材 {key[:12]} 是{KIND_WORDS[kinds[key]]}，这里要用{KIND_WORDS[kind]}"))
+            what = f"素材 {key[:12]} 是{KIND_WORDS[kinds[key]]}，这里要用{KIND_WORDS[kind]}"
+            found.append(Problem(f"content.{path}", what))
     return found
 
 

@@ -38,6 +38,7 @@ from data.rules.occurrences import next_open
 from data.rules.problems import parse
 from data.rules.timings import Calendar
 from scheduler.leases import LeaseHeldError, alone
+from scheduler.moments import plan_post, send_post
 
 log = get_logger("campaigns")
 
@@ -67,11 +68,18 @@ async def _work_off(ctx: Context) -> None:
     calendar = calendar_of(ctx.settings)
     while (run := await ctx.db.write(run_rows.begin_due_run, ctx.clock.now(), calendar)) is not None:
         assert run.id is not None
+        wave = await ctx.db.read(campaign_rows.get_wave, run.wave_id)
+        is_post = wave.kind == rows.MOMENTS
         if run.status == RunStatus.PLANNING:
             log.info("run_planning", run=run.id, resumed=run.planned_until > 0)
-            if await plan_run(ctx, run.id) == RunStatus.PLANNING:
+            plan = plan_post if is_post else plan_run
+            if await plan(ctx, run.id) == RunStatus.PLANNING:
                 return  # another process has planned some of it: the lease was lost
-        elif await is_covered(ctx, run):
+        elif not await is_covered(ctx, run):
+            continue
+        elif is_post:
+            await send_post(ctx, run, calendar)
+        else:
             await Sender(ctx, run, calendar).send()
 
 

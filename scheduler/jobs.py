@@ -19,6 +19,7 @@ from scheduler.campaign_results import follow_results
 from scheduler.campaigns import send_when_due
 from scheduler.follow_facts import mend_facts
 from scheduler.markings import mark_when_due
+from scheduler.moment_results import follow_moments
 from scheduler.order_tags import tag_orders
 from scheduler.orders import match_waiting, purge_repeats, review_matches
 from scheduler.payments import pull_payments
@@ -113,4 +114,5 @@ JOBS: tuple[Job, ...] = (
     Job("campaigns", 2.0, send_when_due, alone=False, long=True),
     Job("campaign_lookups", 5.0, look_up_unknown, alone=False, long=True),
     Job("campaign_results", 5.0, follow_results, alone=False, long=True),
+    Job("moments", 3.0, follow_moments, alone=False, long=True),
 )

@@ -12,6 +12,7 @@ from sqlmodel import Session
 from bot import campaigns
 from bot.api.answers import answer, page, path_id, read_object, read_query
 from bot.api.described import described
+from bot.api.moments import SeenTold
 from bot.api.service import Api
 from bot.api.shapes import Items, Page
 from data.models import Batch, BatchStatus, RecipientState, RunStatus
@@ -26,7 +27,7 @@ class ResultTold(RuleModel):
     """What became of a run. `waiting` may still be sent; of the others `sent` have it, and `left_out` were never asked.
 
     `refused`: WeCom made no task; `not_friend`, `over_cap`: WeCom could not deliver; `stopped`: not confirmed in time,
-    or cancelled.
+    or cancelled. Of a post in Moments these are the members who publish it, and `moments` says who can see it.
     """
 
     run_id: int
@@ -41,20 +42,25 @@ class ResultTold(RuleModel):
     stopped: int
     batches: dict[str, int]
     batches_confirmed: int
+    moments: SeenTold | None
 
 
 class BatchTold(RuleModel):
     """A call: one task for one sender. `candidates`: group-sends in WeCom that may be it, of one that rests.
 
-    `members`: who WeCom gave the task to, where that is not the sender alone.
+    `members`: who WeCom gave the task to, where that is not the sender alone. Of the kind `moments`: a post; nobody is
+    the sender, `recipients` are to publish it, `msgid` is its moment_id, `ignored` what WeCom left out of its range.
     """
 
     id: int
     run_id: int
+    kind: str
     userid: str
     recipients: int
     status: BatchStatus
     msgid: str | None
+    jobid: str | None
+    ignored: dict[str, list[str | int]] | None
     called_at: datetime | None
     confirmed_at: datetime | None
     withdrawn_at: datetime | None
@@ -106,7 +112,7 @@ class RecipientsPage(RuleModel):
 
 
 class Found(RuleModel):
-    """The group-send that a batch is, as a person has found it in WeCom."""
+    """The group-send, or the post (its moment_id), that a batch is, as a person has found it in WeCom."""
 
     msgid: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[\x21-\x7e]+$")]
 

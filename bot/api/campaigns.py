@@ -1,4 +1,4 @@
-"""`/campaigns`: broadcasts to customers: planned, looked at before anything is sent."""
+"""`/campaigns`: broadcasts to customers, and posts in Moments: planned, looked at before anything is sent."""
 
 from __future__ import annotations
 
@@ -6,20 +6,24 @@ from datetime import datetime
 from typing import Any, Literal
 
 from aiohttp import web
-from pydantic import Field
+from pydantic import Field, TypeAdapter
 
 from bot import campaign_edits, campaigns
 from bot.api.answers import ApiError, answer, page, path_id, read_object, read_query
 from bot.api.approvals import ApprovalTold
 from bot.api.described import described
+from bot.api.moments import MomentPreviewTold, MomentWaveTold
 from bot.api.service import CALLER, Api
 from bot.api.shapes import MergePatch, Nothing, Page
 from data.models import RunStatus
-from data.rules.campaigns import Act, CampaignDraft, SenderPolicy, WaveDraft
+from data.rules.campaigns import Act, CampaignDraft, CustomerWave, SenderPolicy, WaveDraft
 from data.rules.messages import MessageContent
-from data.rules.problems import RuleModel, parse
+from data.rules.moments import MomentContent, MomentWave
+from data.rules.problems import RuleModel, parse, parse_as
 from data.rules.schedule import Instant
 from data.rules.timings import Timing
+
+WAVE: TypeAdapter[CustomerWave | MomentWave] = TypeAdapter(WaveDraft)
 
 
 class ListQuery(RuleModel):
@@ -64,6 +68,8 @@ class WaveTold(RuleModel):
 class RunTold(RuleModel):
     """One sending of a wave: `recipients` of the `matched` are to receive it; `left_out` says why not the others.
 
+    Of a post in Moments these are the members who are to publish it; `reach` customers could see it.
+
     `content`: what it says, where that is not what its wave says; empty while it is to be written (`words_due`).
     """
 
@@ -78,6 +84,7 @@ class RunTold(RuleModel):
     rest_until: datetime | None
     matched: int
     recipients: int
+    reach: int | None
     left_out: dict[str, int]
     error: str
     content: dict[str, Any] | None
@@ -91,7 +98,7 @@ class CampaignTold(RuleModel):
     made_by: str
     made_at: datetime
     version: int
-    waves: list[WaveTold]
+    waves: list[WaveTold | MomentWaveTold]
     runs: list[RunTold]
     approval: ApprovalTold | None
 
@@ -102,10 +109,16 @@ class WavePreview(PreviewTold):
     wave_id: int
 
 
+class MomentWavePreview(MomentPreviewTold):
+    """The preview of a post that is kept."""
+
+    wave_id: int
+
+
 class PreviewsTold(RuleModel):
     """What each wave of a campaign would do now."""
 
-    waves: list[WavePreview]
+    waves: list[WavePreview | MomentWavePreview]
 
 
 class Start(RuleModel):
@@ -146,10 +159,10 @@ async def get_campaign(api: Api, request: web.Request) -> web.Response:
     return answer(campaigns.to_json(await api.db.read(campaigns.read_campaign, path_id(request))))
 
 
-@described(PreviewTold, body=WaveDraft)
+@described(PreviewTold | MomentPreviewTold, body=WaveDraft)
 async def preview_wave(api: Api, request: web.Request) -> web.Response:
-    wave = parse(WaveDraft, await read_object(request))
-    return answer(campaigns.preview_to_json(await campaigns.preview_draft(api.context, wave)))
+    wave = parse_as(WAVE, await read_object(request))
+    return answer(await campaigns.tell_draft(api.context, wave))
 
 
 @described(PreviewsTold)
@@ -157,10 +170,7 @@ async def preview_campaign(api: Api, request: web.Request) -> web.Response:
     told = await api.db.read(campaigns.read_campaign, path_id(request))
     if told.runs:
         raise ApiError(409, "conflict", "The campaign was started: its runs say what it does.", "Look at its runs.")
-    previews = [
-        {"wave_id": wave.id, **campaigns.preview_to_json(await campaigns.preview_wave(api.context, wave))}
-        for wave in told.waves
-    ]
+    previews = [{"wave_id": wave.id, **await campaigns.tell_wave(api.context, wave)} for wave in told.waves]
     return answer({"waves": previews})
 
 
@@ -170,9 +180,9 @@ async def start_campaign(api: Api, request: web.Request) -> web.Response:
     return answer(campaigns.to_json(await campaigns.start_campaign(api.context, path_id(request), start.at)))
 
 
-@described(RunTold, body=MessageContent)
+@described(RunTold, body=MessageContent | MomentContent)
 async def write_words(api: Api, request: web.Request) -> web.Response:
-    content = parse(MessageContent, await read_object(request))
+    content = await campaigns.parse_words(api.context, path_id(request), await read_object(request))
     return answer(campaigns.run_to_json(await campaigns.write_words(api.context, path_id(request), content)))
 
 

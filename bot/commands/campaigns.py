@@ -79,19 +79,27 @@ def preview(campaign_id: CampaignId, as_json: AsJson = False, config: Config = N
         from bot import campaigns
 
         told = await ctx.db.read(campaigns.read_campaign, campaign_id)
-        found = [(wave.id, await campaigns.preview_wave(ctx, wave)) for wave in told.waves]
+        found = [{"wave_id": wave.id, **await campaigns.tell_wave(ctx, wave)} for wave in told.waves]
         if as_json:
-            say_json([{"wave_id": wave_id, **campaigns.preview_to_json(each)} for wave_id, each in found])
+            say_json(found)
             return
-        for wave_id, each in found:
-            tally = each.tally
-            say(f"Wave {wave_id}: {tally.recipients:,} of {tally.matched:,} through {len(tally.by_sender):,} senders.")
-            for reason, number in sorted(tally.left_out.items()):
+        for each in found:
+            say(f"Wave {each['wave_id']}: {_reach(each)}")
+            for reason, number in each["left_out"].items():
                 say(f"  {reason}: {number:,}")
-            if each.words:
-                say(f"  {cut(each.words, 100)}")
+            if each["words"]:
+                say(f"  {cut(each['words'], 100)}")
 
     work_with_wecom(config, action)
+
+
+def _reach(told: dict[str, Any]) -> str:
+    if told.get("kind") == "moments":
+        return (
+            f"{told['publishers']:,} of {told['matched']:,} members publish it; {told['customers']:,} customers could"
+            f" see it, {told['opted_out']:,} of them have opted out."
+        )
+    return f"{told['recipients']:,} of {told['matched']:,} through {told['sender_count']:,} senders."
 
 
 @app.command()

@@ -10,6 +10,9 @@ WELCOME_MAX_BYTES = 4000
 ALERT_MAX_BYTES = 8192
 #: Text of a group-send (WeCom doc 92135).
 BROADCAST_MAX_BYTES = 4000
+#: Text of a Moments post (WeCom doc 95094).
+MOMENT_MAX_BYTES = 4000
+MOMENT_MAX_CHARACTERS = 2000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +44,7 @@ class Contract:
     slug: str = ""
     variables: tuple[Variable, ...]
     max_output_bytes: int
+    max_output_characters: int | None = None
     neutral_markup: bool = False
     withheld: tuple[str, ...] = ()
     withheld_because: str = ""
@@ -86,13 +90,22 @@ ADDED_DATE = Variable(
     name="added_date", zh="添加日期", en="day of the add", fallback="近日", sample="5月20日", max_bytes=64
 )
 
+COMPANY_NAME = Variable(name="company_name", zh="企业名称", en="company's name", fallback="我们", sample="青禾茶业")
 #: The staff member and the company: what a text for many customers may name too.
 SENDER_VARIABLES = (
     STAFF_NAME,
     Variable(name="staff_alias", zh="员工别名", en="staff member's alias", fallback="您的专属顾问", sample="婷婷"),
     Variable(name="staff_position", zh="员工职务", en="staff member's position", fallback="顾问", sample="门店顾问"),
     DEPARTMENT_NAME,
-    Variable(name="company_name", zh="企业名称", en="company's name", fallback="我们", sample="青禾茶业"),
+    COMPANY_NAME,
+)
+#: One text serves all members who publish a post.
+MOMENT_VARIABLES = (
+    Variable(
+        name="campaign_name", zh="群发计划", en="campaign's name", fallback="本次活动", sample="三月上新", max_bytes=256
+    ),
+    COMPANY_NAME,
+    Variable(name="date", zh="发布日期", en="day of the post", fallback="今天", sample="5月20日", max_bytes=64),
 )
 WELCOME_VARIABLES = (
     CUSTOMER_NAME,
@@ -199,6 +212,14 @@ CONTRACTS: dict[str, Contract] = {
         max_output_bytes=BROADCAST_MAX_BYTES,
         withheld=tuple(each.name for each in WELCOME_VARIABLES if each not in SENDER_VARIABLES),
         withheld_because="群发时同一位员工的所有客户收到的是同一段文字，不能写客户自己的信息",
+    ),
+    "moment": Contract(
+        kind="moment",
+        variables=MOMENT_VARIABLES,
+        max_output_bytes=MOMENT_MAX_BYTES,
+        max_output_characters=MOMENT_MAX_CHARACTERS,
+        withheld=tuple(each.name for each in WELCOME_VARIABLES if each is not COMPANY_NAME),
+        withheld_because="朋友圈由所有员工发表同一段文字，不能写某位员工或客户的信息",
     ),
     **{
         f"staff_alert/{slug}": Contract(

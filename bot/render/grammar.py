@@ -9,6 +9,7 @@ WeCom's limits.
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from jinja2 import nodes
@@ -61,27 +62,36 @@ def analyse(tree: nodes.Template, contract: Contract) -> Analysis:
     """The problems of a parsed template under `contract`, the variables it uses and its longest possible
     output.
     """
-    return _Walk(contract).run(tree)
+    walk = _Walk(contract, byte_length, 4)
+    longest, limit, most = walk.body(tree.body), contract.max_output_bytes, contract.max_output_characters
+    problems = walk.problems
+    if not problems and longest > limit:
+        told = f"这段文字最长 {longest} 字节（变量按最长计），上限是 {limit} 字节（一个汉字 3 字节）。"
+        problems.append(Problem(tree.lineno or 1, "too_long", told))
+    elif not problems and most is not None:
+        characters = _Walk(contract, len, 1).body(tree.body)
+        if characters > most:
+            told = f"这段文字最长 {characters} 个字（变量按最长计），上限是 {most} 个字。"
+            problems.append(Problem(tree.lineno or 1, "too_long", told))
+    return Analysis(tuple(problems), frozenset(walk.used), longest)
 
 
 class _Walk:
-    """One pass over a syntax tree: each method returns the longest output of its node in bytes."""
+    """One pass over a syntax tree: each method returns the longest output of its node, as `length` measures it.
 
-    def __init__(self, contract: Contract) -> None:
+    `widest`: the most that one character can measure.
+    """
+
+    def __init__(self, contract: Contract, length: Callable[[str], int], widest: int) -> None:
         self.contract = contract
         self.problems: list[Problem] = []
         self.used: set[str] = set()
+        self._length = length
+        self._widest = widest
 
-    def run(self, tree: nodes.Template) -> Analysis:
-        longest = self._body(tree.body, 0)
-        limit = self.contract.max_output_bytes
-        if not self.problems and longest > limit:
-            self._refuse(
-                tree,
-                "too_long",
-                f"这段文字最长 {longest} 字节（变量按最长计），上限是 {limit} 字节（一个汉字 3 字节）。",
-            )
-        return Analysis(tuple(self.problems), frozenset(self.used), longest)
+    def body(self, body: list[nodes.Node]) -> int:
+        """All of a template."""
+        return self._body(body, 0)
 
     def _refuse(self, node: nodes.Node, code: str, message: str) -> int:
         self.problems.append(Problem(node.lineno or 1, code, message))
@@ -184,7 +194,7 @@ class _Walk:
                 f"truncate 要写字数，1 到 {MAX_TRUNCATE}，例如 {{{{ name | truncate(8) }}}}。",
             )
         # It only shortens, but may put an ellipsis where a shorter last character stood.
-        return min(inner + byte_length(ELLIPSIS), 4 * length.value)
+        return min(inner + self._length(ELLIPSIS), self._widest * length.value)
 
     def _variable(self, node: nodes.Name) -> int:
         variable = self.contract.find(node.name)
@@ -195,12 +205,12 @@ class _Walk:
                 return self._refuse(node, "withheld_variable", why)
             return self._refuse(node, "unknown_variable", f"没有变量 {node.name}；可以用的变量：{known}。")
         self.used.add(node.name)
-        return variable.max_bytes
+        return variable.max_bytes  # which is no less than its characters
 
     def _literal(self, node: nodes.Node, text: str) -> int:
         if has_forbidden_characters(text):
             return self._refuse(node, "control_character", "文字里有不可见的控制字符，请删掉它后重新输入。")
-        return byte_length(text)
+        return self._length(text)
 
     def _too_deep(self, node: nodes.Node) -> int:
         return self._refuse(node, "too_deep", f"嵌套超过 {MAX_DEPTH} 层，请拆得简单一些。")

@@ -23,6 +23,7 @@ from data.models.health import CallbackHealth
 from data.models.inbox import InboxEvent, InboxOutcome, InboxTask, OutcomeStatus, TaskStatus, inbox_metadata
 from data.models.markings import Marking, MarkingChange, MarkingItem, MarkingStatus
 from data.models.media import Media, MediaUpload
+from data.models.moments import MomentReaction, Publisher, PublisherState, ReactionKind
 from data.models.orders import Order, PaymentPull, RepeatedRequest
 from data.models.privacy import Erasure, ErasureKey, Preference
 from data.models.rules import TagRuleRow, WelcomeRuleRow
@@ -71,10 +72,14 @@ __all__ = [
     "MarkingStatus",
     "Media",
     "MediaUpload",
+    "MomentReaction",
     "Order",
     "OutcomeStatus",
     "PaymentPull",
     "Preference",
+    "Publisher",
+    "PublisherState",
+    "ReactionKind",
     "Recipient",
     "RecipientState",
     "RepeatedRequest",

@@ -35,12 +35,14 @@ class RunStatus(StrEnum):
 class BatchStatus(StrEnum):
     """How a call stands. `sending` is written before the call, so that none is forgotten.
 
+    `making`: a job of WeCom's makes a Moments post.
     `unknown`: no answer came, or the program ended meanwhile; it is looked up in WeCom before anything else happens.
     `reconciled`: found there. `refused`: WeCom made nothing of it, `error` says why. `cancelled`: it was never asked.
     """
 
     PLANNED = "planned"
     SENDING = "sending"
+    MAKING = "making"
     CREATED = "created"
     UNKNOWN = "unknown"
     RECONCILED = "reconciled"
@@ -85,13 +87,16 @@ class Campaign(SQLModel, table=True):
 
 
 class Wave(SQLModel, table=True):
-    """One content to one audience: a part of a campaign. `audience` of a list only counts it: see WaveCustomer."""
+    """One content to one audience: a part of a campaign. `audience` of a list only counts it: see WaveCustomer.
+
+    Of a Moments post `audience` is who publishes it and who may see it; it has no `sender_policy`.
+    """
 
     __tablename__ = "waves"
 
     id: int | None = Field(default=None, sa_column=Column(BigInt, primary_key=True, autoincrement=True))
     campaign_id: int = Field(sa_column=Column(BigInt, nullable=False, index=True))
-    kind: str = Field(max_length=12, description="customers.")
+    kind: str = Field(max_length=12, description="customers or moments.")
     content: dict[str, Any] = Field(sa_column=Column(Json, nullable=False))
     audience: dict[str, Any] = Field(sa_column=Column(Json, nullable=False))
     sender_policy: str = Field(max_length=12)
@@ -120,7 +125,8 @@ class Run(SQLModel, table=True):
     """One occurrence of a wave. Until `planned_at` its recipients are being found; `planned_until` is how far, by
     follow id, and `planned_as_of` the instant as of which the audience is asked.
 
-    `matched` follows were looked at, `recipients` of them are to receive it, `left_out` counts the others by why.
+    `matched` follows were looked at, `recipients` of them are to receive it, `left_out` counts the others by why. Of a
+    Moments post these are the members who are to publish it, and `reach` customers could see it when it was planned.
     `rest_until`: nothing is sent before this instant, because WeCom wants a pause or staff are not to be asked yet.
     `content`: what it says, where that is not what its wave says; empty while somebody has to write it.
     """
@@ -148,6 +154,7 @@ class Run(SQLModel, table=True):
     )
     matched: int = 0
     recipients: int = 0
+    reach: int | None = None
     left_out: dict[str, int] = Field(default_factory=dict, sa_column=Column(Json, nullable=False))
     error: str = Field(default="", sa_column=Column(Text, nullable=False))
     content: dict[str, Any] | None = Field(default=None, sa_column=Column(Json))
@@ -155,6 +162,9 @@ class Run(SQLModel, table=True):
 
 class Batch(SQLModel, table=True):
     """One call that makes one task: one sender, up to WeCom's 10,000 recipients. The ledger of what was asked.
+
+    Of the kind `moments`: a post. Then nobody is the sender, the recipients are the members who are to publish it,
+    `msgid` is its moment_id, `jobid` the job that makes it, and `ignored` what WeCom left out of what was asked for.
 
     `body` is what was asked, without the recipients. `first_called_at` stays when it is asked again. `next_at`: when it
     is looked up or its results are read next. `candidates`: msgids that may be it, for a person to decide; `members`:
@@ -171,10 +181,12 @@ class Batch(SQLModel, table=True):
     id: int | None = Field(default=None, sa_column=Column(BigInt, primary_key=True, autoincrement=True))
     run_id: int = Field(sa_column=Column(BigInt, nullable=False))
     batch_no: int
+    kind: str = Field(default="customers", max_length=12, sa_column_kwargs={"server_default": "customers"})
     userid: str = Field(max_length=64)
     recipients: int
     status: str = Field(max_length=10)
     msgid: str | None = Field(default=None, max_length=128, unique=True)
+    jobid: str | None = Field(default=None, max_length=128)
     body: dict[str, Any] | None = Field(default=None, sa_column=Column(Json))
     first_called_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
     called_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
@@ -182,6 +194,7 @@ class Batch(SQLModel, table=True):
     next_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
     candidates: list[str] | None = Field(default=None, sa_column=Column(Json))
     members: list[str] | None = Field(default=None, sa_column=Column(Json))
+    ignored: dict[str, Any] | None = Field(default=None, sa_column=Column(Json))
     confirmed_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
     withdrawn_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
     final_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))

@@ -88,14 +88,15 @@ def list_expired(session: Session, now: datetime, limit: int = 100) -> list[Appr
 
 
 def count_planned(session: Session, campaign_id: int) -> dict[int, int]:
-    """Recipients by wave of its newest run that is planned."""
+    """Recipients by wave of its newest run that is planned; of a post, who could see it."""
     newest = (
         select(func.max(col(Run.id)))
         .where(col(Run.campaign_id) == campaign_id, col(Run.planned_at).is_not(None))
         .group_by(col(Run.wave_id))
     )
-    query = select(col(Run.wave_id), col(Run.recipients)).where(col(Run.id).in_(newest))
-    return {row.wave_id: row.recipients for row in session.execute(query)}
+    customers = func.coalesce(col(Run.reach), col(Run.recipients))
+    query = select(col(Run.wave_id), customers).where(col(Run.id).in_(newest))
+    return dict(session.execute(query).all())
 
 
 def has_begun(session: Session, run_id: int) -> bool:

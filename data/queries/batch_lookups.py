@@ -12,20 +12,20 @@ from sqlmodel import Session, col
 from data.bulk import among
 from data.errors import ConflictError
 from data.models import Batch, BatchStatus, Follow, Recipient, RecipientState, RunStatus
-from data.queries.batches import is_over, lock_batch, stop_batch
+from data.queries.batches import MOMENTS, is_over, lock_batch, stop_batch
 
 F: Any = Follow.__table__  # type: ignore[attr-defined]
 R: Any = Recipient.__table__  # type: ignore[attr-defined]
 B: Any = Batch.__table__  # type: ignore[attr-defined]
 
 
-def list_unknown(session: Session, now: datetime, limit: int) -> list[Batch]:
-    """Batches that are to be looked up now, the oldest call first."""
+def list_unknown(session: Session, now: datetime, limit: int, *, moments: bool = False) -> list[Batch]:
+    """Batches that are to be looked up now, the oldest call first; posts in Moments, or all others."""
     query = (
         select(Batch)
         .where(
             col(Batch.next_at) <= now, col(Batch.final_at).is_(None), col(Batch.next_at).is_not(None),
-            col(Batch.status) == BatchStatus.UNKNOWN,
+            col(Batch.status) == BatchStatus.UNKNOWN, (col(Batch.kind) == MOMENTS) == moments,
         )
         .order_by(col(Batch.first_called_at))
         .limit(limit)
@@ -82,7 +82,7 @@ def ask_again(session: Session, batch_id: int, now: datetime, *, was_absent: boo
     if is_over(run, now):
         stop_batch(session, batch, now)
         return batch
-    batch.status, batch.called_at, batch.next_at = BatchStatus.PLANNED, None, None
+    batch.status, batch.called_at, batch.next_at, batch.jobid = BatchStatus.PLANNED, None, None, None
     if run.status == RunStatus.AWAITING:
         run.status = RunStatus.SENDING
     return batch

@@ -10,9 +10,9 @@ from sqlalchemy import select, update
 from sqlmodel import Session, col
 
 from data.bulk import among
-from data.models import Batch, Recipient, RecipientState, Run
+from data.models import Batch, BatchStatus, Recipient, RecipientState, Run
 from data.queries import touches
-from data.queries.batches import MADE, is_over, lock_alone, map_follows
+from data.queries.batches import MADE, MOMENTS, is_over, lock_alone, map_follows
 from data.rules.batches import LAST_LOOK_SECONDS
 from data.rules.preferences import TouchKind
 
@@ -45,14 +45,15 @@ class Due(NamedTuple):
     withdraw: bool
 
 
-def list_due(session: Session, now: datetime, limit: int) -> list[Due]:
-    """Batches whose results are to be read now, the longest due first."""
+def list_due(session: Session, now: datetime, limit: int, *, moments: bool = False) -> list[Due]:
+    """Batches whose results are to be read now, the longest due first; posts in Moments and the jobs that make them,
+    or all others."""
     query = (
         select(Batch, Run)
         .join(Run, col(Run.id) == col(Batch.run_id))
         .where(
             col(Batch.next_at) <= now, col(Batch.final_at).is_(None), col(Batch.next_at).is_not(None),
-            col(Batch.status).in_(MADE),
+            col(Batch.status).in_((*MADE, BatchStatus.MAKING)), (col(Batch.kind) == MOMENTS) == moments,
         )
         .order_by(col(Batch.next_at))
         .limit(limit)

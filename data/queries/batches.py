@@ -11,7 +11,17 @@ from sqlmodel import Session, col
 
 from data.bulk import among
 from data.errors import NotFoundError
-from data.models import Batch, BatchStatus, Follow, FollowStatus, Recipient, RecipientState, Run, RunStatus
+from data.models import (
+    Batch,
+    BatchStatus,
+    Follow,
+    FollowStatus,
+    Publisher,
+    Recipient,
+    RecipientState,
+    Run,
+    RunStatus,
+)
 from data.queries.campaigns import get_wave, lock_run
 from data.queries.preferences import join_preferences
 from data.queries.recipients import reason_of, state_of
@@ -22,6 +32,8 @@ R: Any = Recipient.__table__  # type: ignore[attr-defined]
 B: Any = Batch.__table__  # type: ignore[attr-defined]
 
 MADE = (BatchStatus.CREATED, BatchStatus.RECONCILED)
+#: Batches of this kind are posts in Moments: `data/queries/moments.py`.
+MOMENTS = "moments"
 OVER = (RunStatus.CANCELLED, RunStatus.FAILED)
 
 
@@ -117,7 +129,7 @@ def claim_batch(
     run.left_out = left_out
     batch.recipients = len(whom)
     if not whom:
-        _settle(batch, BatchStatus.CANCELLED, now)
+        settle(batch, BatchStatus.CANCELLED, now)
         batch.error = "Nobody is left to send it to."
         return whom
     batch.status, batch.body, batch.called_at = BatchStatus.SENDING, dict(body), now
@@ -140,8 +152,12 @@ def _set_states(session: Session, batch: Batch, follow_ids: Collection[int], sta
     return int(changed.rowcount)
 
 
-def _set_waiting(session: Session, batch: Batch, state: RecipientState) -> int:
-    """All of a batch who wait still."""
+def set_waiting(session: Session, batch: Batch, state: RecipientState) -> int:
+    """All of a batch who wait still; how many did. Of a post these are the members who have not published it."""
+    if batch.kind == MOMENTS:
+        left = update(Publisher).where(col(Publisher.run_id) == batch.run_id, col(Publisher.state) == "waiting")
+        stopped: Any = session.execute(left.values(state=state.name.lower()))
+        return int(stopped.rowcount)
     changed: Any = session.execute(
         update(R)
         .where(R.c.run_id == batch.run_id, R.c.batch_no == batch.batch_no, R.c.state == RecipientState.WAITING)
@@ -150,7 +166,8 @@ def _set_waiting(session: Session, batch: Batch, state: RecipientState) -> int:
     return int(changed.rowcount)
 
 
-def _settle(batch: Batch, status: BatchStatus, now: datetime) -> None:
+def settle(batch: Batch, status: BatchStatus, now: datetime) -> None:
+    """Nothing about a batch can change any more."""
     batch.status, batch.final_at, batch.next_at = status, now, None
 
 
@@ -226,9 +243,9 @@ def note_refused(session: Session, batch_id: int, cause: int | None, error: str,
     """WeCom will make nothing of it."""
     _, batch = lock_batch(session, batch_id)
     if batch.status in (BatchStatus.SENDING, BatchStatus.PLANNED):
-        _settle(batch, BatchStatus.REFUSED, now)
+        settle(batch, BatchStatus.REFUSED, now)
         batch.cause, batch.error = cause, error
-        batch.refused += _set_waiting(session, batch, RecipientState.REFUSED)
+        batch.refused += set_waiting(session, batch, RecipientState.REFUSED)
 
 
 def put_off(session: Session, batch_id: int, until: datetime, error: str = "") -> None:
@@ -243,8 +260,8 @@ def put_off(session: Session, batch_id: int, until: datetime, error: str = "") -
 
 def stop_batch(session: Session, batch: Batch, now: datetime) -> None:
     """A batch is never asked for (again)."""
-    _settle(batch, BatchStatus.CANCELLED, now)
-    batch.stopped += _set_waiting(session, batch, RecipientState.STOPPED)
+    settle(batch, BatchStatus.CANCELLED, now)
+    batch.stopped += set_waiting(session, batch, RecipientState.STOPPED)
 
 
 def end_sending(session: Session, run_id: int) -> RunStatus:

@@ -12,7 +12,8 @@ from sqlmodel import Session, col
 from data.bulk import BulkUpsert
 from data.errors import ConflictError, NotFoundError
 from data.models import Campaign, Run, RunStatus, Wave, WaveCustomer
-from data.rules.campaigns import ACTS, Act, CampaignDraft, WaveDraft, after
+from data.rules.campaigns import ACTS, Act, CampaignDraft, CustomerWave, WaveDraft, after
+from data.rules.moments import MomentWave
 from data.rules.timings import Calendar, Timing
 
 _LISTED = BulkUpsert(WaveCustomer, ("wave_id", "external_userid", "userid"))
@@ -38,24 +39,27 @@ def add_wave(session: Session, campaign_id: int, draft: WaveDraft) -> None:
 
 def wave_values(draft: WaveDraft) -> dict[str, Any]:
     """What a wave keeps of a draft, apart from its list."""
-    audience = draft.audience
-    told: dict[str, Any] = audience.model_dump(mode="json", exclude_defaults=True)
-    if audience.is_list:
-        told = {name: len(listed) for name, listed in told.items()}
-    return {
+    values = {
         "kind": draft.kind,
         "content": draft.content.model_dump(mode="json"),
-        "audience": told,
-        "sender_policy": draft.sender_policy,
         "valid_hours": draft.valid_hours,
         "timing": draft.timing.model_dump(mode="json", exclude_defaults=True),
-        "not_bought_hours": draft.not_bought_hours,
+        "sender_policy": "",
+        "not_bought_hours": None,
     }
+    if isinstance(draft, MomentWave):
+        return {**values, "audience": draft.visible.model_dump(mode="json", exclude_defaults=True)}
+    told: dict[str, Any] = draft.audience.model_dump(mode="json", exclude_defaults=True)
+    if draft.audience.is_list:
+        told = {name: len(listed) for name, listed in told.items()}
+    more = {"sender_policy": draft.sender_policy, "not_bought_hours": draft.not_bought_hours}
+    return {**values, "audience": told, **more}
 
 
 def write_list(session: Session, wave: Wave, draft: WaveDraft) -> None:
     """The customers on a wave's list."""
-    _LISTED.write(session, [(wave.id, external_userid, userid) for external_userid, userid in draft.audience.listed])
+    listed = draft.audience.listed if isinstance(draft, CustomerWave) else []
+    _LISTED.write(session, [(wave.id, external_userid, userid) for external_userid, userid in listed])
 
 
 def get_campaign(session: Session, campaign_id: int) -> Campaign:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 #: A call begins right after its row is written and is over after this.
 CALL_SECONDS = 30.0
@@ -26,6 +26,11 @@ def rest_pause(rests: int) -> float:
 def look_pause(age_seconds: float) -> float:
     """Seconds until an unknown batch is looked up again, so long after its call."""
     return 15.0 if age_seconds < 60 else 60.0 if age_seconds < SETTLE_SECONDS else 300.0
+
+
+def job_pause(age_seconds: float) -> float:
+    """Seconds until a job that makes a post is asked about again, so long after its call."""
+    return 3.0 if age_seconds < 60 else 15.0 if age_seconds < 600 else 60.0
 
 
 def pull_pause(age_seconds: float) -> float:
@@ -115,7 +120,31 @@ def resembles(asked: Asked, found: Found) -> bool:
 
 
 def match(asked: Sequence[Asked], found: Sequence[Found]) -> dict[int, Verdict]:
-    """What became of each batch, from a complete list of what WeCom has and no row of ours owns.
+    """What became of each batch, from a complete list of what WeCom has and no row of ours owns."""
+    return pair(asked, found, fits, resembles)
+
+
+class _Row(Protocol):
+    @property
+    def batch_id(self) -> int: ...
+
+
+class _Made(Protocol):
+    @property
+    def msgid(self) -> str: ...
+
+
+Row = TypeVar("Row", bound=_Row)
+Made = TypeVar("Made", bound=_Made)
+
+
+def pair(
+    asked: Sequence[Row],
+    found: Sequence[Made],
+    fits: Callable[[Row, Made], bool],
+    resembles: Callable[[Row, Made], bool],
+) -> dict[int, Verdict]:
+    """Which row is which of what was found.
 
     Only where one fits one and no other is it taken; of what fits several, or only resembles, a person decides.
     """

@@ -8,25 +8,24 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from data.models.campaigns import RecipientState, RunStatus
 from data.rules import messages
 from data.rules.markings import PAIRS_PER_REQUEST, Pair
 from data.rules.messages import MessageContent
+from data.rules.moments import MomentWave
 from data.rules.problems import Problem, RuleModel
 from data.rules.segments import BySegment
 from data.rules.tags import Id
-from data.rules.timings import Timing
+from data.rules.waves import WavePlan
 
 #: Customers in one call of add_msg_template (WeCom doc 92135).
 BATCH_RECIPIENTS = 10_000
 NAME_MAX_LENGTH = 64
 WAVES_MAX = 10
-#: WeCom lists what it was asked for at most 31 days at a time; a run is over before that.
-VALID_HOURS_MAX = 30 * 24
 BOUGHT_HOURS_MAX = 90 * 24
 
 
@@ -60,7 +59,7 @@ class Audience(BySegment):
         return list(dict.fromkeys([*pairs, *((whom, "") for whom in self.external_userids or ())]))
 
 
-class WaveDraft(RuleModel):
+class CustomerWave(WavePlan):
     """One content to one audience. `content.text` is a template of the kind `broadcast`.
 
     `not_bought_hours`: who has bought within so many hours before it is sent is left out.
@@ -70,9 +69,18 @@ class WaveDraft(RuleModel):
     content: MessageContent
     audience: Audience
     sender_policy: SenderPolicy = SenderPolicy.FIRST_ADDED
-    valid_hours: int = Field(default=72, ge=1, le=VALID_HOURS_MAX)
-    timing: Timing = Timing()
     not_bought_hours: int | None = Field(default=None, ge=1, le=BOUGHT_HOURS_MAX)
+
+
+def _kind_of(wave: Any) -> Any:
+    """`customers` where nothing else is said."""
+    return wave.get("kind", "customers") if isinstance(wave, Mapping) else getattr(wave, "kind", None)
+
+
+#: A part of a campaign, of any kind.
+WaveDraft = Annotated[
+    Annotated[CustomerWave, Tag("customers")] | Annotated[MomentWave, Tag("moments")], Discriminator(_kind_of)
+]
 
 
 class CampaignDraft(RuleModel):

@@ -182,7 +182,7 @@ def problems(content: MessageContent) -> list[Problem]:
     found = attachment_problems(content)
     if content.is_empty:
         found.insert(0, Problem("", "文字和附件不能都为空"))
-    found[:0] = _text_problems("text", content.text, TEXT_MAX_BYTES, multiline=True)
+    found[:0] = text_problems("text", content.text, TEXT_MAX_BYTES, multiline=True)
     return found
 
 
@@ -210,40 +210,43 @@ def _image_problems(path: str, image: Image) -> list[Problem]:
         return []
     if not image.pic_url:
         return [Problem(path, "请选择图片：media 或 pic_url 必填一个")]
-    return _url_problems(f"{path}.pic_url", image.pic_url)
+    return url_problems(f"{path}.pic_url", image.pic_url)
 
 
 def _link_problems(path: str, link: Link) -> list[Problem]:
-    found = _required(f"{path}.title", link.title, LINK_TITLE_MAX_BYTES)
-    found += _text_problems(f"{path}.desc", link.desc, LINK_DESC_MAX_BYTES, multiline=True)
-    found += _variable_problems(f"{path}.desc", link.desc)
-    found += _url_problems(f"{path}.url", link.url) if link.url else [Problem(f"{path}.url", "必填")]
+    found = required(f"{path}.title", link.title, LINK_TITLE_MAX_BYTES)
+    found += text_problems(f"{path}.desc", link.desc, LINK_DESC_MAX_BYTES, multiline=True)
+    found += variable_problems(f"{path}.desc", link.desc)
+    found += url_problems(f"{path}.url", link.url) if link.url else [Problem(f"{path}.url", "必填")]
     if link.picurl:
-        found += _url_problems(f"{path}.picurl", link.picurl)
+        found += url_problems(f"{path}.picurl", link.picurl)
     return found
 
 
 def _miniprogram_problems(path: str, card: Miniprogram) -> list[Problem]:
     return [
-        *_required(f"{path}.title", card.title, MINIPROGRAM_TITLE_MAX_BYTES),
-        *_required(f"{path}.appid", card.appid, APPID_MAX_BYTES),
-        *_required(f"{path}.page", card.page, PAGE_MAX_BYTES),
+        *required(f"{path}.title", card.title, MINIPROGRAM_TITLE_MAX_BYTES),
+        *required(f"{path}.appid", card.appid, APPID_MAX_BYTES),
+        *required(f"{path}.page", card.page, PAGE_MAX_BYTES),
     ]
 
 
-def _required(path: str, text: str, max_bytes: int) -> list[Problem]:
+def required(path: str, text: str, max_bytes: int) -> list[Problem]:
+    """What is wrong with a text that must be there."""
     if not text.strip():
         return [Problem(path, "必填")]
-    return _text_problems(path, text, max_bytes) + _variable_problems(path, text)
+    return text_problems(path, text, max_bytes) + variable_problems(path, text)
 
 
-def _variable_problems(path: str, text: str) -> list[Problem]:
+def variable_problems(path: str, text: str) -> list[Problem]:
+    """A text that is sent as it stands looks like a template."""
     if "{{" in text or "{%" in text:
         return [Problem(path, "附件里的文字不会替换变量，请写成固定文字")]
     return []
 
 
-def _text_problems(path: str, text: str, max_bytes: int, *, multiline: bool = False) -> list[Problem]:
+def text_problems(path: str, text: str, max_bytes: int, *, multiline: bool = False) -> list[Problem]:
+    """What is wrong with a text that may be empty."""
     allowed = "\n\t" if multiline else ""
     if any(char not in allowed and unicodedata.category(char) in ("Cc", "Cs") for char in text):
         return [Problem(path, "有不可见的控制字符，请删掉它后重新输入")]
@@ -253,8 +256,9 @@ def _text_problems(path: str, text: str, max_bytes: int, *, multiline: bool = Fa
     return []
 
 
-def _url_problems(path: str, url: str) -> list[Problem]:
-    found = _text_problems(path, url, URL_MAX_BYTES)
+def url_problems(path: str, url: str) -> list[Problem]:
+    """What is wrong with an address on the web."""
+    found = text_problems(path, url, URL_MAX_BYTES)
     if found:
         return found
     try:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, PlainSerializer, ValidationError
+from pydantic import BaseModel, ConfigDict, PlainSerializer, TypeAdapter, ValidationError
 
 from bot.errors import SiyuError
 
@@ -50,6 +50,20 @@ def parse(model: type[Model], source: Mapping[str, Any] | str | bytes) -> Model:
         return model.model_validate(source)
     except ValidationError as error:
         raise InvalidRuleError(_problem(detail) for detail in error.errors(include_url=False)) from None
+
+
+Value = TypeVar("Value")
+
+
+def parse_as(union: TypeAdapter[Value], source: Any) -> Value:
+    """The same for a union of models of several kinds, from decoded JSON."""
+    try:
+        return union.validate_python(source)
+    except ValidationError as error:
+        # A location begins with the kind, which is no field.
+        raise InvalidRuleError(
+            _problem(detail | {"loc": detail["loc"][1:]}) for detail in error.errors(include_url=False)
+        ) from None
 
 
 MESSAGES = {
@@ -117,5 +131,6 @@ def _path(location: tuple[int | str, ...]) -> str:
     return path
 
 
-#: Values of `msgtype`: where they follow an index in a location they name the union's member, not a field.
-UNION_TAGS = frozenset({"image", "link", "miniprogram", "video", "file"})
+#: Values of `msgtype`, and kinds of waves: where they follow an index in a location they name the union's member, not
+#: a field.
+UNION_TAGS = frozenset({"image", "link", "miniprogram", "video", "file", "customers", "moments"})

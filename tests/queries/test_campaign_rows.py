@@ -23,7 +23,7 @@ from data.models import Batch, Customer, Follow, Preference, Recipient, Recipien
 from data.queries import campaigns as rows
 from data.queries import follow_facts
 from data.rules import campaigns as rules
-from data.rules.campaigns import CampaignDraft, SenderPolicy, WaveDraft
+from data.rules.campaigns import CampaignDraft, CustomerWave, SenderPolicy
 
 STAFF = ["ann", "bo", "cy", "gone"]
 CUSTOMERS = 60
@@ -82,13 +82,13 @@ AUDIENCES: list[dict[str, Any]] = [
 ]
 
 
-def wave(audience: dict[str, Any], policy: SenderPolicy = SenderPolicy.FIRST_ADDED) -> WaveDraft:
-    return WaveDraft.model_validate(
+def wave(audience: dict[str, Any], policy: SenderPolicy = SenderPolicy.FIRST_ADDED) -> CustomerWave:
+    return CustomerWave.model_validate(
         {"content": {"text": "我是{{ staff_name }}"}, "audience": audience, "sender_policy": policy}
     )
 
 
-async def start_run(ctx: Context, draft: WaveDraft) -> int:
+async def start_run(ctx: Context, draft: CustomerWave) -> int:
     """A run that is to be planned."""
     made = await campaigns.make_campaign(ctx, CampaignDraft(name="x", waves=(draft,)), "test")
     (run,) = await ctx.db.write(rows.start_campaign, made.id or 0, ctx.clock.now(), calendar_of(ctx.settings))

@@ -19,6 +19,7 @@ from data.rules.timings import Calendar
 from scheduler.campaign_lookups import look_up_unknown
 from scheduler.campaign_results import follow_results
 from scheduler.campaigns import send_when_due
+from scheduler.moment_results import follow_moments
 from tests.scenarios.conftest import Company
 from tests.scenarios.test_sync import sync
 
@@ -54,6 +55,7 @@ async def work(company: Company) -> None:
     await send_when_due(ctx)
     await look_up_unknown(ctx)
     await follow_results(ctx)
+    await follow_moments(ctx)
 
 
 async def until(

@@ -19,21 +19,30 @@ from bot.config import load_settings
 from bot.metrics import Metrics
 from data.db import open_database
 from data.models import Run
-from data.rules import batches, campaigns
+from data.queries import batch_results
+from data.rules import batches, campaigns, moments
 from scheduler.campaign_lookups import look_up_unknown
 from scheduler.campaign_results import follow_results
 from scheduler.campaigns import send_when_due
+from scheduler.moment_results import follow_moments
 
 SETTLE_SECONDS = 1.0
+PAUSES = ("look_pause", "pull_pause", "rest_pause", "job_pause")
+LAST_LOOK = "LAST_LOOK_SECONDS"
+PAUSING = (
+    "data.queries.batches", "data.queries.moments", "scheduler.campaign_results", "scheduler.moments",
+    "scheduler.moment_lookups", "scheduler.moment_results",
+)  # fmt: skip
 
 
 def hasten() -> None:
     """Small pieces, so that there is much to be interrupted, and short waits."""
     campaign_plans.SPAN = 20
     campaigns.BATCH_RECIPIENTS = 5
-    batches.SETTLE_SECONDS = SETTLE_SECONDS
-    for name in ("look_pause", "pull_pause", "rest_pause"):
-        for module in (batches, sys.modules["data.queries.batches"], sys.modules["scheduler.campaign_results"]):
+    batches.SETTLE_SECONDS = moments.SETTLE_SECONDS = SETTLE_SECONDS
+    setattr(batch_results, LAST_LOOK, 0.2)
+    for name in PAUSES:
+        for module in (batches, *(sys.modules[each] for each in PAUSING)):
             if hasattr(module, name):
                 setattr(module, name, lambda _: 0.2)
 
@@ -52,7 +61,9 @@ async def main(config: Path) -> None:
         stack.push_async_callback(db.close)
         ctx = await open_context(stack, settings, Clock(), db, Metrics())
         while not await db.read(is_over):
-            await asyncio.gather(send_when_due(ctx), look_up_unknown(ctx), follow_results(ctx))
+            await asyncio.gather(
+                send_when_due(ctx), look_up_unknown(ctx), follow_results(ctx), follow_moments(ctx)
+            )  # fmt: skip
             await asyncio.sleep(0.05)
 
 

@@ -14,7 +14,7 @@ from bot.config import CampaignsSettings
 from data.errors import ConflictError
 from data.models import Order, Run
 from data.queries import campaigns as rows
-from data.rules.campaigns import Act, CampaignDraft
+from data.rules.campaigns import Act, CampaignDraft, CustomerWave
 from data.rules.messages import MessageContent
 from data.rules.problems import InvalidRuleError
 from tests.facts import settle
@@ -193,7 +193,9 @@ async def test_who_has_bought_since_is_left_out(company: Company) -> None:
     draft = CampaignDraft.model_validate({"name": "x", "waves": [wave(audience=audience, not_bought_hours=48)]})
     made = await campaigns.make_campaign(company.bot.context, draft, "test")
     await company.bot.db.write(buy, one, company.bot.clock.now() - timedelta(hours=47))
-    preview = await campaigns.preview_draft(company.bot.context, draft.waves[0])
+    (mine,) = draft.waves
+    assert isinstance(mine, CustomerWave)
+    preview = await campaigns.preview_draft(company.bot.context, mine)
     assert (preview.tally.recipients, dict(preview.tally.left_out)) == (1, {"bought": 1})
     await campaigns.start_campaign(company.bot.context, made.id or 0, None)
     await until(company, made.id or 0, has_status("awaiting"))

@@ -19,9 +19,9 @@ from data.rules.campaigns import (
     Batches,
     CampaignDraft,
     Candidate,
+    CustomerWave,
     Decision,
     SenderPolicy,
-    WaveDraft,
     after,
     audience_problems,
     choose,
@@ -52,7 +52,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("draft", "path"), REFUSED)
 def test_what_cannot_be_sent_is_refused_with_its_path(draft: dict[str, Any], path: str) -> None:
-    refused = parse(WaveDraft, draft)
+    refused = parse(CustomerWave, draft)
     assert path in [each.path for each in problems(refused.content) + audience_problems(refused.audience)]
 
 
@@ -61,12 +61,12 @@ def test_a_campaign_needs_a_name_and_a_wave_of_a_length_that_wecom_remembers() -
         ({"name": "", "waves": [wave()]}, "name"),
         ({"name": "x", "waves": []}, "waves"),
         ({"name": "x", "waves": [wave(valid_hours=721)]}, "waves[0].valid_hours"),
-        ({"name": "x", "waves": [wave(kind="moments")]}, "waves[0].kind"),
+        ({"name": "x", "waves": [wave(kind="letters")]}, "waves[0]"),
     ):
         with pytest.raises(InvalidRuleError) as refused:
             parse(CampaignDraft, draft)
         assert path in [each.path for each in refused.value.problems]
-    assert problems(parse(WaveDraft, wave()).content) == []
+    assert problems(parse(CustomerWave, wave()).content) == []
 
 
 def test_one_text_for_all_names_the_staff_member_and_no_customer() -> None:

@@ -1,0 +1,103 @@
+"""Moments waves (客户朋友圈) of campaigns: checked, previewed, put into words. `scheduler/moments.py` has them made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bot.context import Context
+from bot.delivery import media_id_of
+from bot.rule_edits import file_problems
+from data.models import Wave
+from data.queries import campaigns as campaign_rows
+from data.queries import moments as rows
+from data.queries.moments import Publishers, Reach
+from data.rules.moments import MomentContent, MomentWave, Visible, problems, range_problems, to_wecom
+from data.rules.problems import Problem
+from data.rules.schedule import day_words, local_datetime
+
+#: Members that a preview names, those with the most customers first.
+MEMBERS_TOLD = 1000
+
+
+async def content_problems(ctx: Context, content: MomentContent) -> list[Problem]:
+    """What is wrong with what a post shows."""
+    found = problems(content)
+    if content.text:
+        faults = ctx.renderer.check("moment", content.text)
+        found += [Problem("content.text", f"第 {fault.line} 行：{fault.message}") for fault in faults]
+    return found + await ctx.db.read(file_problems, content.files)
+
+
+async def wave_problems(ctx: Context, wave: MomentWave) -> list[Problem]:
+    """The same, and what is wrong with who publishes it and who may see it."""
+    unknown = await ctx.db.read(rows.list_unknown_names, wave.visible)
+    return await content_problems(ctx, wave.content) + range_problems(wave.visible, unknown)
+
+
+@dataclass(frozen=True, slots=True)
+class MomentPreview:
+    """What a post would do now: who would be asked to publish it, who could see it, its words."""
+
+    publishers: Publishers
+    reach: Reach
+    words: str
+
+
+async def preview(ctx: Context, content: Mapping[str, Any] | MomentContent, visible: Visible, name: str = ""
+                  ) -> MomentPreview:  # fmt: skip
+    """Count who would publish a post and who could see it. `name` is the campaign's."""
+    publishers = await ctx.db.read(rows.find_publishers, visible)
+    reach = await ctx.db.read(rows.count_reach, visible, publishers.userids)
+    return MomentPreview(publishers, reach, words_of(ctx, MomentContent.model_validate(content).text, name))
+
+
+async def preview_wave(ctx: Context, wave: Wave) -> MomentPreview:
+    """The same of a wave that is kept."""
+    campaign = await ctx.db.read(campaign_rows.get_campaign, wave.campaign_id)
+    return await preview(ctx, wave.content, visible_of(wave), campaign.name)
+
+
+def preview_to_json(told: MomentPreview) -> dict[str, Any]:
+    """A preview as it is shown."""
+    by_member = sorted(told.reach.by_member.items(), key=lambda each: (-each[1], each[0]))
+    return {
+        "kind": "moments",
+        "matched": told.publishers.matched,
+        "publishers": len(told.publishers.userids),
+        "left_out": dict(sorted(told.publishers.left_out.items())),
+        "customers": told.reach.customers,
+        "opted_out": told.reach.opted_out,
+        "members": [{"userid": userid, "customers": number} for userid, number in by_member[:MEMBERS_TOLD]],
+        "words": told.words,
+    }
+
+
+def wave_to_json(wave: Wave) -> dict[str, Any]:
+    """A wave as it is shown."""
+    visible = visible_of(wave).model_dump(mode="json")
+    return {**wave.model_dump(include={"id", "kind", "content", "valid_hours", "timing"}), "visible": visible}
+
+
+def visible_of(wave: Wave) -> Visible:
+    """Who publishes a wave's post, and who may see it."""
+    return Visible.model_validate(wave.audience)
+
+
+def words_of(ctx: Context, text: str, campaign_name: str) -> str:
+    """A post's text as it is published today."""
+    if not text:
+        return ""
+    values = {
+        "campaign_name": campaign_name or None,
+        "company_name": ctx.settings.company.name,
+        "date": day_words(local_datetime(ctx.clock.now(), ctx.settings.zone).date()),
+    }
+    return ctx.renderer.render_source("moment", text, values)
+
+
+async def post_body(ctx: Context, content: MomentContent, visible: Visible, campaign_name: str) -> dict[str, Any]:
+    """The body of `add_moment_task`, with files uploaded for Moments. Raises MissingMediaError, WeComError."""
+    ids = {key: await media_id_of(ctx, key, kind, endpoint="upload_attachment/1") for _, key, kind in content.files}
+    return to_wecom(content, words_of(ctx, content.text, campaign_name), ids, visible)

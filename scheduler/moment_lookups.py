@@ -1,0 +1,119 @@
+"""Moments posts whose answer never came, or whose job was lost: looked for among what WeCom lists of the company.
+
+Nothing is concluded from a list that is not complete, or from one that was read before a job must have ended. While
+another job of ours is under way nothing that it may be making is taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from bot.context import Context
+from bot.logs import get_logger
+from bot.wecom.errors import WeComError
+from data.models import Batch, BatchStatus
+from data.queries import batch_lookups as lookup_rows
+from data.queries import batches as batch_rows
+from data.queries import moments as rows
+from data.rules import moments as rules
+from data.rules.batches import CALL_SECONDS, FORGOTTEN_SECONDS, SKEW_SECONDS, Verdict, look_pause
+from data.rules.moments import Asked, Found, content_asked, content_told, in_time, match
+from scheduler.campaign_lookups import read_all
+
+log = get_logger("campaigns")
+
+CHUNK = 50
+PER_PAGE = 20
+
+
+async def look_up_posts(ctx: Context) -> None:
+    """Look up every post that is due for it."""
+    while due := await ctx.db.read(lookup_rows.list_unknown, ctx.clock.now(), CHUNK, moments=True):
+        for batch in due:
+            await _look_up(ctx, batch)
+
+
+async def _look_up(ctx: Context, batch: Batch) -> None:
+    assert batch.id is not None
+    began = ctx.clock.now()
+    if batch.first_called_at is None or began - batch.first_called_at > timedelta(seconds=FORGOTTEN_SECONDS):
+        why = "It was asked for so long ago that it cannot be looked up any more."
+        await ctx.db.write(lookup_rows.leave_to_person, batch.id, [], why)
+        return
+    unanswered = await ctx.db.read(rows.list_unanswered)
+    asked = {each.id or 0: _asked(each, members) for each, members in unanswered if each.called_at is not None}
+    if batch.id not in asked:
+        await _put_off(ctx, batch, batch.error)
+        return
+    try:
+        found = await _read_found(ctx, asked[batch.id], began)
+    except WeComError as error:
+        await _put_off(ctx, batch, str(error), error.after_seconds)
+        return
+    making = any(each.status == BatchStatus.MAKING for each, _ in unanswered)
+    verdict = match(list(asked.values()), found)[batch.id]
+    await _settle(ctx, batch, verdict, began, making=making)
+
+
+async def _settle(ctx: Context, batch: Batch, verdict: Verdict, began: datetime, *, making: bool) -> None:
+    assert batch.id is not None
+    assert batch.called_at is not None
+    now = ctx.clock.now()
+    settled = (began - batch.called_at).total_seconds() >= rules.SETTLE_SECONDS
+    if verdict.msgid:
+        await ctx.db.write(lookup_rows.adopt, batch.id, verdict.msgid, now)
+        log.info("batch_found", batch=batch.id)
+    elif not settled or (verdict.candidates and making):
+        await _put_off(ctx, batch, batch.error)
+    elif verdict.is_absent:
+        await ctx.db.write(lookup_rows.ask_again, batch.id, now, was_absent=True)
+        log.info("batch_absent", batch=batch.id)
+    else:
+        why = "WeCom has posts that may be this one: a person decides."
+        await ctx.db.write(lookup_rows.leave_to_person, batch.id, verdict.candidates, why)
+        log.warning("batch_ambiguous", batch=batch.id, candidates=len(verdict.candidates))
+
+
+async def _put_off(ctx: Context, batch: Batch, error: str, after_seconds: float | None = None) -> None:
+    now = ctx.clock.now()
+    pause = look_pause((now - (batch.called_at or now)).total_seconds())
+    until = now + timedelta(seconds=max(after_seconds or 0, pause))
+    await ctx.db.write(batch_rows.put_off, batch.id or 0, until, error)
+
+
+def _asked(batch: Batch, members: frozenset[str]) -> Asked:
+    assert batch.id is not None
+    assert batch.called_at is not None
+    since = batch.first_called_at or batch.called_at
+    content = content_asked(batch.body or {})
+    return Asked(batch.id, content, members, since.timestamp(), batch.called_at.timestamp())
+
+
+async def _read_found(ctx: Context, asked: Asked, now: datetime) -> Sequence[Found]:
+    """What WeCom has of the company's posts with these words from the time of this call, and no row of ours owns.
+
+    Raises WeComError where it cannot all be read.
+    """
+    wecom = ctx.wecom.external_contact
+    # Both ends are excluded.
+    start = int(asked.since - SKEW_SECONDS) - 1
+    end = min(int(now.timestamp()) + 1, int(asked.until + CALL_SECONDS + rules.SETTLE_SECONDS) + 2, start + 30 * 86_400)
+    listed = await read_all(
+        lambda cursor: wecom.get_moment_list(start, end, filter_type=0, cursor=cursor, limit=PER_PAGE), "moment_list"
+    )
+    made = {str(each["moment_id"]): each for each in listed if not each.get("creator")}
+    owned = await ctx.db.read(lookup_rows.list_owned, list(made))
+    found: list[Found] = []
+    for moment_id, row in made.items():
+        at, content = float(row.get("create_time") or 0), content_told(row)
+        if moment_id in owned or content[0] != asked.content[0] or not in_time(asked, at):
+            continue
+        tasks = await read_all(
+            lambda cursor, moment_id=moment_id: wecom.get_moment_task(moment_id, cursor),  # type: ignore[misc]
+            "task_list",
+        )
+        found.append(Found(moment_id, at, content, frozenset(str(each["userid"]) for each in tasks)))
+    # What was answered while we read has an owner now.
+    owned = await ctx.db.read(lookup_rows.list_owned, [each.msgid for each in found])
+    return [each for each in found if each.msgid not in owned]
