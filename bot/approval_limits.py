@@ -10,6 +10,7 @@ from sqlmodel import Session
 
 from bot import moments
 from bot.campaign_plans import count_wave, source_of_wave, words_of
+from bot.cards import tell
 from bot.config import ApprovalSettings
 from bot.context import Context
 from bot.errors import ApprovalNeededError
@@ -119,8 +120,17 @@ async def is_covered(ctx: Context, run: Run) -> bool:
     if excess is None or await ctx.db.read(rows.has_begun, run.id or 0):
         return True
     log.warning("run_needs_approval", run=run.id, recipients=excess.recipients, limit=excess.limit)
-    await ctx.db.write(rows.hold_run, run.id or 0, f"{excess.words} {REMEDY}")
+    await ctx.db.write(_hold, ctx, run, excess)
     return False
+
+
+def _hold(session: Session, ctx: Context, run: Run, excess: Excess) -> None:
+    """The run waits, and whoever asked for approval is told."""
+    rows.hold_run(session, run.id or 0, f"{excess.words} {REMEDY}")
+    asked = rows.find_latest(session, [run.campaign_id]).get(run.campaign_id)
+    if asked is not None and asked.requested_by:
+        outcome = f"要发给 {excess.recipients:,} 位客户，没有审批或超出了审批的人数，已暂停；请重新提交审批，批准后继续"
+        tell(session, ctx, asked, asked.requested_by, outcome, f"held:{run.id}")
 
 
 def refuse_held(session: Session, campaign_id: int, settings: ApprovalSettings) -> None:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from sqlalchemy import select
 from sqlmodel import Session, col
 
-from data.models import Card, CardChange
+from data.models import Approval, ApprovalStatus, Card, CardChange
 from data.queries.upsert import insert_into
 
 Call = TypeVar("Call", Card, CardChange)
@@ -62,6 +62,18 @@ def has_change(session: Session, response_code: str) -> bool:
     """Whether a code is used or queued: its click was handled before."""
     query = select(col(CardChange.id)).where(col(CardChange.response_code) == response_code)
     return session.execute(query).first() is not None
+
+
+def has_work(session: Session, now: datetime) -> bool:
+    """Whether a card or a change is due, or a request has expired."""
+    due = [
+        select(col(Card.id)).where(col(Card.status) == "waiting", col(Card.due_at) <= now).limit(1),
+        select(col(CardChange.id)).where(col(CardChange.status) == "waiting", col(CardChange.due_at) <= now).limit(1),
+        select(col(Approval.id))
+        .where(col(Approval.status) == ApprovalStatus.PENDING, col(Approval.expires_at) <= now)
+        .limit(1),
+    ]
+    return any(session.execute(query).first() is not None for query in due)
 
 
 def claim_due(

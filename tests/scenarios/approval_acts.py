@@ -33,9 +33,9 @@ def managers(company: Company) -> list[str]:
     return list(company.bot.settings.approval.approvers)
 
 
-async def make(company: Company, **more: Any) -> int:
-    """A campaign to everybody, which needs approval."""
-    draft = CampaignDraft.model_validate({"name": "三月上新", "waves": [wave(**more)]})
+async def make(company: Company, *before: dict[str, Any], **more: Any) -> int:
+    """A campaign to everybody, which needs approval; `before`: waves that stand before it."""
+    draft = CampaignDraft.model_validate({"name": "三月上新", "waves": [*before, wave(**more)]})
     made = await campaigns.make_campaign(company.bot.context, draft, "test")
     return made.id or 0
 

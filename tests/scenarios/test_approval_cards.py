@@ -6,10 +6,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlmodel import select
 
 from bot import approvals, campaign_edits
 from bot.sandbox.faults import Fault
 from bot.sandbox.server import Sandbox
+from data.models import CardChange
 from data.queries import cards as card_rows
 from scheduler.approvals import work_on_approvals
 from tests.scenarios.approval_acts import (
@@ -92,6 +94,8 @@ async def test_a_change_whose_answer_was_lost_is_made_once(company: Company) -> 
     company.bot.clock.advance(timedelta(hours=3))
     await work_on_approvals(company.bot.context)
     assert company.calls(UPDATE) == calls == 4
+    changes = await company.read(lambda session: session.exec(select(CardChange)).all())
+    assert [change.status for change in changes] == ["sent", "sent"]
 
 
 async def test_a_card_that_never_left_is_dropped_with_its_request(company: Company) -> None:

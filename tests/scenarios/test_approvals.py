@@ -31,7 +31,7 @@ from tests.scenarios.approval_acts import (
     submit,
     told,
 )
-from tests.scenarios.campaign_ledger import agree, has_status, runs_and_batches, until, work
+from tests.scenarios.campaign_ledger import agree, has_status, runs_and_batches, until, wave, work
 from tests.scenarios.conftest import Company, Start
 
 
@@ -189,7 +189,8 @@ async def test_a_request_that_nobody_decides_ends(company: Company) -> None:
 async def test_what_outgrew_its_approval_waits_for_another(company: Company) -> None:
     campaign_id, (first, _) = await make(company), managers(company)
     ctx, at = company.bot.context, company.bot.clock.now() + timedelta(hours=1)
-    await submit(company, campaign_id, at=at)
+    requester = company.followers[-1]
+    await submit(company, campaign_id, at=at, requested_by=requester)
     await click(company, first)
     approved = (await newest(company, campaign_id)).recipients
     for _ in range(approved // 10 + 2):
@@ -201,6 +202,8 @@ async def test_what_outgrew_its_approval_waits_for_another(company: Company) -> 
     assert run.recipients > approved * 1.1
     assert f"{approved:,} were approved" in run.error
     assert {each.status for each in batches} == {"planned"}
+    await handled(company)
+    assert "已暂停" in told(company, requester)[-1]
     with pytest.raises(ApprovalNeededError):
         await campaigns.act_on(ctx, campaign_id, Act.RESUME)
     with pytest.raises(ConflictError):
@@ -238,6 +241,8 @@ async def test_words_written_anew_are_approved_anew(company: Company) -> None:
     (run,), _ = await company.read(runs_and_batches, campaign_id)
     await campaigns.write_words(ctx, run.id, MessageContent(text="改了的话"))
     assert (await newest(company, campaign_id)).status == "void"
+    with pytest.raises(ConflictError, match="version 2"):
+        await submit(company, campaign_id, version=1)
     company.bot.clock.advance(timedelta(hours=1))
     await until(company, campaign_id, has_status("paused"))
     await submit(company, campaign_id)
@@ -251,7 +256,7 @@ async def test_words_written_anew_are_approved_anew(company: Company) -> None:
 async def test_a_time_of_its_own_that_has_passed_is_told(company: Company) -> None:
     first, _ = managers(company)
     tomorrow = company.bot.clock.now().astimezone(company.bot.settings.zone).date() + timedelta(days=1)
-    campaign_id = await make(company, timing={"cron": "0 10 * * *", "until": tomorrow.isoformat()})
+    campaign_id = await make(company, wave(), timing={"cron": "0 10 * * *", "until": tomorrow.isoformat()})
     await submit(company, campaign_id, at=company.bot.clock.now())
     assert "重复" in str(cards(company, first)[0].content)
     company.bot.clock.advance(timedelta(hours=47))
