@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from bot.config import Settings, days_of
 from bot.context import Context
-from data.models import RecipientState, Run, RunStatus, Wave
+from data.models import Run, RunStatus, Wave
 from data.queries import campaigns as rows
 from data.queries import customers as customer_rows
 from data.queries import recipients as recipient_rows
 from data.queries import segments
 from data.queries import staff as staff_rows
-from data.queries.recipients import Source, Span
+from data.queries.recipients import Limits, Source, Span
 from data.rules import campaigns as rules
-from data.rules.campaigns import Audience, CustomerWave, Decision, SenderPolicy, Tally, decide
+from data.rules.campaigns import Audience, CustomerWave, Decision, SenderPolicy, Tally, decide, decide_single
+from data.rules.caps import company_cap, wecom_cap
 from data.rules.schedule import TimeWindow
 from data.rules.segments import EVERYBODY, Node
 from data.rules.timings import Calendar
 
 #: Follows that are looked at in one go.
 SPAN = 4000
-#: And where nothing is written.
-PREVIEW_SPAN = 20_000
 
 
 class Piece(NamedTuple):
@@ -39,57 +38,15 @@ class Piece(NamedTuple):
     tally: Tally
 
 
-class Decided(Protocol):
-    """What was decided in earlier pieces."""
-
-    async def before(self, after: int, upto: int, shared: Collection[int]) -> tuple[AbstractSet[int], AbstractSet[int]]:
-        """The follows of a span or of `shared` that were decided about, and those of `shared` that are reached."""
-
-    def note(self, decisions: Collection[Decision], shared: Collection[int]) -> None:
-        """Remember a piece."""
-
-
-@dataclass(slots=True)
-class InRows:
-    """A run keeps what it decided in its rows."""
-
-    ctx: Context
-    run_id: int
-
-    async def before(self, after: int, upto: int, shared: Collection[int]) -> tuple[AbstractSet[int], AbstractSet[int]]:
-        return await self.ctx.db.read(recipient_rows.list_decided, self.run_id, after, upto, shared)
-
-    def note(self, decisions: Collection[Decision], shared: Collection[int]) -> None:
-        return None
-
-
-class InMemory:
-    """A preview writes nothing: it remembers the customers whom several staff members follow."""
-
-    def __init__(self) -> None:
-        self._states: dict[int, bool] = {}
-
-    async def before(self, after: int, upto: int, shared: Collection[int]) -> tuple[AbstractSet[int], AbstractSet[int]]:
-        known = {each for each in shared if each in self._states}
-        return known, {each for each in known if self._states[each]}
-
-    def note(self, decisions: Collection[Decision], shared: Collection[int]) -> None:
-        self._states |= {
-            each.follow_id: each.state is RecipientState.WAITING for each in decisions if each.follow_id in shared
-        }
-
-
 async def pieces(
-    ctx: Context, source: Source, policy: SenderPolicy, decided: Decided, *, after: int, as_of: datetime, span: int
+    ctx: Context, run_id: int, source: Source, policy: SenderPolicy, *, after: int, as_of: datetime
 ) -> AsyncIterator[Piece]:
-    """The audience behind follow `after`, decided piece by piece. What was decided must be kept before the next one."""
+    """A run's audience behind follow `after`, decided piece by piece: keep each before asking for the next."""
     while after < source.last:
-        upto = _end_of(source, after, span)
+        upto = _end_of(source, after, SPAN)
         read = await ctx.db.read(recipient_rows.read_span, source, after, upto, as_of, ctx.settings.zone)
-        known, reached = await decided.before(after, upto, read.shared)
-        piece = await asyncio.to_thread(_decide, policy, source, read, known, reached, after, upto)
-        decided.note(piece.decisions, read.shared)
-        yield piece
+        known, reached = await ctx.db.read(recipient_rows.list_decided, run_id, after, upto, read.customers)
+        yield await asyncio.to_thread(_decide, policy, source, read, known, reached, after, upto)
         after = upto
 
 
@@ -109,10 +66,11 @@ def _decide(
     after: int,
     upto: int,
 ) -> Piece:
-    customers = {read.shared[each] for each in reached}
-    decisions = decide(policy, read.follows, decided=known, reached=customers, unable=source.unable)
+    customers = {read.customers[each] for each in reached}
+    decisions = decide(policy, read.shared, decided=known, reached=customers, unable=source.unable)
     if policy is SenderPolicy.ALL:
         decisions = [each for each in decisions if after < each.follow_id <= upto]
+    decisions += [decide_single(*each, source.unable) for each in read.single]
     tally = Tally()
     tally.note(decisions)
     return Piece(after, upto, decisions, tally)
@@ -123,30 +81,40 @@ def _decide(
 
 async def source_of_draft(ctx: Context, wave: CustomerWave, as_of: datetime) -> tuple[Source, int]:
     """Whom a draft means, and how many entries of its list are nobody's contact. Its saved segment was read."""
+    limits = await limits_of(ctx, wave.not_bought_hours, as_of)
     if wave.audience.is_list:
         listed, unknown = await ctx.db.read(recipient_rows.list_of_draft, wave.audience.listed)
-        return await _source(ctx, None, listed, as_of, wave.not_bought_hours), unknown
-    return await _source(ctx, wave.audience.segment or EVERYBODY, (), as_of, wave.not_bought_hours), 0
+        return await _source(ctx, None, listed, as_of, limits), unknown
+    return await _source(ctx, wave.audience.segment or EVERYBODY, (), as_of, limits, whole=True), 0
 
 
-async def source_of_wave(ctx: Context, wave: Wave, as_of: datetime) -> tuple[Source, int]:
-    """The same for a wave."""
+async def source_of_wave(ctx: Context, wave: Wave, as_of: datetime, run_id: int | None = None) -> tuple[Source, int]:
+    """The same for a wave, or for one of its runs."""
+    limits = await limits_of(ctx, wave.not_bought_hours, as_of, run_id)
     if wave.audience.keys() & {"pairs", "external_userids"}:
         listed, unknown = await ctx.db.read(recipient_rows.list_of_wave, wave.id or 0)
-        return await _source(ctx, None, listed, as_of, wave.not_bought_hours), unknown
+        return await _source(ctx, None, listed, as_of, limits), unknown
     audience = Audience.model_validate(wave.audience)
-    return await _source(ctx, audience.segment or EVERYBODY, (), as_of, wave.not_bought_hours), 0
+    return await _source(ctx, audience.segment or EVERYBODY, (), as_of, limits, whole=run_id is None), 0
+
+
+async def limits_of(ctx: Context, not_bought_hours: int | None, now: datetime, run_id: int | None = None) -> Limits:
+    """Who is left out: what waits in other runs counts as if it had been sent."""
+    settings = ctx.settings.campaigns
+    cap = company_cap(settings.cap_count, settings.cap_days, now, ctx.settings.zone)
+    runs = await ctx.db.read(recipient_rows.list_waiting_runs, run_id) if cap is not None else ()
+    return Limits(not_bought_hours, cap, runs)
 
 
 async def _source(
-    ctx: Context, tree: Node | None, listed: tuple[int, ...], as_of: datetime, not_bought_hours: int | None
+    ctx: Context, tree: Node | None, listed: tuple[int, ...], as_of: datetime, limits: Limits, *, whole: bool = False
 ) -> Source:
     unable = await ctx.db.read(recipient_rows.list_unable)
     if tree is None:
-        return Source(None, listed, unable, listed[-1] if listed else 0, not_bought_hours)
-    plan = await ctx.db.read(segments.plan_segment, tree, as_of, ctx.settings.zone)
+        return Source(None, listed, unable, listed[-1] if listed else 0, limits)
+    plan = await ctx.db.read(segments.plan_segment, tree, as_of, ctx.settings.zone, whole=whole)
     last = await ctx.db.read(customer_rows.find_last_follow_id)
-    return Source(plan, (), unable, last, not_bought_hours)
+    return Source(plan, (), unable, last, limits)
 
 
 # -- a run
@@ -157,12 +125,10 @@ async def plan_run(ctx: Context, run_id: int) -> RunStatus:
     run = await ctx.db.read(rows.get_run, run_id)
     wave = await ctx.db.read(rows.get_wave, run.wave_id)
     assert run.planned_as_of is not None
-    source, unknown = await source_of_wave(ctx, wave, run.planned_as_of)
+    source, unknown = await source_of_wave(ctx, wave, run.planned_as_of, run_id)
     batches = await ctx.db.read(recipient_rows.load_batches, run_id, rules.BATCH_RECIPIENTS)
     policy = SenderPolicy(wave.sender_policy)
-    async for piece in pieces(
-        ctx, source, policy, InRows(ctx, run_id), after=run.planned_until, as_of=run.planned_as_of, span=SPAN
-    ):
+    async for piece in pieces(ctx, run_id, source, policy, after=run.planned_until, as_of=run.planned_as_of):
         assigned, grown = batches.assign(piece.decisions)
         run = await _write(ctx, run_id, assigned, grown, piece)
         if run.status != RunStatus.PLANNING or run.planned_until != piece.upto:
@@ -176,12 +142,10 @@ async def _write(ctx: Context, run_id: int, assigned: Any, grown: Any, piece: Pi
 
 
 async def count_wave(ctx: Context, source: Source, policy: SenderPolicy, unknown: int, as_of: datetime) -> Tally:
-    """What planning would find now."""
-    tally = Tally()
-    async for piece in pieces(ctx, source, policy, InMemory(), after=0, as_of=as_of, span=PREVIEW_SPAN):
-        tally.matched += piece.tally.matched
-        tally.left_out.update(piece.tally.left_out)
-        tally.by_sender.update(piece.tally.by_sender)
+    """What planning would find now, and how many WeCom would likely not deliver to."""
+    cap = wecom_cap(ctx.settings.campaigns.wecom_cap, as_of, ctx.settings.zone)
+    source = replace(source, limits=source.limits._replace(wecom=cap))
+    tally = await ctx.db.read(recipient_rows.count_audience, source, policy, as_of, ctx.settings.zone)
     if unknown:
         tally.matched += unknown
         tally.left_out["unknown"] = unknown

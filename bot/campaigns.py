@@ -27,6 +27,7 @@ from data.queries import cards as card_rows
 from data.queries import publishers as publisher_rows
 from data.queries import runs as run_rows
 from data.queries import segment_names as segment_rows
+from data.queries import staff as staff_rows
 from data.queries.campaign_edits import lock_campaign, refuse_stale
 from data.rules import timings
 from data.rules.campaigns import (
@@ -52,6 +53,8 @@ RESULTS = ("sent", "not_friend", "over_cap", "refused", "stopped")
 async def check_campaign(ctx: Context, draft: CampaignDraft) -> CampaignDraft:
     """The draft with its saved segments read. Raises InvalidRuleError with a path per fault, and NotFoundError."""
     found = list(unwritable(draft.name, "name"))
+    if draft.owner is not None and await ctx.db.read(staff_rows.find_staff, draft.owner) is None:
+        found.append(Problem("owner", f"没有成员 {draft.owner}（或还没有从企业微信读到）"))
     waves: list[WaveDraft] = []
     for number, wave in enumerate(draft.waves):
         try:
@@ -150,6 +153,7 @@ def preview_to_json(preview: Preview) -> dict[str, Any]:
         "matched": tally.matched,
         "recipients": tally.recipients,
         "left_out": dict(sorted(tally.left_out.items())),
+        "likely_over_cap": tally.likely_over_cap,
         "calls": preview.calls,
         "senders": [
             {"userid": userid, "recipients": number} for userid, number in tally.by_sender.most_common(SENDERS_TOLD)

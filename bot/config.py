@@ -181,6 +181,20 @@ class CampaignsSettings(Section):
         pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]$",
         description="Local time in which staff are asked to send; 00:00-00:00 is always.",
     )
+    wecom_cap: Literal["month", "week", "day"] = Field(
+        "month",
+        description="Group-sends that WeCom lets reach a customer: as many a month as it has days, 7 a week, 1 a day.",
+    )
+    cap_count: int = Field(
+        0, ge=0, le=1000, description="Messages that may reach a customer in cap_days; 0: any number."
+    )
+    cap_days: int = Field(7, ge=1, le=365, description="Days of the company's calendar, today included.")
+    remind_after_hours: int = Field(
+        4, ge=0, le=720, description="Staff who have not confirmed by then are reminded, then daily; 0: never."
+    )
+    escalate_after_hours: int = Field(
+        24, ge=0, le=720, description="Leaders hear, daily, of staff who have not confirmed by then; 0: never."
+    )
 
 
 class ApprovalSettings(Section):

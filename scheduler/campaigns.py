@@ -13,7 +13,7 @@ from collections import deque
 from typing import Any
 
 from bot.approval_limits import is_covered
-from bot.campaign_plans import calendar_of, plan_run, words_of
+from bot.campaign_plans import calendar_of, limits_of, plan_run, words_of
 from bot.context import Context
 from bot.delivery import forget_media, message_body
 from bot.errors import SiyuError
@@ -106,6 +106,7 @@ class Sender:
         """Ask for all that is planned, until it is done, has to rest, or somebody stops it."""
         wave = await self.ctx.db.read(campaign_rows.get_wave, self.wave_id)
         self._content = parse(MessageContent, self._written or wave.content)
+        self._not_bought_hours = wave.not_bought_hours
         chains = [asyncio.create_task(self._chain(), name="campaign") for _ in range(IN_FLIGHT)]
         try:
             await asyncio.gather(*chains)
@@ -150,7 +151,10 @@ class Sender:
         except WeComError as error:
             await self._rest(batch, error)
             return
-        whom = await ctx.db.write(rows.claim_batch, batch.batch_id, body, ctx.clock.now(), ctx.settings.zone)
+        now = ctx.clock.now()
+        # What waits in other runs was counted when this one was planned.
+        limits = (await limits_of(ctx, self._not_bought_hours, now))._replace(runs=())
+        whom = await ctx.db.write(rows.claim_batch, batch.batch_id, body, now, ctx.settings.zone, limits)
         if whom is None:
             self._stopped = True
         elif whom:

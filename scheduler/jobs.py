@@ -22,7 +22,9 @@ from scheduler.markings import mark_when_due
 from scheduler.moment_results import follow_moments
 from scheduler.order_tags import tag_orders
 from scheduler.orders import match_waiting, purge_repeats, review_matches
+from scheduler.own_sends import pull_own_sends
 from scheduler.payments import pull_payments
+from scheduler.reminders import remind_and_tell
 from scheduler.sync import sync_when_due
 
 
@@ -102,8 +104,10 @@ JOBS: tuple[Job, ...] = (
     Job("approvals", 2.0, work_on_approvals, alone=False),
     Job("match_orders", 60.0, match_waiting),
     Job("pull_payments", 300.0, pull_payments, at_start=True),
+    Job("pull_own_sends", timedelta(minutes=30).total_seconds(), pull_own_sends, at_start=True),
     # Orders are claimed one by one, so replicas share the work.
     Job("tag_orders", 2.0, tag_orders, alone=False),
+    Job("remind_and_tell", 60.0, remind_and_tell),
     Job("review_order_matches", timedelta(hours=6).total_seconds(), review_matches),
     Job("purge_repeated_requests", timedelta(hours=6).total_seconds(), purge_repeats, at_start=True),
     Job("refresh_statistics", timedelta(hours=1).total_seconds(), refresh_statistics, at_start=True),

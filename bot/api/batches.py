@@ -18,6 +18,7 @@ from bot.api.shapes import Items, Page
 from data.models import Batch, BatchStatus, RecipientState, RunStatus
 from data.queries import batch_lookups as lookup_rows
 from data.queries import batches as rows
+from data.queries import boards as board_rows
 from data.queries import campaigns as campaign_rows
 from data.queries import recipients as recipient_rows
 from data.rules.problems import InvalidRuleError, Problem, RuleModel, parse
@@ -76,6 +77,32 @@ class BatchTold(RuleModel):
     over_cap: int
     refused: int
     stopped: int
+
+
+class BoardRowTold(RuleModel):
+    """What a staff member has of a campaign; `not_sent` counts what will not be sent any more."""
+
+    userid: str
+    name: str
+    department_id: int
+    department: str
+    tasks: int
+    confirmed: int
+    recipients: int
+    sent: int
+    not_sent: int
+
+
+class BoardTold(RuleModel):
+    """Every sender of a campaign, by department; who has yet to confirm comes first."""
+
+    items: list[BoardRowTold]
+
+
+class RemindTold(RuleModel):
+    """Of how many tasks staff will be reminded."""
+
+    tasks: int
 
 
 class BatchesQuery(RuleModel):
@@ -172,3 +199,18 @@ def _told(batch: Batch) -> dict[str, Any]:
     return {
         **told, "needs_person": rests, "candidates": batch.candidates or [], "members": batch.members or [],
     }  # fmt: skip
+
+
+@described(BoardTold)
+async def read_board(api: Api, request: web.Request) -> web.Response:
+    campaign_id = path_id(request)
+    await api.db.read(campaign_rows.get_campaign, campaign_id)
+    rows = await api.db.read(board_rows.read_board, campaign_id)
+    return answer({"items": [row._asdict() for row in rows]})
+
+
+@described(RemindTold)
+async def remind(api: Api, request: web.Request) -> web.Response:
+    campaign_id = path_id(request)
+    await api.db.read(campaign_rows.get_campaign, campaign_id)
+    return answer({"tasks": await api.db.write(board_rows.ask_to_remind, campaign_id)})

@@ -41,11 +41,15 @@ class SenderTold(RuleModel):
 
 
 class PreviewTold(RuleModel):
-    """What a wave would do. `left_out` counts by reason; `calls` make a task each; `words` are the first sender's."""
+    """What a wave would do. `left_out` counts by reason; `calls` make a task each; `words` are the first sender's.
+
+    `likely_over_cap` of the recipients have had as many group-sends as WeCom allows: an estimate.
+    """
 
     matched: int
     recipients: int
     left_out: dict[str, int]
+    likely_over_cap: int
     calls: int
     senders: list[SenderTold]
     sender_count: int
@@ -95,6 +99,7 @@ class CampaignTold(RuleModel):
 
     id: int
     name: str
+    owner: str
     made_by: str
     made_at: datetime
     version: int

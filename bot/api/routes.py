@@ -99,6 +99,8 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", f"/campaigns/{ID}/cancel", "sending:write", campaigns.cancel_campaign, "End it: what staff have not confirmed is withdrawn, what was sent stays sent."),
     Route("GET", f"/campaigns/{ID}/results", "campaigns:read", batches.read_results, "What became of each of its runs, in numbers."),
     Route("GET", f"/campaigns/{ID}/batches", "campaigns:read", batches.list_batches, "Its calls to WeCom: senders, tasks, confirmations, and what a person has to decide."),
+    Route("GET", f"/campaigns/{ID}/board", "campaigns:read", batches.read_board, "Its senders by department: who has confirmed, and who has yet to."),
+    Route("POST", f"/campaigns/{ID}/remind", "sending:write", batches.remind, "Have staff reminded who have not confirmed; WeCom does so three times a day at most."),
     Route("PUT", f"/runs/{ID}/content", "campaigns:write", campaigns.write_words, "Say what a sending says that has not begun."),
     Route("GET", f"/runs/{ID}/recipients", "campaigns:read", batches.list_recipients, "What became of each recipient of a run, or why nothing is sent."),
     Route("GET", f"/runs/{ID}/publishers", "campaigns:read", moments.list_publishers, "Who has published a run's Moments post, who is to, and who can see it."),

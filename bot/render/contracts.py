@@ -144,6 +144,14 @@ CAUSE = Variable(
     name="cause", zh="原因", en="cause", fallback="原因不明", sample="超过了 20 秒的发送时限", max_bytes=512
 )
 
+CAMPAIGN_NAME = Variable(
+    name="campaign_name", zh="计划名称", en="campaign's name", fallback="未命名的计划", sample="周末上新"
+)
+CAMPAIGN_COUNTS = (
+    Variable(name="sent", zh="已收到人数", en="customers who have received it", fallback="若干", sample="980"),
+    Variable(name="recipients", zh="应收人数", en="customers who are to", fallback="若干", sample="1000"),
+)
+
 ALERTS: dict[str, tuple[Variable, ...]] = {
     "customer_lost": (ALERT_CUSTOMER, ALERT_STAFF, ADDED_DATE, HAPPENED_AT, ALERT_CHANNEL),
     "customer_deleted": (
@@ -199,6 +207,17 @@ ALERTS: dict[str, tuple[Variable, ...]] = {
             fallback="审批状态有变化",
             sample="李婷已批准，现在可以开始发送",
             max_bytes=1024,
+        ),
+    ),
+    "campaign_paused": (CAMPAIGN_NAME, HAPPENED_AT, CAUSE, *CAMPAIGN_COUNTS),
+    "campaign_words_due": (CAMPAIGN_NAME, HAPPENED_AT, CAUSE, *CAMPAIGN_COUNTS),
+    "campaign_finished": (CAMPAIGN_NAME, HAPPENED_AT, CAUSE, *CAMPAIGN_COUNTS),
+    "campaign_failed": (CAMPAIGN_NAME, HAPPENED_AT, CAUSE, *CAMPAIGN_COUNTS),
+    "campaign_unconfirmed": (
+        CAMPAIGN_NAME,
+        Variable(name="count", zh="未确认人数", en="staff who have not confirmed", fallback="若干", sample="3"),
+        Variable(
+            name="names", zh="未确认的成员", en="their names", fallback="若干成员", sample="李婷、王强", max_bytes=1024
         ),
     ),
 }

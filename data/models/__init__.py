@@ -31,7 +31,7 @@ from data.models.segments import SegmentRow
 from data.models.staff import Department, Staff
 from data.models.sync import SyncPart, SyncRun, SyncStage, SyncStatus
 from data.models.tags import Tag, TagGroup
-from data.models.touches import Touch
+from data.models.touches import OwnSendPull, Touch
 from data.models.welcomes import Welcome, WelcomeStatus
 
 __all__ = [
@@ -75,6 +75,7 @@ __all__ = [
     "MomentReaction",
     "Order",
     "OutcomeStatus",
+    "OwnSendPull",
     "PaymentPull",
     "Preference",
     "Publisher",

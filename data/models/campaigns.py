@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import IntEnum, StrEnum
 from typing import Any
 
-from sqlalchemy import Column, Index, Text, UniqueConstraint
+from sqlalchemy import Column, Index, Text, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from data.types import BigInt, Json, UtcDateTime, partial_index
@@ -82,6 +82,9 @@ class Campaign(SQLModel, table=True):
     id: int | None = Field(default=None, sa_column=Column(BigInt, primary_key=True, autoincrement=True))
     name: str = Field(max_length=64)
     made_by: str = Field(max_length=80, description="command, or the name of the API token.")
+    owner: str = Field(
+        default="", max_length=64, sa_column_kwargs={"server_default": ""}, description="userid of who is told of it."
+    )
     made_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
     version: int = Field(default=1, sa_column_kwargs={"server_default": "1"})
 
@@ -168,7 +171,8 @@ class Batch(SQLModel, table=True):
 
     `body` is what was asked, without the recipients. `first_called_at` stays when it is asked again. `next_at`: when it
     is looked up or its results are read next. `candidates`: msgids that may be it, for a person to decide; `members`:
-    who WeCom gave the task to, where that is not the sender. `final_at`: nothing about it can change any more.
+    who WeCom gave the task to, where that is not the sender. `remind`: a person wants the staff reminded. `final_at`:
+    nothing about it can change any more.
     """
 
     __tablename__ = "batches"
@@ -197,6 +201,8 @@ class Batch(SQLModel, table=True):
     ignored: dict[str, Any] | None = Field(default=None, sa_column=Column(Json))
     confirmed_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
     withdrawn_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
+    remind: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+    reminded_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
     final_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
     cause: int | None = Field(default=None, description="WeCom's number for why it was refused.")
     error: str = Field(default="", sa_column=Column(Text, nullable=False, server_default=""))

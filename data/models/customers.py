@@ -92,6 +92,11 @@ class Follow(SQLModel, table=True):
         sa_column=Column(Boolean, nullable=False, server_default=text("false")),
         description="Somebody else had the customer as a contact earlier.",
     )
+    shared: bool = Field(
+        default=False,
+        sa_column=Column(Boolean, nullable=False, server_default=text("false")),
+        description="Somebody else has or had the customer as a contact too.",
+    )
 
 
 class FollowTag(SQLModel, table=True):

@@ -13,7 +13,8 @@ from data.types import BigInt, UtcDateTime, partial_index
 class Touch(SQLModel, table=True):
     """One message that reached a customer. `origin` names what it came from, and is unique: told twice, written once.
 
-    `kind`: welcome, broadcast, moment, kf or task. `clicked_at`: when the customer first followed a link in it.
+    `kind`: welcome, broadcast, own_send (a staff member's own broadcast), moment, kf or task. `clicked_at`: when the
+    customer first followed a link in it.
     """
 
     __tablename__ = "touches"
@@ -30,3 +31,12 @@ class Touch(SQLModel, table=True):
     campaign_id: int | None = Field(default=None, sa_column=Column(BigInt))
     touched_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
     clicked_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
+
+
+class OwnSendPull(SQLModel, table=True):
+    """How far the group-sends that staff made themselves have been read."""
+
+    __tablename__ = "own_send_pulls"
+
+    id: int = Field(default=1, primary_key=True)
+    read_until: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))

@@ -79,7 +79,7 @@ def write_results(session: Session, batch_id: int, results: Sequence[Result]) ->
             setattr(batch, name, getattr(batch, name) - 1)
         changed.setdefault(each.state, []).append(follow_id)
         if each.state is RecipientState.SENT and each.sent_at is not None:
-            origin = f"broadcast:{batch.run_id}:{follow_id}"
+            origin = touches.broadcast_origin(batch.run_id, follow_id)
             reached.append(touches.NewTouch(origin, each.external_userid, each.userid, each.sent_at))
     for state, follow_ids in changed.items():
         session.execute(

@@ -22,9 +22,9 @@ from data.models import (
     Run,
     RunStatus,
 )
-from data.queries.campaigns import get_wave, lock_run
+from data.queries.campaigns import lock_run
 from data.queries.preferences import join_preferences
-from data.queries.recipients import reason_of, state_of
+from data.queries.recipients import Limits, reason_of, state_of
 from data.rules.batches import look_pause, pull_pause, rest_pause
 
 F: Any = Follow.__table__  # type: ignore[attr-defined]
@@ -94,17 +94,17 @@ def list_planned(session: Session, run_id: int, after_no: int, limit: int) -> li
 
 
 def claim_batch(
-    session: Session, batch_id: int, body: Mapping[str, Any], now: datetime, zone: tzinfo
+    session: Session, batch_id: int, body: Mapping[str, Any], now: datetime, zone: tzinfo, limits: Limits
 ) -> list[str] | None:
     """Write that a batch is being asked for; for whom. None: it may not be, by now.
 
-    Who wants to hear nothing any more, has bought or is no contact any more, is taken out; nobody left is an empty
-    list, and the batch is settled.
+    Who wants to hear nothing any more, is no contact any more or is left out by `limits` is taken out; nobody left is
+    an empty list, and the batch is settled.
     """
     run, batch = lock_batch(session, batch_id)
     if batch.status != BatchStatus.PLANNED or run.status != RunStatus.SENDING or is_over(run, now):
         return None
-    reason = reason_of(session, now, zone, get_wave(session, run.wave_id).not_bought_hours)
+    reason = reason_of(session, now, zone, limits)
     query = (
         select(R.c.follow_id, F.c.external_userid, F.c.status, reason)
         .select_from(R)

@@ -46,7 +46,7 @@ def replace_draft(
     """
     campaign = lock_unstarted(session, campaign_id)
     refuse_stale(campaign, version)
-    campaign.name, campaign.version = draft.name, version + 1
+    campaign.name, campaign.owner, campaign.version = draft.name, draft.owner or "", version + 1
     waves = {wave.id or 0: wave for wave in list_waves(session, [campaign_id])}
     _forget_lists(session, list(waves))
     for wave_id, each in zip(wave_ids, draft.waves, strict=True):

@@ -21,7 +21,7 @@ _LISTED = BulkUpsert(WaveCustomer, ("wave_id", "external_userid", "userid"))
 
 def add_campaign(session: Session, draft: CampaignDraft, made_by: str, now: datetime) -> Campaign:
     """A new campaign with its waves, checked before. It is not started."""
-    campaign = Campaign(name=draft.name, made_by=made_by[:80], made_at=now)
+    campaign = Campaign(name=draft.name, owner=draft.owner or "", made_by=made_by[:80], made_at=now)
     session.add(campaign)
     session.flush()
     for each in draft.waves:

@@ -89,7 +89,10 @@ def _counted() -> dict[Facts, dict[str, Any]]:
             "in_groups": _of_customer(G, func.count(), G.c.left_at.is_(None), key=G.c.userid).scalar_subquery()
         },
         Facts.BIRTHDAY: {"birthday": _of_customer(B, number).scalar_subquery()},
-        Facts.COLLEAGUES: {"known_before": _of_customer(E, literal(1), earlier).correlate(F).exists()},
+        Facts.COLLEAGUES: {
+            "known_before": _of_customer(E, literal(1), earlier).correlate(F).exists(),
+            "shared": _of_customer(E, literal(1), E.c.id != F.c.id).correlate(F).exists(),
+        },
     }
 
 

@@ -164,6 +164,7 @@ NOT_ABOUT_ONE: Mapping[str, str] = MappingProxyType(
         "erasure_keys": "the key of the tombstones",
         "erasures": "tombstones: keyed hashes, and until an erasure is finished whom it is about",
         "field_definitions": "which fields there are, not what is in them",
+        "own_send_pulls": "how far staff's own group-sends were read",
         "payment_pulls": "how far payments were read, nothing of them",
         "leases": "which process runs a job",
         "marking_changes": "tags that a marking puts on and takes off",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, case, func, literal, or_, select
+from sqlalchemy import and_, bindparam, case, func, literal, or_, select, type_coerce
 from sqlmodel import Session, col
 
 from data.bulk import BulkUpsert, among
@@ -23,22 +23,26 @@ from data.models import (
     Run,
     RunStatus,
     Staff,
+    Touch,
     WaveCustomer,
 )
 from data.queries.campaigns import lock_run
 from data.queries.preferences import cap_windows, join_preferences, refusal_of
 from data.queries.segment_plans import prepare
 from data.queries.segment_sql import Plan, selected
-from data.rules.campaigns import BATCH_RECIPIENTS, Batches, Candidate, Tally
+from data.rules.campaigns import BATCH_RECIPIENTS, Batches, Candidate, SenderPolicy, Tally
+from data.rules.caps import Cap
+from data.rules.preferences import NOT_COUNTED, TouchKind
 
 F: Any = Follow.__table__  # type: ignore[attr-defined]
 S: Any = F.alias("siblings")
 R: Any = Recipient.__table__  # type: ignore[attr-defined]
+T: Any = Touch.__table__  # type: ignore[attr-defined]
 W: Any = WaveCustomer.__table__  # type: ignore[attr-defined]
 B: Any = Batch.__table__  # type: ignore[attr-defined]
 
 _ACTIVE = 1
-_WHO = (F.c.id, F.c.userid, F.c.external_userid, F.c.added_at)
+_GROUP_SENDS = (TouchKind.BROADCAST, TouchKind.OWN_SEND)
 
 _NEW = BulkUpsert(Recipient, ("run_id", "follow_id", "batch_no", "state"), keep=("batch_no", "state"))
 _BATCH_COLUMNS = (
@@ -56,28 +60,43 @@ _SPAN_DECIDED = select(R.c.follow_id).where(
 )
 
 
+class Limits(NamedTuple):
+    """Who has bought within so many hours is left out, and who would get more than the company's `cap` allows.
+
+    What waits in `runs` counts for that cap as if it had been sent. `wecom`: the cap that WeCom applies when staff
+    confirm; nobody is left out for it, but they are counted.
+    """
+
+    not_bought_hours: int | None = None
+    cap: Cap | None = None
+    runs: tuple[int, ...] = ()
+    wecom: Cap | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """Whom a wave is for: a segment's `plan`, or the follows of a list, ascending.
 
-    `unable`: staff who cannot send. `not_bought_hours`: who has bought within so many hours is left out.
+    `unable`: staff who cannot send. `limits`: who is left out beside those who want to hear nothing.
     """
 
     plan: Plan | None
     listed: tuple[int, ...]
     unable: frozenset[str]
     last: int
-    not_bought_hours: int | None = None
+    limits: Limits
 
 
 class Span(NamedTuple):
     """The audience among some follows, with what others of the audience follow the same customers.
 
-    `shared`: of all these customers' follows, whether of the audience or not, the customer.
+    `single`: those whose customer nobody else follows, as (follow, sender, why nothing is sent). `customers`: of all
+    follows of the others' customers, whether of the audience or not, the customer.
     """
 
-    follows: list[Candidate]
-    shared: dict[int, str]
+    single: list[tuple[int, str, RecipientState | None]]
+    shared: list[Candidate]
+    customers: dict[int, str]
 
 
 def list_unable(session: Session) -> frozenset[str]:
@@ -127,58 +146,148 @@ def _on_list() -> Any:
 
 def read_span(session: Session, source: Source, after: int, upto: int, now: datetime, zone: Any) -> Span:
     """The audience among the follows in (after, upto], and what is to be known to decide about their customers."""
+    reason = reason_of(session, now, zone, source.limits)
+    query, given = _of_source(session, source, (after, upto), reason)
+    single: list[tuple[int, str, RecipientState | None]] = []
+    shared: list[Candidate] = []
+    for follow_id, userid, external_userid, added_at, why in session.execute(query, given).all():
+        if external_userid is None:
+            single.append((follow_id, userid, state_of(why)))
+        else:
+            shared.append(Candidate(follow_id, userid, external_userid, added_at, state_of(why)))
+    mine = {each.follow_id for each in shared}
     dialect = session.get_bind().dialect.name
-    reason = reason_of(session, now, zone, source.not_bought_hours)
-    if source.plan is not None:
-        prepare(session)
-        base, given = selected(source.plan, *_WHO, reason, within=(after, upto)), {}
-    else:
-        ids = [each for each in source.listed if after < each <= upto]
-        base, given = select(*_WHO, reason).select_from(F).where(among(dialect, F.c.id, "ids")), {"ids": ids}
-    base = join_preferences(base, F.c.external_userid).where(F.c.status == FollowStatus.PRESENT)
-    follows = [_candidate(row) for row in session.execute(base, given)]
-    mine = {each.follow_id for each in follows}
-    shared_query = (
+    siblings = (
         select(S.c.id, S.c.external_userid)
         .select_from(F)
         .join(S, S.c.external_userid == F.c.external_userid)
-        .where(among(dialect, F.c.id, "ids"), S.c.id != F.c.id)
+        .where(among(dialect, F.c.id, "ids"))
     )
-    shared = {row[0]: row[1] for row in session.execute(shared_query, {"ids": sorted(mine)})}
-    elsewhere = [each for each in shared if each not in mine and not after < each <= upto]
+    customers: dict[int, str] = {}
+    if mine:
+        customers = {row[0]: row[1] for row in session.execute(siblings, {"ids": sorted(mine)}).all()}
+    elsewhere = [each for each in customers if each not in mine and not after < each <= upto]
     if elsewhere:
-        follows += _of_audience(session, source, elsewhere, reason)
-    whom = set(shared.values())
-    return Span(follows, shared | {each.follow_id: each.external_userid for each in follows
-                                   if each.external_userid in whom})  # fmt: skip
+        query, given = _of_source(session, source, elsewhere, reason)
+        rows = session.execute(query, given).all()
+        shared += [Candidate(row[0], row[1], row[2], row[3], state_of(row[4])) for row in rows]
+    return Span(single, shared, customers)
 
 
-def _of_audience(session: Session, source: Source, follow_ids: list[int], reason: Any) -> list[Candidate]:
-    """Those of some follows that the audience has too."""
+#: Of a customer whom one staff member follows nothing more is to be known.
+_IF_SHARED = (
+    case((F.c.shared.is_(True), F.c.external_userid)),
+    type_coerce(case((F.c.shared.is_(True), F.c.added_at)), F.c.added_at.type),
+)
+
+
+def _of_source(
+    session: Session, source: Source, where: tuple[int, int] | list[int], *more: Any
+) -> tuple[Any, dict[str, Any]]:
+    """SELECT of the audience among the follows of a span or of a list of ids, and its parameters."""
+    columns = (F.c.id, F.c.userid, *_IF_SHARED, *more)
+    span = where if isinstance(where, tuple) else None
+    ids = None if span is not None else where
     if source.plan is not None:
-        base = selected(source.plan, *_WHO, reason, in_order=True)
+        prepare(session)
+        query = selected(source.plan, *columns, within=span, in_order=span is None)
     else:
-        listed = set(source.listed)
-        follow_ids = [each for each in follow_ids if each in listed]
-        base = select(*_WHO, reason).select_from(F)
-    base = join_preferences(base, F.c.external_userid).where(
-        F.c.status == FollowStatus.PRESENT, among(session.get_bind().dialect.name, F.c.id, "ids")
-    )
-    return [_candidate(row) for row in session.execute(base, {"ids": follow_ids})]
+        query = select(*columns).select_from(F)
+        listed = source.listed if span is None else [each for each in source.listed if span[0] < each <= span[1]]
+        ids = list(listed) if ids is None else sorted(set(listed) & set(ids))
+    query = join_preferences(query, F.c.external_userid).where(F.c.status == FollowStatus.PRESENT)
+    if ids is not None:
+        query = query.where(among(session.get_bind().dialect.name, F.c.id, "ids"))
+    return query, {} if ids is None else {"ids": ids}
 
 
-def _candidate(row: Any) -> Candidate:
-    follow_id, userid, external_userid, added_at, reason = row
-    return Candidate(follow_id, userid, external_userid, added_at, state_of(reason))
+def count_audience(session: Session, source: Source, policy: SenderPolicy, now: datetime, zone: Any) -> Tally:
+    """What `decide` would decide about all of an audience, in numbers."""
+    dialect = session.get_bind().dialect.name
+    unable = case((among(dialect, F.c.userid, "unable"), literal(RecipientState.SENDER_UNABLE.name.lower())))
+    state = func.coalesce(reason_of(session, now, zone, source.limits), unable).label("state")
+    wecom = source.limits.wecom
+    likely = (literal(0) if wecom is None else case((_has_reached(wecom, _GROUP_SENDS), 1), else_=0)).label("likely")
+    columns = (F.c.userid, state, likely)
+    given: dict[str, Any] = {"unable": sorted(source.unable)}
+    if source.plan is not None:
+        prepare(session)
+        whole = selected(source.plan, *columns)
+    else:
+        whole = select(*columns).select_from(F).where(among(dialect, F.c.id, "ids"))
+        given["ids"] = list(source.listed)
+    whole = join_preferences(whole, F.c.external_userid).where(F.c.status == FollowStatus.PRESENT)
+    parts = [whole if policy is SenderPolicy.ALL else whole.where(F.c.shared.is_(False))]
+    if policy is not SenderPolicy.ALL:
+        newest_first = policy is SenderPolicy.LAST_ADDED
+        order = [each.desc() if newest_first else each for each in (F.c.added_at, F.c.id)]
+        place = func.row_number().over(
+            partition_by=F.c.external_userid, order_by=[state.is_not(None), F.c.added_at.is_(None), *order]
+        )
+        of_several = whole.where(F.c.shared.is_(True)).add_columns(place.label("place")).subquery()
+        doubled = and_(of_several.c.state.is_(None), of_several.c.place > 1)
+        parts.append(
+            select(
+                of_several.c.userid,
+                case((doubled, literal(RecipientState.DUPLICATE.name.lower())), else_=of_several.c.state),
+                of_several.c.likely,
+            )
+        )
+    tally = Tally()
+    for part in parts:
+        rows = part.subquery()
+        asked = tuple(rows.c)[:3]
+        counted = select(*asked, func.count()).group_by(*asked)
+        for userid, why, likely_over_cap, number in session.execute(counted, given):
+            tally.matched += number
+            if why is None:
+                tally.by_sender[userid] += number
+                tally.likely_over_cap += number if likely_over_cap else 0
+            else:
+                tally.left_out[why] += number
+    return tally
 
 
-def reason_of(session: Session, now: datetime, zone: Any, not_bought_hours: int | None) -> Any:
+def reason_of(session: Session, now: datetime, zone: Any, limits: Limits) -> Any:
     """Why nothing is sent to a follow's customer now, as SQL; `state_of` reads it."""
     refusal = refusal_of(F.c.external_userid, now, cap_windows(session, now, zone))
-    if not_bought_hours is None:
-        return refusal
-    since = now - timedelta(hours=not_bought_hours)
-    return func.coalesce(refusal, case((F.c.bought_at >= since, literal(RecipientState.BOUGHT.name.lower()))))
+    more: list[Any] = []
+    if limits.not_bought_hours is not None:
+        since = now - timedelta(hours=limits.not_bought_hours)
+        more.append((F.c.bought_at >= since, literal(RecipientState.BOUGHT.name.lower())))
+    if limits.cap is not None:
+        more.append((_has_reached(limits.cap, runs=limits.runs), literal(RecipientState.CAPPED.name.lower())))
+    return func.coalesce(refusal, case(*more)) if more else refusal
+
+
+def _has_reached(cap: Cap, kinds: Sequence[TouchKind] = (), runs: Sequence[int] = ()) -> Any:
+    """Whether what reached a follow's customer, or waits for them in `runs`, leaves no room for more.
+
+    Who was not touched lately is not counted.
+    """
+    counted = T.c.kind.in_(sorted(kinds)) if kinds else T.c.kind.not_in(sorted(NOT_COUNTED))
+    reached = (
+        select(func.count())
+        .select_from(T)
+        .where(T.c.external_userid == F.c.external_userid, T.c.touched_at >= cap.since, counted)
+        .scalar_subquery()
+    )
+    if not runs:
+        return and_(F.c.touched_at >= cap.since, reached >= cap.most)
+    waiting = (
+        select(func.count())
+        .select_from(S)
+        .join(R, R.c.follow_id == S.c.id)
+        .where(S.c.external_userid == F.c.external_userid, R.c.run_id.in_(runs), R.c.state == RecipientState.WAITING)
+        .scalar_subquery()
+    )
+    return case((F.c.touched_at >= cap.since, reached), else_=0) + waiting >= cap.most
+
+
+def list_waiting_runs(session: Session, but: int | None) -> tuple[int, ...]:
+    """The runs whose recipients may still get something, `but` one."""
+    query = select(col(Run.id)).where(col(Run.ended_at).is_(None), col(Run.started_at).is_not(None), col(Run.id) != but)
+    return tuple(each or 0 for each in session.execute(query).scalars())
 
 
 def state_of(reason: str | None) -> RecipientState | None:

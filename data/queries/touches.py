@@ -7,17 +7,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, tuple_
 from sqlmodel import Session, col
 
 from data.bulk import BulkUpsert
-from data.models import Touch, Welcome, WelcomeRuleRow
+from data.models import Batch, Campaign, Recipient, Run, Touch, Wave, Welcome, WelcomeRuleRow
 from data.queries.erasures import find_erased_at, list_erased
 from data.queries.follow_facts import Facts, note_facts
 from data.queries.upsert import insert_into
 from data.rules.preferences import NOT_COUNTED, TouchKind
 
 WELCOME_ORIGIN = "welcome:"
+BROADCAST_ORIGIN = "broadcast:"
 _COLUMNS = ("origin", "kind", "external_userid", "userid", "campaign_id", "touched_at")
 _NEW = BulkUpsert(Touch, _COLUMNS, key=("origin",), keep=_COLUMNS)
 _COUNTED = col(Touch.kind).not_in(sorted(NOT_COUNTED))
@@ -111,8 +112,10 @@ def list_explained(
     if before_id is not None:
         query = query.where(col(Touch.id) < before_id)
     touches = list(session.execute(query.limit(limit)).scalars())
-    welcomes = _explain_welcomes(session, (each.origin for each in touches if each.kind == TouchKind.WELCOME))
-    return [Explained(each, welcomes.get(each.origin, {})) for each in touches]
+    known: dict[str, dict[str, Any]] = {}
+    for kind, explain in ((TouchKind.WELCOME, _explain_welcomes), (TouchKind.BROADCAST, _explain_broadcasts)):
+        known |= explain(session, [each.origin for each in touches if each.kind == kind])
+    return [Explained(each, known.get(each.origin, {})) for each in touches]
 
 
 def _explain_welcomes(session: Session, origins: Iterable[str]) -> dict[str, dict[str, Any]]:
@@ -137,4 +140,39 @@ def _explain_welcomes(session: Session, origins: Iterable[str]) -> dict[str, dic
             "explanation": welcome.explanation,
         }
         for welcome, rule in rows
+    }
+
+
+def broadcast_origin(run_id: int, follow_id: int) -> str:
+    """Where a broadcast to one customer comes from."""
+    return f"{BROADCAST_ORIGIN}{run_id}:{follow_id}"
+
+
+def _explain_broadcasts(session: Session, origins: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """The campaign, whom it was for and what it said, by the origins of touches."""
+    keys = [each.removeprefix(BROADCAST_ORIGIN).split(":") for each in origins]
+    if not keys:
+        return {}
+    rows = session.execute(
+        select(Recipient, Run, Wave, Campaign, Batch)
+        .join(Run, col(Run.id) == col(Recipient.run_id))
+        .join(Wave, col(Wave.id) == col(Run.wave_id))
+        .join(Campaign, col(Campaign.id) == col(Run.campaign_id))
+        .join(Batch, (col(Batch.run_id) == col(Recipient.run_id)) & (col(Batch.batch_no) == col(Recipient.batch_no)))
+        .where(tuple_(col(Recipient.run_id), col(Recipient.follow_id)).in_([(int(run), int(who)) for run, who in keys]))
+    )
+    return {
+        broadcast_origin(recipient.run_id, recipient.follow_id): {
+            "campaign_id": campaign.id,
+            "campaign": campaign.name,
+            "made_by": campaign.made_by,
+            "run_id": run.id,
+            "due_at": run.due_at.isoformat(),
+            "audience": wave.audience,
+            "sender_policy": wave.sender_policy,
+            "words": ((batch.body or {}).get("text") or {}).get("content", ""),
+            "attachments": (batch.body or {}).get("attachments") or [],
+            "msgid": batch.msgid,
+        }
+        for recipient, run, wave, campaign, batch in rows
     }

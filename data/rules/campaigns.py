@@ -84,9 +84,13 @@ WaveDraft = Annotated[
 
 
 class CampaignDraft(RuleModel):
-    """A campaign to be made. Nothing is sent before it is started."""
+    """A campaign to be made. Nothing is sent before it is started.
+
+    `owner`: the staff member who is told when it rests for a person, wants words, or has ended.
+    """
 
     name: str = Field(min_length=1, max_length=NAME_MAX_LENGTH)
+    owner: Id | None = None
     waves: tuple[WaveDraft, ...] = Field(min_length=1, max_length=WAVES_MAX)
 
 
@@ -166,10 +170,14 @@ def decide(
     return found
 
 
+def decide_single(follow_id: int, userid: str, refusal: RecipientState | None, unable: AbstractSet[str]) -> Decision:
+    """What becomes of a follow whose customer nobody else follows."""
+    unable_or_not = RecipientState.SENDER_UNABLE if userid in unable else RecipientState.WAITING
+    return Decision(follow_id, userid, unable_or_not if refusal is None else refusal)
+
+
 def _state_of(each: Candidate, unable: AbstractSet[str]) -> RecipientState:
-    if each.refusal is not None:
-        return each.refusal
-    return RecipientState.SENDER_UNABLE if each.userid in unable else RecipientState.WAITING
+    return decide_single(each.follow_id, each.userid, each.refusal, unable).state
 
 
 def choose(policy: SenderPolicy, follows: Sequence[Candidate]) -> Candidate | None:
@@ -184,11 +192,15 @@ def choose(policy: SenderPolicy, follows: Sequence[Candidate]) -> Candidate | No
 
 @dataclass(slots=True)
 class Tally:
-    """What planning finds: follows that matched, why some are left out, how many each sender reaches."""
+    """What planning finds: follows that matched, why some are left out, how many each sender reaches.
+
+    `likely_over_cap` of the recipients have had as many group-sends as WeCom allows, as far as we know.
+    """
 
     matched: int = 0
     left_out: Counter[str] = field(default_factory=Counter)
     by_sender: Counter[str] = field(default_factory=Counter)
+    likely_over_cap: int = 0
 
     @property
     def recipients(self) -> int:

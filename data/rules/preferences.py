@@ -26,6 +26,8 @@ class TouchKind(StrEnum):
 
     WELCOME = "welcome"
     BROADCAST = "broadcast"
+    #: A staff member's own, made on the phone.
+    OWN_SEND = "own_send"
     MOMENT = "moment"
     KF = "kf"
     TASK = "task"

@@ -13,6 +13,7 @@ from data.queries import batch_results as result_rows
 from data.queries import batches as rows
 from data.queries import recipients as recipient_rows
 from data.queries.batch_results import Result
+from data.queries.recipients import Limits
 from data.rules.campaigns import Tally
 
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -61,7 +62,7 @@ async def test_only_a_run_that_is_being_sent_is_asked_for(db: Database, now: dat
 
         def claim(session: Session, status: RunStatus = status) -> list[str] | None:
             _, batch_id = fill(session, now, status)
-            found = rows.claim_batch(session, batch_id, {}, now, ZONE)
+            found = rows.claim_batch(session, batch_id, {}, now, ZONE, Limits())
             session.rollback()
             return found
 
@@ -73,9 +74,9 @@ async def test_a_run_whose_time_is_over_and_a_batch_that_was_claimed_are_not_ask
     db: Database, now: datetime
 ) -> None:
     _, batch_id = await db.write(fill, now, RunStatus.SENDING)
-    assert await db.write(rows.claim_batch, batch_id, {}, now + timedelta(hours=1), ZONE) is None
-    assert await db.write(rows.claim_batch, batch_id, {}, now, ZONE) == WHOM
-    assert await db.write(rows.claim_batch, batch_id, {}, now, ZONE) is None
+    assert await db.write(rows.claim_batch, batch_id, {}, now + timedelta(hours=1), ZONE, Limits()) is None
+    assert await db.write(rows.claim_batch, batch_id, {}, now, ZONE, Limits()) == WHOM
+    assert await db.write(rows.claim_batch, batch_id, {}, now, ZONE, Limits()) is None
 
 
 async def test_the_same_page_of_results_twice_is_counted_once(db: Database, now: datetime) -> None:

@@ -120,7 +120,6 @@ async def test_a_run_is_planned_alike_in_any_pieces_and_as_its_preview_said(
         outcomes = []
         for span in (1000, 5):
             monkeypatch.setattr(campaign_plans, "SPAN", span)
-            monkeypatch.setattr(campaign_plans, "PREVIEW_SPAN", span)
             draft = wave(AUDIENCES[number], policy)
             preview = await campaigns.preview_draft(ctx, draft)
             run_id = await start_run(ctx, draft)

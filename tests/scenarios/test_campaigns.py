@@ -14,10 +14,11 @@ from bot.campaign_plans import plan_run
 from bot.errors import ObservingError
 from bot.sandbox.faults import Fault
 from data.errors import ConflictError
-from data.models import Follow, Preference
+from data.models import Follow, Preference, Touch
 from data.queries import batch_lookups as lookup_rows
 from data.queries import campaigns as rows
 from data.queries import runs as run_rows
+from data.queries.touches import list_explained
 from data.rules import campaigns as rules
 from data.rules.campaigns import Act, CampaignDraft
 from scheduler import campaigns as sending
@@ -68,12 +69,21 @@ async def test_a_campaign_is_sent_confirmed_and_known_to_the_last_recipient(comp
     assert all(each.final_at and each.confirmed_at and each.status == "created" for each in batches)
     assert (await agree(company)) == {"sent": run.recipients}
     assert sum(each.sent for each in batches) == run.recipients
+    touch = (await company.read(list_explained, (await company.read(last_touch)).external_userid))[0]
+    assert touch.because["campaign"] == "周末"
+    assert touch.because["audience"] == {"everyone": True}
+    assert touch.because["words"].startswith("我是")
+    assert touch.because["msgid"] in {each.msgid for each in batches}
     done = company.calls("externalcontact/get_groupmsg_send_result")
     assert done - asked <= len(batches), "what is final is not read again"
     for _ in range(3):
         company.bot.clock.advance(timedelta(hours=5))
         await work(company)
     assert company.calls("externalcontact/get_groupmsg_send_result") == done
+
+
+def last_touch(session: Session) -> Touch:
+    return session.exec(select(Touch).order_by(col(Touch.id).desc()).limit(1)).one()
 
 
 FAULTS: dict[str, dict[str, Any]] = {

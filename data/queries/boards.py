@@ -1,0 +1,157 @@
+"""Who has confirmed a campaign's tasks, and who has yet to: by staff member, for the board and for what is told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from sqlalchemy import and_, case, func, or_, select, update
+from sqlmodel import Session, col
+
+from data.models import Batch, Campaign, Department, Run, RunStatus, Staff
+from data.queries.batches import MADE
+
+B: Any = Batch.__table__  # type: ignore[attr-defined]
+_OPEN = and_(B.c.status.in_(MADE), B.c.final_at.is_(None), B.c.withdrawn_at.is_(None), B.c.confirmed_at.is_(None))
+#: WeCom reminds of one group-send three times in a day at most; of itself the program does so once.
+REMIND_AGAIN = timedelta(hours=24)
+
+
+class BoardRow(NamedTuple):
+    """What one staff member has of a campaign: tasks, of these confirmed, and what became of the recipients."""
+
+    userid: str
+    name: str
+    department_id: int
+    department: str
+    tasks: int
+    confirmed: int
+    recipients: int
+    sent: int
+    not_sent: int
+
+
+def read_board(session: Session, campaign_id: int) -> list[BoardRow]:
+    """Every sender of a campaign by department and name, those who have not confirmed first within theirs."""
+    runs = select(col(Run.id)).where(col(Run.campaign_id) == campaign_id)
+    failed = B.c.not_friend + B.c.over_cap + B.c.refused + B.c.stopped
+    query = (
+        select(
+            B.c.userid, func.coalesce(col(Staff.name), ""), func.coalesce(col(Staff.main_department_id), 0),
+            func.coalesce(col(Department.name), ""), func.count(),
+            func.sum(case((B.c.confirmed_at.is_not(None), 1), else_=0)), func.sum(B.c.recipients), func.sum(B.c.sent),
+            func.sum(failed),
+        )
+        .select_from(B)
+        .outerjoin(Staff, col(Staff.userid) == B.c.userid)
+        .outerjoin(Department, col(Department.id) == col(Staff.main_department_id))
+        .where(B.c.run_id.in_(runs), B.c.userid != "")
+        .group_by(B.c.userid, col(Staff.name), col(Staff.main_department_id), col(Department.name))
+    )  # fmt: skip
+    rows = [BoardRow(*row[:4], *(int(number) for number in row[4:])) for row in session.execute(query)]
+    return sorted(rows, key=lambda row: (row.department_id, row.confirmed == row.tasks, row.name, row.userid))
+
+
+# -- reminders
+
+
+def ask_to_remind(session: Session, campaign_id: int) -> int:
+    """Have those reminded, soon, who have not confirmed a campaign's tasks; how many tasks."""
+    runs = select(col(Run.id)).where(col(Run.campaign_id) == campaign_id)
+    changed: Any = session.execute(update(B).where(B.c.run_id.in_(runs), B.c.userid != "", _OPEN).values(remind=True))
+    return int(changed.rowcount)
+
+
+def claim_reminder(session: Session, now: datetime, after_hours: int) -> tuple[int, str] | None:
+    """One task whose staff are to be reminded now, by number and msgid, which is noted; None: there is none.
+
+    Asked for by a person, or not confirmed `after_hours` after it was made (0: never for that) and not reminded of
+    within a day.
+    """
+    due = B.c.remind.is_(True)
+    if after_hours:
+        waited = and_(
+            B.c.made_at <= now - timedelta(hours=after_hours),
+            or_(B.c.reminded_at.is_(None), B.c.reminded_at <= now - REMIND_AGAIN),
+        )
+        due = or_(due, waited)
+    found = session.execute(
+        select(B.c.id, B.c.msgid)
+        .join(Run, col(Run.id) == B.c.run_id)
+        .where(_OPEN, due, B.c.userid != "", col(Run.valid_until) > now)
+        .where(col(Run.status).in_([RunStatus.SENDING, RunStatus.AWAITING, RunStatus.PAUSED]))
+        .order_by(B.c.id)
+        .limit(1)
+        .with_for_update(skip_locked=True, of=B)
+    ).first()
+    if found is None:
+        return None
+    session.execute(update(B).where(B.c.id == found.id).values(remind=False, reminded_at=now))
+    return int(found.id), str(found.msgid)
+
+
+# -- what people are told
+
+
+class Unconfirmed(NamedTuple):
+    """Staff members who let a run's tasks lie, by their leader."""
+
+    run_id: int
+    campaign: str
+    leader: str
+    names: tuple[str, ...]
+
+
+def list_unconfirmed(session: Session, made_before: datetime, now: datetime) -> list[Unconfirmed]:
+    """Whose tasks made before an instant wait still, for the leaders of their departments."""
+    query = (
+        select(B.c.run_id, col(Campaign.name), B.c.userid, col(Staff.name), col(Department.leader_userids))
+        .distinct()
+        .select_from(B)
+        .join(Run, col(Run.id) == B.c.run_id)
+        .join(Campaign, col(Campaign.id) == col(Run.campaign_id))
+        .join(Staff, col(Staff.userid) == B.c.userid)
+        .join(Department, col(Department.id) == col(Staff.main_department_id))
+        .where(_OPEN, B.c.made_at <= made_before, col(Run.valid_until) > now, col(Run.ended_at).is_(None))
+    )
+    found: dict[tuple[int, str, str], set[str]] = {}
+    for run_id, campaign, userid, name, leaders in session.execute(query):
+        for leader in leaders or ():
+            if leader != userid:
+                found.setdefault((run_id, campaign, leader), set()).add(name or userid)
+    return [Unconfirmed(*key, tuple(sorted(names))) for key, names in sorted(found.items())]
+
+
+class Happened(NamedTuple):
+    """A run of which its campaign's owner should hear."""
+
+    run: Run
+    campaign: str
+    owner: str
+
+
+def list_happened(session: Session, since: datetime) -> list[Happened]:
+    """Runs that rest for a person, want words or ended lately, of campaigns that have an owner."""
+    query = (
+        select(Run, col(Campaign.name), col(Campaign.owner))
+        .join(Campaign, col(Campaign.id) == col(Run.campaign_id))
+        .where(
+            col(Campaign.owner) != "",
+            or_(
+                and_(col(Run.status) == RunStatus.PAUSED, col(Run.error) != ""),
+                col(Run.status) == RunStatus.WORDS_DUE,
+                and_(
+                    col(Run.ended_at) >= since,
+                    col(Run.status).in_([RunStatus.FINISHED, RunStatus.SKIPPED, RunStatus.FAILED]),
+                ),
+            ),
+        )
+    )
+    return [Happened(*row) for row in session.execute(query)]
+
+
+def count_sent(session: Session, run_ids: Sequence[int]) -> dict[int, tuple[int, int]]:
+    """By run: how many have received it, and how many were to."""
+    query = select(B.c.run_id, func.sum(B.c.sent), func.sum(B.c.recipients)).where(B.c.run_id.in_(run_ids))
+    return {run_id: (int(sent), int(all_)) for run_id, sent, all_ in session.execute(query.group_by(B.c.run_id))}
