@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from sqlmodel import Session
 
-from bot import moments
+from bot import group_waves, moments
 from bot.campaign_plans import count_wave, source_of_wave, words_of
 from bot.cards import tell
 from bot.config import ApprovalSettings
@@ -18,7 +18,7 @@ from bot.logs import get_logger
 from data.models import Approval, Campaign, Run, RunStatus, Wave
 from data.queries import approvals as rows
 from data.queries import campaigns as campaign_rows
-from data.queries.batches import MOMENTS
+from data.queries.targets import GROUPS, MOMENTS
 from data.rules import approvals as rules
 from data.rules.campaigns import SenderPolicy, Tally
 
@@ -46,6 +46,11 @@ async def count_campaign(ctx: Context, waves: Sequence[Wave], runs: Sequence[Run
             reach = (await moments.preview_wave(ctx, wave)).reach
             by_wave[wave.id or 0] = reach.customers
             whole.by_sender.update(reach.by_member)
+            continue
+        if wave.kind == GROUPS:
+            told = await group_waves.preview_wave(ctx, wave)
+            by_wave[wave.id or 0] = told["customers"]
+            whole.by_sender.update({each["userid"]: each["groups"] for each in told["owners"]})
             continue
         source, unknown = await source_of_wave(ctx, wave, as_of)
         tally = await count_wave(ctx, source, SenderPolicy(wave.sender_policy), unknown, as_of)

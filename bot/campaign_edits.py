@@ -16,6 +16,7 @@ from bot.rule_edits import merged
 from data.models import Wave
 from data.queries import campaign_edits as rows
 from data.rules.campaigns import CampaignDraft, CustomerWave
+from data.rules.group_waves import GroupWave
 from data.rules.moments import MomentWave
 from data.rules.problems import InvalidRuleError, Problem, RuleModel, parse
 
@@ -105,6 +106,8 @@ def _draft_of(session: Session, wave: Wave) -> dict[str, Any]:
     if wave.kind == "moments":
         draft = {name: value for name, value in wave.model_dump().items() if name in MomentWave.model_fields}
         return {**draft, "visible": wave.audience}
+    if wave.kind == "groups":
+        return {name: value for name, value in wave.model_dump().items() if name in GroupWave.model_fields}
     draft = {name: value for name, value in wave.model_dump().items() if name in CustomerWave.model_fields}
     if wave.audience.keys() & {"pairs", "external_userids"}:
         draft["audience"] = _audience_of(wave.audience, rows.list_listed(session, wave.id or 0))

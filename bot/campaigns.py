@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from sqlmodel import Session
 
-from bot import approvals, moments
+from bot import approvals, group_waves, moments
 from bot.approval_limits import refuse_held, require_approval
 from bot.campaign_plans import calendar_of, count_wave, source_of_draft, source_of_wave, words_of
 from bot.cards import end_requests
@@ -40,11 +40,12 @@ from data.rules.campaigns import (
     audience_problems,
     problems,
 )
+from data.rules.group_waves import GroupWave
 from data.rules.messages import MessageContent
 from data.rules.moments import MomentContent, MomentWave
 from data.rules.problems import InvalidRuleError, Problem, parse
 
-Draft = TypeVar("Draft", bound=CustomerWave | MomentWave)
+Draft = TypeVar("Draft", bound=CustomerWave | GroupWave | MomentWave)
 #: Senders that a preview names, those with the most recipients first.
 SENDERS_TOLD = 1000
 RESULTS = ("sent", "not_friend", "over_cap", "refused", "stopped")
@@ -91,7 +92,10 @@ async def wave_problems(ctx: Context, wave: WaveDraft) -> list[Problem]:
     """What is wrong with a wave apart from its timing and its segment."""
     if isinstance(wave, MomentWave):
         return await moments.wave_problems(ctx, wave)
-    return await content_problems(ctx, wave.content) + audience_problems(wave.audience)
+    found = await content_problems(ctx, wave.content)
+    if isinstance(wave, GroupWave):
+        return found + await group_waves.audience_problems(ctx, wave.audience)
+    return found + audience_problems(wave.audience)
 
 
 async def make_campaign(ctx: Context, draft: CampaignDraft, made_by: str) -> Campaign:
@@ -114,6 +118,9 @@ async def tell_draft(ctx: Context, wave: WaveDraft) -> dict[str, Any]:
     if isinstance(wave, MomentWave):
         wave = await check_wave(ctx, wave)
         return moments.preview_to_json(await moments.preview(ctx, wave.content, wave.visible))
+    if isinstance(wave, GroupWave):
+        wave = await check_wave(ctx, wave)
+        return await group_waves.preview(ctx, wave.audience, wave.content.text)
     return preview_to_json(await preview_draft(ctx, wave))
 
 
@@ -121,6 +128,8 @@ async def tell_wave(ctx: Context, wave: Wave) -> dict[str, Any]:
     """What a wave of any kind would do that is kept, as it is shown."""
     if wave.kind == "moments":
         return moments.preview_to_json(await moments.preview_wave(ctx, wave))
+    if wave.kind == "groups":
+        return await group_waves.preview_wave(ctx, wave)
     return preview_to_json(await preview_wave(ctx, wave))
 
 
@@ -217,7 +226,10 @@ def to_json(told: Told) -> dict[str, Any]:
 
 def wave_to_json(wave: Wave) -> dict[str, Any]:
     """A wave as it is shown."""
-    return moments.wave_to_json(wave) if wave.kind == "moments" else wave.model_dump(exclude={"campaign_id"})
+    if wave.kind == "moments":
+        return moments.wave_to_json(wave)
+    exclude = {"campaign_id", *(("sender_policy", "not_bought_hours") if wave.kind == "groups" else ())}
+    return wave.model_dump(exclude=exclude)
 
 
 def run_to_json(run: Run) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from bot.wecom.errors import AlreadyDoneError, BusyError, WeComError
 from data.models import Batch
 from data.queries import batch_lookups as lookup_rows
 from data.queries import batches as rows
+from data.queries.targets import GROUPS
 from data.rules import batches as rules
 from data.rules.batches import Asked, Found, Verdict, content_of, match
 from scheduler.leases import LeaseHeldError, alone
@@ -45,7 +46,12 @@ async def _look_up_all(ctx: Context) -> int:
     while due := await ctx.db.read(lookup_rows.list_unknown, ctx.clock.now(), TOGETHER):
         first = due[0].first_called_at
         assert first is not None
-        together = [each for each in due if each.first_called_at is not None and each.first_called_at - first <= APART]
+        kind = due[0].kind
+        together = [
+            each
+            for each in due
+            if each.kind == kind and each.first_called_at is not None and each.first_called_at - first <= APART
+        ]
         looked += len(together)
         if ctx.clock.now() - first > timedelta(seconds=rules.FORGOTTEN_SECONDS):
             for each in together:
@@ -69,7 +75,7 @@ async def _put_off(ctx: Context, batch: Batch, error: str, after_seconds: float 
 
 async def _look_up(ctx: Context, due: Sequence[Batch]) -> None:
     began = ctx.clock.now()
-    unanswered = await ctx.db.read(lookup_rows.list_unanswered, {each.userid for each in due})
+    unanswered = await ctx.db.read(lookup_rows.list_unanswered, {each.userid for each in due}, due[0].kind)
     asked = [_asked(batch, whom) for batch, whom in unanswered if batch.called_at is not None]
     wanted = {each.id for each in due}
     mine = [each for each in asked if each.batch_id in wanted]
@@ -103,8 +109,9 @@ def _asked(batch: Batch, whom: frozenset[str]) -> Asked:
     assert batch.called_at is not None
     since = batch.first_called_at or batch.called_at
     return Asked(
-        batch.id, batch.userid, content_of(batch.body or {}), whom, since.timestamp(), batch.called_at.timestamp()
-    )
+        batch.id, batch.userid, content_of(batch.body or {}), whom, since.timestamp(), batch.called_at.timestamp(),
+        to_groups=batch.kind == GROUPS,
+    )  # fmt: skip
 
 
 async def _read_found(ctx: Context, asked: Sequence[Asked], userids: set[str], now: datetime) -> list[Found]:
@@ -115,7 +122,10 @@ async def _read_found(ctx: Context, asked: Sequence[Asked], userids: set[str], n
     # What WeCom dates into our future shows in a later list: none is believed before it must.
     end = min(int(now.timestamp()) + 1, start + 31 * 86_400)
     listed = await read_all(
-        lambda cursor: wecom.get_groupmsg_list_v2("single", start, end, filter_type=0, cursor=cursor), "group_msg_list"
+        lambda cursor: wecom.get_groupmsg_list_v2(
+            "group" if asked[0].to_groups else "single", start, end, filter_type=0, cursor=cursor
+        ),
+        "group_msg_list",
     )
     made = {str(each["msgid"]): each for each in listed if not each.get("creator")}
     owned = await ctx.db.read(lookup_rows.list_owned, list(made))
@@ -123,14 +133,18 @@ async def _read_found(ctx: Context, asked: Sequence[Asked], userids: set[str], n
     for msgid, row in made.items():
         at = float(row.get("create_time") or 0)
         if msgid not in owned and any(rules.in_time(each, at) for each in asked):
-            found.append(Found(msgid, at, content_of(row), await _read_tasks(ctx, msgid, userids)))
+            tasks = await _read_tasks(ctx, msgid, userids, to_groups=asked[0].to_groups)
+            found.append(Found(msgid, at, content_of(row), tasks))
     # What was answered while we read has an owner now.
     owned = await ctx.db.read(lookup_rows.list_owned, [each.msgid for each in found])
     return [each for each in found if each.msgid not in owned]
 
 
-async def _read_tasks(ctx: Context, msgid: str, userids: set[str]) -> dict[str, frozenset[str]]:
-    """The recipients of a group-send by member. Of a withdrawn one WeCom tells no members: the senders are tried."""
+async def _read_tasks(ctx: Context, msgid: str, userids: set[str], *, to_groups: bool) -> dict[str, frozenset[str]]:
+    """The recipients of a group-send by member. Of a withdrawn one WeCom tells no members: the senders are tried.
+
+    Of groups only those are told that were sent to.
+    """
     wecom = ctx.wecom.external_contact
     try:
         tasks = await read_all(lambda cursor: wecom.get_groupmsg_task(msgid, cursor), "task_list")
@@ -143,9 +157,14 @@ async def _read_tasks(ctx: Context, msgid: str, userids: set[str]) -> dict[str, 
             lambda cursor, userid=userid: wecom.get_groupmsg_send_result(msgid, userid, cursor),  # type: ignore[misc]
             "send_list",
         )
-        if results:
-            found[userid] = frozenset(str(each.get("external_userid") or "") for each in results)
+        if results or to_groups:
+            found[userid] = frozenset(id_of(each) for each in results)
     return found
+
+
+def id_of(result: Mapping[str, Any]) -> str:
+    """The customer or the group that a row of results is about."""
+    return str(result.get("external_userid") or result.get("chat_id") or "")
 
 
 async def read_all(ask: Callable[[str], Awaitable[Mapping[str, Any]]], name: str) -> list[Any]:

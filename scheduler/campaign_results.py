@@ -21,8 +21,9 @@ from data.queries import batch_results as rows
 from data.queries import batches as batch_rows
 from data.queries import runs as run_rows
 from data.queries.batch_results import Due, Result
+from data.queries.targets import GROUPS
 from data.rules.batches import pull_pause
-from scheduler.campaign_lookups import read_all
+from scheduler.campaign_lookups import id_of, read_all
 from scheduler.leases import LeaseHeldError, alone
 
 log = get_logger("campaigns")
@@ -30,6 +31,8 @@ log = get_logger("campaigns")
 LEASE = "campaign_results"
 CHUNK = 100
 IN_FLIGHT = 8
+#: So long after an owner has confirmed, groups of which WeCom tells nothing may still have been sent to.
+GROUPS_LAG = timedelta(hours=1)
 #: WeCom says in this number that a task is confirmed.
 CONFIRMED = 2
 
@@ -97,8 +100,13 @@ async def _pull_tasks(ctx: Context, batch: Batch, *, withdraw: bool) -> None:
     waiting = 0
     for each in confirmed:
         waiting += await _pull_results(ctx, batch, str(each["userid"]))
+    if all_confirmed and batch.kind == GROUPS:
+        # Only groups that were sent to are told: whether that is all of them shows only in time.
+        lately = at is None or ctx.clock.now() - at < GROUPS_LAG
+        waiting = await ctx.db.read(rows.count_waiting, batch.id) if lately else 0
     if all_confirmed and not waiting:
-        await ctx.db.write(rows.end_batch, batch.id, RecipientState.REFUSED, ctx.clock.now())
+        rest = RecipientState.STOPPED if batch.kind == GROUPS else RecipientState.REFUSED
+        await ctx.db.write(rows.end_batch, batch.id, rest, ctx.clock.now())
     elif withdraw:
         with contextlib.suppress(AlreadyDoneError):
             await wecom.cancel_groupmsg_send(msgid)
@@ -132,9 +140,7 @@ async def _pull_results(ctx: Context, batch: Batch, userid: str) -> int:
 
 def _results(listed: Sequence[Mapping[str, Any]]) -> list[Result]:
     return [
-        Result(
-            str(row.get("external_userid") or ""), str(row.get("userid") or ""), RecipientState(state), _sent_at(row)
-        )
+        Result(id_of(row), str(row.get("userid") or ""), RecipientState(state), _sent_at(row))
         for row in listed
         if 0 <= (state := int(row.get("status") or 0)) <= RecipientState.OVER_CAP
     ]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from bot.approval_limits import is_covered
@@ -17,6 +18,7 @@ from bot.campaign_plans import calendar_of, limits_of, plan_run, words_of
 from bot.context import Context
 from bot.delivery import forget_media, message_body
 from bot.errors import SiyuError
+from bot.group_waves import plan_groups
 from bot.logs import get_logger
 from bot.wecom.errors import (
     CredentialsError,
@@ -31,6 +33,7 @@ from data.queries import batches as rows
 from data.queries import campaigns as campaign_rows
 from data.queries import runs as run_rows
 from data.queries.batches import Waiting
+from data.queries.targets import CUSTOMERS, GROUPS, MOMENTS
 from data.rules.batches import CALL_SECONDS
 from data.rules.markings import ends_all
 from data.rules.messages import MessageContent, MissingMediaError
@@ -69,11 +72,10 @@ async def _work_off(ctx: Context) -> None:
     while (run := await ctx.db.write(run_rows.begin_due_run, ctx.clock.now(), calendar)) is not None:
         assert run.id is not None
         wave = await ctx.db.read(campaign_rows.get_wave, run.wave_id)
-        is_post = wave.kind == rows.MOMENTS
+        is_post = wave.kind == MOMENTS
         if run.status == RunStatus.PLANNING:
             log.info("run_planning", run=run.id, resumed=run.planned_until > 0)
-            plan = plan_post if is_post else plan_run
-            if await plan(ctx, run.id) == RunStatus.PLANNING:
+            if await PLANS[wave.kind](ctx, run.id) == RunStatus.PLANNING:
                 return  # another process has planned some of it: the lease was lost
         elif not await is_covered(ctx, run):
             continue
@@ -81,6 +83,13 @@ async def _work_off(ctx: Context) -> None:
             await send_post(ctx, run, calendar)
         else:
             await Sender(ctx, run, calendar).send()
+
+
+PLANS: Mapping[str, Callable[[Context, int], Awaitable[RunStatus]]] = {
+    CUSTOMERS: plan_run,
+    GROUPS: plan_groups,
+    MOMENTS: plan_post,
+}
 
 
 class Sender:
@@ -107,6 +116,7 @@ class Sender:
         wave = await self.ctx.db.read(campaign_rows.get_wave, self.wave_id)
         self._content = parse(MessageContent, self._written or wave.content)
         self._not_bought_hours = wave.not_bought_hours
+        self._to_groups = wave.kind == GROUPS
         chains = [asyncio.create_task(self._chain(), name="campaign") for _ in range(IN_FLIGHT)]
         try:
             await asyncio.gather(*chains)
@@ -158,7 +168,8 @@ class Sender:
         if whom is None:
             self._stopped = True
         elif whom:
-            await self._call(batch, {"sender": batch.userid, "external_userid": whom, **body})
+            to = {"chat_type": "group", "chat_id_list": whom} if self._to_groups else {"external_userid": whom}
+            await self._call(batch, {"sender": batch.userid, **to, **body})
 
     async def _call(self, batch: Waiting, template: dict[str, Any]) -> None:
         ctx = self.ctx

@@ -163,7 +163,7 @@ async def list_batches(api: Api, request: web.Request) -> web.Response:
 @described(RecipientsPage, query=RecipientsQuery)
 async def list_recipients(api: Api, request: web.Request) -> web.Response:
     query = read_query(RecipientsQuery, request)
-    state = None if query.state is None else _state(query.state)
+    state = read_state(query.state)
 
     def unit(session: Session) -> list[dict[str, Any]]:
         run = campaign_rows.get_run(session, path_id(request))
@@ -174,7 +174,10 @@ async def list_recipients(api: Api, request: web.Request) -> web.Response:
     return answer({"items": found, "next_after": following})
 
 
-def _state(name: str) -> RecipientState:
+def read_state(name: str | None) -> RecipientState | None:
+    """The state of recipients that is asked for. Raises InvalidRuleError for one that there is not."""
+    if name is None:
+        return None
     names = {each.name.lower(): each for each in RecipientState}
     if name not in names:
         raise InvalidRuleError([Problem("state", f"只能是 {'、'.join(names)}")])

@@ -12,18 +12,20 @@ from bot import campaign_edits, campaigns
 from bot.api.answers import ApiError, answer, page, path_id, read_object, read_query
 from bot.api.approvals import ApprovalTold
 from bot.api.described import described
+from bot.api.group_waves import GroupPreviewTold, GroupWaveTold
 from bot.api.moments import MomentPreviewTold, MomentWaveTold
 from bot.api.service import CALLER, Api
 from bot.api.shapes import MergePatch, Nothing, Page
 from data.models import RunStatus
 from data.rules.campaigns import Act, CampaignDraft, CustomerWave, SenderPolicy, WaveDraft
+from data.rules.group_waves import GroupWave
 from data.rules.messages import MessageContent
 from data.rules.moments import MomentContent, MomentWave
 from data.rules.problems import RuleModel, parse, parse_as
 from data.rules.schedule import Instant
 from data.rules.timings import Timing
 
-WAVE: TypeAdapter[CustomerWave | MomentWave] = TypeAdapter(WaveDraft)
+WAVE: TypeAdapter[CustomerWave | GroupWave | MomentWave] = TypeAdapter(WaveDraft)
 
 
 class ListQuery(RuleModel):
@@ -103,13 +105,19 @@ class CampaignTold(RuleModel):
     made_by: str
     made_at: datetime
     version: int
-    waves: list[WaveTold | MomentWaveTold]
+    waves: list[WaveTold | GroupWaveTold | MomentWaveTold]
     runs: list[RunTold]
     approval: ApprovalTold | None
 
 
 class WavePreview(PreviewTold):
     """The preview of a wave that is kept."""
+
+    wave_id: int
+
+
+class GroupWavePreview(GroupPreviewTold):
+    """The preview of a wave to groups that is kept."""
 
     wave_id: int
 
@@ -123,7 +131,7 @@ class MomentWavePreview(MomentPreviewTold):
 class PreviewsTold(RuleModel):
     """What each wave of a campaign would do now."""
 
-    waves: list[WavePreview | MomentWavePreview]
+    waves: list[WavePreview | GroupWavePreview | MomentWavePreview]
 
 
 class Start(RuleModel):
@@ -164,7 +172,7 @@ async def get_campaign(api: Api, request: web.Request) -> web.Response:
     return answer(campaigns.to_json(await api.db.read(campaigns.read_campaign, path_id(request))))
 
 
-@described(PreviewTold | MomentPreviewTold, body=WaveDraft)
+@described(PreviewTold | GroupPreviewTold | MomentPreviewTold, body=WaveDraft)
 async def preview_wave(api: Api, request: web.Request) -> web.Response:
     wave = parse_as(WAVE, await read_object(request))
     return answer(await campaigns.tell_draft(api.context, wave))

@@ -18,6 +18,7 @@ from data.models.campaigns import (
 from data.models.channels import Channel
 from data.models.customers import Customer, Follow, FollowMobile, FollowStatus, FollowTag, Transfer
 from data.models.fields import Birthday, CustomerField, FieldDefinition
+from data.models.group_waves import GroupRecipient
 from data.models.groups import CustomerGroup, GroupMember
 from data.models.health import CallbackHealth
 from data.models.inbox import InboxEvent, InboxOutcome, InboxTask, OutcomeStatus, TaskStatus, inbox_metadata
@@ -62,6 +63,7 @@ __all__ = [
     "FollowStatus",
     "FollowTag",
     "GroupMember",
+    "GroupRecipient",
     "InboxEvent",
     "InboxOutcome",
     "InboxTask",

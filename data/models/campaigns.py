@@ -99,7 +99,7 @@ class Wave(SQLModel, table=True):
 
     id: int | None = Field(default=None, sa_column=Column(BigInt, primary_key=True, autoincrement=True))
     campaign_id: int = Field(sa_column=Column(BigInt, nullable=False, index=True))
-    kind: str = Field(max_length=12, description="customers or moments.")
+    kind: str = Field(max_length=12, description="customers, groups or moments.")
     content: dict[str, Any] = Field(sa_column=Column(Json, nullable=False))
     audience: dict[str, Any] = Field(sa_column=Column(Json, nullable=False))
     sender_policy: str = Field(max_length=12)

@@ -11,8 +11,9 @@ from sqlmodel import Session, col
 
 from data.bulk import among
 from data.errors import ConflictError
-from data.models import Batch, BatchStatus, Follow, Recipient, RecipientState, RunStatus
-from data.queries.batches import MOMENTS, is_over, lock_batch, stop_batch
+from data.models import Batch, BatchStatus, Follow, Recipient, RunStatus
+from data.queries.batches import is_over, lock_batch, stop_batch
+from data.queries.targets import MOMENTS, list_whom
 
 F: Any = Follow.__table__  # type: ignore[attr-defined]
 R: Any = Recipient.__table__  # type: ignore[attr-defined]
@@ -33,23 +34,14 @@ def list_unknown(session: Session, now: datetime, limit: int, *, moments: bool =
     return list(session.execute(query).scalars())
 
 
-def list_unanswered(session: Session, userids: Collection[str]) -> list[tuple[Batch, frozenset[str]]]:
-    """Every batch of these senders whose answer has not come, with its recipients."""
+def list_unanswered(session: Session, userids: Collection[str], kind: str) -> list[tuple[Batch, frozenset[str]]]:
+    """Every batch of one kind of these senders whose answer has not come, with those it is for."""
     query = select(Batch).where(
-        col(Batch.status).in_([BatchStatus.SENDING, BatchStatus.UNKNOWN]), col(Batch.userid).in_(sorted(userids))
+        col(Batch.status).in_([BatchStatus.SENDING, BatchStatus.UNKNOWN]),
+        col(Batch.userid).in_(sorted(userids)),
+        col(Batch.kind) == kind,
     )
     return [(batch, list_whom(session, batch)) for batch in session.execute(query).scalars().all()]
-
-
-def list_whom(session: Session, batch: Batch) -> frozenset[str]:
-    """The customers whom a batch is for."""
-    query = (
-        select(F.c.external_userid)
-        .select_from(R)
-        .join(F, F.c.id == R.c.follow_id)
-        .where(R.c.run_id == batch.run_id, R.c.batch_no == batch.batch_no, R.c.state < RecipientState.OPTED_OUT)
-    )
-    return frozenset(session.execute(query).scalars())
 
 
 def list_owned(session: Session, msgids: Collection[str]) -> set[str]:

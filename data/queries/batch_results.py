@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlmodel import Session, col
 
-from data.bulk import among
 from data.models import Batch, BatchStatus, Recipient, RecipientState, Run
-from data.queries import touches
-from data.queries.batches import MADE, MOMENTS, is_over, lock_alone, map_follows
+from data.queries import targets, touches
+from data.queries.batches import MADE, get_batch, is_over, lock_alone
+from data.queries.targets import GROUPS, MOMENTS
 from data.rules.batches import LAST_LOOK_SECONDS
 from data.rules.preferences import TouchKind
 
@@ -30,9 +30,10 @@ _SAID_OTHERWISE = (RecipientState.REFUSED, RecipientState.STOPPED)
 
 
 class Result(NamedTuple):
-    """What WeCom tells of one recipient. `state` is one of its own: WAITING, SENT, NOT_FRIEND, OVER_CAP."""
+    """What WeCom tells of one recipient, a customer or a group. `state` is one of its own: WAITING, SENT, NOT_FRIEND,
+    OVER_CAP."""
 
-    external_userid: str
+    id: str
     userid: str
     state: RecipientState
     sent_at: datetime | None
@@ -67,32 +68,32 @@ def write_results(session: Session, batch_id: int, results: Sequence[Result]) ->
     The same page again changes nothing.
     """
     batch = lock_alone(session, batch_id)
-    known = map_follows(session, batch, [each.external_userid for each in results])
-    changed: dict[RecipientState, list[int]] = {}
+    known = targets.map_targets(session, batch, [each.id for each in results])
+    changed: dict[RecipientState, list[Any]] = {}
     reached: list[touches.NewTouch] = []
     for each in results:
-        follow_id, state = known.get(each.external_userid, (0, each.state))
+        key, state = known.get(each.id, (0, each.state))
         if state == each.state or each.state is RecipientState.WAITING:
             continue
         if state in _SAID_OTHERWISE:
             name = _COUNTED[RecipientState(state)]
             setattr(batch, name, getattr(batch, name) - 1)
-        changed.setdefault(each.state, []).append(follow_id)
-        if each.state is RecipientState.SENT and each.sent_at is not None:
-            origin = touches.broadcast_origin(batch.run_id, follow_id)
-            reached.append(touches.NewTouch(origin, each.external_userid, each.userid, each.sent_at))
-    for state, follow_ids in changed.items():
-        session.execute(
-            update(R)
-            .where(R.c.run_id == batch.run_id, among(session.get_bind().dialect.name, R.c.follow_id, "ids"))
-            .values(state=int(state)),
-            {"ids": follow_ids},
-        )
-        setattr(batch, _COUNTED[state], getattr(batch, _COUNTED[state]) + len(follow_ids))
+        changed.setdefault(each.state, []).append(key)
+        if each.state is RecipientState.SENT and each.sent_at is not None and batch.kind != GROUPS:
+            origin = touches.broadcast_origin(batch.run_id, key)
+            reached.append(touches.NewTouch(origin, each.id, each.userid, each.sent_at))
+    for state, keys in changed.items():
+        targets.set_states(session, batch, keys, state, waiting=False)
+        setattr(batch, _COUNTED[state], getattr(batch, _COUNTED[state]) + len(keys))
     if reached:
         campaign_id = session.get_one(Run, batch.run_id).campaign_id
         touches.record_many(session, reached, TouchKind.BROADCAST, campaign_id)
     return sum(each.state is RecipientState.WAITING for each in results)
+
+
+def count_waiting(session: Session, batch_id: int) -> int:
+    """Of how many of a batch's recipients nothing is known."""
+    return targets.count_waiting(session, get_batch(session, batch_id))
 
 
 def note_members(session: Session, batch_id: int, members: Sequence[str], confirmed_at: datetime | None) -> None:
@@ -113,10 +114,6 @@ def end_batch(session: Session, batch_id: int, state: RecipientState, now: datet
     batch = lock_alone(session, batch_id)
     if batch.final_at is not None:
         return
-    left: Any = session.execute(
-        update(R)
-        .where(R.c.run_id == batch.run_id, R.c.batch_no == batch.batch_no, R.c.state == RecipientState.WAITING)
-        .values(state=int(state))
-    )
-    setattr(batch, _COUNTED[state], getattr(batch, _COUNTED[state]) + int(left.rowcount))
+    left = targets.set_waiting(session, batch, state)
+    setattr(batch, _COUNTED[state], getattr(batch, _COUNTED[state]) + left)
     batch.final_at, batch.next_at, batch.error = now, None, error

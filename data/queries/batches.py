@@ -9,19 +9,18 @@ from typing import Any, NamedTuple
 from sqlalchemy import case, func, select, update
 from sqlmodel import Session, col
 
-from data.bulk import among
 from data.errors import NotFoundError
 from data.models import (
     Batch,
     BatchStatus,
     Follow,
     FollowStatus,
-    Publisher,
     Recipient,
     RecipientState,
     Run,
     RunStatus,
 )
+from data.queries import targets
 from data.queries.campaigns import lock_run
 from data.queries.preferences import join_preferences
 from data.queries.recipients import Limits, reason_of, state_of
@@ -32,8 +31,6 @@ R: Any = Recipient.__table__  # type: ignore[attr-defined]
 B: Any = Batch.__table__  # type: ignore[attr-defined]
 
 MADE = (BatchStatus.CREATED, BatchStatus.RECONCILED)
-#: Batches of this kind are posts in Moments: `data/queries/moments.py`.
-MOMENTS = "moments"
 OVER = (RunStatus.CANCELLED, RunStatus.FAILED)
 
 
@@ -104,7 +101,32 @@ def claim_batch(
     run, batch = lock_batch(session, batch_id)
     if batch.status != BatchStatus.PLANNED or run.status != RunStatus.SENDING or is_over(run, now):
         return None
-    reason = reason_of(session, now, zone, limits)
+    whom, out = (
+        targets.list_groups_now(session, batch)
+        if batch.kind == targets.GROUPS
+        else _list_customers_now(session, batch, reason_of(session, now, zone, limits))
+    )
+    left_out = dict(run.left_out)
+    for state, keys in out.items():
+        targets.set_states(session, batch, keys, state)
+        name = state.name.lower()
+        left_out[name] = left_out.get(name, 0) + len(keys)
+        run.recipients -= len(keys)
+    run.left_out = left_out
+    batch.recipients = len(whom)
+    if not whom:
+        settle(batch, BatchStatus.CANCELLED, now)
+        batch.error = "Nobody is left to send it to."
+        return whom
+    batch.status, batch.body, batch.called_at = BatchStatus.SENDING, dict(body), now
+    batch.first_called_at = batch.first_called_at or now
+    return whom
+
+
+def _list_customers_now(
+    session: Session, batch: Batch, reason: Any
+) -> tuple[list[str], Mapping[RecipientState, Collection[Any]]]:
+    """The customers of a batch that can be sent to now, and the follows of the others by why not."""
     query = (
         select(R.c.follow_id, F.c.external_userid, F.c.status, reason)
         .select_from(R)
@@ -120,67 +142,12 @@ def claim_batch(
             out.setdefault(RecipientState.LEFT, []).append(follow_id)
         else:
             whom.append(external_userid)
-    left_out = dict(run.left_out)
-    for state, follow_ids in out.items():
-        _set_states(session, batch, follow_ids, state)
-        name = state.name.lower()
-        left_out[name] = left_out.get(name, 0) + len(follow_ids)
-        run.recipients -= len(follow_ids)
-    run.left_out = left_out
-    batch.recipients = len(whom)
-    if not whom:
-        settle(batch, BatchStatus.CANCELLED, now)
-        batch.error = "Nobody is left to send it to."
-        return whom
-    batch.status, batch.body, batch.called_at = BatchStatus.SENDING, dict(body), now
-    batch.first_called_at = batch.first_called_at or now
-    return whom
-
-
-def _set_states(session: Session, batch: Batch, follow_ids: Collection[int], state: RecipientState) -> int:
-    """Change recipients who wait; how many did."""
-    changed: Any = session.execute(
-        update(R)
-        .where(
-            R.c.run_id == batch.run_id,
-            R.c.state == RecipientState.WAITING,
-            among(session.get_bind().dialect.name, R.c.follow_id, "ids"),
-        )
-        .values(state=int(state)),
-        {"ids": sorted(follow_ids)},
-    )
-    return int(changed.rowcount)
-
-
-def set_waiting(session: Session, batch: Batch, state: RecipientState) -> int:
-    """All of a batch who wait still; how many did. Of a post these are the members who have not published it."""
-    if batch.kind == MOMENTS:
-        left = update(Publisher).where(col(Publisher.run_id) == batch.run_id, col(Publisher.state) == "waiting")
-        stopped: Any = session.execute(left.values(state=state.name.lower()))
-        return int(stopped.rowcount)
-    changed: Any = session.execute(
-        update(R)
-        .where(R.c.run_id == batch.run_id, R.c.batch_no == batch.batch_no, R.c.state == RecipientState.WAITING)
-        .values(state=int(state))
-    )
-    return int(changed.rowcount)
+    return whom, out
 
 
 def settle(batch: Batch, status: BatchStatus, now: datetime) -> None:
     """Nothing about a batch can change any more."""
     batch.status, batch.final_at, batch.next_at = status, now, None
-
-
-def map_follows(session: Session, batch: Batch, external_userids: Collection[str]) -> dict[str, tuple[int, int]]:
-    """(follow, state) of recipients of a batch by their external_userid."""
-    query = (
-        select(F.c.external_userid, R.c.follow_id, R.c.state)
-        .select_from(F)
-        .join(R, (R.c.follow_id == F.c.id) & (R.c.run_id == batch.run_id))
-        .where(R.c.batch_no == batch.batch_no, among(session.get_bind().dialect.name, F.c.external_userid, "whom"))
-    )
-    rows = session.execute(query, {"whom": sorted(external_userids)})
-    return {external_userid: (follow_id, state) for external_userid, follow_id, state in rows}
 
 
 def note_made(session: Session, batch_id: int, msgid: str, failed: Collection[str], now: datetime) -> bool:
@@ -192,8 +159,8 @@ def note_made(session: Session, batch_id: int, msgid: str, failed: Collection[st
     batch.status, batch.msgid, batch.made_at, batch.candidates, batch.error = BatchStatus.CREATED, msgid, now, None, ""
     batch.next_at = now + timedelta(seconds=pull_pause(0))
     if failed:
-        follows = [follow_id for follow_id, _ in map_follows(session, batch, failed).values()]
-        batch.refused += _set_states(session, batch, follows, RecipientState.REFUSED)
+        keys = [target.key for target in targets.map_targets(session, batch, failed).values()]
+        batch.refused += targets.set_states(session, batch, keys, RecipientState.REFUSED)
     return True
 
 
@@ -245,7 +212,7 @@ def note_refused(session: Session, batch_id: int, cause: int | None, error: str,
     if batch.status in (BatchStatus.SENDING, BatchStatus.PLANNED):
         settle(batch, BatchStatus.REFUSED, now)
         batch.cause, batch.error = cause, error
-        batch.refused += set_waiting(session, batch, RecipientState.REFUSED)
+        batch.refused += targets.set_waiting(session, batch, RecipientState.REFUSED)
 
 
 def put_off(session: Session, batch_id: int, until: datetime, error: str = "") -> None:
@@ -261,7 +228,7 @@ def put_off(session: Session, batch_id: int, until: datetime, error: str = "") -
 def stop_batch(session: Session, batch: Batch, now: datetime) -> None:
     """A batch is never asked for (again)."""
     settle(batch, BatchStatus.CANCELLED, now)
-    batch.stopped += set_waiting(session, batch, RecipientState.STOPPED)
+    batch.stopped += targets.set_waiting(session, batch, RecipientState.STOPPED)
 
 
 def end_sending(session: Session, run_id: int) -> RunStatus:

@@ -13,6 +13,7 @@ from data.bulk import BulkUpsert
 from data.errors import ConflictError, NotFoundError
 from data.models import Campaign, Run, RunStatus, Wave, WaveCustomer
 from data.rules.campaigns import ACTS, Act, CampaignDraft, CustomerWave, WaveDraft, after
+from data.rules.group_waves import GroupWave
 from data.rules.moments import MomentWave
 from data.rules.timings import Calendar, Timing
 
@@ -50,6 +51,8 @@ def wave_values(draft: WaveDraft) -> dict[str, Any]:
     if isinstance(draft, MomentWave):
         return {**values, "audience": draft.visible.model_dump(mode="json", exclude_defaults=True)}
     told: dict[str, Any] = draft.audience.model_dump(mode="json", exclude_defaults=True)
+    if isinstance(draft, GroupWave):
+        return {**values, "audience": told}
     if draft.audience.is_list:
         told = {name: len(listed) for name, listed in told.items()}
     more = {"sender_policy": draft.sender_policy, "not_bought_hours": draft.not_bought_hours}

@@ -153,6 +153,7 @@ NOT_ABOUT_ONE: Mapping[str, str] = MappingProxyType(
         "call_counts": "how often each API of WeCom was called",
         "call_pauses": "APIs of WeCom that rest",
         "approvals": "a manager's request about a campaign as a whole",
+        "group_recipients": "customer groups that a campaign is for",
         "batches": "calls for many customers at once: who they are is in recipients",
         "callback_health": "times at which callbacks showed a sign of life",
         "campaigns": "what managers plan for many",

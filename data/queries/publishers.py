@@ -21,8 +21,9 @@ from data.models import (
     Run,
 )
 from data.queries import touches
-from data.queries.batches import lock_batch, set_waiting, settle
+from data.queries.batches import lock_batch, settle
 from data.queries.erasures import list_erased
+from data.queries.targets import set_waiting
 from data.rules.preferences import TouchKind
 
 F: Any = Follow.__table__  # type: ignore[attr-defined]

@@ -58,7 +58,10 @@ def _attachment(attachment: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 class Asked(NamedTuple):
-    """A batch that was asked for; `since` and `until` (epoch seconds) are its first and its last call."""
+    """A batch that was asked for; `since` and `until` (epoch seconds) are its first and its last call.
+
+    `to_groups`: WeCom tells only those that were sent to.
+    """
 
     batch_id: int
     userid: str
@@ -66,6 +69,7 @@ class Asked(NamedTuple):
     recipients: frozenset[str]
     since: float
     until: float
+    to_groups: bool = False
 
 
 class Found(NamedTuple):
@@ -107,7 +111,7 @@ def fits(asked: Asked, found: Found) -> bool:
         in_time(asked, found.created_at)
         and asked.content == found.content
         and asked.userid in found.tasks
-        and bool(recipients)
+        and (bool(recipients) or asked.to_groups)
         and recipients <= asked.recipients
     )
 
@@ -116,6 +120,8 @@ def resembles(asked: Asked, found: Found) -> bool:
     """Whether it may be the same although it does not fit: for some of the recipients, by the same member or with the
     same words."""
     alike = asked.content == found.content or asked.userid in found.tasks
+    if asked.to_groups and not found.recipients:
+        return in_time(asked, found.created_at) and asked.content == found.content
     return in_time(asked, found.created_at) and alike and bool(found.recipients & asked.recipients)
 
 

@@ -14,6 +14,7 @@ from pydantic import Discriminator, Field, Tag
 
 from data.models.campaigns import RecipientState, RunStatus
 from data.rules import messages
+from data.rules.group_waves import GroupWave
 from data.rules.markings import PAIRS_PER_REQUEST, Pair
 from data.rules.messages import MessageContent
 from data.rules.moments import MomentWave
@@ -79,7 +80,10 @@ def _kind_of(wave: Any) -> Any:
 
 #: A part of a campaign, of any kind.
 WaveDraft = Annotated[
-    Annotated[CustomerWave, Tag("customers")] | Annotated[MomentWave, Tag("moments")], Discriminator(_kind_of)
+    Annotated[CustomerWave, Tag("customers")]
+    | Annotated[GroupWave, Tag("groups")]
+    | Annotated[MomentWave, Tag("moments")],
+    Discriminator(_kind_of),
 ]
 
 

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 from bot.render import Renderer
 from data.rules.batches import CALL_SECONDS, SKEW_SECONDS
 from data.rules.campaigns import CampaignDraft, CustomerWave, WaveDraft
+from data.rules.group_waves import GroupWave
 from data.rules.messages import MissingMediaError
 from data.rules.moments import (
     SETTLE_SECONDS,
@@ -30,7 +31,7 @@ from data.rules.moments import (
 )
 from data.rules.problems import InvalidRuleError, parse, parse_as
 
-WAVE: TypeAdapter[CustomerWave | MomentWave] = TypeAdapter(WaveDraft)
+WAVE: TypeAdapter[CustomerWave | GroupWave | MomentWave] = TypeAdapter(WaveDraft)
 IMAGE = {"msgtype": "image", "image": {"media": "aa"}}
 VIDEO = {"msgtype": "video", "video": {"media": "bb"}}
 LINK = {"msgtype": "link", "link": {"title": "新", "url": "https://example.com/", "media": "cc"}}

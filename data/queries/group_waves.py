@@ -1,0 +1,113 @@
+"""Customer groups that a wave is for: found, counted, written as a run's recipients."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import func, select
+from sqlmodel import Session, col
+
+from data.bulk import BulkUpsert, among
+from data.models import (
+    Batch,
+    BatchStatus,
+    CustomerGroup,
+    GroupMember,
+    GroupRecipient,
+    Preference,
+    RecipientState,
+    RunStatus,
+)
+from data.queries.campaigns import lock_run
+from data.queries.staff import map_departments
+from data.queries.targets import GROUPS, G
+from data.rules.group_waves import Assigned, Group, GroupAudience
+
+C: Any = CustomerGroup.__table__  # type: ignore[attr-defined]
+M: Any = GroupMember.__table__  # type: ignore[attr-defined]
+
+_NEW = BulkUpsert(GroupRecipient, ("run_id", "chat_id", "batch_no", "state"), keep=("batch_no", "state"))
+_EXTERNAL = 2
+
+
+def list_groups(session: Session, audience: GroupAudience) -> list[Group]:
+    """The groups of an audience, by chat_id."""
+    query = select(C.c.chat_id, C.c.owner).where(C.c.dismissed_at.is_(None)).order_by(C.c.chat_id)
+    given: dict[str, Any] = {}
+    dialect = session.get_bind().dialect.name
+    if audience.owners:
+        query, given = query.where(among(dialect, C.c.owner, "owners")), {**given, "owners": sorted(audience.owners)}
+    if audience.chat_ids:
+        query, given = query.where(among(dialect, C.c.chat_id, "ids")), {**given, "ids": sorted(audience.chat_ids)}
+    if audience.name_contains:
+        query = query.where(C.c.name.contains(audience.name_contains, autoescape=True))
+    groups = [Group(*row) for row in session.execute(query, given)]
+    if not audience.department_ids:
+        return groups
+    inside, wanted = map_departments(session), set(audience.department_ids)
+    return [group for group in groups if wanted & inside.get(group.owner, frozenset())]
+
+
+def list_unknown(session: Session, chat_ids: Sequence[str]) -> list[str]:
+    """Those of the groups that we do not know."""
+    query = select(C.c.chat_id).where(among(session.get_bind().dialect.name, C.c.chat_id, "ids"))
+    known = set(session.execute(query, {"ids": sorted(chat_ids)}).scalars())
+    return [each for each in chat_ids if each not in known]
+
+
+class Members(NamedTuple):
+    """Customers in some groups, each once, and how many of these want to hear nothing: WeCom reaches them too."""
+
+    customers: int
+    opted_out: int
+
+
+def count_members(session: Session, chat_ids: Sequence[str]) -> Members:
+    """Who would read what is sent to these groups."""
+    given = {"ids": sorted(chat_ids)}
+    inside = (M.c.left_at.is_(None), M.c.type == _EXTERNAL, among(session.get_bind().dialect.name, M.c.chat_id, "ids"))
+    customers = select(func.count(M.c.userid.distinct())).where(*inside)
+    opted_out = customers.join(Preference, col(Preference.external_userid) == M.c.userid).where(
+        col(Preference.opted_out_at).is_not(None)
+    )
+    return Members(
+        int(session.execute(customers, given).scalar_one()), int(session.execute(opted_out, given).scalar_one())
+    )
+
+
+def plan_groups(session: Session, run_id: int, assigned: Assigned, now: datetime) -> RunStatus:
+    """Which groups a run is for is known: they can be asked for. How the run stands: it may have been stopped."""
+    run = lock_run(session, run_id)
+    if run.status != RunStatus.PLANNING:
+        return RunStatus(run.status)
+    _NEW.write(session, [(run_id, *row) for row in assigned.rows])
+    for batch_no, (owner, groups) in sorted(assigned.batches.items()):
+        session.add(
+            Batch(run_id=run_id, batch_no=batch_no, kind=GROUPS, userid=owner, recipients=groups,
+                  status=BatchStatus.PLANNED)
+        )  # fmt: skip
+    left_out = Counter(RecipientState(state).name.lower() for _, number, state in assigned.rows if number is None)
+    run.matched, run.recipients = len(assigned.rows), len(assigned.rows) - left_out.total()
+    run.left_out, run.planned_at, run.status = dict(left_out), now, RunStatus.SENDING
+    return RunStatus(run.status)
+
+
+def list_recipients(
+    session: Session, run_id: int, limit: int, after: str = "", state: RecipientState | None = None
+) -> list[dict[str, Any]]:
+    """Groups of a run by chat_id, and what became of each."""
+    query = (
+        select(G.c.chat_id, func.coalesce(C.c.name, "").label("name"), func.coalesce(C.c.owner, "").label("owner"),
+               G.c.state, G.c.batch_no)
+        .select_from(G)
+        .outerjoin(C, C.c.chat_id == G.c.chat_id)
+        .where(G.c.run_id == run_id, G.c.chat_id > after)
+        .order_by(G.c.chat_id)
+        .limit(limit)
+    )  # fmt: skip
+    if state is not None:
+        query = query.where(G.c.state == int(state))
+    return [{**row, "state": RecipientState(row["state"]).name.lower()} for row in session.execute(query).mappings()]

@@ -1,0 +1,89 @@
+"""Broadcasts to customer groups (客户群群发): which groups. Each group's owner sends to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from typing import Annotated, Literal, NamedTuple
+
+from pydantic import Field
+
+from data.models.campaigns import RecipientState
+from data.rules.messages import MessageContent
+from data.rules.problems import Problem, RuleModel
+from data.rules.tags import Id
+from data.rules.waves import WavePlan
+
+#: Groups in one call of add_msg_template (WeCom doc 92135).
+BATCH_GROUPS = 2000
+LISTED_MAX = 5000
+NAME_PART_MAX_LENGTH = 64
+
+
+class GroupAudience(RuleModel):
+    """Which customer groups: `everyone` is all of them; of several conditions each must hold.
+
+    `owners`: whose groups; `department_ids`: groups of these departments' members, with the departments below;
+    `name_contains`: a part of the name; `chat_ids`: these groups.
+    """
+
+    everyone: bool = False
+    owners: tuple[Id, ...] = Field(default=(), max_length=LISTED_MAX)
+    department_ids: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(), max_length=1000)
+    name_contains: str = Field(default="", max_length=NAME_PART_MAX_LENGTH)
+    chat_ids: tuple[Id, ...] = Field(default=(), max_length=LISTED_MAX)
+
+    @property
+    def has_conditions(self) -> bool:
+        return bool(self.owners or self.department_ids or self.name_contains or self.chat_ids)
+
+
+class GroupWave(WavePlan):
+    """One content to some customer groups. `content.text` is a template of the kind `broadcast`: its staff member is
+    the group's owner."""
+
+    kind: Literal["groups"] = "groups"
+    content: MessageContent
+    audience: GroupAudience
+
+
+def audience_problems(audience: GroupAudience, unknown: Sequence[str]) -> list[Problem]:
+    """What is wrong with an audience; `unknown` groups are none that we know."""
+    if audience.everyone == audience.has_conditions:
+        return [
+            Problem("audience", "请选择 everyone，或至少写一个条件：owners、department_ids、name_contains、chat_ids")
+        ]
+    return [Problem("audience.chat_ids", f"没有客户群 {chat_id}") for chat_id in unknown]
+
+
+class Group(NamedTuple):
+    """A customer group and who owns it."""
+
+    chat_id: str
+    owner: str
+
+
+class Assigned(NamedTuple):
+    """(chat_id, number of its batch, state) of each group, and by batch its owner and how many groups it has."""
+
+    rows: list[tuple[str, int | None, int]]
+    batches: dict[int, tuple[str, int]]
+
+
+def assign(groups: Sequence[Group], unable: AbstractSet[str], most: int | None = None) -> Assigned:
+    """Give groups to batches, each owner's up to `most` a batch; owners who cannot send are left out."""
+    limit = most or BATCH_GROUPS
+    rows: list[tuple[str, int | None, int]] = []
+    batches: dict[int, tuple[str, int]] = {}
+    open_: dict[str, int] = {}
+    for group in groups:
+        if not group.owner or group.owner in unable:
+            rows.append((group.chat_id, None, int(RecipientState.SENDER_UNABLE)))
+            continue
+        number = open_.get(group.owner)
+        if number is None or batches[number][1] >= limit:
+            number = open_[group.owner] = len(batches) + 1
+            batches[number] = (group.owner, 0)
+        batches[number] = (group.owner, batches[number][1] + 1)
+        rows.append((group.chat_id, number, int(RecipientState.WAITING)))
+    return Assigned(rows, batches)
