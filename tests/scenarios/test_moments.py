@@ -380,3 +380,33 @@ async def test_a_post_that_many_can_see_needs_approval(start: Start, sandbox: Sa
 def managers_of(sandbox: Sandbox) -> list[str]:
     """Members who may approve."""
     return [member.userid for member in sandbox.world.directory][:2]
+
+
+async def test_a_job_that_takes_long_is_waited_for(company: Company) -> None:
+    await ready(company)
+    company.sandbox.machine.settings.moment_job_seconds = 1500
+    fault(company, ADD, "lose_answer", count=1)
+    campaign_id = await begin_posts(company)
+    await until(company, campaign_id, is_made, minutes=2)
+    (batch,) = (await company.read(runs_and_batches, campaign_id))[1]
+    assert batch.status == "reconciled"
+    assert len(list(company.world.moments)) == 1
+
+
+async def test_a_post_that_a_job_of_ours_may_be_making_is_not_taken_for_another(company: Company) -> None:
+    await ready(company)
+    blind = fault(company, JOB, "errcode", errcode=-1)
+    one = await begin_posts(company)
+    await until(company, one, lambda _, batches: any(each.jobid for each in batches))
+    fault(company, ADD, "drop", count=1)
+    other = await begin_posts(company)
+    for _ in range(10):
+        await work(company)
+        company.bot.clock.advance(timedelta(minutes=10))
+    (mine,), (theirs,) = [(await company.read(runs_and_batches, each))[1] for each in (one, other)]
+    assert (mine.status, theirs.status, theirs.candidates) == ("making", "unknown", None)
+    company.sandbox.machine.faults.clear(blind.id)
+    await until(company, one, is_made)
+    await until(company, other, is_made, minutes=5)
+    assert len(list(company.world.moments)) == 2
+    assert await agree(company) == {"waiting": 2 * len(company.followers)}
