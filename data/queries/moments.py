@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import case, func, select
 from sqlmodel import Session, col
 
 from data.bulk import BulkUpsert, among
@@ -118,16 +118,25 @@ def count_reach(session: Session, visible: Visible, userids: Sequence[str]) -> R
     seers = [F.c.status == FollowStatus.PRESENT, among(session.get_bind().dialect.name, F.c.userid, "userids")]
     if visible.tag_ids:
         seers.append(F.c.id.in_(select(FT.c.follow_id).where(*_tagged(session, visible))))
-    by_member = select(F.c.userid, func.count()).where(*seers).group_by(F.c.userid)
-    customers = select(func.count(F.c.external_userid.distinct())).where(*seers)
-    opted_out = customers.join(Preference, col(Preference.external_userid) == F.c.external_userid).where(
-        col(Preference.opted_out_at).is_not(None)
+    alone = func.sum(case((F.c.shared.is_(False), 1), else_=0))
+    by_member, customers = {}, 0
+    for userid, follows, of_one in session.execute(
+        select(F.c.userid, func.count(), alone).where(*seers).group_by(F.c.userid), given
+    ):
+        by_member[userid] = int(follows)
+        customers += int(of_one)
+    # Only a customer whom several members follow can be counted twice.
+    several = select(func.count(F.c.external_userid.distinct())).where(*seers, F.c.shared.is_(True))
+    customers += int(session.execute(several, given).scalar_one())
+    told = (
+        select(func.count())
+        .select_from(Preference)
+        .where(
+            col(Preference.opted_out_at).is_not(None),
+            select(F.c.id).where(F.c.external_userid == col(Preference.external_userid), *seers).exists(),
+        )
     )
-    return Reach(
-        dict(session.execute(by_member, given).all()),
-        int(session.execute(customers, given).scalar_one()),
-        int(session.execute(opted_out, given).scalar_one()),
-    )
+    return Reach(by_member, customers, int(session.execute(told, given).scalar_one()))
 
 
 # -- the ledger: each step is a transaction of its own, right before or after what it tells of

@@ -95,7 +95,7 @@ def write_audience(session: Session, run_id: int, member: Published, external_us
     query = _FOLLOWS.where(among(dialect, F.c.external_userid, "whom"))
     found = session.execute(query, {"userid": member.userid, "whom": sorted(external_userids)})
     reached = [
-        touches.NewTouch(f"moment:{run_id}:{follow_id}", whom, member.userid, member.seen_at)
+        touches.NewTouch(touches.moment_origin(run_id, follow_id), whom, member.userid, member.seen_at)
         for whom, follow_id in found
     ]
     touches.record_many(session, reached, TouchKind.MOMENT, session.get_one(Run, run_id).campaign_id)

@@ -19,6 +19,7 @@ from data.rules.preferences import NOT_COUNTED, TouchKind
 
 WELCOME_ORIGIN = "welcome:"
 BROADCAST_ORIGIN = "broadcast:"
+MOMENT_ORIGIN = "moment:"
 _COLUMNS = ("origin", "kind", "external_userid", "userid", "campaign_id", "touched_at")
 _NEW = BulkUpsert(Touch, _COLUMNS, key=("origin",), keep=_COLUMNS)
 _COUNTED = col(Touch.kind).not_in(sorted(NOT_COUNTED))
@@ -113,7 +114,11 @@ def list_explained(
         query = query.where(col(Touch.id) < before_id)
     touches = list(session.execute(query.limit(limit)).scalars())
     known: dict[str, dict[str, Any]] = {}
-    for kind, explain in ((TouchKind.WELCOME, _explain_welcomes), (TouchKind.BROADCAST, _explain_broadcasts)):
+    for kind, explain in (
+        (TouchKind.WELCOME, _explain_welcomes),
+        (TouchKind.BROADCAST, _explain_broadcasts),
+        (TouchKind.MOMENT, _explain_moments),
+    ):
         known |= explain(session, [each.origin for each in touches if each.kind == kind])
     return [Explained(each, known.get(each.origin, {})) for each in touches]
 
@@ -176,3 +181,37 @@ def _explain_broadcasts(session: Session, origins: Iterable[str]) -> dict[str, d
         }
         for recipient, run, wave, campaign, batch in rows
     }
+
+
+def moment_origin(run_id: int, follow_id: int) -> str:
+    """Where a post that one customer can see comes from."""
+    return f"{MOMENT_ORIGIN}{run_id}:{follow_id}"
+
+
+def _explain_moments(session: Session, origins: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """The campaign, who may see its post and what that shows, by the origins of touches."""
+    run_of = {each: int(each.removeprefix(MOMENT_ORIGIN).split(":")[0]) for each in origins}
+    if not run_of:
+        return {}
+    rows = session.execute(
+        select(Run, Wave, Campaign, Batch)
+        .join(Wave, col(Wave.id) == col(Run.wave_id))
+        .join(Campaign, col(Campaign.id) == col(Run.campaign_id))
+        .join(Batch, col(Batch.run_id) == col(Run.id))
+        .where(col(Run.id).in_(set(run_of.values())))
+    )
+    told = {
+        run.id: {
+            "campaign_id": campaign.id,
+            "campaign": campaign.name,
+            "made_by": campaign.made_by,
+            "run_id": run.id,
+            "due_at": run.due_at.isoformat(),
+            "visible": wave.audience,
+            "words": ((batch.body or {}).get("text") or {}).get("content", ""),
+            "attachments": (batch.body or {}).get("attachments") or [],
+            "moment_id": batch.msgid,
+        }
+        for run, wave, campaign, batch in rows
+    }
+    return {origin: told[run_id] for origin, run_id in run_of.items() if run_id in told}

@@ -132,6 +132,8 @@ async def test_a_post_is_started_followed_and_told(caller: Caller) -> None:
     assert result["moments"] == {"audience": len(seers), "likes": 1, "comments": 1}
     _, touches = await caller.call("GET", f"/customers/{seers[0]}/touches")
     assert touches["items"][0]["kind"] == "moment"
+    because = touches["items"][0]["because"]
+    assert (because["words"], because["moment_id"], because["campaign"]) == ("新品", moment.moment_id, "x")
     _, held = await caller.call("GET", f"/customers/{seers[0]}/export")
     assert [row["kind"] for row in held["tables"]["moment_reactions"]] == ["like"]
     for path in ("/runs/77/publishers", "/runs/77/reactions"):

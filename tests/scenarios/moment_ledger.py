@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from sqlmodel import Session, col, select
 
 from bot import campaigns
+from bot.sandbox.faults import Fault
 from bot.sandbox.machine import Machine
 from bot.sandbox.world import World
 from data.models import Batch, Follow, MomentReaction, Publisher, PublisherState, Touch
@@ -30,6 +31,16 @@ async def begin_posts(company: Company, *waves: dict[str, Any]) -> int:
     assert made.id is not None
     await campaigns.start_campaign(company.bot.context, made.id, None)
     return made.id
+
+
+def is_made(_: Any, batches: list[Batch]) -> bool:
+    """All posts are there."""
+    return bool(batches) and all(each.msgid for each in batches)
+
+
+def fault(company: Company, on: str, kind: str, **more: Any) -> Fault:
+    """Let WeCom misbehave."""
+    return company.sandbox.machine.faults.add(Fault(id=0, target="api", on=on, kind=kind, **more))
 
 
 def publish(world: World, machine: Machine, *, share: int = 1) -> int:

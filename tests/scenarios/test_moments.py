@@ -14,11 +14,7 @@ from bot.campaign_plans import calendar_of
 from bot.config import ApprovalSettings
 from bot.errors import ApprovalNeededError, ObservingError
 from bot.media_files import add_media
-from bot.sandbox.faults import Fault
 from bot.sandbox.server import Sandbox
-from data.errors import ConflictError
-from data.models import Batch
-from data.queries import batch_lookups as lookup_rows
 from data.queries import campaigns as rows
 from data.queries import publishers as publisher_rows
 from data.rules.approvals import Decider, Decision
@@ -27,17 +23,7 @@ from data.rules.moments import MomentContent, Visible
 from tests.sandbox.test_media import PNG
 from tests.scenarios.campaign_ledger import has_status, is_ended, ready, runs_and_batches, until, work
 from tests.scenarios.conftest import Company, Start
-from tests.scenarios.moment_ledger import ADD, JOB, LIST, agree, begin_posts, post, publish, react
-
-
-def is_made(_: Any, batches: list[Batch]) -> bool:
-    """All posts are there."""
-    return bool(batches) and all(each.msgid for each in batches)
-
-
-def fault(company: Company, on: str, kind: str, **more: Any) -> Fault:
-    """Let WeCom misbehave."""
-    return company.sandbox.machine.faults.add(Fault(id=0, target="api", on=on, kind=kind, **more))
+from tests.scenarios.moment_ledger import ADD, agree, begin_posts, fault, is_made, post, publish, react
 
 
 async def test_a_post_is_made_published_and_known_to_the_last_reaction(company: Company) -> None:
@@ -115,20 +101,6 @@ async def test_wecoms_faults_lose_no_post_and_repeat_none(company: Company, name
     assert await agree(company) == {"published": run.recipients}
 
 
-async def test_posts_with_the_same_words_are_told_apart_by_their_members(company: Company) -> None:
-    await ready(company)
-    fault(company, ADD, "lose_answer", count=2)
-    one, other, *more = company.followers
-    visible = [{"userids": [one]}, {"userids": [other]}, {"userids": more[:2]}]
-    campaign_id = await begin_posts(company, *(post(visible=each) for each in visible))
-    await until(company, campaign_id, is_made, minutes=1)
-    await work(company)
-    _, batches = await company.read(runs_and_batches, campaign_id)
-    assert sorted(each.status for each in batches) == ["created", "reconciled", "reconciled"]
-    assert len(list(company.world.moments)) == 3
-    assert await agree(company) == {"waiting": 4}
-
-
 async def test_a_job_that_makes_nothing_says_why(company: Company) -> None:
     await ready(company)
     tag_id = company.tag_ids[0]
@@ -158,79 +130,6 @@ async def test_whom_wecom_leaves_out_is_told(company: Company) -> None:
     assert batch.ignored == {"userids": [other]}
     assert (run.recipients, batch.refused) == (2, 1)
     assert await agree(company) == {"waiting": 1}
-
-
-async def test_a_job_that_was_lost_is_looked_up(company: Company) -> None:
-    await ready(company)
-    blind = fault(company, JOB, "errcode", errcode=-1)
-    campaign_id = await begin_posts(company)
-    await until(company, campaign_id, has_status("awaiting"))
-    for _ in range(6):
-        await work(company)
-        company.bot.clock.advance(timedelta(hours=5))
-    (batch,) = (await company.read(runs_and_batches, campaign_id))[1]
-    assert batch.status == "making"
-    company.sandbox.machine.faults.clear(blind.id)
-    await until(company, campaign_id, is_made)
-    (batch,) = (await company.read(runs_and_batches, campaign_id))[1]
-    assert batch.status == "reconciled"
-    assert company.calls(ADD) == 1
-
-
-async def test_lists_that_cannot_be_read_prove_nothing(company: Company) -> None:
-    await ready(company)
-    fault(company, ADD, "lose_answer", count=1)
-    closed = fault(company, LIST, "errcode", errcode=60020)
-    campaign_id = await begin_posts(company)
-    for _ in range(20):
-        await work(company)
-        company.bot.clock.advance(timedelta(minutes=10))
-    (batch,) = (await company.read(runs_and_batches, campaign_id))[1]
-    assert batch.status == "unknown"
-    assert "60020" in batch.error
-    company.sandbox.machine.faults.clear(closed.id)
-    await until(company, campaign_id, is_made, minutes=10)
-    assert await agree(company)
-
-
-async def test_what_only_resembles_rests_for_a_person(company: Company) -> None:
-    await ready(company)
-    fault(company, ADD, "drop", count=1)
-    campaign_id = await begin_posts(company)
-    await work(company)
-    # Somebody makes one by hand, with the same words, that not everybody may see.
-    visible = {"external_contact_list": {"tag_list": company.tag_ids[:1]}}
-    await company.bot.wecom.external_contact.add_moment_task(text="上新：新品到店", visible_range=visible)
-    await until(company, campaign_id, lambda _, batches: any(each.candidates for each in batches), minutes=5)
-    (by_hand,) = company.world.moments
-    (batch,) = (await company.read(runs_and_batches, campaign_id))[1]
-    assert batch.candidates == [by_hand.moment_id]
-    calls = company.calls(ADD)
-    for _ in range(5):
-        company.bot.clock.advance(timedelta(hours=1))
-        await work(company)
-    assert company.calls(ADD) == calls, "the program does not ask again by itself"
-    now = company.bot.clock.now()
-    await company.bot.db.write(lookup_rows.ask_again, batch.id, now, was_absent=False)
-    with pytest.raises(ConflictError):
-        await company.bot.db.write(lookup_rows.ask_again, batch.id, now, was_absent=False)
-    await until(company, campaign_id, is_made)
-    assert len(list(company.world.moments)) == 2
-
-
-async def test_a_person_may_take_it(company: Company) -> None:
-    await ready(company)
-    fault(company, ADD, "lose_answer", count=1)
-    campaign_id = await begin_posts(company)
-    await work(company)
-    (moment,) = company.world.moments
-    (batch,) = (await company.read(runs_and_batches, campaign_id))[1]
-    await company.bot.db.write(lookup_rows.leave_to_person, batch.id, [moment.moment_id], "")
-    await company.bot.db.write(lookup_rows.adopt, batch.id, moment.moment_id, company.bot.clock.now())
-    company.bot.clock.advance(timedelta(seconds=10))
-    publish(company.world, company.sandbox.machine)
-    await until(company, campaign_id, is_ended, hours=2)
-    assert (await agree(company))["published"] > 0
 
 
 async def test_a_campaign_that_is_cancelled_withdraws_what_is_not_published(company: Company) -> None:
@@ -380,33 +279,3 @@ async def test_a_post_that_many_can_see_needs_approval(start: Start, sandbox: Sa
 def managers_of(sandbox: Sandbox) -> list[str]:
     """Members who may approve."""
     return [member.userid for member in sandbox.world.directory][:2]
-
-
-async def test_a_job_that_takes_long_is_waited_for(company: Company) -> None:
-    await ready(company)
-    company.sandbox.machine.settings.moment_job_seconds = 1500
-    fault(company, ADD, "lose_answer", count=1)
-    campaign_id = await begin_posts(company)
-    await until(company, campaign_id, is_made, minutes=2)
-    (batch,) = (await company.read(runs_and_batches, campaign_id))[1]
-    assert batch.status == "reconciled"
-    assert len(list(company.world.moments)) == 1
-
-
-async def test_a_post_that_a_job_of_ours_may_be_making_is_not_taken_for_another(company: Company) -> None:
-    await ready(company)
-    blind = fault(company, JOB, "errcode", errcode=-1)
-    one = await begin_posts(company)
-    await until(company, one, lambda _, batches: any(each.jobid for each in batches))
-    fault(company, ADD, "drop", count=1)
-    other = await begin_posts(company)
-    for _ in range(10):
-        await work(company)
-        company.bot.clock.advance(timedelta(minutes=10))
-    (mine,), (theirs,) = [(await company.read(runs_and_batches, each))[1] for each in (one, other)]
-    assert (mine.status, theirs.status, theirs.candidates) == ("making", "unknown", None)
-    company.sandbox.machine.faults.clear(blind.id)
-    await until(company, one, is_made)
-    await until(company, other, is_made, minutes=5)
-    assert len(list(company.world.moments)) == 2
-    assert await agree(company) == {"waiting": 2 * len(company.followers)}
