@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Literal
 
 from sqlmodel import Session
 
@@ -20,6 +19,7 @@ from bot.wecom.errors import GoneError, InvalidMediaError, InvalidRequestError, 
 from data.models import Alert
 from data.queries import alerts as alert_rows
 from data.queries import media as media_rows
+from data.rules.media import UploadEndpoint
 from data.rules.messages import MediaType, MessageContent, MissingMediaError, media_needed, to_wecom
 from data.rules.retry import pause_seconds
 
@@ -27,8 +27,6 @@ log = get_logger("delivery")
 
 #: WeCom keeps an upload three days; one older than this is uploaded again before it is used.
 MEDIA_FRESH = timedelta(hours=60)
-#: The ids of these are not interchangeable: the second's are for Moments.
-UploadEndpoint = Literal["upload", "upload_attachment/1"]
 
 #: WeCom cuts the text of an app message here.
 APP_TEXT_MAX_BYTES = 2048

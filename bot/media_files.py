@@ -14,8 +14,9 @@ from typing import Any
 from sqlmodel import Session
 
 from bot.errors import SiyuError
-from data.errors import ConflictError
+from data.errors import ConflictError, NotFoundError
 from data.queries import media as media_rows
+from data.queries.media_uses import list_uses
 from data.rules.messages import MediaType
 
 MEGABYTE = 1024 * 1024
@@ -24,6 +25,7 @@ MAX_BYTES: dict[MediaType, int] = {"image": 10 * MEGABYTE, "video": 10 * MEGABYT
 LARGEST_BYTES = max(MAX_BYTES.values())
 FORMATS: dict[MediaType, str] = {"image": "JPG or PNG", "video": "MP4", "file": "any"}
 FILENAME_MAX = 128
+USER_WORDS = {"welcome_rule": "welcome rule", "campaign": "campaign"}
 
 
 class InvalidMediaFileError(SiyuError):
@@ -77,7 +79,7 @@ def add_media(session: Session, filename: str, content: bytes, kind: MediaType |
     """
     wanted, name = checked(filename, content, kind)
     sha256 = media_rows.add_media(session, wanted, name, content, now)
-    kept = next(row for row in list_media(session) if row["media"] == sha256)
+    kept = get_media(session, sha256)
     if kept["kind"] != wanted:
         raise ConflictError(
             f"The library has this very file already, as {kept['kind']}.", f"Use it as that: {sha256[:12]}."
@@ -86,8 +88,32 @@ def add_media(session: Session, filename: str, content: bytes, kind: MediaType |
 
 
 def list_media(session: Session) -> list[dict[str, Any]]:
-    """The library: `media` is the key by which messages name a file."""
+    """The library: `media` is the key by which messages name a file, `used_by` says who does."""
+    uses = list_uses(session)
     return [
-        {"media": sha256, "kind": kind, "filename": filename, "size_bytes": size}
+        {
+            "media": sha256, "kind": kind, "filename": filename, "size_bytes": size,
+            "used_by": [use._asdict() for use in uses.get(sha256, ())],
+        }
         for sha256, kind, filename, size in media_rows.list_media(session)
-    ]
+    ]  # fmt: skip
+
+
+def get_media(session: Session, sha256: str) -> dict[str, Any]:
+    """One file, as `list_media` tells of it. Raises NotFoundError."""
+    found = next((row for row in list_media(session) if row["media"] == sha256), None)
+    if found is None:
+        raise NotFoundError(f"The library has no file {sha256[:12]}.", "siyu media list shows what it has.")
+    return found
+
+
+def remove_media(session: Session, sha256: str) -> dict[str, Any]:
+    """Remove a file; what it was. Raises NotFoundError, and ConflictError naming who still uses it."""
+    found = get_media(session, sha256)
+    if found["used_by"]:
+        who = ", ".join(f"{USER_WORDS[use['kind']]} {use['id']} {use['name']}" for use in found["used_by"])
+        raise ConflictError(
+            f"{found['filename']} is used by {who}.", "Change those first; a campaign that is over needs it no more."
+        )
+    media_rows.delete_media(session, sha256)
+    return found

@@ -10,9 +10,9 @@ from bot.context import Context
 from bot.delivery import media_id_of, send_due_alerts
 from bot.refresh import refresh_channels, refresh_directory, refresh_tags
 from bot.wecom.errors import WeComError
-from data.queries import rules as rule_rows
+from data.queries import media_uses as media_rows
 from data.queries import statistics as statistics_rows
-from data.rules.messages import MissingMediaError, media_needed
+from data.rules.messages import MissingMediaError
 from scheduler.approvals import work_on_approvals
 from scheduler.campaign_lookups import look_up_unknown
 from scheduler.campaign_results import follow_results
@@ -26,6 +26,9 @@ from scheduler.own_sends import pull_own_sends
 from scheduler.payments import pull_payments
 from scheduler.reminders import remind_and_tell
 from scheduler.sync import sync_when_due
+
+#: Files of campaigns are uploaded so long before they are due; the job runs every hour.
+MEDIA_AHEAD = timedelta(hours=6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,24 +62,22 @@ async def poll_channels(ctx: Context) -> None:
 
 
 async def renew_media(ctx: Context) -> int:
-    """Upload again what welcomes use before WeCom's three days end, so that no welcome waits for an upload.
+    """Upload again what welcomes use before WeCom's three days end, and what campaigns need in the next hours, so that
+    nothing that is to be sent waits for an upload.
 
     The number of files that are ready. In observe mode nothing is uploaded: nothing will be sent.
     """
     if ctx.observes:
         return 0
-    needed = {
-        each for rule in await ctx.db.read(rule_rows.list_welcome_rules) if rule.enabled
-        for each in media_needed(rule.content)
-    }  # fmt: skip
+    needed = await ctx.db.read(media_rows.list_soon_needed, ctx.clock.now() + MEDIA_AHEAD)
     ready = 0
     failure: WeComError | None = None
-    for sha256, kind in sorted(needed):
+    for sha256, kind, endpoint in sorted(needed):
         try:
-            await media_id_of(ctx, sha256, kind)
+            await media_id_of(ctx, sha256, kind, endpoint=endpoint)
             ready += 1
         except MissingMediaError:
-            # The welcome goes without it and says so; the other files still count.
+            # What names it says so when it is sent; the other files still count.
             continue
         except WeComError as error:
             failure = failure or error

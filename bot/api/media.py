@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from aiohttp import web
 from pydantic import Field
@@ -11,7 +12,7 @@ from bot.api.answers import ApiError, answer, read_query
 from bot.api.described import described
 from bot.api.service import Api
 from bot.api.shapes import Items, MediaTold
-from bot.media_files import LARGEST_BYTES, add_media, list_media
+from bot.media_files import LARGEST_BYTES, add_media, get_media, list_media, remove_media
 from data.rules.messages import MediaType
 from data.rules.problems import RuleModel
 
@@ -29,6 +30,17 @@ class Upload(RuleModel):
 @described(Items[MediaTold])
 async def list_files(api: Api, _request: web.Request) -> web.Response:
     return answer({"items": await api.db.read(list_media)})
+
+
+@described(MediaTold)
+async def get_file(api: Api, request: web.Request) -> web.Response:
+    return answer(await api.db.read(get_media, request.match_info["sha256"]))
+
+
+@described(dict[str, Any])
+async def remove_file(api: Api, request: web.Request) -> web.Response:
+    await api.db.write(remove_media, request.match_info["sha256"])
+    return answer({})
 
 
 @described(MediaTold, status=201, query=Upload, content="application/octet-stream")

@@ -129,6 +129,14 @@ class WelcomeTold(RuleModel):
     ended_at: datetime | None
 
 
+class MediaUseTold(RuleModel):
+    """Who uses a file: a welcome rule, or a campaign that may still send."""
+
+    kind: Literal["welcome_rule", "campaign"]
+    id: int
+    name: str
+
+
 class MediaTold(RuleModel):
     """A file of the media library; `media` is the key by which messages name it."""
 
@@ -136,6 +144,7 @@ class MediaTold(RuleModel):
     kind: MediaType
     filename: str
     size_bytes: int
+    used_by: list[MediaUseTold]
 
 
 class ChannelTold(RuleModel):

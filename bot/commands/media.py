@@ -11,6 +11,8 @@ from bot.commands.terminal import AsJson, Config, Workplace, refuse, say, say_js
 
 app = typer.Typer(no_args_is_help=True, help="Files that messages carry.")
 
+Key = Annotated[str, typer.Argument(metavar="KEY", help="The file's key or its beginning.")]
+
 
 @app.command()
 def add(
@@ -42,7 +44,7 @@ def add(
 
 @app.command("list")
 def list_files(config: Config = None, as_json: AsJson = False) -> None:
-    """The library."""
+    """The library, and how many use each file."""
     from bot.media_files import list_media
 
     found = work(config, lambda place: place.db.read(list_media))
@@ -50,7 +52,51 @@ def list_files(config: Config = None, as_json: AsJson = False) -> None:
         say_json(found)
         return
     say_table(
-        ("KEY", "KIND", "BYTES", "NAME"),
-        ((row["media"][:12], row["kind"], f"{row['size_bytes']:,}", row["filename"]) for row in found),
+        ("KEY", "KIND", "BYTES", "USED BY", "NAME"),
+        (
+            (row["media"][:12], row["kind"], f"{row['size_bytes']:,}", len(row["used_by"]), row["filename"])
+            for row in found
+        ),
         "The library is empty. Add a file: siyu media add poster.jpg",
     )
+
+
+@app.command()
+def show(key: Key, config: Config = None, as_json: AsJson = False) -> None:
+    """One file and who uses it."""
+    from bot.media_files import USER_WORDS
+
+    found = work(config, lambda place: from_library(place, key))
+    if as_json:
+        say_json(found)
+        return
+    say(f"{found['media']}\n{found['filename']}, {found['kind']}, {found['size_bytes']:,} bytes\n")
+    say_table(
+        ("USED BY", "ID", "NAME"),
+        ((USER_WORDS[use["kind"]], use["id"], use["name"]) for use in found["used_by"]),
+        "Nothing uses it.",
+    )
+
+
+@app.command()
+def remove(
+    key: Key, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False, config: Config = None
+) -> None:
+    """Remove a file that nothing uses."""
+    from bot.media_files import remove_media
+
+    found = work(config, lambda place: from_library(place, key))
+    if not yes and not found["used_by"]:
+        typer.confirm(f"Remove {found['media'][:12]}?", abort=True)
+    work(config, lambda place: place.db.write(remove_media, found["media"]))
+    say(f"{found['filename']} is removed.")
+
+
+async def from_library(place: Workplace, key: str) -> dict[str, Any]:
+    """The one file whose key begins so; refuses where there is none or several."""
+    from bot.media_files import list_media
+
+    found = [row for row in await place.db.read(list_media) if row["media"].startswith(key)]
+    if len(found) != 1:
+        refuse(f"{key!r} names {'no' if not found else 'more than one'} file: see siyu media list.")
+    return found[0]

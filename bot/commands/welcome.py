@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bot.commands.explaining import explained
+from bot.commands.media import from_library
 from bot.commands.rule_options import (
     Departments,
     Name,
@@ -277,7 +278,7 @@ async def _changes(
     content = given(text=text)
     if media or attachments:
         content["attachments"] = [
-            *[await _from_library(place, key) for key in media or () if key],
+            *[await _media_attachment(place, key) for key in media or () if key],
             *[_attachment(each) for each in attachments or () if each],
         ]
     if customer is not None:
@@ -285,13 +286,9 @@ async def _changes(
     return changes | ({"content": content} if content else {}) | ({"conditions": found} if found else {})
 
 
-async def _from_library(place: Workplace, key: str) -> dict[str, Any]:
-    from bot.media_files import list_media
-
-    found = [row for row in await place.db.read(list_media) if row["media"].startswith(key)]
-    if len(found) != 1:
-        refuse(f"{key!r} names {'no' if not found else 'more than one'} file: see siyu media list.")
-    return {"msgtype": found[0]["kind"], found[0]["kind"]: {"media": found[0]["media"]}}
+async def _media_attachment(place: Workplace, key: str) -> dict[str, Any]:
+    found = await from_library(place, key)
+    return {"msgtype": found["kind"], found["kind"]: {"media": found["media"]}}
 
 
 def _attachment(text: str) -> Any:

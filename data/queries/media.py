@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlmodel import Session, col
 
 from data.models import Media, MediaUpload
@@ -38,6 +38,12 @@ def list_media(session: Session) -> list[tuple[str, str, str, int]]:
         )
     )
     return list(rows)
+
+
+def delete_media(session: Session, sha256: str) -> None:
+    """Remove a file and what is known of its uploads."""
+    session.execute(delete(MediaUpload).where(col(MediaUpload.sha256) == sha256))
+    session.execute(delete(Media).where(col(Media.sha256) == sha256))
 
 
 def find_upload(session: Session, sha256: str, endpoint: str, uploaded_since: datetime) -> str | None:

@@ -144,6 +144,30 @@ async def test_a_file_is_kept_once_by_its_bytes(caller: Caller) -> None:
     assert video["kind"] == "video"
 
 
+async def test_a_file_is_removed_when_nothing_uses_it(caller: Caller) -> None:
+    _, kept = await caller.call("POST", "/media?filename=海报.png", data=PNG)
+    path, image = f"/media/{kept['media']}", {"msgtype": "image", "image": {"media": kept["media"]}}
+    content = {"text": "您好", "attachments": [image]}
+    _, rule = await caller.call("POST", "/welcome-rules", {"name": "默认", "content": content})
+    wave = {"content": content, "audience": {"everyone": True}}
+    _, campaign = await caller.call("POST", "/campaigns", {"name": "三月", "waves": [wave]})
+    status, told = await caller.call("GET", path)
+    assert status == 200
+    assert told["used_by"] == [
+        {"kind": "welcome_rule", "id": rule["id"], "name": "默认"},
+        {"kind": "campaign", "id": campaign["id"], "name": "三月"},
+    ]
+    assert (await caller.call("GET", "/media"))[1]["items"] == [told]
+    status, refused = await caller.call("DELETE", path)
+    assert (status, refused["error"]["code"]) == (409, "conflict")
+    assert "默认" in refused["error"]["message"]
+    assert "三月" in refused["error"]["message"]
+    await caller.call("DELETE", f"/welcome-rules/{rule['id']}")
+    await caller.call("DELETE", f"/campaigns/{campaign['id']}")
+    assert await caller.call("DELETE", path) == (200, {})
+    assert [(await caller.call(method, path))[0] for method in ("GET", "DELETE")] == [404, 404]
+
+
 async def test_what_wecom_would_not_take_is_refused(caller: Caller) -> None:
     for query, content, status in (
         ("filename=a.png", b"", 422),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -193,6 +194,15 @@ def test_files_are_kept_and_used_by_the_beginning_of_their_key(siyu: Siyu, confi
     assert siyu("welcome", "add", "--name", "图", "--text", "看", "--media", key[:8], config=config).code == 0
     rule = siyu("welcome", "show", 1, config=config).json
     assert rule["content"]["attachments"] == [{"msgtype": "image", "image": {"media": key, "pic_url": ""}}]
+    shown = siyu("media", "show", key[:8], config=config).out
+    assert key in shown
+    assert re.search(r"welcome rule +1 +图", shown)
+    refused = siyu("media", "remove", key[:8], config=config)
+    assert (refused.code, "welcome rule 1 图" in refused.err) == (2, True)
+    siyu("welcome", "delete", 1, "--yes", config=config)
+    assert siyu("media", "show", key, "--json", config=config).json["used_by"] == []
+    assert siyu("media", "remove", key[:8], "--yes", config=config).code == 0
+    assert siyu("media", "show", key, config=config).code == 2
     (tmp_path / "a.txt").write_bytes(b"123")
     for args, told in (
         ([tmp_path / "a.txt"], "more than 5"),

@@ -20,6 +20,7 @@ from data.queries import publishers as publisher_rows
 from data.rules.approvals import Decider, Decision
 from data.rules.campaigns import Act, CampaignDraft
 from data.rules.moments import MomentContent, Visible
+from scheduler.jobs import renew_media
 from tests.sandbox.test_media import PNG
 from tests.scenarios.campaign_ledger import has_status, is_ended, ready, runs_and_batches, until, work
 from tests.scenarios.conftest import Company, Start
@@ -72,6 +73,25 @@ async def test_a_post_is_made_published_and_known_to_the_last_reaction(company: 
         company.bot.clock.advance(timedelta(hours=5))
         await work(company)
     assert company.sandbox.machine.calls.seq == done, "what is final is not read again"
+
+
+async def test_files_are_uploaded_for_moments_before_a_post_is_due(company: Company) -> None:
+    await ready(company)
+    ctx = company.bot.context
+    kept = await ctx.db.write(add_media, "a.png", PNG, None, ctx.clock.now())
+    image = {"msgtype": "image", "image": {"media": kept["media"]}}
+    draft = {"name": "上新", "waves": [post(content={"attachments": [image]})]}
+    made = await campaigns.make_campaign(ctx, CampaignDraft.model_validate(draft), "test")
+    await campaigns.start_campaign(ctx, made.id or 0, ctx.clock.now() + timedelta(hours=7))
+    before = company.calls("media/upload")
+    await renew_media(ctx)
+    assert company.calls("media/upload_attachment") == 0
+    company.bot.clock.advance(timedelta(hours=2))
+    await renew_media(ctx)
+    assert (company.calls("media/upload_attachment"), company.calls("media/upload")) == (1, before)
+    company.bot.clock.advance(timedelta(hours=5))
+    await until(company, made.id or 0, is_made)
+    assert company.calls("media/upload_attachment") == 1
 
 
 FAULTS: dict[str, dict[str, Any]] = {

@@ -1,0 +1,53 @@
+"""Who uses a file of the media library, and which files will be needed soon."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import or_, select
+from sqlmodel import Session, col
+
+from data.models import Campaign, Run, RunStatus, Wave
+from data.queries.rules import list_welcome_rules
+from data.rules.media import MediaUse, Upload, uploads_of, uploads_of_wave
+
+
+def list_uses(session: Session) -> dict[str, list[MediaUse]]:
+    """By key: welcome rules, also those that are switched off, and campaigns that may still send.
+
+    A campaign may still send while a wave of it was not started or a run of it has not ended.
+    """
+    uses: dict[str, dict[MediaUse, None]] = {}
+
+    def note(uploads: tuple[Upload, ...], use: MediaUse) -> None:
+        for each in uploads:
+            uses.setdefault(each.media, {})[use] = None
+
+    for rule in list_welcome_rules(session):
+        note(uploads_of(rule.content), MediaUse("welcome_rule", rule.id, rule.name))
+    query = (
+        select(Campaign.id, Campaign.name, Wave.kind, Wave.content, Run.content)  # type: ignore[call-overload]
+        .join(Wave, col(Wave.campaign_id) == col(Campaign.id))
+        .outerjoin(Run, col(Run.wave_id) == col(Wave.id))
+        .where(or_(col(Run.id).is_(None), col(Run.ended_at).is_(None)))
+        .order_by(col(Campaign.id), col(Wave.id), col(Run.id))
+    )
+    for campaign_id, name, kind, planned, written in session.execute(query):
+        for content in (planned, written or {}):
+            note(uploads_of_wave(kind, content), MediaUse("campaign", campaign_id, name))
+    return {media: list(found) for media, found in uses.items()}
+
+
+def list_soon_needed(session: Session, due_before: datetime) -> set[Upload]:
+    """What welcomes that are switched on need, and runs of campaigns that are being sent or are due before then."""
+    found = {upload for rule in list_welcome_rules(session) if rule.enabled for upload in uploads_of(rule.content)}
+    query = (
+        select(Wave.kind, Wave.content, Run.content)  # type: ignore[call-overload]
+        .join(Run, col(Run.wave_id) == col(Wave.id))
+        .where(
+            col(Run.status).in_([RunStatus.DUE, RunStatus.PLANNING, RunStatus.SENDING]), col(Run.due_at) < due_before
+        )
+    )
+    for kind, planned, written in session.execute(query):
+        found.update(uploads_of_wave(kind, written or planned))
+    return found
