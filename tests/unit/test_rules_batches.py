@@ -121,6 +121,35 @@ def test_disjoint_batches_of_one_run_are_always_told_apart(world: Any) -> None:
             assert not verdicts[batch.batch_id].msgid
 
 
+groups = st.lists(
+    st.tuples(st.sampled_from(["ann", "bo"]), customers, st.booleans(), st.frozensets(st.sampled_from("abcdefgh"))),
+    max_size=5,
+)
+
+
+@given(groups)
+def test_of_groups_that_wecom_does_not_tell_yet_none_is_absent_that_was_made_nor_another_ones(world: Any) -> None:
+    """Only groups that were sent to are told, perhaps none; each group has one owner, as planning has it."""
+    batches, made, used = [], {}, set[str]()
+    for number, (userid, whom, effect, sent) in enumerate(world):
+        mine = whom - used
+        used |= mine
+        if not mine:
+            continue
+        batches.append(asked(number, userid, "".join(mine))._replace(to_groups=True))
+        if effect:
+            made[number] = found(f"ours{number}", userid, "".join(mine & sent))
+    verdicts = match(batches, list(made.values()))
+    for batch in batches:
+        verdict = verdicts[batch.batch_id]
+        if batch.batch_id in made:
+            assert not verdict.is_absent
+            assert verdict.msgid in ("", made[batch.batch_id].msgid)
+        alone = [each for each in batches if each.userid == batch.userid] == [batch]
+        if alone:
+            assert verdict.msgid == (made[batch.batch_id].msgid if batch.batch_id in made else "")
+
+
 def test_what_a_group_send_says_is_told_by_what_wecom_keeps() -> None:
     link = {"msgtype": "link", "link": {"title": "新品", "url": "https://example.com/", "desc": "x"}}
     card = {"msgtype": "miniprogram", "miniprogram": {"title": "t", "appid": "a", "page": "p", "pic_media_id": "1"}}
