@@ -131,11 +131,12 @@ def _list_customers_now(
         select(R.c.follow_id, F.c.external_userid, F.c.status, reason)
         .select_from(R)
         .join(F, F.c.id == R.c.follow_id)
-        .where(R.c.run_id == batch.run_id, R.c.batch_no == batch.batch_no, R.c.state == RecipientState.WAITING)
+        .where(R.c.state == RecipientState.WAITING)
     )
+    query = targets.of_batch(join_preferences(query, F.c.external_userid), batch)
     whom: list[str] = []
     out: dict[RecipientState, list[int]] = {}
-    for follow_id, external_userid, status, why in session.execute(join_preferences(query, F.c.external_userid)):
+    for follow_id, external_userid, status, why in session.execute(query).all():
         if (state := state_of(why)) is not None:
             out.setdefault(state, []).append(follow_id)
         elif status != FollowStatus.PRESENT:

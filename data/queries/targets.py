@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any, NamedTuple
 
-from sqlalchemy import select, update
+from sqlalchemy import Select, select, update
 from sqlmodel import Session, col
 
 from data.bulk import among
@@ -31,34 +31,40 @@ def _table(batch: Batch) -> tuple[Any, Any]:
     return (G, G.c.chat_id) if batch.kind == GROUPS else (R, R.c.follow_id)
 
 
-def _mine(batch: Batch) -> tuple[Any, ...]:
+def of_batch(query: Select[Any], batch: Batch) -> Select[Any]:
+    """The same for the rows of one batch alone. SQLite would walk all of a run where it has not counted lately."""
     table, _ = _table(batch)
-    return table.c.run_id == batch.run_id, table.c.batch_no == batch.batch_no
+    index = f"INDEXED BY ix_{table.name}_batch"
+    return query.where(table.c.run_id == batch.run_id, table.c.batch_no == batch.batch_no).with_hint(
+        table, index, "sqlite"
+    )
 
 
 def map_targets(session: Session, batch: Batch, ids: Collection[str]) -> dict[str, Target]:
     """Recipients of a batch by WeCom's id: external_userid, or chat_id."""
-    dialect = session.get_bind().dialect.name
+    dialect, given = session.get_bind().dialect.name, {"ids": sorted(ids)}
     if batch.kind == GROUPS:
-        query = select(G.c.chat_id, G.c.chat_id, G.c.state).where(*_mine(batch), among(dialect, G.c.chat_id, "ids"))
-    else:
-        query = (
-            select(F.c.external_userid, R.c.follow_id, R.c.state)
-            .select_from(F)
-            .join(R, (R.c.follow_id == F.c.id) & (R.c.run_id == batch.run_id))
-            .where(R.c.batch_no == batch.batch_no, among(dialect, F.c.external_userid, "ids"))
-        )
-    return {id_: Target(key, state) for id_, key, state in session.execute(query, {"ids": sorted(ids)})}
+        groups = of_batch(select(G.c.chat_id, G.c.state), batch).where(among(dialect, G.c.chat_id, "ids"))
+        return {chat_id: Target(chat_id, state) for chat_id, state in session.execute(groups, given).all()}
+    follows = select(F.c.id, F.c.external_userid).where(
+        F.c.userid == batch.userid, among(dialect, F.c.external_userid, "ids")
+    )
+    whose = {row[0]: row[1] for row in session.execute(follows, given).all()}
+    states = select(R.c.follow_id, R.c.state).where(
+        R.c.run_id == batch.run_id, among(dialect, R.c.follow_id, "follows"), R.c.batch_no == batch.batch_no
+    )
+    rows = session.execute(states.with_hint(R, "NOT INDEXED", "sqlite"), {"follows": sorted(whose)}).all()
+    return {whose[follow_id]: Target(follow_id, state) for follow_id, state in rows}
 
 
 def list_whom(session: Session, batch: Batch) -> frozenset[str]:
     """WeCom's ids of those whom a batch is for."""
     if batch.kind == GROUPS:
-        query = select(G.c.chat_id).where(*_mine(batch), G.c.state < RecipientState.OPTED_OUT)
+        query = select(G.c.chat_id).where(G.c.state < RecipientState.OPTED_OUT)
     else:
         query = select(F.c.external_userid).select_from(R).join(F, F.c.id == R.c.follow_id)
-        query = query.where(*_mine(batch), R.c.state < RecipientState.OPTED_OUT)
-    return frozenset(session.execute(query).scalars())
+        query = query.where(R.c.state < RecipientState.OPTED_OUT)
+    return frozenset(session.execute(of_batch(query, batch)).scalars())
 
 
 def set_states(
@@ -78,17 +84,19 @@ def set_waiting(session: Session, batch: Batch, state: RecipientState) -> int:
     if batch.kind == MOMENTS:
         change = update(Publisher).where(col(Publisher.run_id) == batch.run_id, col(Publisher.state) == "waiting")
         changed: Any = session.execute(change.values(state=state.name.lower()))
-    else:
-        table, _ = _table(batch)
-        waiting = update(table).where(*_mine(batch), table.c.state == RecipientState.WAITING)
-        changed = session.execute(waiting.values(state=int(state)))
-    return int(changed.rowcount)
+        return int(changed.rowcount)
+    return set_states(session, batch, _list_waiting(session, batch), state)
+
+
+def _list_waiting(session: Session, batch: Batch) -> list[Any]:
+    table, key = _table(batch)
+    waiting = of_batch(select(key).where(table.c.state == RecipientState.WAITING), batch)
+    return list(session.execute(waiting).scalars())
 
 
 def count_waiting(session: Session, batch: Batch) -> int:
-    """How many of a batch's recipients nothing is known of."""
-    table, key = _table(batch)
-    return len(session.execute(select(key).where(*_mine(batch), table.c.state == RecipientState.WAITING)).all())
+    """Of how many of a batch's recipients nothing is known."""
+    return len(_list_waiting(session, batch))
 
 
 def list_groups_now(session: Session, batch: Batch) -> tuple[list[str], dict[RecipientState, list[str]]]:
@@ -98,12 +106,12 @@ def list_groups_now(session: Session, batch: Batch) -> tuple[list[str], dict[Rec
         select(G.c.chat_id, C.c.owner, C.c.dismissed_at)
         .select_from(G)
         .outerjoin(C, C.c.chat_id == G.c.chat_id)
-        .where(*_mine(batch), G.c.state == RecipientState.WAITING)
+        .where(G.c.state == RecipientState.WAITING)
         .order_by(G.c.chat_id)
     )
     there: list[str] = []
     out: dict[RecipientState, list[str]] = {}
-    for chat_id, owner, dismissed_at in session.execute(query):
+    for chat_id, owner, dismissed_at in session.execute(of_batch(query, batch)):
         if owner is None or dismissed_at is not None:
             out.setdefault(RecipientState.LEFT, []).append(chat_id)
         elif owner != batch.userid:

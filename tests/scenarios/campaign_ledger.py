@@ -12,7 +12,7 @@ from sqlmodel import Session, col, select
 
 from bot import campaigns
 from bot.sandbox.world import World
-from data.models import Batch, Follow, Recipient, RecipientState, Run, Touch
+from data.models import Batch, Follow, GroupRecipient, Recipient, RecipientState, Run, Touch
 from data.rules.campaigns import CampaignDraft
 from data.rules.schedule import TimeWindow
 from data.rules.timings import Calendar
@@ -124,6 +124,14 @@ def ledger_rows(session: Session) -> tuple[set[Row], Counter[str], set[Row], lis
         if batch.msgid and recipient.state not in (RecipientState.REFUSED, *range(10, 20)):
             state = 0 if recipient.state == RecipientState.STOPPED else recipient.state
             tasks.add((batch.msgid, batch.userid, follow.external_userid, str(int(state))))
+    of_groups = select(Batch, GroupRecipient).join(
+        GroupRecipient,
+        (col(GroupRecipient.run_id) == Batch.run_id) & (col(GroupRecipient.batch_no) == Batch.batch_no),
+    )
+    for batch, group in session.execute(of_groups).all():
+        states[RecipientState(group.state).name.lower()] += 1
+        if batch.msgid and group.state < RecipientState.REFUSED:
+            tasks.add((batch.msgid, batch.userid, group.chat_id, str(int(group.state))))
     touched = {
         (each.origin.split(":")[1], each.userid, each.external_userid, str(each.campaign_id))
         for each in session.exec(select(Touch).where(col(Touch.kind) == "broadcast"))
@@ -155,6 +163,7 @@ def compare(world: World, ours: Any) -> Counter[str]:
     assert twice == [], "somebody has two tasks"
     assert sorted(msgids) == sorted(send.msgid for send in world.group_sends)
     assert tasks == set(theirs)
-    sent = {(row[1], row[2]) for row in theirs if row[3] == "1"}
+    to_groups = {send.msgid for send in world.group_sends if send.chat_type == "group"}
+    sent = {(row[1], row[2]) for row in theirs if row[3] == "1" and row[0] not in to_groups}
     assert {(row[1], row[2]) for row in touched} == sent
     return Counter(states)

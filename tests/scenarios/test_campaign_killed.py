@@ -58,11 +58,14 @@ async def test_killed_at_random_moments_each_recipient_has_one_task(urls: Urls, 
             company=f'corpid = "{company.corpid}"', app=f'agentid = {app.agentid}\nsecret = "{app.secret}"',
             wecom=f'api_base_url = "{sandbox.api_base_url}"',
         )  # fmt: skip
+        for number, member in enumerate(sandbox.world.population.service):
+            sandbox.machine.group_acts.create(member.userid, f"茶友{number}群", [])
         assert (await siyu_process("sync", "--config", config)).code == 0
         db = open_database(urls.main, pool_size=2)
         killed, rounds = 0, -(-KILLS // KILLS_PER_CAMPAIGN)
         for number in range(rounds):
-            draft = CampaignDraft.model_validate({"name": "x", "waves": [part_of(sandbox.world, number, rounds)]})
+            waves = [part_of(sandbox.world, number, rounds), groups_of(sandbox.world, number, rounds)]
+            draft = CampaignDraft.model_validate({"name": "x", "waves": waves})
             made = await db.write(rows.add_campaign, draft, "test", sandbox.world.clock.now())
             assert made.id is not None
             await db.write(rows.start_campaign, made.id, sandbox.world.clock.now(), ALWAYS)
@@ -111,6 +114,13 @@ def part_of(world: World, number: int, rounds: int) -> dict[str, Any]:
     return wave(
         content={"text": f"第{number}次，{{{{ staff_name }}}}"}, audience={"pairs": pairs}, sender_policy="all"
     )  # fmt: skip
+
+
+def groups_of(world: World, number: int, rounds: int) -> dict[str, Any]:
+    """A wave to the groups of the same staff."""
+    owners = [member.userid for at, member in enumerate(world.population.service) if at % rounds == number]
+    content = {"text": f"第{number}次，{{{{ staff_name }}}}"}
+    return {"kind": "groups", "content": content, "audience": {"owners": owners}, "valid_hours": 72}
 
 
 async def start(config: Path) -> asyncio.subprocess.Process:
