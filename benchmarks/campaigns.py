@@ -118,7 +118,7 @@ def _pull(folder: Path, database: str, name: str) -> list[Result]:
         seconds = time.monotonic() - began
         told = api.wait_for(path, lambda told: told["items"][0]["status"] == "finished")["items"][0]
         before = wecom.call("/sandbox/calls?limit=1")["counts"]
-        time.sleep(150)  # longer than the pause between two pulls
+        time.sleep(70)  # longer than the pause between two pulls of what is young
         after = wecom.call("/sandbox/calls?limit=1")["counts"]
     again = _results_asked(after) - _results_asked(before)
     return [
