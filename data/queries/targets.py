@@ -85,7 +85,8 @@ def set_waiting(session: Session, batch: Batch, state: RecipientState) -> int:
         change = update(Publisher).where(col(Publisher.run_id) == batch.run_id, col(Publisher.state) == "waiting")
         changed: Any = session.execute(change.values(state=state.name.lower()))
         return int(changed.rowcount)
-    return set_states(session, batch, _list_waiting(session, batch), state)
+    keys = _list_waiting(session, batch)
+    return set_states(session, batch, keys, state) if keys else 0
 
 
 def _list_waiting(session: Session, batch: Batch) -> list[Any]:
