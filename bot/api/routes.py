@@ -32,7 +32,6 @@ PREFIX = "/api/v1"
 #: Numbers beyond any row's would overflow in the database.
 ID = "{id:[0-9]{1,18}}"
 #: WeCom's ids of tags and of their groups.
-SHA256 = "{sha256:[0-9a-f]{64}}"
 TAG_ID = "{tag_id:[A-Za-z0-9_-]{1,64}}"
 GROUP_ID = "{group_id:[A-Za-z0-9_-]{1,64}}"
 
@@ -60,8 +59,8 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", f"/events/{ID}/body", "events:body", events.get_body, "What WeCom sent."),
     Route("GET", "/media", "media:read", media.list_files, "The media library."),
     Route("POST", "/media", "media:write", media.add_file, "Add a file to the media library."),
-    Route("GET", f"/media/{SHA256}", "media:read", media.get_file, "One file, and who uses it."),
-    Route("DELETE", f"/media/{SHA256}", "media:write", media.remove_file, "Remove a file that nothing uses."),
+    Route("GET", "/media/{sha256}", "media:read", media.get_file, "One file, and who uses it."),
+    Route("DELETE", "/media/{sha256}", "media:write", media.remove_file, "Remove a file that nothing uses."),
     Route("GET", "/orders", "orders:read", orders.list_orders, "Orders, and which wait for their customer."),
     Route("POST", "/orders", "orders:write", orders.save_orders, "Keep one order or several, each with its newest state."),
     Route("GET", f"/orders/{ID}", "orders:read", orders.get_order, "One order."),
