@@ -41,6 +41,11 @@ def read_messages(call: Call, empty: int = 40058) -> list[tuple[str, dict[str, A
     return messages
 
 
+def read_attachment(call: Call, msgtype: str, body: Params) -> dict[str, Any]:
+    """One attachment of a known msgtype. Raises ApiError 40058, 40007."""
+    return _READERS[msgtype](call, body)
+
+
 def _image(call: Call, body: Params) -> dict[str, Any]:
     media_id, url = body.text("media_id"), body.text("pic_url")
     if media_id:

@@ -21,6 +21,7 @@ from bot.sandbox import (
     api_customers,
     api_directory,
     api_group_sends,
+    api_group_welcomes,
     api_groups,
     api_media,
     api_messages,
@@ -66,6 +67,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *api_cards.ENDPOINTS,
     *api_transfers.ENDPOINTS,
     *api_group_sends.ENDPOINTS,
+    *api_group_welcomes.ENDPOINTS,
     *api_moments.ENDPOINTS,
     *api_payments.ENDPOINTS,
 )

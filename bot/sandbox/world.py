@@ -14,6 +14,7 @@ from bot.sandbox.customers import Customers
 from bot.sandbox.directory import Directory
 from bot.sandbox.errors import NotFoundError
 from bot.sandbox.group_sends import GroupSends
+from bot.sandbox.group_welcomes import GroupWelcomes
 from bot.sandbox.groups import Groups, Ways
 from bot.sandbox.journal import Journal, MemoryJournal, SqliteJournal
 from bot.sandbox.media import MediaStore
@@ -91,6 +92,7 @@ class World:
         self.groups = Groups(self.population, self.journal)
         self.ways = Ways(self.population, self.journal)
         self.group_sends = GroupSends(self.journal, f"{self.seed}:{self.run}")
+        self.group_welcomes = GroupWelcomes(self.journal, f"{self.seed}:{self.run}")
         self.moments = Moments(self.journal, f"{self.seed}:{self.run}")
         self.chats = Chats(self.journal, self.group_sends)
         self.cards = Cards(self.journal)

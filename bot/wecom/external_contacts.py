@@ -8,9 +8,12 @@ from bot.wecom.contact_ways import ContactWays
 from bot.wecom.corp_tags import CorpTags
 from bot.wecom.customers import Customers
 from bot.wecom.group_sends import GroupSends
+from bot.wecom.group_welcomes import GroupWelcomes
 from bot.wecom.moments import Moments
 from bot.wecom.transfers import Transfers
 
 
-class ExternalContacts(Customers, ContactWays, CorpTags, GroupSends, Moments, Transfers, WeChatExternalContact):
+class ExternalContacts(
+    Customers, ContactWays, CorpTags, GroupSends, GroupWelcomes, Moments, Transfers, WeChatExternalContact
+):
     """`client.external_contact`."""

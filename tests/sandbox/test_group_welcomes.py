@@ -1,0 +1,67 @@
+"""Welcomes of customer groups: a stock of a hundred, changed only by the app that made them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bot.sandbox.api_group_welcomes import MAX_WELCOMES
+from tests.sandbox.conftest import Client
+from tests.sandbox.test_media import PNG, upload
+
+FOLDER = "externalcontact/group_welcome_template/"
+ADD, EDIT, GET, DELETE = (FOLDER + name for name in ("add", "edit", "get", "del"))
+LINK = {"title": "新品", "url": "https://shop.example/"}
+HELLO: dict[str, Any] = {"text": {"content": "%NICKNAME% 您好"}}
+
+
+async def test_a_welcome_is_made_read_changed_and_deleted(client: Client) -> None:
+    media_id = (await upload(client, "image", "a.png", PNG))["media_id"]
+    made = await client.post(ADD, {**HELLO, "image": {"media_id": media_id}, "link": LINK, "notify": 0})
+    one = {"template_id": made["template_id"]}
+    told = await client.post(GET, one)
+    assert told["text"] == HELLO["text"]
+    assert told["image"]["pic_url"].startswith("https://")
+    assert "link" not in told, "of two attachments the image counts"
+    assert await client.code(EDIT, {**one, "link": LINK}) == 0
+    told = await client.post(GET, one)
+    assert told["link"] == {**LINK, "picurl": "", "desc": ""}
+    assert "text" not in told
+    assert await client.code(DELETE, one) == 0
+    assert [await client.code(path, {**one, **HELLO}) for path in (GET, EDIT, DELETE)] == [40037] * 3
+
+
+@pytest.mark.parametrize(
+    ("body", "errcode"),
+    [
+        ({}, 40058),
+        ({"text": {"content": ""}}, 40058),
+        ({"text": {"content": "x" * 3001}}, 40058),
+        ({"image": {"media_id": "none"}}, 40007),
+        ({"link": {"title": "x" * 129, "url": "https://shop.example/"}}, 40058),
+        ({"text": {"content": "x" * 3000}}, 0),
+    ],
+)
+async def test_what_wecom_does_not_take(client: Client, body: dict[str, Any], errcode: int) -> None:
+    assert await client.code(ADD, body) == errcode
+
+
+async def test_the_stock_holds_a_hundred(client: Client) -> None:
+    made = [(await client.post(ADD, HELLO))["template_id"] for _ in range(MAX_WELCOMES)]
+    assert len(set(made)) == MAX_WELCOMES
+    assert await client.code(ADD, HELLO) == 41055
+    assert await client.code(DELETE, {"template_id": made[0]}) == 0
+    again = await client.post(ADD, HELLO)
+    assert again["errcode"] == 0
+    assert again["template_id"] not in made
+
+
+async def test_another_apps_welcome_is_read_alone(client: Client) -> None:
+    template_id = (await client.post(ADD, HELLO))["template_id"]
+    welcomes = client.sandbox.world.group_welcomes
+    welcome = welcomes.find(template_id)
+    assert welcome is not None
+    welcome.agentid += 1
+    one = {"template_id": template_id}
+    assert [await client.code(path, {**one, **HELLO}) for path in (GET, EDIT, DELETE)] == [0, 41058, 41058]
