@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 import structlog
+from hypothesis import settings
 from sqlalchemy import Engine, util
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
@@ -27,6 +28,10 @@ from bot.clock import Clock
 from data import migrate
 from data.db import Database, open_database
 from data.queries import follow_facts
+
+# How long an example takes is for benchmarks to tell; the first one may load modules.
+settings.register_profile("siyu", deadline=None)
+settings.load_profile("siyu")
 
 
 def pytest_collection_finish() -> None:
