@@ -29,7 +29,7 @@ from tests.conftest import Urls
 from tests.scenarios.campaign_ledger import ADD, ALWAYS, compare, confirm, is_ended, ledger_rows, runs_and_batches, wave
 
 ROOT = Path(__file__).parents[2]
-KILLS = int(os.environ.get("SIYU_KILLS", "4"))
+KILLS = int(os.environ.get("SIYU_KILLS", "2"))
 SEED = int(os.environ.get("SIYU_KILL_SEED", "1"))
 #: A run of a campaign is killed so often; then another begins.
 KILLS_PER_CAMPAIGN = 8

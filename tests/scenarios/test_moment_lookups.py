@@ -29,7 +29,7 @@ async def test_posts_with_the_same_words_are_told_apart_by_their_members(company
 
 async def test_a_job_that_was_lost_is_looked_up(company: Company) -> None:
     await ready(company)
-    blind = fault(company, JOB, "errcode", errcode=-1)
+    blind = fault(company, JOB, "errcode", errcode=60020)
     campaign_id = await begin_posts(company)
     await until(company, campaign_id, has_status("awaiting"))
     for _ in range(6):
@@ -113,7 +113,7 @@ async def test_a_job_that_takes_long_is_waited_for(company: Company) -> None:
 
 async def test_a_post_that_a_job_of_ours_may_be_making_is_not_taken_for_another(company: Company) -> None:
     await ready(company)
-    blind = fault(company, JOB, "errcode", errcode=-1)
+    blind = fault(company, JOB, "errcode", errcode=60020)
     one = await begin_posts(company)
     await until(company, one, lambda _, batches: any(each.jobid for each in batches))
     fault(company, ADD, "drop", count=1)
