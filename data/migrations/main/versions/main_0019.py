@@ -11,4 +11,4 @@ depends_on = None
 
 def upgrade() -> None:
     if op.get_bind().dialect.name == "postgresql":
-        op.create_index("ix_follow_tags_live", "follow_tags", ["tag_no"], postgresql_where=sa.text("live"))
+        op.create_index("ix_follow_tags_live", "follow_tags", ["tag_no"], postgresql_where=sa.text("live IS TRUE"))
