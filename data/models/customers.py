@@ -108,8 +108,8 @@ class FollowTag(SQLModel, table=True):
     __tablename__ = "follow_tags"
     __table_args__ = (
         Index("ix_follow_tags_tag", "tag_no", "live", "follow_id"),
-        # PostgreSQL keeps rows of equal keys together: to count a tag reads a sixth of the pages. It takes the index only
-        # for the very words that queries say.
+        # PostgreSQL keeps rows of equal keys together: to count a tag reads a sixth of the pages. It takes the index
+        # only for the very words that queries say.
         postgres_index("ix_follow_tags_live", "tag_no", where="live IS TRUE"),
         {"sqlite_with_rowid": False},
     )
