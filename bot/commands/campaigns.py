@@ -99,6 +99,11 @@ def _reach(told: dict[str, Any]) -> str:
             f"{told['publishers']:,} of {told['matched']:,} members publish it; {told['customers']:,} customers could"
             f" see it, {told['opted_out']:,} of them have opted out."
         )
+    if told.get("kind") == "groups":
+        return (
+            f"{told['groups']:,} of {told['matched']:,} groups with {told['customers']:,} customers,"
+            f" {told['opted_out']:,} of them have opted out."
+        )
     return f"{told['recipients']:,} of {told['matched']:,} through {told['sender_count']:,} senders."
 
 

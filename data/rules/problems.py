@@ -49,7 +49,7 @@ def parse(model: type[Model], source: Mapping[str, Any] | str | bytes) -> Model:
             return model.model_validate_json(source)
         return model.model_validate(source)
     except ValidationError as error:
-        raise InvalidRuleError(_problem(detail) for detail in error.errors(include_url=False)) from None
+        raise InvalidRuleError(_problems(error)) from None
 
 
 Value = TypeVar("Value")
@@ -61,9 +61,7 @@ def parse_as(union: TypeAdapter[Value], source: Any) -> Value:
         return union.validate_python(source)
     except ValidationError as error:
         # A location begins with the kind, which is no field.
-        raise InvalidRuleError(
-            _problem(detail | {"loc": detail["loc"][1:]}) for detail in error.errors(include_url=False)
-        ) from None
+        raise InvalidRuleError(_problems(error, behind=1)) from None
 
 
 MESSAGES = {
@@ -104,6 +102,21 @@ BOUNDS = {
 }
 
 
+def _problems(error: ValidationError, behind: int = 0) -> list[Problem]:
+    """What pydantic found, each at its location `behind` so many parts of it."""
+    details = error.errors(include_url=False)
+    return [
+        _problem(detail | {"loc": detail["loc"][behind:]})
+        for detail in details
+        # A list is too short for pydantic as well when an item in it is faulty.
+        if detail["type"] != "too_short" or not any(_is_inside(each["loc"], detail["loc"]) for each in details)
+    ]
+
+
+def _is_inside(location: tuple[int | str, ...], outer: tuple[int | str, ...]) -> bool:
+    return len(location) > len(outer) and location[: len(outer)] == outer
+
+
 def _problem(detail: Any) -> Problem:
     kind, context = detail["type"], detail.get("ctx", {})
     message = MESSAGES.get(kind)
@@ -133,4 +146,4 @@ def _path(location: tuple[int | str, ...]) -> str:
 
 #: Values of `msgtype`, and kinds of waves: where they follow an index in a location they name the union's member, not
 #: a field.
-UNION_TAGS = frozenset({"image", "link", "miniprogram", "video", "file", "customers", "moments"})
+UNION_TAGS = frozenset({"image", "link", "miniprogram", "video", "file", "customers", "groups", "moments"})

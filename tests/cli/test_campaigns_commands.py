@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from data.db import Database
-from data.models import Staff
+from data.models import CustomerGroup, Staff
 from data.queries.campaigns import add_campaign
 from data.rules.campaigns import CampaignDraft
 from tests.api.test_segments import make_follows
@@ -16,6 +16,14 @@ from tests.conftest import Urls
 
 NOW = datetime(2026, 3, 4, tzinfo=UTC)
 DRAFT = {"name": "三月上新", "waves": [{"content": {"text": "有新品"}, "audience": {"everyone": True}}]}
+ALL_KINDS = {
+    "name": "全部",
+    "waves": [
+        *DRAFT["waves"],
+        {"kind": "groups", "content": {"text": "群里见"}, "audience": {"everyone": True}},
+        {"kind": "moments", "content": {"text": "朋友圈见"}, "visible": {}},
+    ],
+}
 
 
 async def test_a_campaign_is_approved_started_and_cancelled(
@@ -25,8 +33,9 @@ async def test_a_campaign_is_approved_started_and_cancelled(
     for userid in ("seg", "boss", "lead"):
         staff = Staff(userid=userid, name=userid, status=1, follows_customers=True, seen_at=NOW)
         await db.write(lambda session, staff=staff: session.merge(staff))
-    for _ in range(2):
-        await db.write(add_campaign, CampaignDraft.model_validate(DRAFT), "test", NOW)
+    for draft in (DRAFT, DRAFT, ALL_KINDS):
+        await db.write(add_campaign, CampaignDraft.model_validate(draft), "test", NOW)
+    await db.write(lambda session: session.add(CustomerGroup(chat_id="wr1", name="茶友群", owner="seg")))
     config = write_config(tmp_path / "config.toml", urls, approval='above = 1\napprovers = ["boss", "lead"]')
     await asyncio.to_thread(_act, siyu, config)
 
@@ -39,6 +48,10 @@ def _act(siyu: Siyu, config: Path) -> None:
     assert "有新品" in told
     recipients = siyu("campaigns", "preview", 1, "--json", config=config).json[0]["recipients"]
     assert recipients > 1
+
+    told = siyu("campaigns", "preview", 3, config=config).out
+    assert "1 of 1 groups with 0 customers" in told
+    assert all(each in told for each in ("有新品", "群里见", "朋友圈见"))
 
     refused = siyu("campaigns", "start", 1, config=config)
     assert (refused.code, "siyu campaigns submit" in refused.err) == (2, True)

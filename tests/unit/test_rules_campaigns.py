@@ -69,6 +69,14 @@ def test_a_campaign_needs_a_name_and_a_wave_of_a_length_that_wecom_remembers() -
     assert problems(parse(CustomerWave, wave()).content) == []
 
 
+def test_faults_of_any_kind_of_wave_have_the_path_that_was_written() -> None:
+    for kind, field in (("customers", "audience"), ("groups", "audience"), ("moments", "visible")):
+        draft = {"name": "x", "waves": [{"kind": kind, "content": {"text": "x"}, field: {"nothing": 1}}]}
+        with pytest.raises(InvalidRuleError) as refused:
+            parse(CampaignDraft, draft)
+        assert [each.path for each in refused.value.problems] == [f"waves[0].{field}.nothing"], kind
+
+
 def test_one_text_for_all_names_the_staff_member_and_no_customer() -> None:
     renderer = Renderer()
     assert renderer.check("broadcast", "我是{{ staff_name }}，{{ company_name }}上新") == []
