@@ -18,9 +18,9 @@ from bot.logs import get_logger
 from data.models import Approval, Campaign, Run, RunStatus, Wave
 from data.queries import approvals as rows
 from data.queries import campaigns as campaign_rows
-from data.queries.targets import GROUPS, MOMENTS
 from data.rules import approvals as rules
 from data.rules.campaigns import SenderPolicy, Tally
+from data.rules.waves import GROUPS, MOMENTS
 
 log = get_logger("approvals")
 
@@ -49,8 +49,8 @@ async def count_campaign(ctx: Context, waves: Sequence[Wave], runs: Sequence[Run
             continue
         if wave.kind == GROUPS:
             told = await group_waves.preview_wave(ctx, wave)
-            by_wave[wave.id or 0] = told["customers"]
-            whole.by_sender.update({each["userid"]: each["groups"] for each in told["owners"]})
+            by_wave[wave.id or 0] = told.members.customers
+            whole.by_sender.update(told.by_owner)
             continue
         source, unknown = await source_of_wave(ctx, wave, as_of)
         tally = await count_wave(ctx, source, SenderPolicy(wave.sender_policy), unknown, as_of)

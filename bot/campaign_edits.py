@@ -19,6 +19,7 @@ from data.rules.campaigns import CampaignDraft, CustomerWave
 from data.rules.group_waves import GroupWave
 from data.rules.moments import MomentWave
 from data.rules.problems import InvalidRuleError, Problem, RuleModel, parse
+from data.rules.waves import GROUPS, MOMENTS
 
 
 class Version(RuleModel):
@@ -103,10 +104,10 @@ def _read_draft(session: Session, campaign_id: int) -> tuple[Told, dict[str, Any
 
 
 def _draft_of(session: Session, wave: Wave) -> dict[str, Any]:
-    if wave.kind == "moments":
+    if wave.kind == MOMENTS:
         draft = {name: value for name, value in wave.model_dump().items() if name in MomentWave.model_fields}
         return {**draft, "visible": wave.audience}
-    if wave.kind == "groups":
+    if wave.kind == GROUPS:
         return {name: value for name, value in wave.model_dump().items() if name in GroupWave.model_fields}
     draft = {name: value for name, value in wave.model_dump().items() if name in CustomerWave.model_fields}
     if wave.audience.keys() & {"pairs", "external_userids"}:

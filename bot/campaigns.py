@@ -44,6 +44,7 @@ from data.rules.group_waves import GroupWave
 from data.rules.messages import MessageContent
 from data.rules.moments import MomentContent, MomentWave
 from data.rules.problems import InvalidRuleError, Problem, parse
+from data.rules.waves import GROUPS, MOMENTS
 
 Draft = TypeVar("Draft", bound=CustomerWave | GroupWave | MomentWave)
 #: Senders that a preview names, those with the most recipients first.
@@ -120,16 +121,16 @@ async def tell_draft(ctx: Context, wave: WaveDraft) -> dict[str, Any]:
         return moments.preview_to_json(await moments.preview(ctx, wave.content, wave.visible))
     if isinstance(wave, GroupWave):
         wave = await check_wave(ctx, wave)
-        return await group_waves.preview(ctx, wave.audience, wave.content.text)
+        return group_waves.preview_to_json(await group_waves.preview(ctx, wave.audience, wave.content.text))
     return preview_to_json(await preview_draft(ctx, wave))
 
 
 async def tell_wave(ctx: Context, wave: Wave) -> dict[str, Any]:
     """What a wave of any kind would do that is kept, as it is shown."""
-    if wave.kind == "moments":
+    if wave.kind == MOMENTS:
         return moments.preview_to_json(await moments.preview_wave(ctx, wave))
-    if wave.kind == "groups":
-        return await group_waves.preview_wave(ctx, wave)
+    if wave.kind == GROUPS:
+        return group_waves.preview_to_json(await group_waves.preview_wave(ctx, wave))
     return preview_to_json(await preview_wave(ctx, wave))
 
 
@@ -226,9 +227,9 @@ def to_json(told: Told) -> dict[str, Any]:
 
 def wave_to_json(wave: Wave) -> dict[str, Any]:
     """A wave as it is shown."""
-    if wave.kind == "moments":
+    if wave.kind == MOMENTS:
         return moments.wave_to_json(wave)
-    exclude = {"campaign_id", *(("sender_policy", "not_bought_hours") if wave.kind == "groups" else ())}
+    exclude = {"campaign_id", *(("sender_policy", "not_bought_hours") if wave.kind == GROUPS else ())}
     return wave.model_dump(exclude=exclude)
 
 
@@ -262,7 +263,7 @@ async def parse_words(ctx: Context, run_id: int, source: Mapping[str, Any]) -> M
     """What a sending is to say, as its kind of wave says it. Raises InvalidRuleError, NotFoundError."""
     run = await ctx.db.read(rows.get_run, run_id)
     wave = await ctx.db.read(rows.get_wave, run.wave_id)
-    return parse(MomentContent, source) if wave.kind == "moments" else parse(MessageContent, source)
+    return parse(MomentContent, source) if wave.kind == MOMENTS else parse(MessageContent, source)
 
 
 async def write_words(ctx: Context, run_id: int, content: MessageContent | MomentContent) -> Run:
@@ -301,7 +302,7 @@ def read_results(session: Session, campaign_id: int) -> list[dict[str, Any]]:
         mine = counted.get(run.id or 0, {})
         batches = {name.removeprefix("batches_"): each for name, each in mine.items() if name.startswith("batches_")}
         results = {name: each for name, each in mine.items() if not name.startswith("batches_")}
-        settled = sum(results.get(name, 0) for name in ("sent", "not_friend", "over_cap", "refused", "stopped"))
+        settled = sum(results.get(name, 0) for name in RESULTS)
         told.append(
             {
                 "run_id": run.id,

@@ -16,6 +16,7 @@ from data.queries.moments import Publishers, Reach
 from data.rules.moments import MomentContent, MomentWave, Visible, problems, range_problems, to_wecom
 from data.rules.problems import Problem
 from data.rules.schedule import day_words, local_datetime
+from data.rules.waves import MOMENTS
 
 #: Members that a preview names, those with the most customers first.
 MEMBERS_TOLD = 1000
@@ -63,7 +64,7 @@ def preview_to_json(told: MomentPreview) -> dict[str, Any]:
     """A preview as it is shown."""
     by_member = sorted(told.reach.by_member.items(), key=lambda each: (-each[1], each[0]))
     return {
-        "kind": "moments",
+        "kind": MOMENTS,
         "matched": told.publishers.matched,
         "publishers": len(told.publishers.userids),
         "left_out": dict(sorted(told.publishers.left_out.items())),

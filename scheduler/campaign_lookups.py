@@ -18,9 +18,9 @@ from bot.wecom.errors import AlreadyDoneError, BusyError, WeComError
 from data.models import Batch
 from data.queries import batch_lookups as lookup_rows
 from data.queries import batches as rows
-from data.queries.targets import GROUPS
 from data.rules import batches as rules
 from data.rules.batches import Asked, Found, Verdict, content_of, match
+from data.rules.waves import GROUPS
 from scheduler.leases import LeaseHeldError, alone
 
 log = get_logger("campaigns")

@@ -21,8 +21,8 @@ from data.queries import batch_results as rows
 from data.queries import batches as batch_rows
 from data.queries import runs as run_rows
 from data.queries.batch_results import Due, Result
-from data.queries.targets import GROUPS
 from data.rules.batches import pull_pause
+from data.rules.waves import GROUPS
 from scheduler.campaign_lookups import id_of, read_all
 from scheduler.leases import LeaseHeldError, alone
 

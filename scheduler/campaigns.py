@@ -33,13 +33,13 @@ from data.queries import batches as rows
 from data.queries import campaigns as campaign_rows
 from data.queries import runs as run_rows
 from data.queries.batches import Waiting
-from data.queries.targets import CUSTOMERS, GROUPS, MOMENTS
 from data.rules.batches import CALL_SECONDS
 from data.rules.markings import ends_all
 from data.rules.messages import MessageContent, MissingMediaError
 from data.rules.occurrences import next_open
 from data.rules.problems import parse
 from data.rules.timings import Calendar
+from data.rules.waves import CUSTOMERS, GROUPS, MOMENTS
 from scheduler.leases import LeaseHeldError, alone
 from scheduler.moments import plan_post, send_post
 

@@ -13,7 +13,8 @@ from data.bulk import among
 from data.errors import ConflictError
 from data.models import Batch, BatchStatus, Follow, Recipient, RunStatus
 from data.queries.batches import is_over, lock_batch, stop_batch
-from data.queries.targets import MOMENTS, list_whom
+from data.queries.targets import list_whom
+from data.rules.waves import MOMENTS
 
 F: Any = Follow.__table__  # type: ignore[attr-defined]
 R: Any = Recipient.__table__  # type: ignore[attr-defined]

@@ -12,9 +12,9 @@ from sqlmodel import Session, col
 from data.models import Batch, BatchStatus, Recipient, RecipientState, Run
 from data.queries import targets, touches
 from data.queries.batches import MADE, get_batch, is_over, lock_alone
-from data.queries.targets import GROUPS, MOMENTS
 from data.rules.batches import LAST_LOOK_SECONDS
 from data.rules.preferences import TouchKind
+from data.rules.waves import GROUPS, MOMENTS
 
 R: Any = Recipient.__table__  # type: ignore[attr-defined]
 

@@ -25,6 +25,7 @@ from data.queries.campaigns import lock_run
 from data.queries.preferences import join_preferences
 from data.queries.recipients import Limits, reason_of, state_of
 from data.rules.batches import look_pause, pull_pause, rest_pause
+from data.rules.waves import GROUPS
 
 F: Any = Follow.__table__  # type: ignore[attr-defined]
 R: Any = Recipient.__table__  # type: ignore[attr-defined]
@@ -103,7 +104,7 @@ def claim_batch(
         return None
     whom, out = (
         targets.list_groups_now(session, batch)
-        if batch.kind == targets.GROUPS
+        if batch.kind == GROUPS
         else _list_customers_now(session, batch, reason_of(session, now, zone, limits))
     )
     left_out = dict(run.left_out)

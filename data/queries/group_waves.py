@@ -23,8 +23,9 @@ from data.models import (
 )
 from data.queries.campaigns import lock_run
 from data.queries.staff import map_departments
-from data.queries.targets import GROUPS, G
+from data.queries.targets import G
 from data.rules.group_waves import Assigned, Group, GroupAudience
+from data.rules.waves import GROUPS
 
 C: Any = CustomerGroup.__table__  # type: ignore[attr-defined]
 M: Any = GroupMember.__table__  # type: ignore[attr-defined]

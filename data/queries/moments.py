@@ -32,9 +32,10 @@ from data.queries.batches import is_over, lock_batch, settle
 from data.queries.campaigns import lock_run
 from data.queries.recipients import list_unable
 from data.queries.staff import map_departments
-from data.queries.targets import MOMENTS, set_waiting
+from data.queries.targets import set_waiting
 from data.rules.batches import job_pause
 from data.rules.moments import Visible
+from data.rules.waves import MOMENTS
 
 F: Any = Follow.__table__  # type: ignore[attr-defined]
 FT: Any = FollowTag.__table__  # type: ignore[attr-defined]

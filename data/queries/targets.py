@@ -10,14 +10,11 @@ from sqlmodel import Session, col
 
 from data.bulk import among
 from data.models import Batch, CustomerGroup, Follow, GroupRecipient, Publisher, Recipient, RecipientState
+from data.rules.waves import GROUPS, MOMENTS
 
 F: Any = Follow.__table__  # type: ignore[attr-defined]
 R: Any = Recipient.__table__  # type: ignore[attr-defined]
 G: Any = GroupRecipient.__table__  # type: ignore[attr-defined]
-
-CUSTOMERS, GROUPS = "customers", "groups"
-#: Batches of this kind are posts in Moments: `data/queries/moments.py`.
-MOMENTS = "moments"
 
 
 class Target(NamedTuple):

@@ -69,6 +69,11 @@ class Assigned(NamedTuple):
     rows: list[tuple[str, int | None, int]]
     batches: dict[int, tuple[str, int]]
 
+    @property
+    def reached(self) -> list[str]:
+        """The groups that are in a batch."""
+        return [chat_id for chat_id, number, _ in self.rows if number is not None]
+
 
 def assign(groups: Sequence[Group], unable: AbstractSet[str], most: int | None = None) -> Assigned:
     """Give groups to batches, each owner's up to `most` a batch; owners who cannot send are left out."""

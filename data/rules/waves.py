@@ -7,6 +7,8 @@ from pydantic import Field
 from data.rules.problems import RuleModel
 from data.rules.timings import Timing
 
+#: The kinds of waves, and of the batches that carry them.
+CUSTOMERS, GROUPS, MOMENTS = "customers", "groups", "moments"
 #: WeCom lists what it was asked for at most 30 days at a time; a run is over before that.
 VALID_HOURS_MAX = 30 * 24
 
