@@ -81,7 +81,7 @@ def _decide(
 
 async def source_of_draft(ctx: Context, wave: CustomerWave, as_of: datetime) -> tuple[Source, int]:
     """Whom a draft means, and how many entries of its list are nobody's contact. Its saved segment was read."""
-    limits = await limits_of(ctx, wave.not_bought_hours, as_of)
+    limits = await _limits_beside_runs(ctx, wave.not_bought_hours, as_of)
     if wave.audience.is_list:
         listed, unknown = await ctx.db.read(recipient_rows.list_of_draft, wave.audience.listed)
         return await _source(ctx, None, listed, as_of, limits), unknown
@@ -90,7 +90,7 @@ async def source_of_draft(ctx: Context, wave: CustomerWave, as_of: datetime) -> 
 
 async def source_of_wave(ctx: Context, wave: Wave, as_of: datetime, run_id: int | None = None) -> tuple[Source, int]:
     """The same for a wave, or for one of its runs."""
-    limits = await limits_of(ctx, wave.not_bought_hours, as_of, run_id)
+    limits = await _limits_beside_runs(ctx, wave.not_bought_hours, as_of, run_id)
     if wave.audience.keys() & {"pairs", "external_userids"}:
         listed, unknown = await ctx.db.read(recipient_rows.list_of_wave, wave.id or 0)
         return await _source(ctx, None, listed, as_of, limits), unknown
@@ -98,12 +98,20 @@ async def source_of_wave(ctx: Context, wave: Wave, as_of: datetime, run_id: int 
     return await _source(ctx, audience.segment or EVERYBODY, (), as_of, limits, whole=run_id is None), 0
 
 
-async def limits_of(ctx: Context, not_bought_hours: int | None, now: datetime, run_id: int | None = None) -> Limits:
-    """Who is left out: what waits in other runs counts as if it had been sent."""
-    settings = ctx.settings.campaigns
-    cap = company_cap(settings.cap_count, settings.cap_days, now, ctx.settings.zone)
-    runs = await ctx.db.read(recipient_rows.list_waiting_runs, run_id) if cap is not None else ()
-    return Limits(not_bought_hours, cap, runs)
+def limits_of(settings: Settings, not_bought_hours: int | None, now: datetime) -> Limits:
+    """Who is left out now."""
+    campaigns = settings.campaigns
+    return Limits(not_bought_hours, company_cap(campaigns.cap_count, campaigns.cap_days, now, settings.zone))
+
+
+async def _limits_beside_runs(
+    ctx: Context, not_bought_hours: int | None, now: datetime, run_id: int | None = None
+) -> Limits:
+    """The same while what waits in other runs counts as if it had been sent."""
+    limits = limits_of(ctx.settings, not_bought_hours, now)
+    if limits.cap is None:
+        return limits
+    return limits._replace(runs=await ctx.db.read(recipient_rows.list_waiting_runs, run_id))
 
 
 async def _source(

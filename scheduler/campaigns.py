@@ -163,7 +163,7 @@ class Sender:
             return
         now = ctx.clock.now()
         # What waits in other runs was counted when this one was planned.
-        limits = (await limits_of(ctx, self._not_bought_hours, now))._replace(runs=())
+        limits = limits_of(ctx.settings, self._not_bought_hours, now)
         whom = await ctx.db.write(rows.claim_batch, batch.batch_id, body, now, ctx.settings.zone, limits)
         if whom is None:
             self._stopped = True

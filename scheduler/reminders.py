@@ -20,6 +20,7 @@ log = get_logger("campaigns")
 #: The owner hears of what ended within this time.
 TOLD_WITHIN = timedelta(days=1)
 NAMES_TOLD = 20
+CHUNK = 200
 SLUGS = {
     RunStatus.PAUSED: "campaign_paused",
     RunStatus.WORDS_DUE: "campaign_words_due",
@@ -38,18 +39,20 @@ async def remind_and_tell(ctx: Context) -> int:
     if ctx.observes or not calendar.hours.holds(now, calendar.zone):
         return 0
     await _tell_leaders(ctx, now)
-    reminded = 0
-    while (due := await ctx.db.write(rows.claim_reminder, now, ctx.settings.campaigns.remind_after_hours)) is not None:
-        batch_id, msgid = due
-        try:
-            await ctx.wecom.external_contact.remind_groupmsg_send(msgid)
-            reminded += 1
-        except (QuotaError, AlreadyDoneError, GoneError) as error:
-            log.info("not_reminded", batch=batch_id, cause=str(error))
-        except WeComError as error:
-            # It is noted as reminded of: tomorrow is soon enough.
-            log.warning("not_reminded", batch=batch_id, cause=str(error))
-            break
+    reminded, hours = 0, ctx.settings.campaigns.remind_after_hours
+    while due := await ctx.db.read(rows.list_reminders, now, hours, CHUNK):
+        for batch_id, msgid in due:
+            # Before the call: an answer that is lost costs a reminder, and does not make two.
+            await ctx.db.write(rows.note_reminded, batch_id, now)
+            try:
+                await ctx.wecom.external_contact.remind_groupmsg_send(msgid)
+                reminded += 1
+            except (QuotaError, AlreadyDoneError, GoneError) as error:
+                log.info("not_reminded", batch=batch_id, cause=str(error))
+            except WeComError as error:
+                # It is noted as reminded of: tomorrow is soon enough.
+                log.warning("not_reminded", batch=batch_id, cause=str(error))
+                return reminded
     return reminded
 
 

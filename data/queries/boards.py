@@ -63,8 +63,8 @@ def ask_to_remind(session: Session, campaign_id: int) -> int:
     return int(changed.rowcount)
 
 
-def claim_reminder(session: Session, now: datetime, after_hours: int) -> tuple[int, str] | None:
-    """One task whose staff are to be reminded now, by number and msgid, which is noted; None: there is none.
+def list_reminders(session: Session, now: datetime, after_hours: int, limit: int) -> list[tuple[int, str]]:
+    """Tasks whose staff are to be reminded now, by number and msgid.
 
     Asked for by a person, or not confirmed `after_hours` after it was made (0: never for that) and not reminded of
     within a day.
@@ -76,19 +76,20 @@ def claim_reminder(session: Session, now: datetime, after_hours: int) -> tuple[i
             or_(B.c.reminded_at.is_(None), B.c.reminded_at <= now - REMIND_AGAIN),
         )
         due = or_(due, waited)
-    found = session.execute(
+    query = (
         select(B.c.id, B.c.msgid)
         .join(Run, col(Run.id) == B.c.run_id)
         .where(_OPEN, due, B.c.userid != "", col(Run.valid_until) > now)
         .where(col(Run.status).in_([RunStatus.SENDING, RunStatus.AWAITING, RunStatus.PAUSED]))
         .order_by(B.c.id)
-        .limit(1)
-        .with_for_update(skip_locked=True, of=B)
-    ).first()
-    if found is None:
-        return None
-    session.execute(update(B).where(B.c.id == found.id).values(remind=False, reminded_at=now))
-    return int(found.id), str(found.msgid)
+        .limit(limit)
+    )
+    return [(int(batch_id), str(msgid)) for batch_id, msgid in session.execute(query)]
+
+
+def note_reminded(session: Session, batch_id: int, now: datetime) -> None:
+    """Its staff are being reminded."""
+    session.execute(update(B).where(B.c.id == batch_id).values(remind=False, reminded_at=now))
 
 
 # -- what people are told

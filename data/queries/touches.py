@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +19,7 @@ from data.queries.upsert import insert_into
 from data.rules.preferences import NOT_COUNTED, TouchKind
 
 WELCOME_ORIGIN = "welcome:"
-BROADCAST_ORIGIN = "broadcast:"
+_BROADCAST = re.compile(r"broadcast:(?P<run>[0-9]{1,18}):(?P<follow>[0-9]{1,18})", re.ASCII)
 MOMENT_ORIGIN = "moment:"
 _COLUMNS = ("origin", "kind", "external_userid", "userid", "campaign_id", "touched_at")
 _NEW = BulkUpsert(Touch, _COLUMNS, key=("origin",), keep=_COLUMNS)
@@ -150,12 +151,13 @@ def _explain_welcomes(session: Session, origins: Iterable[str]) -> dict[str, dic
 
 def broadcast_origin(run_id: int, follow_id: int) -> str:
     """Where a broadcast to one customer comes from."""
-    return f"{BROADCAST_ORIGIN}{run_id}:{follow_id}"
+    return f"broadcast:{run_id}:{follow_id}"
 
 
 def _explain_broadcasts(session: Session, origins: Iterable[str]) -> dict[str, dict[str, Any]]:
     """The campaign, whom it was for and what it said, by the origins of touches."""
-    keys = [each.removeprefix(BROADCAST_ORIGIN).split(":") for each in origins]
+    found = (_BROADCAST.fullmatch(each) for each in origins)
+    keys = [(int(each["run"]), int(each["follow"])) for each in found if each]
     if not keys:
         return {}
     rows = session.execute(
@@ -164,7 +166,7 @@ def _explain_broadcasts(session: Session, origins: Iterable[str]) -> dict[str, d
         .join(Wave, col(Wave.id) == col(Run.wave_id))
         .join(Campaign, col(Campaign.id) == col(Run.campaign_id))
         .join(Batch, (col(Batch.run_id) == col(Recipient.run_id)) & (col(Batch.batch_no) == col(Recipient.batch_no)))
-        .where(tuple_(col(Recipient.run_id), col(Recipient.follow_id)).in_([(int(run), int(who)) for run, who in keys]))
+        .where(tuple_(col(Recipient.run_id), col(Recipient.follow_id)).in_(keys))
     )
     return {
         broadcast_origin(recipient.run_id, recipient.follow_id): {
