@@ -8,20 +8,20 @@ is not complete, or from one that was read before WeCom must have settled.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from bot.context import Context
 from bot.logs import get_logger
-from bot.wecom.errors import AlreadyDoneError, BusyError, WeComError
+from bot.wecom.errors import AlreadyDoneError, WeComError
 from data.models import Batch
 from data.queries import batch_lookups as lookup_rows
-from data.queries import batches as rows
 from data.rules import batches as rules
-from data.rules.batches import Asked, Found, Verdict, content_of, match
+from data.rules.batches import Asked, Found, content_of, match
 from data.rules.waves import GROUPS
 from scheduler.leases import LeaseHeldError, alone
+from scheduler.unknown_batches import leave_forgotten, put_off, read_all, settle
 
 log = get_logger("campaigns")
 
@@ -53,24 +53,15 @@ async def _look_up_all(ctx: Context) -> int:
             if each.kind == kind and each.first_called_at is not None and each.first_called_at - first <= APART
         ]
         looked += len(together)
-        if ctx.clock.now() - first > timedelta(seconds=rules.FORGOTTEN_SECONDS):
-            for each in together:
-                why = "It was asked for so long ago that it cannot be looked up any more."
-                await ctx.db.write(lookup_rows.leave_to_person, each.id or 0, [], why)
+        there = [each for each in together if not await leave_forgotten(ctx, each)]
+        if not there:
             continue
         try:
-            await _look_up(ctx, together)
+            await _look_up(ctx, there)
         except WeComError as error:
-            for each in together:
-                await _put_off(ctx, each, str(error), error.after_seconds)
+            for each in there:
+                await put_off(ctx, each, str(error), error.after_seconds)
     return looked
-
-
-async def _put_off(ctx: Context, batch: Batch, error: str, after_seconds: float | None = None) -> None:
-    now = ctx.clock.now()
-    age = (now - (batch.called_at or now)).total_seconds()
-    until = now + timedelta(seconds=max(after_seconds or 0, rules.look_pause(age)))
-    await ctx.db.write(rows.put_off, batch.id or 0, until, error)
 
 
 async def _look_up(ctx: Context, due: Sequence[Batch]) -> None:
@@ -82,26 +73,7 @@ async def _look_up(ctx: Context, due: Sequence[Batch]) -> None:
     verdicts = match(asked, await _read_found(ctx, mine, {each.userid for each in asked}, began))
     by_id = {each.id: each for each in due}
     for each in mine:
-        await _settle(ctx, by_id[each.batch_id], verdicts[each.batch_id], began)
-
-
-async def _settle(ctx: Context, batch: Batch, verdict: Verdict, began: datetime) -> None:
-    assert batch.id is not None
-    assert batch.called_at is not None
-    now = ctx.clock.now()
-    settled = (began - batch.called_at).total_seconds() >= rules.SETTLE_SECONDS
-    if verdict.msgid:
-        await ctx.db.write(lookup_rows.adopt, batch.id, verdict.msgid, now)
-        log.info("batch_found", batch=batch.id)
-    elif not settled:
-        await _put_off(ctx, batch, batch.error)
-    elif verdict.is_absent:
-        await ctx.db.write(lookup_rows.ask_again, batch.id, now, was_absent=True)
-        log.info("batch_absent", batch=batch.id)
-    else:
-        why = "WeCom has group-sends that may be this one: a person decides."
-        await ctx.db.write(lookup_rows.leave_to_person, batch.id, verdict.candidates, why)
-        log.warning("batch_ambiguous", batch=batch.id, candidates=len(verdict.candidates))
+        await settle(ctx, by_id[each.batch_id], verdicts[each.batch_id], began, rules.SETTLE_SECONDS)
 
 
 def _asked(batch: Batch, whom: frozenset[str]) -> Asked:
@@ -165,18 +137,3 @@ async def _read_tasks(ctx: Context, msgid: str, userids: set[str], *, to_groups:
 def id_of(result: Mapping[str, Any]) -> str:
     """The customer or the group that a row of results is about."""
     return str(result.get("external_userid") or result.get("chat_id") or "")
-
-
-async def read_all(ask: Callable[[str], Awaitable[Mapping[str, Any]]], name: str) -> list[Any]:
-    """Every row over all pages. Raises BusyError where the pages do not come to an end: the list is not complete."""
-    found: list[Any] = []
-    cursor, seen = "", set[str]()
-    while True:
-        answer = await ask(cursor)
-        found += answer.get(name) or ()
-        cursor = str(answer.get("next_cursor") or "")
-        if not cursor:
-            return found
-        if cursor in seen:
-            raise BusyError("WeCom's pages of group-sends do not end.", "They are read again later.")
-        seen.add(cursor)

@@ -23,8 +23,9 @@ from data.queries import runs as run_rows
 from data.queries.batch_results import Due, Result
 from data.rules.batches import pull_pause
 from data.rules.waves import GROUPS
-from scheduler.campaign_lookups import id_of, read_all
+from scheduler.campaign_lookups import id_of
 from scheduler.leases import LeaseHeldError, alone
+from scheduler.unknown_batches import read_all
 
 log = get_logger("campaigns")
 

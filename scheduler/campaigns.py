@@ -21,10 +21,7 @@ from bot.errors import SiyuError
 from bot.group_waves import plan_groups
 from bot.logs import get_logger
 from bot.wecom.errors import (
-    CredentialsError,
-    GoneError,
     InvalidMediaError,
-    InvalidRequestError,
     UnknownOutcomeError,
     WeComError,
 )
@@ -34,12 +31,12 @@ from data.queries import campaigns as campaign_rows
 from data.queries import runs as run_rows
 from data.queries.batches import Waiting
 from data.rules.batches import CALL_SECONDS
-from data.rules.markings import ends_all
 from data.rules.messages import MessageContent, MissingMediaError
 from data.rules.occurrences import next_open
 from data.rules.problems import parse
 from data.rules.timings import Calendar
 from data.rules.waves import CUSTOMERS, GROUPS, MOMENTS
+from scheduler.batch_calls import is_refusal, pause, rest
 from scheduler.leases import LeaseHeldError, alone
 from scheduler.moments import plan_post, send_post
 
@@ -49,8 +46,6 @@ LEASE = "campaigns"
 #: Calls under way at the same time; each may carry 10,000 recipients.
 IN_FLIGHT = 8
 CHUNK = 200
-#: What may be a person's to mend is tried again so often before one is called.
-DOUBTFUL_TRIES = 3
 #: So many refusals without one success between them are no bad luck: a person has to look.
 REFUSALS_IN_A_ROW = 20
 
@@ -197,7 +192,7 @@ class Sender:
             # Older than WeCom keeps it, whatever we thought: uploaded again for the next try.
             await forget_media(self.ctx, self._content)
             await self._rest(batch, error)
-        elif isinstance(error, GoneError | InvalidRequestError) and not ends_all(error.errcode):
+        elif is_refusal(error):
             await self.ctx.db.write(rows.note_refused, batch.batch_id, error.errcode, str(error), self.ctx.clock.now())
             await self._count_refusal(batch, error)
         else:
@@ -206,21 +201,10 @@ class Sender:
     async def _count_refusal(self, batch: Waiting, error: SiyuError) -> None:
         self._in_a_row += 1
         if self._in_a_row >= REFUSALS_IN_A_ROW:
-            await self._pause(batch, f"{self._in_a_row} batches in a row were refused; the last one: {error}")
+            self._stopped = True
+            why = f"{self._in_a_row} batches in a row were refused; the last one: {error}"
+            await pause(self.ctx, self.run_id, batch.batch_id, why)
 
     async def _rest(self, batch: Waiting, error: WeComError) -> None:
-        """Nothing was made: the run rests for a while, or until a person has mended what keeps it from going on."""
-        # A token that ended twice in a row, or files that WeCom had dropped: that mends itself, or it does not.
-        again = isinstance(error, CredentialsError | InvalidMediaError) and self._rests < DOUBTFUL_TRIES
-        if not (error.retryable or again):
-            await self._pause(batch, str(error))
-            return
         self._stopped = True
-        log.info("run_rests", run=self.run_id, cause=str(error))
-        pause = error.after_seconds or 0
-        await self.ctx.db.write(rows.note_again, batch.batch_id, str(error), self.ctx.clock.now(), pause)
-
-    async def _pause(self, batch: Waiting, why: str) -> None:
-        self._stopped = True
-        log.error("run_paused", run=self.run_id, cause=why)
-        await self.ctx.db.write(rows.pause_run, batch.batch_id, why)
+        await rest(self.ctx, self.run_id, self._rests, batch.batch_id, error)

@@ -7,19 +7,18 @@ another job of ours is under way nothing that it may be making is taken.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from bot.context import Context
 from bot.logs import get_logger
 from bot.wecom.errors import WeComError
 from data.models import Batch, BatchStatus
 from data.queries import batch_lookups as lookup_rows
-from data.queries import batches as batch_rows
 from data.queries import moments as rows
 from data.rules import moments as rules
-from data.rules.batches import CALL_SECONDS, FORGOTTEN_SECONDS, SKEW_SECONDS, Verdict, look_pause
+from data.rules.batches import CALL_SECONDS, SKEW_SECONDS
 from data.rules.moments import Asked, Found, content_asked, content_told, in_time, match
-from scheduler.campaign_lookups import read_all
+from scheduler.unknown_batches import leave_forgotten, put_off, read_all, settle
 
 log = get_logger("campaigns")
 
@@ -37,49 +36,21 @@ async def look_up_posts(ctx: Context) -> None:
 async def _look_up(ctx: Context, batch: Batch) -> None:
     assert batch.id is not None
     began = ctx.clock.now()
-    if batch.first_called_at is None or began - batch.first_called_at > timedelta(seconds=FORGOTTEN_SECONDS):
-        why = "It was asked for so long ago that it cannot be looked up any more."
-        await ctx.db.write(lookup_rows.leave_to_person, batch.id, [], why)
+    if await leave_forgotten(ctx, batch):
         return
     unanswered = await ctx.db.read(rows.list_unanswered)
     asked = {each.id or 0: _asked(each, members) for each, members in unanswered if each.called_at is not None}
     if batch.id not in asked:
-        await _put_off(ctx, batch, batch.error)
+        await put_off(ctx, batch, batch.error)
         return
     try:
         found = await _read_found(ctx, asked[batch.id], began)
     except WeComError as error:
-        await _put_off(ctx, batch, str(error), error.after_seconds)
+        await put_off(ctx, batch, str(error), error.after_seconds)
         return
     making = any(each.status == BatchStatus.MAKING for each, _ in unanswered)
     verdict = match(list(asked.values()), found)[batch.id]
-    await _settle(ctx, batch, verdict, began, making=making)
-
-
-async def _settle(ctx: Context, batch: Batch, verdict: Verdict, began: datetime, *, making: bool) -> None:
-    assert batch.id is not None
-    assert batch.called_at is not None
-    now = ctx.clock.now()
-    settled = (began - batch.called_at).total_seconds() >= rules.SETTLE_SECONDS
-    if verdict.msgid:
-        await ctx.db.write(lookup_rows.adopt, batch.id, verdict.msgid, now)
-        log.info("batch_found", batch=batch.id)
-    elif not settled or (verdict.candidates and making):
-        await _put_off(ctx, batch, batch.error)
-    elif verdict.is_absent:
-        await ctx.db.write(lookup_rows.ask_again, batch.id, now, was_absent=True)
-        log.info("batch_absent", batch=batch.id)
-    else:
-        why = "WeCom has posts that may be this one: a person decides."
-        await ctx.db.write(lookup_rows.leave_to_person, batch.id, verdict.candidates, why)
-        log.warning("batch_ambiguous", batch=batch.id, candidates=len(verdict.candidates))
-
-
-async def _put_off(ctx: Context, batch: Batch, error: str, after_seconds: float | None = None) -> None:
-    now = ctx.clock.now()
-    pause = look_pause((now - (batch.called_at or now)).total_seconds())
-    until = now + timedelta(seconds=max(after_seconds or 0, pause))
-    await ctx.db.write(batch_rows.put_off, batch.id or 0, until, error)
+    await settle(ctx, batch, verdict, began, rules.SETTLE_SECONDS, making=making)
 
 
 def _asked(batch: Batch, members: frozenset[str]) -> Asked:

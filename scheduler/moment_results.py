@@ -24,10 +24,10 @@ from data.queries.batch_results import Due
 from data.queries.publishers import Published, Reaction
 from data.rules.batches import pull_pause
 from data.rules.moments import GIVE_UP_SECONDS
-from scheduler.campaign_lookups import read_all
 from scheduler.leases import LeaseHeldError, alone
 from scheduler.moment_lookups import look_up_posts
 from scheduler.moments import read_job
+from scheduler.unknown_batches import read_all
 
 log = get_logger("campaigns")
 

@@ -14,7 +14,6 @@ from bot.delivery import forget_uploads
 from bot.logs import get_logger
 from bot.moments import post_body, visible_of
 from bot.wecom.errors import (
-    CredentialsError,
     GoneError,
     InvalidMediaError,
     InvalidRequestError,
@@ -29,18 +28,16 @@ from data.queries import moments as rows
 from data.queries import runs as run_rows
 from data.queries.batches import Waiting
 from data.rules.batches import CALL_SECONDS, job_pause
-from data.rules.markings import ends_all
 from data.rules.messages import MissingMediaError
 from data.rules.moments import JOB_SECONDS, MomentContent
 from data.rules.occurrences import next_open
 from data.rules.problems import parse
 from data.rules.timings import Calendar
+from scheduler.batch_calls import is_refusal, rest
 
 log = get_logger("campaigns")
 
 ADD = "externalcontact/add_moment_task"
-#: What may be a person's to mend is tried again so often before one is called.
-DOUBTFUL_TRIES = 3
 DONE = 3
 
 
@@ -80,7 +77,7 @@ async def _ask_for(ctx: Context, run: Run, batch: Waiting) -> bool:
         await ctx.db.write(batch_rows.note_refused, batch.batch_id, None, str(error), ctx.clock.now())
         return True
     except WeComError as error:
-        await _rest(ctx, run, batch, error)
+        await rest(ctx, run.id or 0, run.rests, batch.batch_id, error)
         return False
     found = await ctx.db.read(rows.find_publishers, visible)
     if not await ctx.db.write(rows.claim_post, batch.batch_id, body, found, ctx.clock.now()):
@@ -110,23 +107,11 @@ async def _refused(ctx: Context, run: Run, batch: Waiting, content: MomentConten
     if isinstance(error, InvalidMediaError):
         # Older than WeCom keeps it, whatever we thought: uploaded again for the next try.
         await forget_uploads(ctx, [key for _, key, _ in content.files], "upload_attachment/1")
-    elif isinstance(error, GoneError | InvalidRequestError) and not ends_all(error.errcode):
+    elif is_refusal(error):
         await ctx.db.write(batch_rows.note_refused, batch.batch_id, error.errcode, str(error), ctx.clock.now())
         return True
-    await _rest(ctx, run, batch, error)
+    await rest(ctx, run.id or 0, run.rests, batch.batch_id, error)
     return False
-
-
-async def _rest(ctx: Context, run: Run, batch: Waiting, error: WeComError) -> None:
-    """Nothing was made: the run rests for a while, or until a person has mended what keeps it from going on."""
-    again = isinstance(error, CredentialsError | InvalidMediaError) and run.rests < DOUBTFUL_TRIES
-    if error.retryable or again:
-        log.info("run_rests", run=run.id, cause=str(error))
-        pause = error.after_seconds or 0
-        await ctx.db.write(batch_rows.note_again, batch.batch_id, str(error), ctx.clock.now(), pause)
-        return
-    log.error("run_paused", run=run.id, cause=str(error))
-    await ctx.db.write(batch_rows.pause_run, batch.batch_id, str(error))
 
 
 async def read_job(ctx: Context, batch: Batch) -> None:

@@ -31,7 +31,7 @@ PAUSES = ("look_pause", "pull_pause", "rest_pause", "job_pause")
 LAST_LOOK = "LAST_LOOK_SECONDS"
 PAUSING = (
     "data.queries.batches", "data.queries.moments", "scheduler.campaign_results", "scheduler.moments",
-    "scheduler.moment_lookups", "scheduler.moment_results",
+    "scheduler.moment_results",
 )  # fmt: skip
 
 
