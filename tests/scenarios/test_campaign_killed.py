@@ -48,16 +48,20 @@ def let_leases_run_out(session: Session) -> None:
     session.execute(delete(Lease))
 
 
+def config_for(sandbox: Sandbox, path: Path, urls: Urls) -> Path:
+    """What a process needs to work on the local WeCom's company."""
+    app, company = sandbox.world.app, sandbox.world.company
+    return write_config(
+        path, urls, company=f'corpid = "{company.corpid}"', app=f'agentid = {app.agentid}\nsecret = "{app.secret}"',
+        wecom=f'api_base_url = "{sandbox.api_base_url}"',
+    )  # fmt: skip
+
+
 async def test_killed_at_random_moments_each_recipient_has_one_task(urls: Urls, tmp_path: Path) -> None:
     rng = random.Random(SEED)
     async with Sandbox(World(clock=Clock())) as sandbox:
         sandbox.machine.settings.group_send_settle_seconds = 0.2
-        app, company = sandbox.world.app, sandbox.world.company
-        config = write_config(
-            tmp_path / "config.toml", urls,
-            company=f'corpid = "{company.corpid}"', app=f'agentid = {app.agentid}\nsecret = "{app.secret}"',
-            wecom=f'api_base_url = "{sandbox.api_base_url}"',
-        )  # fmt: skip
+        config = config_for(sandbox, tmp_path / "config.toml", urls)
         for number, member in enumerate(sandbox.world.population.service):
             sandbox.machine.group_acts.create(member.userid, f"茶友{number}群", [])
         assert (await siyu_process("sync", "--config", config)).code == 0

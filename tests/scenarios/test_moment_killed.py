@@ -23,12 +23,12 @@ from data.db import open_database
 from data.queries import batch_results
 from data.queries import campaigns as rows
 from data.rules.campaigns import CampaignDraft
-from tests.cli.conftest import siyu_process, write_config
+from tests.cli.conftest import siyu_process
 from tests.conftest import Urls
 from tests.scenarios import campaign_worker
 from tests.scenarios.campaign_ledger import ALWAYS, is_ended, runs_and_batches
 from tests.scenarios.moment_ledger import ADD, JOB, compare, ledger_rows, post, publish, react
-from tests.scenarios.test_campaign_killed import KILLS, SEED, let_leases_run_out, start
+from tests.scenarios.test_campaign_killed import KILLS, SEED, config_for, let_leases_run_out, start
 
 #: A campaign is killed so often; then another begins.
 KILLS_PER_CAMPAIGN = 6
@@ -46,12 +46,7 @@ async def test_killed_at_random_moments_each_run_has_one_post(urls: Urls, tmp_pa
     rng = random.Random(SEED)
     async with Sandbox(World(clock=Clock())) as sandbox:
         sandbox.machine.settings.moment_job_seconds = 0.3
-        app, company = sandbox.world.app, sandbox.world.company
-        config = write_config(
-            tmp_path / "config.toml", urls,
-            company=f'corpid = "{company.corpid}"', app=f'agentid = {app.agentid}\nsecret = "{app.secret}"',
-            wecom=f'api_base_url = "{sandbox.api_base_url}"',
-        )  # fmt: skip
+        config = config_for(sandbox, tmp_path / "config.toml", urls)
         assert (await siyu_process("sync", "--config", config)).code == 0
         db = open_database(urls.main, pool_size=2)
         killed = 0
