@@ -14,6 +14,7 @@ from bot.commands import (
     demo,
     events,
     fields,
+    group_welcomes,
     media,
     orders,
     sandboxing,
@@ -49,6 +50,7 @@ app.add_typer(orders.app, name="orders")
 app.add_typer(fields.app, name="fields")
 app.add_typer(segments.app, name="segments")
 app.add_typer(campaigns.app, name="campaigns")
+app.add_typer(group_welcomes.app, name="group-welcomes")
 app.add_typer(media.app, name="media")
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(tokens.app, name="token")

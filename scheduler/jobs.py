@@ -18,6 +18,7 @@ from scheduler.campaign_lookups import look_up_unknown
 from scheduler.campaign_results import follow_results
 from scheduler.campaigns import send_when_due
 from scheduler.follow_facts import mend_facts
+from scheduler.group_welcomes import check_group_welcomes, write_group_welcomes
 from scheduler.markings import mark_when_due
 from scheduler.moment_results import follow_moments
 from scheduler.order_tags import tag_orders
@@ -103,6 +104,9 @@ JOBS: tuple[Job, ...] = (
     Job("renew_media", timedelta(hours=1).total_seconds(), renew_media, at_start=True),
     Job("send_alerts", 1.0, send_alerts, alone=False),
     Job("approvals", 2.0, work_on_approvals, alone=False),
+    # Each has a claim of its own.
+    Job("group_welcomes", 10.0, write_group_welcomes, alone=False),
+    Job("check_group_welcomes", timedelta(hours=6).total_seconds(), check_group_welcomes, at_start=True),
     Job("match_orders", 60.0, match_waiting),
     Job("pull_payments", 300.0, pull_payments, at_start=True),
     Job("pull_own_sends", timedelta(minutes=30).total_seconds(), pull_own_sends, at_start=True),

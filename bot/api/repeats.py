@@ -14,6 +14,8 @@ from bot.api.service import ADMITTED, Api
 from data.queries.repeated_requests import Answered, Keyed, answer_once
 
 HEADER = "Idempotency-Key"
+#: Of an answer that was given before.
+REPLAYED = "Idempotency-Replayed"
 KEY_MAX = 200
 
 
@@ -25,7 +27,7 @@ async def do_once(api: Api, request: web.Request, work: Callable[[Session, datet
     keyed = await _keyed(request)
     now = api.clock.now()
     done = await api.db.write(_unit, keyed, work, now)
-    headers = HEADERS | ({"Idempotency-Replayed": "true"} if done.repeated else {})
+    headers = HEADERS | ({REPLAYED: "true"} if done.repeated else {})
     return web.Response(text=done.body, status=done.status, content_type="application/json", headers=headers)
 
 

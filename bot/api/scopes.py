@@ -36,6 +36,8 @@ SCOPES: Mapping[str, str] = MappingProxyType(
         "sync:write": "have WeCom read whole",
         "segments:read": "read saved segments",
         "segments:write": "make, change and remove segments",
+        "group-welcomes:read": "read group welcomes and how they stand in WeCom",
+        "group-welcomes:write": "make, change and retire group welcomes in WeCom's stock",
         "health:read": "read what the callbacks have shown",
     }
 )

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bot.commands.terminal import AsJson, Config, Workplace, refuse, say, say_json, say_table, work
+
+if TYPE_CHECKING:
+    from data.db import Database
 
 app = typer.Typer(no_args_is_help=True, help="Files that messages carry.")
 
@@ -66,7 +70,7 @@ def show(key: Key, config: Config = None, as_json: AsJson = False) -> None:
     """One file and who uses it."""
     from bot.media_files import USER_WORDS
 
-    found = work(config, lambda place: from_library(place, key))
+    found = work(config, lambda place: from_library(place.db, key))
     if as_json:
         say_json(found)
         return
@@ -85,18 +89,32 @@ def remove(
     """Remove a file that nothing uses."""
     from bot.media_files import remove_media
 
-    found = work(config, lambda place: from_library(place, key))
+    found = work(config, lambda place: from_library(place.db, key))
     if not yes and not found["used_by"]:
         typer.confirm(f"Remove {found['media'][:12]}?", abort=True)
     work(config, lambda place: place.db.write(remove_media, found["media"]))
     say(f"{found['filename']} is removed.")
 
 
-async def from_library(place: Workplace, key: str) -> dict[str, Any]:
+async def from_library(db: Database, key: str) -> dict[str, Any]:
     """The one file whose key begins so; refuses where there is none or several."""
     from bot.media_files import list_media
 
-    found = [row for row in await place.db.read(list_media) if row["media"].startswith(key)]
+    found = [row for row in await db.read(list_media) if row["media"].startswith(key)]
     if len(found) != 1:
         refuse(f"{key!r} names {'no' if not found else 'more than one'} file: see siyu media list.")
     return found[0]
+
+
+async def attachment_of_file(db: Database, key: str) -> dict[str, Any]:
+    """The attachment that shows a file of the library."""
+    found = await from_library(db, key)
+    return {"msgtype": found["kind"], found["kind"]: {"media": found["media"]}}
+
+
+def attachment_from_json(text: str) -> Any:
+    """An attachment as somebody typed it. Ends the command if that is not JSON."""
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        refuse(f"--attachment is not JSON: {error}.")

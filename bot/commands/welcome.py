@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bot.commands.explaining import explained
-from bot.commands.media import from_library
+from bot.commands.media import attachment_from_json, attachment_of_file
 from bot.commands.rule_options import (
     Departments,
     Name,
@@ -278,21 +278,9 @@ async def _changes(
     content = given(text=text)
     if media or attachments:
         content["attachments"] = [
-            *[await _media_attachment(place, key) for key in media or () if key],
-            *[_attachment(each) for each in attachments or () if each],
+            *[await attachment_of_file(place.db, key) for key in media or () if key],
+            *[attachment_from_json(each) for each in attachments or () if each],
         ]
     if customer is not None:
         found = {**found, "customer": customer or None}
     return changes | ({"content": content} if content else {}) | ({"conditions": found} if found else {})
-
-
-async def _media_attachment(place: Workplace, key: str) -> dict[str, Any]:
-    found = await from_library(place, key)
-    return {"msgtype": found["kind"], found["kind"]: {"media": found["media"]}}
-
-
-def _attachment(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        refuse(f"--attachment is not JSON: {error}.")

@@ -18,9 +18,10 @@ from bot.rule_edits import list_unusable
 from data import migrate
 from data.db import Database, open_database
 from data.migrate import Tree
-from data.models import CallbackHealth, SyncRun, SyncStatus
+from data.models import CallbackHealth, GroupWelcome, SyncRun, SyncStatus
 from data.queries import channels as channel_rows
 from data.queries import events as event_rows
+from data.queries import group_welcomes as group_welcome_rows
 from data.queries import health as health_rows
 from data.queries import rules as rule_rows
 from data.queries import staff as staff_rows
@@ -59,6 +60,8 @@ async def examine_records(settings: Settings, clock: Clock, tables: dict[Tree, T
             stack.push_async_callback(db.close)
             health = {row.name: row for row in await db.read(health_rows.list_health)}
             async for finding in _rules(db):
+                yield finding
+            for finding in _group_welcomes(await db.read(group_welcome_rows.list_troubled)):
                 yield finding
             yield _last_sync(await db.read(run_rows.find_last_run), clock.now())
         else:
@@ -150,6 +153,16 @@ async def _rules(db: Database) -> AsyncIterator[Finding]:
                 f"Channel {channel.name or channel.state} names members outside the visible range or without the "
                 f"customer-contact feature: {some(strangers)}.",
             )
+
+
+def _group_welcomes(troubled: list[GroupWelcome]) -> Iterator[Finding]:
+    if troubled:
+        names = some([row.name for row in troubled])
+        yield warn(
+            "group_welcomes",
+            f"这些入群欢迎语素材要有人处理：{names}；用 siyu group-welcomes list 看原因。",
+            f"These group welcomes wait for a person: {names}; see why with siyu group-welcomes list.",
+        )
 
 
 def _last_sync(run: SyncRun | None, now: datetime) -> Finding:

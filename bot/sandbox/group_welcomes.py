@@ -30,6 +30,10 @@ class GroupWelcomes:
     def __len__(self) -> int:
         return len(self._all)
 
+    def listed(self) -> list[GroupWelcome]:
+        """All of them, in the order of their making."""
+        return list(self._all.values())
+
     def find(self, template_id: str) -> GroupWelcome | None:
         return self._all.get(template_id)
 

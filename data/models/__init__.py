@@ -19,6 +19,7 @@ from data.models.channels import Channel
 from data.models.customers import Customer, Follow, FollowMobile, FollowStatus, FollowTag, Transfer
 from data.models.fields import Birthday, CustomerField, FieldDefinition
 from data.models.group_waves import GroupRecipient
+from data.models.group_welcomes import GroupWelcome, GroupWelcomeStatus
 from data.models.groups import CustomerGroup, GroupMember
 from data.models.health import CallbackHealth
 from data.models.inbox import InboxEvent, InboxOutcome, InboxTask, OutcomeStatus, TaskStatus, inbox_metadata
@@ -64,6 +65,8 @@ __all__ = [
     "FollowTag",
     "GroupMember",
     "GroupRecipient",
+    "GroupWelcome",
+    "GroupWelcomeStatus",
     "InboxEvent",
     "InboxOutcome",
     "InboxTask",

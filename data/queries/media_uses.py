@@ -8,12 +8,15 @@ from sqlalchemy import or_, select
 from sqlmodel import Session, col
 
 from data.models import Campaign, Run, RunStatus, Wave
+from data.queries.group_welcomes import list_group_welcomes
 from data.queries.rules import list_welcome_rules
+from data.rules.group_welcomes import GroupWelcomeContent
 from data.rules.media import MediaUse, Upload, uploads_of, uploads_of_wave
+from data.rules.problems import parse
 
 
 def list_uses(session: Session) -> dict[str, list[MediaUse]]:
-    """By key: welcome rules, also those that are switched off, and campaigns that may still send.
+    """By key: welcome rules, also those that are switched off, group welcomes, and campaigns that may still send.
 
     A campaign may still send while a wave of it was not started or a run of it has not ended.
     """
@@ -25,6 +28,9 @@ def list_uses(session: Session) -> dict[str, list[MediaUse]]:
 
     for rule in list_welcome_rules(session):
         note(uploads_of(rule.content), MediaUse("welcome_rule", rule.id, rule.name))
+    for row in list_group_welcomes(session):
+        content = parse(GroupWelcomeContent, row.content)
+        note(uploads_of(content.as_message), MediaUse("group_welcome", row.id or 0, row.name))
     query = (
         select(Campaign.id, Campaign.name, Wave.kind, Wave.content, Run.content)  # type: ignore[call-overload]
         .join(Wave, col(Wave.campaign_id) == col(Campaign.id))
@@ -33,8 +39,8 @@ def list_uses(session: Session) -> dict[str, list[MediaUse]]:
         .order_by(col(Campaign.id), col(Wave.id), col(Run.id))
     )
     for campaign_id, name, kind, planned, written in session.execute(query):
-        for content in (planned, written or {}):
-            note(uploads_of_wave(kind, content), MediaUse("campaign", campaign_id, name))
+        for words in (planned, written or {}):
+            note(uploads_of_wave(kind, words), MediaUse("campaign", campaign_id, name))
     return {media: list(found) for media, found in uses.items()}
 
 

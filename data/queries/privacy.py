@@ -154,6 +154,7 @@ NOT_ABOUT_ONE: Mapping[str, str] = MappingProxyType(
         "call_pauses": "APIs of WeCom that rest",
         "approvals": "a manager's request about a campaign as a whole",
         "group_recipients": "customer groups that a campaign is for",
+        "group_welcomes": "what groups say to whoever joins",
         "batches": "calls for many customers at once: who they are is in recipients",
         "callback_health": "times at which callbacks showed a sign of life",
         "campaigns": "what managers plan for many",

@@ -137,13 +137,17 @@ def _path(location: tuple[int | str, ...]) -> str:
     for index, part in enumerate(location):
         if isinstance(part, int):
             path += f"[{part}]"
-        elif index and isinstance(location[index - 1], int) and part in UNION_TAGS:
+        elif index and _holds_union(location[index - 1]) and part in UNION_TAGS:
             continue
         else:
             path += f".{part}" if path else part
     return path
 
 
-#: Values of `msgtype`, and kinds of waves: where they follow an index in a location they name the union's member, not
-#: a field.
+def _holds_union(part: int | str) -> bool:
+    return isinstance(part, int) or part == "attachment"
+
+
+#: Values of `msgtype`, and kinds of waves: where they follow an index (or a single `attachment`) in a location they
+#: name the union's member, not a field.
 UNION_TAGS = frozenset({"image", "link", "miniprogram", "video", "file", "customers", "groups", "moments"})

@@ -25,6 +25,6 @@ def commands_of(app: typer.Typer, prefix: str = "siyu") -> Iterator[tuple[str, s
 
 
 def test_the_reference_holds_every_command() -> None:
-    rows = re.findall(r"^\| `(siyu [\w ]+)` \| (.+) \|$", REFERENCE.read_text("utf-8"), re.M)
+    rows = re.findall(r"^\| `(siyu [\w -]+)` \| (.+) \|$", REFERENCE.read_text("utf-8"), re.M)
     assert dict(rows) == dict(commands_of(cli.app))
     assert len(rows) == len(dict(rows))

@@ -43,6 +43,7 @@ def test_every_command_explains_itself(siyu: Siyu) -> None:
         "fields",
         "segments",
         "campaigns",
+        "group-welcomes",
         "media",
         "alerts",
         "token",

@@ -16,6 +16,7 @@ from data.db import Database, open_database
 from data.models import SyncStatus
 from data.models.inbox import Lane, TaskStatus
 from data.queries import channels as channel_rows
+from data.queries import group_welcomes as group_welcome_rows
 from data.queries import health as health_rows
 from data.queries import inbox as inbox_rows
 from data.queries import inbox_claims as claim_rows
@@ -23,6 +24,7 @@ from data.queries import rules as rule_rows
 from data.queries import sync_runs as run_rows
 from data.queries.health import Signs
 from data.queries.inbox import ClaimedTask, NewEvent, NewTask, TaskResult
+from data.rules.group_welcomes import GroupWelcomeDraft, Step
 from data.rules.messages import MessageContent
 from data.rules.tagging import TagRule
 from data.rules.welcome import WelcomeRule
@@ -65,6 +67,18 @@ async def test_a_company_that_was_never_read_whole(patient: Patient, db: Databas
     assert "3 days" in (await patient.examine())["sync_old"].en
     await db.write(run_rows.end_run, run.id, SyncStatus.FAILED, "WeCom refused the secret.", patient.clock.now())
     assert "refused the secret" in (await patient.examine())["sync_failed"].en
+
+
+async def test_a_group_welcome_that_waits_for_a_person(patient: Patient, db: Database) -> None:
+    now = patient.clock.now()
+    draft = GroupWelcomeDraft.model_validate({"name": "新人", "content": {"text": "欢迎"}})
+    id_ = await db.write(group_welcome_rows.add_group_welcome, draft, "test", now)
+    assert "group_welcomes" not in await patient.examine()
+    await db.write(group_welcome_rows.claim, id_, 1, Step.ADD, now)
+    await db.write(group_welcome_rows.note_unknown, id_, now, "no answer")
+    found = await patient.examine()
+    assert "group_welcomes" in warnings(found)
+    assert "新人" in found["group_welcomes"].zh
 
 
 async def test_callbacks_that_never_showed_a_sign(patient: Patient) -> None:

@@ -25,7 +25,7 @@ PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 #: A command at the beginning of a piece of code, or with the folder of the program before it.
-COMMAND = re.compile(r"(?:^|bin/)siyu ([a-z][a-z ]*[a-z])")
+COMMAND = re.compile(r"(?:^|bin/)siyu ([a-z](?:[a-z ]|-(?=[a-z]))*[a-z])")
 
 
 def documented(page: str) -> dict[str, list[str]]:
