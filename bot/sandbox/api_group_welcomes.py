@@ -22,6 +22,7 @@ async def add(call: Call) -> Answer:
         raise ApiError(41055)
     welcome = GroupWelcome(welcomes.new_id(), call.app.agentid, notify, content)
     welcomes.put(welcome)
+    call.world.changes.note("group_welcomes.changed")
     return {"template_id": welcome.template_id}
 
 
@@ -29,6 +30,7 @@ async def edit(call: Call) -> Answer:
     welcome = _own(call)
     welcome.content = _read(call)
     call.world.group_welcomes.put(welcome)
+    call.world.changes.note("group_welcomes.changed")
     return {}
 
 
@@ -38,6 +40,7 @@ async def get(call: Call) -> Answer:
 
 async def delete(call: Call) -> Answer:
     call.world.group_welcomes.delete(_own(call).template_id)
+    call.world.changes.note("group_welcomes.changed")
     return {}
 
 

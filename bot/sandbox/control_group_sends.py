@@ -104,7 +104,7 @@ def send_own(machine: Machine, body: SendOwn) -> Any:
 
 
 def read_group_messages(machine: Machine, body: OneGroup) -> Any:
-    """What group-sends brought into a customer group."""
+    """What group-sends and welcomes brought into a customer group."""
     group = machine.world.groups.get(body.chat_id)
     return {"messages": [to_dict(message) for message in machine.group_send_acts.messages_in(group.chat_id)]}
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from bot.sandbox.control import Body, Route
+from bot.sandbox.control import Body, Nothing, Route
 from bot.sandbox.journal import to_dict
 from bot.sandbox.machine import Machine
 
@@ -43,6 +43,11 @@ class OneGroup(Body):
     chat_id: str
 
 
+class ChooseWelcome(Body):
+    chat_id: str
+    template_id: str = ""
+
+
 def create(machine: Machine, body: CreateGroup) -> Any:
     return to_dict(machine.group_acts.create(body.owner, body.name, body.people))
 
@@ -65,7 +70,18 @@ def dismiss(machine: Machine, body: OneGroup) -> Any:
     return to_dict(machine.group_acts.dismiss(body.chat_id))
 
 
+def choose_welcome(machine: Machine, body: ChooseWelcome) -> Any:
+    return to_dict(machine.group_acts.choose_welcome(body.chat_id, body.template_id))
+
+
+def list_welcomes(machine: Machine, body: Nothing) -> Any:
+    """The company's stock of group welcomes."""
+    return {"group_welcomes": [to_dict(welcome) for welcome in machine.world.group_welcomes.listed()]}
+
+
 ROUTES = (
+    Route("GET", "/group_welcomes", Nothing, list_welcomes),
+    Route("POST", "/groups/welcome", ChooseWelcome, choose_welcome),
     Route("POST", "/groups/create", CreateGroup, create),
     Route("POST", "/groups/join", Join, join),
     Route("POST", "/groups/leave", Leave, leave),

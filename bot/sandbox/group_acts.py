@@ -12,6 +12,8 @@ from bot.sandbox.world import World
 
 #: JoinScene of the event by join_scene of groupchat/get: the two count differently.
 _EVENT_SCENES = {1: 0, 2: 0, 3: 3}
+#: In a group welcome: who has come in.
+NICKNAME = "%NICKNAME%"
 
 
 class GroupActs:
@@ -57,7 +59,34 @@ class GroupActs:
             member.state = state
         group.members.extend(made)
         self._tell_members(group, "add_member", ("JoinScene", _EVENT_SCENES[scene]), wanted)
+        self._greet(group, [member.name for member in made if member.type == 2])
         return group
+
+    def choose_welcome(self, chat_id: str, template_id: str) -> Group:
+        """The owner has the group greet with one of the company's group welcomes; with an empty id with none."""
+        group = self.world.groups.get(chat_id)
+        if template_id and self.world.group_welcomes.find(template_id) is None:
+            raise NotFoundError(
+                f"There is no group welcome {template_id!r}.", "GET /sandbox/group_welcomes lists them."
+            )
+        group.welcome_id = template_id
+        self.world.groups.put(group)
+        self.world.changes.note("group.changed", chat_id=group.chat_id, change="welcome")
+        return group
+
+    def _greet(self, group: Group, newcomers: list[str]) -> None:
+        """Say in the group, in its owner's name, what it greets people from outside with."""
+        welcome = self.world.group_welcomes.find(group.welcome_id)
+        if welcome is None or not newcomers:
+            return
+        for msgtype, content in welcome.content:
+            said = content
+            if msgtype == "text":
+                said = {"content": content["content"].replace(NICKNAME, "、".join(newcomers))}
+            self.world.chats.write(
+                group.owner, group.chat_id, "staff", "group_welcome", msgtype, said, self.world.clock.timestamp()
+            )
+        self.world.changes.note("group.changed", chat_id=group.chat_id, change="greeted")
 
     def leave(self, chat_id: str, people: list[str], *, kicked: bool = False) -> Group:
         """People go out, of themselves or removed by the owner."""

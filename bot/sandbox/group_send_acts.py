@@ -90,10 +90,10 @@ class GroupSendActs:
                 yield send, task
 
     def messages_in(self, chat_id: str) -> list[Message]:
-        """What group-sends brought into a customer group, whoever owned it then."""
+        """What group-sends and welcomes brought into a customer group, whoever owned it then."""
         group = self.world.groups.get(chat_id)
         userids = [member.userid for member in group.members if member.type == 1]
-        found = [message for userid in userids for message in self.world.group_sends.delivered(userid, chat_id)]
+        found = [message for userid in userids for message in self.world.chats.of(userid, chat_id)]
         return sorted(found, key=lambda message: message.seq)
 
     def find_task(self, userid: str, msgid: str) -> tuple[GroupSend, SendTask]:

@@ -1,4 +1,4 @@
-"""What the phone page reads of group-sends: a member's tasks, and what came into a group."""
+"""What the phone page reads of group-sends: a member's tasks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from pydantic import Field
 from bot.sandbox.control import Body
 from bot.sandbox.control_group_sends import task_json
 from bot.sandbox.group_sends import GroupSend
-from bot.sandbox.journal import to_dict
 from bot.sandbox.machine import Machine
 from bot.sandbox.phone_files import files_of
 from bot.sandbox.world import World
@@ -29,10 +28,6 @@ class OneTask(Body):
     msgid: str
 
 
-class OneGroup(Body):
-    chat_id: str
-
-
 def list_tasks(machine: Machine, body: TasksOf) -> Any:
     """A member's tasks, the newest first, and how many wait."""
     world = machine.world
@@ -41,7 +36,7 @@ def list_tasks(machine: Machine, body: TasksOf) -> Any:
     page = tasks[body.offset : body.offset + body.limit]
     return {
         "tasks": [
-            task_json(send, task) | _send_json(send) | {"first": _message(world, send.content[0], 0)}
+            task_json(send, task) | _send_json(send) | {"first": message_json(world, send.content[0], 0)}
             for send, task in page
         ],
         "waiting": sum(1 for send, task in tasks if not task.send_time and send.cancelled_at is None),
@@ -58,7 +53,7 @@ def read_task(machine: Machine, body: OneTask) -> Any:
         task_json(send, task)
         | _send_json(send)
         | {
-            "messages": [_message(world, part, place) for place, part in enumerate(send.content)],
+            "messages": [message_json(world, part, place) for place, part in enumerate(send.content)],
             "choosable": choosable,
             "people": [
                 {"id": id_, "name": _name(world, send, id_), "status": int(result)}
@@ -66,18 +61,6 @@ def read_task(machine: Machine, body: OneTask) -> Any:
             ],
         }
     )
-
-
-def read_group(machine: Machine, body: OneGroup) -> Any:
-    """A customer group with what group-sends brought into it."""
-    world = machine.world
-    group = world.groups.get(body.chat_id)
-    messages: list[dict[str, Any]] = []
-    for message in machine.group_send_acts.messages_in(group.chat_id)[-100:]:
-        member = world.directory.find(message.userid)
-        name = message.userid if member is None else member.name
-        messages.append(to_dict(message) | {"name": name, "files": files_of(world, message.content)})
-    return {"group": to_dict(group), "messages": messages}
 
 
 def _send_json(send: GroupSend) -> dict[str, Any]:
@@ -89,7 +72,8 @@ def _send_json(send: GroupSend) -> dict[str, Any]:
     }
 
 
-def _message(world: World, part: tuple[str, dict[str, Any]], place: int) -> dict[str, Any]:
+def message_json(world: World, part: tuple[str, dict[str, Any]], place: int) -> dict[str, Any]:
+    """A part of what is sent, as the page shows it before that."""
     msgtype, content = part
     return {
         "seq": place + 1, "origin": "group_send", "msgtype": msgtype, "content": content,

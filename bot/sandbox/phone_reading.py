@@ -6,14 +6,14 @@ from typing import Any
 
 from pydantic import Field
 
-from bot.sandbox import phone_moments
+from bot.sandbox import phone_groups, phone_moments
 from bot.sandbox.api_customers import contact_json, follow_user_json
 from bot.sandbox.control import Body, Nothing, Route
 from bot.sandbox.journal import to_dict
 from bot.sandbox.machine import Machine
 from bot.sandbox.phone_contacts import Contacts, waiting_of
 from bot.sandbox.phone_files import files_of
-from bot.sandbox.phone_group_sends import OneGroup, OneTask, TasksOf, list_tasks, read_group, read_task
+from bot.sandbox.phone_group_sends import OneTask, TasksOf, list_tasks, read_task
 from bot.sandbox.phone_timeline import read_timeline
 from bot.sandbox.records import ContactWay, Follow, Member
 from bot.sandbox.world import World
@@ -79,7 +79,9 @@ class PhoneReading:
             Route(
                 "GET", "/phone/customers/{external_userid}/moments", phone_moments.OfCustomer, phone_moments.read_feed
             ),
-            Route("GET", "/phone/groups/{chat_id}", OneGroup, read_group),
+            Route("GET", "/phone/staff/{userid}/groups", phone_groups.OfMember, phone_groups.list_owned),
+            Route("GET", "/phone/groups/{chat_id}", phone_groups.OneGroup, phone_groups.read_group),
+            Route("GET", "/phone/group_welcomes", Nothing, phone_groups.list_welcomes),
             Route("GET", "/phone/timeline", Timeline, lambda machine, body: read_timeline(machine, body.limit)),
         )
 

@@ -192,7 +192,10 @@ class GroupMember:
 
 @dataclass(slots=True)
 class Group:
-    """A customer group. `status`: 0 normal, 1 owner left, 2 being inherited, 3 inherited."""
+    """A customer group. `status`: 0 normal, 1 owner left, 2 being inherited, 3 inherited.
+
+    `welcome_id`: the group welcome that its owner has chosen.
+    """
 
     chat_id: str
     name: str
@@ -204,6 +207,7 @@ class Group:
     status: int = 0
     member_version: str = ""
     dismissed: bool = False
+    welcome_id: str = ""
 
 
 @dataclass(slots=True)
@@ -225,7 +229,7 @@ class Message:
     userid: str
     external_userid: str
     sender: Literal["staff", "customer", "system"]
-    #: Where it came from: welcome, chat, notice.
+    #: Where it came from: welcome, group_welcome, chat, notice.
     origin: str
     msgtype: str
     content: dict[str, Any]

@@ -1,14 +1,15 @@
 // The customer's phone: WeChat.
 
 import { get, part, post } from "./api.js";
-import { row, summary } from "./bubbles.js";
+import { summary } from "./bubbles.js";
 import { chatScreen } from "./chat.js";
 import { avatar, calm, h, icon, nameOf } from "./dom.js";
+import { groupScreen } from "./groups.js";
 import { feedScreen } from "./moments.js";
 import { customerPicker } from "./people.js";
 import { Phone, loader } from "./phone.js";
 import { scanScreen } from "./scan.js";
-import { chatTime, shortTime, t } from "./texts.js";
+import { shortTime, t } from "./texts.js";
 import { report } from "./toast.js";
 
 /** Builds the phone. `session`: who plays; `onAdded(answer)`: a scan made a contact. */
@@ -34,7 +35,7 @@ export function customerPhone(root, session, onAdded) {
         // A request waits for a person: nothing to measure.
         openChat(answer.userid, answer.outcome === "requested" ? 0 : startedAt);
       },
-      onJoined: (chatId) => phone.openWith("chats", groupScreen(chatId)),
+      onJoined: (chatId) => phone.openWith("chats", groupOf(chatId)),
     });
   }
 
@@ -88,7 +89,7 @@ export function customerPhone(root, session, onAdded) {
         h("span", { class: "avatar avatar-group", "aria-hidden": "true" }, icon("people")),
         h("span", { class: "row-words" }, h("span", { class: "row-top" }, nameOf(group.name, "row-name")), h("span", { class: "row-note", text: group.notice || t("group.members", { n: group.members }) })),
       );
-      open.addEventListener("click", () => phone.openWith("chats", groupScreen(group.chat_id)));
+      open.addEventListener("click", () => phone.openWith("chats", groupOf(group.chat_id)));
       return h("li", {}, open);
     }
 
@@ -102,45 +103,8 @@ export function customerPhone(root, session, onAdded) {
     };
   }
 
-  function groupScreen(chatId) {
-    const title = h("span", { class: "nav-name" });
-    const body = h("div", { class: "screen group" });
-    const leave = h("button", { type: "button", class: "nav-button", "aria-label": t("group.leave") }, icon("more"));
-    const load = loader(() => get(`phone/groups/${part(chatId)}`), draw, (error) => {
-      if (error.code === "not_found") phone.open("chats");
-      else report(error);
-    });
-
-    function draw({ group, messages }) {
-      title.replaceChildren(nameOf(group.name), h("span", { class: "nav-count", text: `(${group.members.length})` }));
-      const shown = group.members.slice(0, 40);
-      body.replaceChildren(
-        group.notice ? h("p", { class: "group-notice" }, icon("bell"), h("span", { dir: "auto", text: group.notice })) : "",
-        h("ul", { class: "group-members" }, ...shown.map((member) => h("li", {}, avatar(member.name || member.userid, member.userid, member.type === 1 ? "avatar-staff" : ""), nameOf(member.name || member.userid)))),
-        h("p", { class: "group-note", text: t("group.since", { time: chatTime(group.create_time, session.now()) }) }),
-        h("ol", { class: "messages" }, ...messages.map((message) => row(message, { name: message.name, key: message.userid, kind: "avatar-staff" }, false))),
-      );
-    }
-
-    leave.addEventListener("click", () =>
-      phone.ask(t("group.leave.sure"), t("group.leave"), async () => {
-        try {
-          await post("groups/leave", { chat_id: chatId, people: [session.customer] });
-          phone.open("chats");
-        } catch (error) {
-          report(error);
-        }
-      }),
-    );
-    const again = calm(load, 300);
-    return {
-      title,
-      body,
-      actions: [leave],
-      refresh(change) {
-        if (!change || change.chat_id === chatId || ["group_send.confirmed", "world.reset"].includes(change.kind)) again();
-      },
-    };
+  function groupOf(chatId) {
+    return groupScreen({ phone, session, chatId, customer: session.customer });
   }
 
   return {

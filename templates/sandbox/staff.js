@@ -5,6 +5,7 @@ import { summary } from "./bubbles.js";
 import { chatScreen } from "./chat.js";
 import { avatar, calm, h, nameOf } from "./dom.js";
 import { tasksScreen } from "./group_sends.js";
+import { ownedScreen } from "./groups.js";
 import { inboxScreen } from "./notices.js";
 import { staffPicker } from "./people.js";
 import { Phone, loader } from "./phone.js";
@@ -101,11 +102,14 @@ export function staffPhone(root, session) {
       );
     }
 
+    const groups = h("button", { type: "button", class: "nav-text", text: t("staff.groups") });
+    groups.addEventListener("click", () => phone.push(ownedScreen(phone, session)));
     const again = calm(load, 300);
     const userid = session.userid;
     return {
       title,
       body,
+      actions: [groups],
       refresh(change) {
         if (!change || (change.userid === userid && change.kind !== "app_message.sent") || ["tags.changed", "world.reset"].includes(change.kind)) again();
       },

@@ -65,3 +65,38 @@ async def test_another_apps_welcome_is_read_alone(client: Client) -> None:
     welcome.agentid += 1
     one = {"template_id": template_id}
     assert [await client.code(path, {**one, **HELLO}) for path in (GET, EDIT, DELETE)] == [0, 41058, 41058]
+
+
+async def test_a_group_greets_with_what_its_owner_chose(client: Client) -> None:
+    group = next(iter(client.sandbox.world.groups))
+    body = {**HELLO, "link": LINK}
+    made = (await client.post(ADD, body))["template_id"]
+    assert [each["template_id"] for each in (await client.read("group_welcomes"))["group_welcomes"]] == [made]
+    await client.control("groups/welcome", 404, chat_id=group.chat_id, template_id="none")
+
+    async def joined(name: str) -> list[tuple[str, str, str]]:
+        """What is said in the group when somebody has joined."""
+        before = len((await client.read(f"groups/{group.chat_id}/messages"))["messages"])
+        await client.control("groups/join", chat_id=group.chat_id, name=name)
+        said = (await client.read(f"groups/{group.chat_id}/messages"))["messages"][before:]
+        assert all(each["userid"] == group.owner and each["origin"] == "group_welcome" for each in said)
+        return [
+            (each["msgtype"], each["content"].get("content", ""), each["content"].get("title", "")) for each in said
+        ]
+
+    assert await joined("甲") == []
+    await client.control("groups/welcome", chat_id=group.chat_id, template_id=made)
+    assert await joined("乙") == [("text", "乙 您好", ""), ("link", "", "新品")]
+    await client.post(EDIT, {"template_id": made, "text": {"content": "欢迎"}})
+    assert await joined("丙") == [("text", "欢迎", "")]
+    colleague = next(
+        member.userid
+        for member in client.sandbox.world.directory
+        if all(inside.userid != member.userid for inside in group.members)
+    )
+    await client.control("groups/join", chat_id=group.chat_id, people=[colleague], scene=1)
+    assert len((await client.read(f"groups/{group.chat_id}/messages"))["messages"]) == 3, "staff are not greeted"
+    await client.post(DELETE, {"template_id": made})
+    assert await joined("丁") == []
+    await client.control("groups/welcome", chat_id=group.chat_id)
+    assert client.sandbox.world.groups.get(group.chat_id).welcome_id == ""
