@@ -23,6 +23,7 @@ from bot.inbox import Inbox
 from bot.logs import get_logger
 from bot.metrics import Metrics
 from bot.operations import Operations, SignsOfLife, http_logger, watch_loop_lag
+from bot.redirects import Redirects
 from bot.router import Dispatcher
 from bot.wecom.crypto import CallbackCrypto
 from data import migrate
@@ -123,6 +124,7 @@ class Bot:
         CallbackServer(callbacks, self.settings.server, self.inbox, self.signs, self.metrics).add_routes(app)
         checks = {"database": self._ping(self.db), "inbox": self._ping(self.inbox.db)}
         Operations(self.metrics, checks, self.inbox.measure, self.settings.server.verify_files).add_routes(app)
+        Redirects(self.context).add_routes(app)
         api = Api(
             self.settings, self.clock, self.db, self.inbox.db, self.context.renderer, self.dispatcher.plan, self.context
         )

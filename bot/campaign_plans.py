@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 from bot.config import Settings, days_of
 from bot.context import Context
+from bot.links import addresses
+from bot.render import LINK_PREFIX
 from data.models import Run, RunStatus, Wave
 from data.queries import campaigns as rows
 from data.queries import customers as customer_rows
@@ -170,10 +172,11 @@ def calendar_of(settings: Settings) -> Calendar:
     return Calendar(settings.zone, hours, [days_of(words) for words in settings.company.holidays])
 
 
-async def words_of(ctx: Context, text: str, userid: str) -> str:
-    """A broadcast's text as one staff member sends it."""
+async def words_of(ctx: Context, text: str, userid: str, batch_id: int | None = None) -> str:
+    """A broadcast's text as one staff member sends it, in one batch. Raises UnusableLinkError."""
     if not text:
         return ""
+    links = await addresses(ctx, ctx.renderer.links_of("broadcast", text), batch_id)
     card = await ctx.db.read(staff_rows.get_card, userid)
     values: dict[str, str | None] = {
         "staff_name": card.name,
@@ -181,5 +184,6 @@ async def words_of(ctx: Context, text: str, userid: str) -> str:
         "staff_position": card.position,
         "department_name": card.department_name,
         "company_name": ctx.settings.company.name,
+        **{f"{LINK_PREFIX}{name}": address for name, address in links.items()},
     }
     return ctx.renderer.render_source("broadcast", text, values)

@@ -18,12 +18,14 @@ from bot.campaign_plans import calendar_of, count_wave, source_of_draft, source_
 from bot.cards import end_requests
 from bot.context import Context
 from bot.errors import ObservingError
+from bot.links import link_problems
 from bot.rule_edits import media_problems, unwritable
 from data.models import Approval, Campaign, Card, Run, Wave
 from data.queries import approvals as approval_rows
 from data.queries import batches as batch_rows
 from data.queries import campaigns as rows
 from data.queries import cards as card_rows
+from data.queries import links as link_rows
 from data.queries import publishers as publisher_rows
 from data.queries import runs as run_rows
 from data.queries import segment_names as segment_rows
@@ -76,7 +78,7 @@ async def content_problems(ctx: Context, content: MessageContent | MomentContent
     if content.text:
         faults = ctx.renderer.check("broadcast", content.text)
         found += [Problem("content.text", f"第 {fault.line} 行：{fault.message}") for fault in faults]
-    return found + await ctx.db.read(media_problems, content)
+    return found + await link_problems(ctx, content) + await ctx.db.read(media_problems, content)
 
 
 async def check_wave(ctx: Context, wave: Draft) -> Draft:
@@ -297,6 +299,7 @@ def read_results(session: Session, campaign_id: int) -> list[dict[str, Any]]:
     runs = read_campaign(session, campaign_id).runs
     counted = batch_rows.count_results(session, [run.id or 0 for run in runs])
     seen = publisher_rows.count_seen(session, [run.id or 0 for run in runs])
+    clicked = link_rows.count_of_runs(session, [run.id or 0 for run in runs])
     told: list[dict[str, Any]] = []
     for run in runs:
         mine = counted.get(run.id or 0, {})
@@ -314,6 +317,7 @@ def read_results(session: Session, campaign_id: int) -> list[dict[str, Any]]:
                 "batches": batches,
                 "batches_confirmed": results.get("confirmed", 0),
                 "moments": seen.get(run.id or 0),
+                "clicked": clicked.get(run.id or 0, link_rows.Clicks())._asdict(),
             }
         )
     return told

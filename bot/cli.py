@@ -15,6 +15,7 @@ from bot.commands import (
     events,
     fields,
     group_welcomes,
+    links,
     media,
     orders,
     sandboxing,
@@ -51,6 +52,7 @@ app.add_typer(fields.app, name="fields")
 app.add_typer(segments.app, name="segments")
 app.add_typer(campaigns.app, name="campaigns")
 app.add_typer(group_welcomes.app, name="group-welcomes")
+app.add_typer(links.app, name="links")
 app.add_typer(media.app, name="media")
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(tokens.app, name="token")

@@ -102,6 +102,11 @@ class WecomSettings(Section):
     calls_per_minute: int = Field(10_000, gt=0, description="Budget per API and minute; WeCom's own limit is 10,000.")
     calls_per_hour: int = Field(150_000, gt=0, description="Budget per API and hour; WeCom's own limit is 150,000.")
     max_connections: int = Field(64, gt=0, description="Connections kept open to WeCom.")
+    authorize_url: str = Field(
+        "https://open.weixin.qq.com/connect/oauth2/authorize",
+        pattern=r"^https?://[A-Za-z0-9.:/_-]+$",
+        description="Where WeCom tells us who follows a tracked link.",
+    )
 
     @field_validator("api_base_url")
     @classmethod
@@ -114,6 +119,12 @@ class ServerSettings(Section):
 
     host: str = Field("127.0.0.1", description="Address to listen on; keep loopback behind a reverse proxy.")
     port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    public_url: str = Field(
+        "",
+        max_length=96,
+        pattern=r"^(https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?/?)?$",
+        description="https:// and the host by which customers reach the bot: tracked links begin with it.",
+    )
     max_body_bytes: int = Field(262_144, gt=0, description="A callback larger than this is refused.")
     store_deadline_seconds: Seconds = Field(
         4, description="A callback that is not stored by then is left unanswered, so that WeCom sends it again."
@@ -121,6 +132,11 @@ class ServerSettings(Section):
     verify_files: Path | None = Field(
         None, description="Folder with the WW_verify_*.txt files that WeCom asks a trusted domain for."
     )
+
+    @field_validator("public_url")
+    @classmethod
+    def _ends_without_slash(cls, value: str) -> str:
+        return value.rstrip("/")
 
 
 class DatabaseSettings(Section):
@@ -221,6 +237,9 @@ class PrivacySettings(Section):
     )
     touches_days: Annotated[int, AfterValidator(_never_or(366))] = Field(
         730, description="What reached customers; limits count back a year: 0 or at least 366 days."
+    )
+    clicks_days: Annotated[int, AfterValidator(_never_or(31))] = Field(
+        730, description="Which customers followed which tracked links: 0 or at least 31 days."
     )
 
 

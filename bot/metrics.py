@@ -57,6 +57,9 @@ class Metrics:
         self.loop_lag_seconds = Histogram(
             "siyu_loop_lag_seconds", "How late the event loop was.", buckets=LATENCY_BUCKETS, registry=registry
         )
+        self.link_clicks = Counter(
+            "siyu_link_clicks", "Tracked links followed, by who it was.", ["visitor"], registry=registry
+        )
         self.jobs = Counter("siyu_jobs", "Runs of scheduled jobs.", ["job", "status"], registry=registry)
 
     def count_call(self, api: str, code: int | str, seconds: float) -> None:

@@ -6,6 +6,7 @@ accepted is written here.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -126,24 +127,43 @@ async def _mark(
     ctx: Context, userid: str, external_userid: str, decision: TagDecision, detail: dict[str, object], *, patient: bool
 ) -> Outcome:
     try:
-        # A customer who came just now does not stand behind a marking of thousands.
-        await ctx.wecom.within(urgent=True).external_contact.mark_tag(
-            userid, external_userid, list(decision.add) or None, list(decision.remove) or None
-        )
+        await _change(ctx, userid, external_userid, decision.add, decision.remove)
     except NotAFollowerError:
         if patient:
             raise
         return skipped("WeCom: not contacts any more (84061)", changed=False, **detail)
+    return done("tags changed", changed=True, **detail)
+
+
+async def _change(
+    ctx: Context, userid: str, external_userid: str, add: Collection[str], remove: Collection[str]
+) -> None:
+    try:
+        # A customer who came just now does not stand behind a marking of thousands.
+        await ctx.wecom.within(urgent=True).external_contact.mark_tag(
+            userid, external_userid, list(add) or None, list(remove) or None
+        )
     except GoneError:
         # A tag was deleted under us: learn which exist, and let the retry leave it out.
         await refresh_tags(ctx)
         raise
     await ctx.db.write(
-        mark_rows.change_tags,
-        userid,
-        external_userid,
-        set(decision.add),
-        set(decision.remove),
-        ctx.clock.now(),
-    )
-    return done("tags changed", changed=True, **detail)
+        mark_rows.change_tags, userid, external_userid, set(add), set(remove), ctx.clock.now()
+    )  # fmt: skip
+
+
+async def put_on(ctx: Context, userid: str, external_userid: str, tag_ids: Collection[str]) -> list[str]:
+    """See to it that tags are on one follow; those that are: the others are gone. Raises WeComError."""
+    live, missing = await ctx.db.read(_find_missing, userid, external_userid, tag_ids)
+    if missing:
+        await _change(ctx, userid, external_userid, missing, ())
+    return live
+
+
+def _find_missing(
+    session: Session, userid: str, external_userid: str, tag_ids: Collection[str]
+) -> tuple[list[str], list[str]]:
+    """Those of the tags that exist, and which of these are not on the follow."""
+    live = sorted(set(tag_rows.list_live_ids(session)) & set(tag_ids))
+    on = set(mark_rows.list_tag_ids(session, userid, external_userid))
+    return live, [each for each in live if each not in on]

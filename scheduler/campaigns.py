@@ -19,6 +19,7 @@ from bot.context import Context
 from bot.delivery import forget_media, message_body
 from bot.errors import SiyuError
 from bot.group_waves import plan_groups
+from bot.links import UnusableLinkError, addresses
 from bot.logs import get_logger
 from bot.wecom.errors import (
     InvalidMediaError,
@@ -31,7 +32,7 @@ from data.queries import campaigns as campaign_rows
 from data.queries import runs as run_rows
 from data.queries.batches import Waiting
 from data.rules.batches import CALL_SECONDS
-from data.rules.messages import MessageContent, MissingMediaError
+from data.rules.messages import MessageContent, MissingMediaError, links_of
 from data.rules.occurrences import next_open
 from data.rules.problems import parse
 from data.rules.timings import Calendar
@@ -147,8 +148,13 @@ class Sender:
     async def _ask_for(self, batch: Waiting) -> None:
         ctx = self.ctx
         try:
-            words = await words_of(ctx, self._content.text, batch.userid)
-            body = await message_body(ctx, self._content.with_text(words))
+            words = await words_of(ctx, self._content.text, batch.userid, batch.batch_id)
+            led = await addresses(ctx, links_of(self._content), batch.batch_id)
+            body = await message_body(ctx, self._content.with_text(words).with_links(led))
+        except UnusableLinkError as error:
+            self._stopped = True
+            await pause(ctx, self.run_id, batch.batch_id, str(error))
+            return
         except MissingMediaError as error:
             await ctx.db.write(rows.note_refused, batch.batch_id, None, str(error), ctx.clock.now())
             await self._count_refusal(batch, error)

@@ -19,6 +19,7 @@ from scheduler.campaign_results import follow_results
 from scheduler.campaigns import send_when_due
 from scheduler.follow_facts import mend_facts
 from scheduler.group_welcomes import check_group_welcomes, write_group_welcomes
+from scheduler.links import follow_up_clicks
 from scheduler.markings import mark_when_due
 from scheduler.moment_results import follow_moments
 from scheduler.order_tags import tag_orders
@@ -112,6 +113,8 @@ JOBS: tuple[Job, ...] = (
     Job("pull_own_sends", timedelta(minutes=30).total_seconds(), pull_own_sends, at_start=True),
     # Orders are claimed one by one, so replicas share the work.
     Job("tag_orders", 2.0, tag_orders, alone=False),
+    # So are clicks.
+    Job("follow_up_clicks", 2.0, follow_up_clicks, alone=False),
     Job("remind_and_tell", 60.0, remind_and_tell),
     Job("review_order_matches", timedelta(hours=6).total_seconds(), review_matches),
     Job("purge_repeated_requests", timedelta(hours=6).total_seconds(), purge_repeats, at_start=True),

@@ -50,6 +50,7 @@ async def purge_old(ctx: Context) -> int:
         ("alerts", settings.alerts_days),
         ("welcomes", settings.welcomes_days),
         ("touches", settings.touches_days),
+        ("clicks", settings.clicks_days),
     ):
         before, after_id = ctx.clock.now() - timedelta(days=days), 0 if days else None
         while after_id is not None:

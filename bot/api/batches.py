@@ -24,11 +24,19 @@ from data.queries import recipients as recipient_rows
 from data.rules.problems import InvalidRuleError, Problem, RuleModel, parse
 
 
+class ClicksTold(RuleModel):
+    """How many customers have followed a tracked link, and how often together."""
+
+    customers: int
+    clicks: int
+
+
 class ResultTold(RuleModel):
     """What became of a run. `waiting` may still be sent; of the others `sent` have it, and `left_out` were never asked.
 
     `refused`: WeCom made no task; `not_friend`, `over_cap`: WeCom could not deliver; `stopped`: not confirmed in time,
     or cancelled. Of a post in Moments these are the members who publish it, and `moments` says who can see it.
+    `clicked`: who has followed a tracked link in it.
     """
 
     run_id: int
@@ -44,6 +52,7 @@ class ResultTold(RuleModel):
     batches: dict[str, int]
     batches_confirmed: int
     moments: SeenTold | None
+    clicked: ClicksTold
 
 
 class BatchTold(RuleModel):

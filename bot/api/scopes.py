@@ -28,6 +28,8 @@ SCOPES: Mapping[str, str] = MappingProxyType(
         "privacy:write": "write down how much customers want to hear",
         "markings:read": "read markings",
         "markings:write": "mark customers in bulk",
+        "links:read": "read tracked links and who followed them",
+        "links:write": "make, change and retire them",
         "campaigns:read": "read and preview campaigns",
         "campaigns:write": "make, change and remove campaigns",
         "campaigns:approve": "approve and reject campaigns that another token has submitted",

@@ -15,6 +15,7 @@ from bot.clock import Clock
 from bot.config import Settings
 from bot.context import Context
 from bot.errors import ApprovalNeededError, ObservingError, RetryLaterError, SiyuError
+from bot.links import UnusableLinkError
 from bot.logs import get_logger
 from bot.media_files import InvalidMediaFileError
 from bot.render import Renderer, TemplateError
@@ -122,6 +123,7 @@ def _loggable(request: web.Request, route: Route) -> str:
 #: Refusals that say nothing but their message: status and code.
 REFUSALS: dict[type[SiyuError], tuple[int, str]] = {
     TemplateError: (422, "invalid"),
+    UnusableLinkError: (422, "invalid"),
     InvalidMediaFileError: (422, "invalid"),
     KeyReusedError: (422, "key_reused"),
     NotFoundError: (404, "not_found"),

@@ -14,6 +14,7 @@ from bot.config import CallbackSettings, Settings
 from bot.doctor.findings import Finding, fail, ok, warn
 from bot.errors import ConfigurationError
 from bot.wecom.crypto import OWN_NONCE, CallbackCrypto
+from data.rules.links import CODE_LENGTH, PATH
 
 #: WeCom waits this long for the answer to its verification.
 WECOM_WAITS_SECONDS = 1.0
@@ -34,6 +35,8 @@ async def examine_address(settings: Settings, url: str, clock: Clock) -> AsyncIt
         folder = settings.server.verify_files
         for file in sorted(folder.glob("WW_verify_*.txt")) if folder else ():
             yield await _read_file(session, base.with_path(f"/{file.name}"), file.read_text("utf-8"))
+        if settings.server.public_url:
+            yield await _open_link(session, URL(settings.server.public_url))
 
 
 async def _verify(
@@ -80,6 +83,19 @@ async def _read_file(session: aiohttp.ClientSession, url: URL, wanted: str) -> F
     return fail(
         "verify_file", f"{url} 读不到域名校验文件（{status or text}）；企业微信设置可信域名时会读它。",
         f"{url} does not show the domain's verification file ({status or text}), which WeCom reads.",
+    )  # fmt: skip
+
+
+async def _open_link(session: aiohttp.ClientSession, base: URL) -> Finding:
+    """A link that there is not: the bot says so with a page of its own."""
+    status, text = await _get(session, base.with_path(f"{PATH}{'0' * CODE_LENGTH}"))
+    if status == 404 and "这个链接已经失效" in text:
+        return ok(
+            "links", f"{base}{PATH} 可以访问，跟踪链接能打开。", f"{base}{PATH} can be reached: tracked links open."
+        )
+    return fail(
+        "links", f"{base}{PATH} 不是机器人在应答（{status or text}）；请让反向代理把 {PATH} 转给机器人。",
+        f"At {base}{PATH} it is not the bot that answers ({status or text}): have the reverse proxy pass {PATH} on.",
     )  # fmt: skip
 
 

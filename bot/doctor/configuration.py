@@ -23,6 +23,7 @@ def examine_settings(settings: Settings) -> list[Finding]:
         *_callbacks(settings),
         *_verify_files(settings),
         *_approvers(settings),
+        *_public_url(settings),
         *_modes(settings),
     ]
     if not found:
@@ -122,6 +123,14 @@ def _approvers(settings: Settings) -> Iterator[Finding]:
         yield warn(
             "approvers", "approval.approvers 少于两人：申请人自己不能审批，那时只能通过接口审批。",
             "approval.approvers names fewer than two: nobody approves their own request, so then only the API can.",
+        )  # fmt: skip
+
+
+def _public_url(settings: Settings) -> Iterator[Finding]:
+    if settings.server.public_url.startswith("http://"):
+        yield warn(
+            "public_url", "server.public_url 不是 https：微信会提示跟踪链接不安全，也不能设为可信域名。",
+            "server.public_url is not https: WeChat warns of such links, and WeCom trusts no such domain.",
         )  # fmt: skip
 
 

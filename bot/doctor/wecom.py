@@ -169,7 +169,7 @@ async def _examine_app(settings: Settings, client: WeComClient, probe: Probe) ->
                 if error.errcode == 60020:
                     return
         else:
-            for finding in _agent_findings(agent):
+            for finding in _agent_findings(agent, settings.server.public_url):
                 yield finding
     try:
         answer = await client.external_contact.get_follow_user_list()
@@ -189,18 +189,28 @@ async def _examine_app(settings: Settings, client: WeComClient, probe: Probe) ->
     yield await _compare_directory(client, set(followers))
 
 
-def _agent_findings(agent: dict[str, Any]) -> list[Finding]:
+def _agent_findings(agent: dict[str, Any], public_url: str) -> list[Finding]:
     found = [ok("agent", "AgentId 与 Secret 属于同一个应用。", "AgentId and secret belong to the same app.")]
     if agent.get("close"):
         found.append(fail("app_disabled", "应用已被停用；请在管理后台启用。", "The app is disabled: enable it."))
-    if not agent.get("redirect_domain"):
+    trusted, host = str(agent.get("redirect_domain") or ""), public_url.partition("://")[2]
+    if trusted and host and host.lower() != trusted.lower():
+        found.append(
+            fail(
+                "public_url",
+                f"server.public_url 的域名 {host} 不是应用的可信域名 {trusted}：从微信打开跟踪链接会报错（50001）。",
+                f"The host of server.public_url, {host}, is not the app's trusted domain {trusted}: tracked links "
+                "fail in WeChat (50001).",
+            )
+        )
+    if not trusted:
         found.append(
             warn(
                 "trusted_domain",
-                "应用没有设置可信域名：侧边栏和网页登录不能用；在应用页面的「网页授权及JS-SDK」里设置，"
+                "应用没有设置可信域名：跟踪链接、侧边栏和网页登录不能用；在应用页面的「网页授权及JS-SDK」里设置，"
                 "校验文件放进 server.verify_files 的文件夹。",
-                "The app has no trusted domain, which sidebar and web login need: set it under 网页授权及JS-SDK of the "
-                "app's page; put the WW_verify file into the folder of server.verify_files.",
+                "The app has no trusted domain, which tracked links, sidebar and web login need: set it under "
+                "网页授权及JS-SDK of the app's page; put the WW_verify file into the folder of server.verify_files.",
             )
         )
     return found

@@ -13,6 +13,10 @@ BROADCAST_MAX_BYTES = 4000
 #: Text of a Moments post (WeCom doc 95094).
 MOMENT_MAX_BYTES = 4000
 MOMENT_MAX_CHARACTERS = 2000
+#: `link_NAME` is the address of the tracked link NAME, which is no longer than this.
+LINK_PREFIX = "link_"
+LINK_MAX_BYTES = 128
+SAMPLE_LINK = "https://siyu.example.com/l/4fQ0zKm9Xb"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +42,7 @@ class Contract:
 
     `neutral_markup`: WeCom shows `<a href>` in these texts as a link, so that the `<` of a value is sent as
     `＜`. `withheld`: variables that people know from other texts, and `withheld_because` these have them not.
+    `has_links`: tracked links are variables too.
     """
 
     kind: str
@@ -48,12 +53,17 @@ class Contract:
     neutral_markup: bool = False
     withheld: tuple[str, ...] = ()
     withheld_because: str = ""
+    has_links: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(variable.name for variable in self.variables)
 
     def find(self, name: str) -> Variable | None:
+        if self.has_links and name.startswith(LINK_PREFIX):
+            return Variable(
+                name=name, zh="跟踪链接", en="tracked link", fallback="", sample=SAMPLE_LINK, max_bytes=LINK_MAX_BYTES
+            )
         return next((variable for variable in self.variables if variable.name == name), None)
 
     def samples(self) -> dict[str, str]:
@@ -191,6 +201,11 @@ ALERTS: dict[str, tuple[Variable, ...]] = {
             max_bytes=32,
         ),
     ),
+    "link_clicked": (
+        ALERT_CUSTOMER,
+        Variable(name="link_name", zh="链接名称", en="link's name", fallback="一个链接", sample="春茶上新"),
+        HAPPENED_AT,
+    ),
     "campaign_approval": (
         Variable(
             name="campaign_name",
@@ -231,6 +246,7 @@ CONTRACTS: dict[str, Contract] = {
         max_output_bytes=BROADCAST_MAX_BYTES,
         withheld=tuple(each.name for each in WELCOME_VARIABLES if each not in SENDER_VARIABLES),
         withheld_because="群发时同一位员工的所有客户收到的是同一段文字，不能写客户自己的信息",
+        has_links=True,
     ),
     "moment": Contract(
         kind="moment",

@@ -11,7 +11,7 @@ from jinja2 import StrictUndefined, Template, TemplateSyntaxError
 from jinja2.exceptions import TemplateError as JinjaError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from bot.render.contracts import Contract, contract_for
+from bot.render.contracts import LINK_PREFIX, SAMPLE_LINK, Contract, contract_for
 from bot.render.grammar import (
     ELLIPSIS,
     MAX_SOURCE_BYTES,
@@ -83,6 +83,12 @@ class Renderer:
         """The variables that `source` may show or ask. Raises TemplateError if it cannot be used."""
         return self._usable(contract_for(kind, slug), source).analysis.variables
 
+    def links_of(self, kind: str, source: str, slug: str = "") -> frozenset[str]:
+        """The names of the tracked links that `source` shows; none where it cannot be used."""
+        contract = contract_for(kind, slug)
+        used = self._compiled(contract, source).analysis.variables if contract.has_links else ()
+        return frozenset(each.removeprefix(LINK_PREFIX) for each in used if each.startswith(LINK_PREFIX))
+
     def needs_fetch(self, kind: str, source: str, slug: str = "") -> bool:
         """Whether `source` uses a variable that no event carries. Raises TemplateError if it is refused."""
         contract = contract_for(kind, slug)
@@ -123,7 +129,8 @@ class Renderer:
 
     def preview(self, kind: str, source: str, slug: str = "") -> str:
         """`source` with a sample for each variable. Raises TemplateError."""
-        return self.render_source(kind, source, contract_for(kind, slug).samples(), slug)
+        links = {f"{LINK_PREFIX}{name}": SAMPLE_LINK for name in self.links_of(kind, source, slug)}
+        return self.render_source(kind, source, contract_for(kind, slug).samples() | links, slug)
 
     def _usable(self, contract: Contract, source: str) -> _Compiled:
         compiled = self._compiled(contract, source)
@@ -172,7 +179,8 @@ def _refused(line: int, code: str, message: str) -> _Compiled:
 
 
 def _filled(contract: Contract, values: Mapping[str, str | None]) -> dict[str, str]:
-    filled: dict[str, str] = {}
+    """What stands for each variable. Nothing stands in for a link: a text without it would make no sense."""
+    filled = {name: value for name, value in values.items() if value and name.startswith(LINK_PREFIX)}
     for variable in contract.variables:
         value = clean_value(values.get(variable.name) or "")
         if not is_visible(value):

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlmodel import Session, col
 
 from data.models import Batch, BatchStatus, Recipient, RecipientState, Run
-from data.queries import targets, touches
+from data.queries import links, targets, touches
 from data.queries.batches import MADE, get_batch, is_over, lock_alone
 from data.rules.batches import LAST_LOOK_SECONDS
 from data.rules.preferences import TouchKind
@@ -88,6 +88,7 @@ def write_results(session: Session, batch_id: int, results: Sequence[Result]) ->
     if reached:
         campaign_id = session.get_one(Run, batch.run_id).campaign_id
         touches.record_many(session, reached, TouchKind.BROADCAST, campaign_id)
+        links.note_reached(session, batch.run_id, {each.external_userid for each in reached})
     return sum(each.state is RecipientState.WAITING for each in results)
 
 

@@ -1,4 +1,4 @@
-"""What goes by its age: alerts, welcomes, touches."""
+"""What goes by its age: alerts, welcomes, touches, clicks on links."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, delete, select
 from sqlmodel import Session, SQLModel, col
 
-from data.models import Alert, Touch, Welcome
+from data.models import Alert, LinkClick, Touch, Welcome
 from data.queries.follow_facts import Facts, note_facts
 
 #: Rows that are looked at in one go.
@@ -32,6 +32,7 @@ AGEING: Mapping[str, Ageing] = MappingProxyType(
         "alerts": Ageing(Alert, "created_at", col(Alert.status) == "waiting"),
         "welcomes": Ageing(Welcome, "received_at"),
         "touches": Ageing(Touch, "touched_at"),
+        "clicks": Ageing(LinkClick, "first_at", col(LinkClick.due_at).is_not(None)),
     }
 )
 

@@ -101,7 +101,9 @@ class CampaignDraft(RuleModel):
 def problems(content: MessageContent) -> list[Problem]:
     """What is wrong with what a broadcast says, apart from its template and media, which others check."""
     found = [Problem("content", "文字和附件不能都为空")] if content.is_empty else []
-    return found + [Problem(f"content.{each.path}", each.message) for each in messages.attachment_problems(content)]
+    return found + [
+        Problem(f"content.{each.path}", each.message) for each in messages.attachment_problems(content, tracked=True)
+    ]
 
 
 def audience_problems(audience: Audience) -> list[Problem]:

@@ -43,8 +43,11 @@ class Image(RuleModel):
 
 
 class Link(RuleModel):
+    """It leads to `url`, or by the tracked link of this name."""
+
     title: str
-    url: str
+    url: str = ""
+    tracked: str = Field(default="", max_length=32)
     picurl: str = ""
     desc: str = ""
 
@@ -111,6 +114,18 @@ class MessageContent(RuleModel):
         """The same attachments under another text: the rendered one, or a fallback."""
         return self.model_copy(update={"text": text})
 
+    def with_links(self, addresses: Mapping[str, str]) -> MessageContent:
+        """The same with the addresses of its tracked links, by their names, in the place of the names."""
+        resolved = tuple(
+            each.model_copy(
+                update={"link": each.link.model_copy(update={"url": addresses[each.link.tracked], "tracked": ""})}
+            )
+            if isinstance(each, LinkAttachment) and each.link.tracked
+            else each
+            for each in self.attachments
+        )
+        return self.model_copy(update={"attachments": resolved})
+
     def without_media(self) -> MessageContent:
         """Without the attachments that need a WeCom media id: what can go when media cannot be had."""
         kept = tuple(each for each in self.attachments if media_of(each) is None)
@@ -130,6 +145,15 @@ def media_of(attachment: Attachment) -> tuple[str, MediaType] | None:
             return file.media, "file"
         case LinkAttachment():
             return None
+
+
+def links_of(content: MessageContent) -> dict[str, str]:
+    """The names of the tracked links that attachments lead by, each with its path."""
+    return {
+        each.link.tracked: f"content.attachments[{index}].link.tracked"
+        for index, each in enumerate(content.attachments)
+        if isinstance(each, LinkAttachment) and each.link.tracked
+    }
 
 
 def media_needed(content: MessageContent) -> tuple[tuple[str, MediaType], ...]:
@@ -186,8 +210,11 @@ def problems(content: MessageContent) -> list[Problem]:
     return found
 
 
-def attachment_problems(content: MessageContent) -> list[Problem]:
-    """The problems of the attachments alone: where the text is a template, which is checked as such."""
+def attachment_problems(content: MessageContent, *, tracked: bool = False) -> list[Problem]:
+    """The problems of the attachments alone: where the text is a template, which is checked as such.
+
+    `tracked`: a link may lead by a tracked link, which is checked elsewhere.
+    """
     found: list[Problem] = []
     if len(content.attachments) > MAX_ATTACHMENTS:
         found.append(Problem("attachments", f"最多 {MAX_ATTACHMENTS} 个附件，现有 {len(content.attachments)} 个"))
@@ -197,7 +224,7 @@ def attachment_problems(content: MessageContent) -> list[Problem]:
             case ImageAttachment(image=image):
                 found += _image_problems(path, image)
             case LinkAttachment(link=link):
-                found += _link_problems(path, link)
+                found += _link_problems(path, link, tracked=tracked)
             case MiniprogramAttachment(miniprogram=card):
                 found += _miniprogram_problems(path, card)
             case VideoAttachment() | FileAttachment():
@@ -213,11 +240,15 @@ def _image_problems(path: str, image: Image) -> list[Problem]:
     return url_problems(f"{path}.pic_url", image.pic_url)
 
 
-def _link_problems(path: str, link: Link) -> list[Problem]:
+def _link_problems(path: str, link: Link, *, tracked: bool) -> list[Problem]:
     found = required(f"{path}.title", link.title, LINK_TITLE_MAX_BYTES)
     found += text_problems(f"{path}.desc", link.desc, LINK_DESC_MAX_BYTES, multiline=True)
     found += variable_problems(f"{path}.desc", link.desc)
-    found += url_problems(f"{path}.url", link.url) if link.url else [Problem(f"{path}.url", "必填")]
+    if link.tracked and (link.url or not tracked):
+        told = "url 和 tracked 只能填一个" if tracked else "这里只能用 url：请填写跟踪链接的完整网址"
+        found.append(Problem(f"{path}.tracked", told))
+    elif not link.tracked:
+        found += url_problems(f"{path}.url", link.url) if link.url else [Problem(f"{path}.url", "必填")]
     if link.picurl:
         found += url_problems(f"{path}.picurl", link.picurl)
     return found

@@ -42,6 +42,7 @@ def test_every_command_explains_itself(siyu: Siyu) -> None:
         "orders",
         "fields",
         "segments",
+        "links",
         "campaigns",
         "group-welcomes",
         "media",

@@ -89,3 +89,15 @@ async def test_the_verification_file_of_the_trusted_domain(alone: Patient, tmp_p
         (tmp_path / "WW_verify_abc.txt").rename(tmp_path / "WW_verify_no way.txt")
         _, found = await look(alone, bot.url)
         assert (found.code, found.level) == ("verify_file", Level.FAIL)
+
+
+async def test_tracked_links_open_where_it_says_so_and_nowhere_else(alone: Patient) -> None:
+    async with alone.bot() as bot:
+        for public_url, level in (
+            (bot.url, Level.OK),
+            (alone.sandbox.url, Level.FAIL),
+            ("http://127.0.0.1:9", Level.FAIL),
+        ):
+            alone.change(server__public_url=public_url)
+            *_, found = await look(alone, bot.url)
+            assert (found.code, found.level) == ("links", level), public_url

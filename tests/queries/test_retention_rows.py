@@ -11,10 +11,11 @@ from sqlmodel import Session, col
 
 from bot.config import PrivacySettings
 from data.db import Database
-from data.models import Alert, Touch, Welcome
+from data.models import Alert, LinkClick, Touch, Welcome
 from data.queries import retention as rows
 
 DAY = timedelta(days=1)
+MODELS = (Alert, Welcome, Touch, LinkClick)
 
 
 def fill(session: Session, now: datetime, number: int) -> None:
@@ -27,6 +28,7 @@ def fill(session: Session, now: datetime, number: int) -> None:
         )
         session.add(Welcome(event_id=each, kind="k", userid="u", external_userid="wm1", status="sent", received_at=at))
         session.add(Touch(origin=str(each), kind="task", external_userid="wm1", touched_at=at))
+        session.add(LinkClick(link_id=each, external_userid="wm1", first_at=at, last_at=at))
         session.flush()
 
 
@@ -53,10 +55,10 @@ async def test_the_old_go_and_the_new_stay(
     assert await purge(db, name, now - 50 * DAY) == 0
 
     def count(session: Session) -> list[int]:
-        return [session.execute(select(func.count(col(each.id)))).scalar_one() for each in (Alert, Welcome, Touch)]
+        return [session.execute(select(func.count(col(each.id)))).scalar_one() for each in MODELS]
 
-    left = [40, 40, 40]
-    left[["alerts", "welcomes", "touches"].index(name)] = 20 + waiting
+    left = [40, 40, 40, 40]
+    left[["alerts", "welcomes", "touches", "clicks"].index(name)] = 20 + waiting
     assert await db.read(count) == left
 
 

@@ -1,0 +1,184 @@
+"""`/l/…`: a tracked link followed. Through WeCom, which says who it is, and on to the target that our row names.
+
+Whatever goes wrong on the way, the customer gets there; nothing of a request ever decides where. Only what comes back
+from WeCom with a code counts: programs that look at a link before people do (previews, scanners) do not get that far.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+from yarl import URL
+
+from bot.context import Context
+from bot.logs import get_logger
+from bot.wecom.errors import WeComError
+from data.errors import StorageError
+from data.queries import links as rows
+from data.queries.links import Target
+from data.rules.links import CODE, PATH, STATE_LIFE, Visitor, Way, key_of, read_state, read_via, sign
+
+log = get_logger("links")
+
+#: A person waits: longer than this neither WeCom nor the database is waited for.
+ASK_SECONDS = 3.0
+STORE_SECONDS = 2.0
+#: So many are asked about at the same time; whoever comes beyond that goes on without.
+AT_ONCE = 64
+#: States that were used, kept to be used once: no more than come in their life.
+STATES_KEPT = 50_000
+#: WeCom's refusals of a code: used, too old, or made up. Nobody new has come.
+NO_CODE = frozenset({40029, 42003, 42022})
+
+_WECOM_CODE = re.compile(r"[\x21-\x7e]{1,512}", re.ASCII)
+_USERID = re.compile(r"[\x21-\x7e]{1,64}", re.ASCII)
+_HEADERS = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Robots-Tag": "noindex"}
+_PAGE_HEADERS = {
+    **_HEADERS,
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+class Redirects:
+    """Answers those who follow tracked links."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        settings = context.settings
+        self._public_url = settings.server.public_url
+        self._key = key_of(settings.app.secret.get_secret_value())
+        self._asking = 0
+        self._used: OrderedDict[str, None] = OrderedDict()
+        folder = Path(__file__).resolve().parents[1] / "templates" / "links"
+        self._gone, self._again = ((folder / name).read_text("utf-8") for name in ("gone.html", "again.html"))
+
+    def add_routes(self, app: web.Application) -> None:
+        """The way out and the way back."""
+        app.router.add_get(f"{PATH}back", self.come_back)
+        app.router.add_get(f"{PATH}{{code}}", self.follow)
+        app.router.add_get(f"{PATH}{{code}}/{{via}}", self.follow)
+
+    async def follow(self, request: web.Request) -> web.Response:
+        """A link is opened: in WeChat by way of WeCom, anywhere else straight to its target."""
+        code = request.match_info["code"]
+        try:
+            target = await self._read(rows.find_target, code) if CODE.fullmatch(code) else None
+        except (StorageError, TimeoutError):
+            return self._page(self._again, 503)
+        if target is None or target.retired:
+            return self._page(self._gone, 404 if target is None else 410)
+        if not self._public_url or request.method != "GET" or not is_read_in_wechat(request):
+            return self._go(target.url)
+        way = Way(
+            target.link_id, read_via(request.match_info.get("via", "")), self.context.clock.now(), secrets.token_hex(8)
+        )
+        return self._go(self._authorize(sign(self._key, way)))
+
+    def _authorize(self, state: str) -> str:
+        """Where WeCom finds out who it is, without asking them (WeCom doc 91022)."""
+        settings = self.context.settings
+        asked = {
+            "appid": settings.company.corpid,
+            "redirect_uri": f"{self._public_url}{PATH}back",
+            "response_type": "code",
+            "scope": "snsapi_base",
+            "state": state,
+            "agentid": str(settings.app.agentid),
+        }
+        return f"{URL(settings.wecom.authorize_url).with_query(asked)}#wechat_redirect"
+
+    async def come_back(self, request: web.Request) -> web.Response:
+        """Back from WeCom: who it was is asked and written, and then they go on."""
+        way = read_state(self._key, request.query.get("state", ""))
+        if way is None:
+            return self._page(self._gone, 404)
+        try:
+            target = await self._read(rows.find_target_of, way.link_id)
+        except (StorageError, TimeoutError):
+            return self._page(self._again, 503)
+        if target is None or target.retired:
+            return self._page(self._gone, 410)
+        if request.method == "GET" and self._use(way):
+            await self._count(way, request.query.get("code", ""))
+        return self._go(target.url)
+
+    def _use(self, way: Way) -> bool:
+        """Whether a state is young and comes for the first time."""
+        if abs(self.context.clock.now() - way.begun_at) > STATE_LIFE or way.nonce in self._used:
+            return False
+        self._used[way.nonce] = None
+        if len(self._used) > STATES_KEPT:
+            self._used.popitem(last=False)
+        return True
+
+    async def _count(self, way: Way, code: str) -> None:
+        if not _WECOM_CODE.fullmatch(code):
+            return
+        told = await self._ask(code)
+        if told is None:
+            return
+        kind, external_userid = told
+        now = self.context.clock.now()
+        try:
+            async with asyncio.timeout(STORE_SECONDS):
+                if kind is Visitor.CUSTOMER:
+                    await self.context.db.write(
+                        rows.record_click, way.link_id, external_userid, way.batch_id, now
+                    )  # fmt: skip
+                else:
+                    await self.context.db.write(rows.record_other, way.link_id, kind, way.batch_id, now)
+        except (StorageError, TimeoutError) as error:
+            log.error("lost", link=way.link_id, cause=str(error) or f"not written within {STORE_SECONDS:g} s")
+            self.context.metrics.link_clicks.labels("lost").inc()
+            return
+        self.context.metrics.link_clicks.labels(kind.value).inc()
+
+    async def _ask(self, code: str) -> tuple[Visitor, str] | None:
+        """Who it is, as WeCom says; None: nobody who has not come before."""
+        if self._asking >= AT_ONCE:
+            return Visitor.UNKNOWN, ""
+        self._asking += 1
+        try:
+            answer = await self.context.wecom.within(ASK_SECONDS).oauth.get_user_info(code)
+        except WeComError as error:
+            if error.errcode in NO_CODE:
+                return None
+            log.warning("unknown", cause=str(error))
+            return Visitor.UNKNOWN, ""
+        finally:
+            self._asking -= 1
+        return visitor_of(answer)
+
+    async def _read(self, query: Any, value: Any) -> Target | None:
+        async with asyncio.timeout(STORE_SECONDS):
+            found: Target | None = await self.context.db.read(query, value)
+        return found
+
+    def _go(self, address: str) -> web.Response:
+        return web.Response(status=302, headers={**_HEADERS, "Location": address})
+
+    def _page(self, page: str, status: int) -> web.Response:
+        return web.Response(text=page, status=status, content_type="text/html", headers=_PAGE_HEADERS)
+
+
+def is_read_in_wechat(request: web.Request) -> bool:
+    """Whether a person opens it in WeChat or WeCom, where WeCom can tell who they are; others would see an error."""
+    ahead = any("prefetch" in request.headers.get(name, "").lower() for name in ("Sec-Purpose", "Purpose", "X-Moz"))
+    return "micromessenger" in request.headers.get("User-Agent", "").lower() and not ahead
+
+
+def visitor_of(answer: dict[str, Any]) -> tuple[Visitor, str]:
+    """Who WeCom says it is; the old form of the answer has its names in capitals."""
+    external_userid = str(answer.get("external_userid") or "")
+    if _USERID.fullmatch(external_userid):
+        return Visitor.CUSTOMER, external_userid
+    if answer.get("userid") or answer.get("UserId"):
+        return Visitor.STAFF, ""
+    return Visitor.OUTSIDER if answer.get("openid") or answer.get("OpenId") else Visitor.UNKNOWN, ""

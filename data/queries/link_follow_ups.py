@@ -1,0 +1,66 @@
+"""What follows from a customer's first click on a link: claimed for a while, finished, or put off."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from sqlalchemy import bindparam, literal_column, select, update
+from sqlmodel import Session
+
+from data.models import Link, LinkClick
+
+L: Any = Link.__table__  # type: ignore[attr-defined]
+K: Any = LinkClick.__table__  # type: ignore[attr-defined]
+
+_DUE = (
+    select(
+        K.c.id, K.c.link_id, L.c.name, L.c.tag_ids, L.c.tells_staff, K.c.external_userid, K.c.userid, K.c.first_at,
+        K.c.attempts,
+    )
+    .join(L, L.c.id == K.c.link_id)
+    # Written as the partial index has it.
+    .where(literal_column("link_clicks.due_at IS NOT NULL"), K.c.due_at <= bindparam("now"))
+    .order_by(K.c.due_at)
+    .limit(bindparam("limit"))
+    .with_for_update(skip_locked=True, of=K)
+)  # fmt: skip
+_LEASE = update(K).where(K.c.id.in_(bindparam("ids", expanding=True))).values(due_at=bindparam("until"))
+
+
+class DueClick(NamedTuple):
+    """A first click that is claimed until `leased_until`; `userid` sent the link, if that is known."""
+
+    id: int
+    link_id: int
+    link: str
+    tag_ids: list[str]
+    tells_staff: bool
+    external_userid: str
+    userid: str
+    clicked_at: datetime
+    attempts: int
+    leased_until: datetime
+
+
+def claim_due(session: Session, now: datetime, lease_seconds: float, limit: int = 50) -> list[DueClick]:
+    """Take what is due. What is not finished is due again when the lease ends."""
+    until = now + timedelta(seconds=lease_seconds)
+    rows = session.execute(_DUE, {"now": now, "limit": limit}).all()
+    if rows:
+        session.connection().execute(_LEASE, {"ids": [row.id for row in rows], "until": until})
+    return [DueClick._make((*row, until)) for row in rows]
+
+
+def finish(session: Session, click: DueClick, outcome: dict[str, Any]) -> None:
+    """All was done, or all that can be."""
+    session.connection().execute(_still(click).values(due_at=None, outcome=outcome))
+
+
+def put_off(session: Session, click: DueClick, until: datetime) -> None:
+    """It failed: try again at `until`."""
+    session.connection().execute(_still(click).values(due_at=until, attempts=click.attempts + 1))
+
+
+def _still(click: DueClick) -> Any:
+    return update(K).where(K.c.id == click.id, K.c.due_at == click.leased_until)
