@@ -103,12 +103,14 @@ encoding_aes_key = "{app.encoding_aes_key}"
 
 [wecom]
 api_base_url = "{wecom.api_base_url}"
+authorize_url = "{wecom.url}/connect/oauth2/authorize"
 
 [campaigns]
 hours = "00:00-00:00"
 
 [server]
 port = {bot_port}
+public_url = "http://{HOST}:{bot_port}"
 
 [database]
 url = "sqlite:///{folder / "siyu.db"}"
@@ -122,6 +124,7 @@ async def _connect(wecom: Sandbox, bot: Bot) -> None:
     """What an admin does in WeCom: enter the callback URL; WeCom verifies it."""
     app = wecom.world.app
     app.callback_url = f"{bot.url}{bot.settings.callbacks[0].path}"
+    app.redirect_domain = bot.url.removeprefix("http://")
     wecom.world.put_app(app)
     await wecom.machine.callbacks.verify(app)
     await bot.signs.write()

@@ -31,6 +31,7 @@ from bot.sandbox import (
     api_transfers,
     api_ways,
     api_welcome,
+    authorize,
     control_group_sends,
     control_groups,
     control_moments,
@@ -73,6 +74,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
 )
 
 CONTROL_ROUTES: tuple[Route, ...] = (
+    *authorize.ROUTES,
     *control_reading.ROUTES,
     *control_people.ROUTES,
     *control_groups.ROUTES,
@@ -93,6 +95,7 @@ def build_sandbox(
     app[MACHINE] = machine
     app.router.add_route("*", "/cgi-bin/{path:.+}", Gateway(machine, ENDPOINTS).handle)
     add_control(app, CONTROL_ROUTES)
+    authorize.add_authorize(app)
     app.add_routes(more_routes)
     app.cleanup_ctx.append(_run)
     app.on_shutdown.append(_close_streams)

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import and_, func, or_
 
-from data.models import Birthday, CustomerField, FollowTag, GroupMember, Order, Preference, Touch
+from data.models import Birthday, CustomerField, FollowTag, GroupMember, LinkClick, Order, Preference, Touch
 from data.queries.follow_facts import birthday_number
 from data.queries.segment_terms import (
     ALWAYS,
@@ -207,6 +207,16 @@ def _campaign(leaf: leaves.CampaignLeaf, asking: Asking) -> Condition:
     return opposite(found) if leaf.did is leaves.Did.NOT_RECEIVED else found
 
 
+def _link(leaf: leaves.LinkLeaf, asking: Asking) -> Condition:
+    if leaf.link_id not in asking.known.link_ids:
+        return UNSURE
+    rows: Any = LinkClick.__table__.alias()  # type: ignore[attr-defined]
+    since = () if leaf.within_days is None else (rows.c.last_at >= asking.days_ago(leaf.within_days),)
+    return Is(
+        SetTerm("external_userid", rows.c.external_userid, (rows.c.link_id == leaf.link_id, *since), findable=True)
+    )
+
+
 def _orders(leaf: leaves.OrdersLeaf, asking: Asking) -> Condition:
     statuses = {OrderStatus(each) for each in leaf.statuses}
     ago = None if leaf.within_days is None else asking.days_ago(leaf.within_days)
@@ -346,6 +356,7 @@ MEANINGS: dict[type[leaves.Leaf], Any] = {
     leaves.LastTouchLeaf: _last_touch,
     leaves.TouchesLeaf: _touches,
     leaves.CampaignLeaf: _campaign,
+    leaves.LinkLeaf: _link,
     leaves.OrdersLeaf: _orders,
     leaves.BirthdayLeaf: _birthday,
     leaves.FieldLeaf: _field,

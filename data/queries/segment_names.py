@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlmodel import Session, col
 
 from data.errors import ConflictError, NotFoundError
-from data.models import CustomerGroup, Department, FieldDefinition, SegmentRow, Staff, Tag, Touch
+from data.models import CustomerGroup, Department, FieldDefinition, Link, SegmentRow, Staff, Tag, Touch
 from data.rules import segment_leaves as leaves
 from data.rules.problems import InvalidRuleError, Problem, parse
 from data.rules.segments import DEFINITION, BySegment, Known, Node, Segment, list_leaves, unknown_names
@@ -24,6 +24,7 @@ def read_known(session: Session, *trees: Node) -> Known:
     departments = {each for leaf in found if isinstance(leaf, leaves.DepartmentLeaf) for each in leaf.department_ids}
     chat_ids = {each for leaf in found if isinstance(leaf, leaves.GroupLeaf) for each in leaf.chat_ids}
     campaigns = {leaf.campaign_id for leaf in found if isinstance(leaf, leaves.CampaignLeaf)}
+    links = {leaf.link_id for leaf in found if isinstance(leaf, leaves.LinkLeaf)}
     fields = {leaf.name for leaf in found if isinstance(leaf, leaves.FieldLeaf)}
     return Known(
         tag_nos=_tag_nos(session, tag_ids) if tag_ids else {},
@@ -31,6 +32,7 @@ def read_known(session: Session, *trees: Node) -> Known:
         department_userids=_members(session, departments) if departments else {},
         chat_ids=_chat_ids(session, chat_ids) if chat_ids else frozenset(),
         campaign_ids=frozenset(each for each in campaigns if _was_sent(session, each)),
+        link_ids=_link_ids(session, links) if links else frozenset(),
         field_kinds=_field_kinds(session, fields) if fields else {},
     )
 
@@ -78,6 +80,11 @@ def _chat_ids(session: Session, chat_ids: Iterable[str]) -> frozenset[str]:
 def _was_sent(session: Session, campaign_id: int) -> bool:
     query = select(col(Touch.id)).where(col(Touch.campaign_id) == campaign_id).limit(1)
     return session.execute(query).first() is not None
+
+
+def _link_ids(session: Session, link_ids: Iterable[int]) -> frozenset[int]:
+    query = select(col(Link.id)).where(col(Link.id).in_(link_ids))
+    return frozenset(each for each in session.execute(query).scalars() if each is not None)
 
 
 def _field_kinds(session: Session, names: Iterable[str]) -> dict[str, str]:

@@ -234,6 +234,13 @@ class CampaignLeaf(Leaf):
     did: Did = Did.RECEIVED
 
 
+class LinkLeaf(Leaf):
+    """The customer has followed a tracked link, of all time or within so many days."""
+
+    link_id: int = Field(ge=1, lt=2**62)
+    within_days: Days | None = None
+
+
 class OrderStatus(StrEnum):
     """The states of an order."""
 

@@ -49,6 +49,7 @@ class Node(RuleModel):
     last_touch: leaves.LastTouchLeaf | None = None
     touches: leaves.TouchesLeaf | None = None
     campaign: leaves.CampaignLeaf | None = None
+    link: leaves.LinkLeaf | None = None
     orders: leaves.OrdersLeaf | None = None
     birthday: leaves.BirthdayLeaf | None = None
     field: leaves.FieldLeaf | None = None
@@ -173,6 +174,7 @@ class Known:
     department_userids: Mapping[int, frozenset[str]] = field(default_factory=dict)
     chat_ids: frozenset[str] = frozenset()
     campaign_ids: frozenset[int] = frozenset()
+    link_ids: frozenset[int] = frozenset()
     field_kinds: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -204,6 +206,8 @@ def unknown_names(tree: Node, known: Known) -> list[Problem]:
                 ]
             case leaves.CampaignLeaf() if leaf.campaign_id not in known.campaign_ids:
                 found.append(Problem(f"{path}.campaign_id", f"没有编号为 {leaf.campaign_id} 的群发"))
+            case leaves.LinkLeaf() if leaf.link_id not in known.link_ids:
+                found.append(Problem(f"{path}.link_id", f"没有编号为 {leaf.link_id} 的跟踪链接"))
             case leaves.FieldLeaf():
                 found += _field_problems(path, leaf, known.field_kinds.get(leaf.name))
             case _:

@@ -3,20 +3,23 @@
 import { avatar, h, icon, safeAddress } from "./dom.js";
 import { fileSize, t } from "./texts.js";
 
-/** The content of a message: a bubble or a card. */
-export function contentOf(message) {
+/** The content of a message: a bubble or a card. `whom`: whose phone it is, as {external_userid} or {userid}. */
+export function contentOf(message, whom = null) {
   const content = message.content ?? {};
   const make = MAKERS[message.msgtype];
-  return make ? make(content, message.files ?? {}) : unknown(message.msgtype);
+  return make ? make(content, message.files ?? {}, whom) : unknown(message.msgtype);
 }
 
-/** One message as a row of a chat. `who`: {name, key, kind} of the sender; `mine`: it was sent from this phone. */
-export function row(message, who, mine) {
+/**
+ * One message as a row of a chat. `who`: {name, key, kind} of the sender; `mine`: it was sent from this phone; `whom`:
+ * whose phone this is.
+ */
+export function row(message, who, mine, whom = null) {
   return h(
     "li",
     { class: `message ${mine ? "mine" : "theirs"}`, "data-seq": message.seq, "data-type": message.msgtype },
     avatar(who.name, who.key, who.kind),
-    h("div", { class: "message-content" }, h("span", { class: "only-heard", text: t("chat.says", { name: who.name }) }), contentOf(message)),
+    h("div", { class: "message-content" }, h("span", { class: "only-heard", text: t("chat.says", { name: who.name }) }), contentOf(message, whom)),
   );
 }
 
@@ -50,8 +53,29 @@ export function summary(message) {
   }
 }
 
-function text(content) {
-  return h("div", { class: "bubble", dir: "auto", text: content.content ?? "" });
+function text(content, files, whom) {
+  return h("div", { class: "bubble", dir: "auto" }, ...withLinks(String(content.content ?? ""), whom));
+}
+
+const ADDRESS = /https?:\/\/[\x21-\x7e]+/g;
+
+/** The pieces of a text: what looks like an address can be opened, as in WeChat. */
+function withLinks(words, whom) {
+  const pieces = [];
+  let end = 0;
+  for (const found of words.matchAll(ADDRESS)) {
+    const shown = found[0].replace(/[.,;:!?)\]'"]+$/, "");
+    if (!safeAddress(shown)) continue;
+    pieces.push(words.slice(end, found.index), h("a", { class: "text-link", text: shown, ...opening(shown, whom) }));
+    end = found.index + shown.length;
+  }
+  return [...pieces, words.slice(end)];
+}
+
+/** An address is opened by the browser in this phone's WeChat, which knows who holds it. */
+function opening(href, whom) {
+  const way = whom ? `/sandbox/phone/open?${new URLSearchParams({ ...whom, url: href })}` : href;
+  return { href: way, target: "_blank", rel: "noopener noreferrer" };
 }
 
 function picture(content, files) {
@@ -66,12 +90,12 @@ function image(file, alt) {
   return node;
 }
 
-function link(content, files) {
+function link(content, files, whom) {
   const href = safeAddress(content.url ?? "");
   const cover = files.picurl ? image(files.picurl, "") : icon("link");
   return h(
     href ? "a" : "div",
-    { class: "card card-link", href: href || null, target: href ? "_blank" : null, rel: href ? "noopener noreferrer" : null },
+    { class: "card card-link", ...(href ? opening(href, whom) : {}) },
     h("span", { class: "card-title", dir: "auto", text: content.title ?? "" }),
     h(
       "span",

@@ -25,6 +25,7 @@ export function chatScreen({ phone, session, side, userid, externalUserid, scann
   const foot = h("form", { class: "composer" }, input, send);
   const path = `phone/chats/${part(userid)}/${part(externalUserid)}`;
   const known = new Map();
+  const whom = side === "customer" ? { external_userid: externalUserid } : { userid };
   let chat = null;
   let welcomeTook = 0;
   let welcomeSeen = false;
@@ -80,7 +81,7 @@ export function chatScreen({ phone, session, side, userid, externalUserid, scann
       if (message.origin === "notice") items.push(line(t("chat.became")));
       else {
         if (message === firstWelcome && welcomeTook) items.push(line(t("chat.took", { duration: duration(welcomeTook) }), "message-took"));
-        items.push(row(message, sender(message), message.sender === me));
+        items.push(row(message, sender(message), message.sender === me, whom));
       }
     }
     if (overdue && startedAt) items.push(line(t("chat.no_welcome"), "message-standing"));

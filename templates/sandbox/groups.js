@@ -29,7 +29,8 @@ export function groupScreen({ phone, session, chatId, customer = "" }) {
     );
     if (!customer) drawChoice(welcome);
     const mine = (message) => !customer && message.userid === session.userid;
-    list.replaceChildren(...messages.map((message) => row(message, { name: message.name, key: message.userid, kind: "avatar-staff" }, mine(message))));
+    const whom = customer ? { external_userid: customer } : { userid: session.userid };
+    list.replaceChildren(...messages.map((message) => row(message, { name: message.name, key: message.userid, kind: "avatar-staff" }, mine(message), whom)));
   }
 
   function drawChoice(welcome) {

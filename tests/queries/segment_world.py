@@ -80,6 +80,7 @@ def customers() -> st.SearchStrategy[dict[str, Any]]:
             "groups": st.dictionaries(st.sampled_from([*CHATS, GONE_CHAT]), st.booleans(), max_size=3),
             "birthday": st.one_of(st.none(), birthday),
             "fields": fields,
+            "links": st.dictionaries(st.sampled_from([1, 2]), instants(), max_size=2),
             "preference": st.one_of(
                 st.none(),
                 st.tuples(st.sampled_from([None, NOW]), st.sampled_from([None, NOW, NOW + timedelta(seconds=1)])),
@@ -162,6 +163,7 @@ def leaves() -> st.SearchStrategy[dict[str, Any]]:
             {"campaign_id": st.sampled_from([1, 2, 9]),
              "did": st.sampled_from(["received", "not_received", "clicked"])}
         ),
+        "link": st.fixed_dictionaries({"link_id": st.sampled_from([1, 2, 9])}, optional=WITHIN),
         "orders": st.tuples(
             asked(count_at_least=st.integers(0, 3), count_at_most=st.integers(0, 3),
                   yuan_at_least=st.sampled_from([0, 0.01, 100, 199.99]), yuan_at_most=st.sampled_from([0, 100]),
@@ -300,6 +302,13 @@ def _campaign(asks: Any, follow: Any, world: World) -> bool | None:
     return bool(mine) is bool(asks["did"] == "received")
 
 
+def _link(asks: Any, follow: Any, world: World) -> bool | None:
+    if asks["link_id"] == 9:
+        return None
+    at = world.of(follow)["links"].get(asks["link_id"])
+    return at is not None and days_since(at) <= asks.get("within_days", 99)
+
+
 def _orders(asks: Any, follow: Any, world: World) -> bool:
     found = [
         each for each in world.of(follow)["orders"] if each["status"] in asks.get("statuses", ("paid", "finished"))
@@ -373,6 +382,7 @@ LEAVES: dict[str, Callable[[Any, Any, World], bool | None]] = {
     "last_touch": _last_touch,
     "touches": _touches,
     "campaign": _campaign,
+    "link": _link,
     "orders": _orders,
     "birthday": _birthday,
     "field": _field,

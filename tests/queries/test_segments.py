@@ -23,6 +23,8 @@ from data.models import (
     Follow,
     FollowTag,
     GroupMember,
+    Link,
+    LinkClick,
     Order,
     Preference,
     Staff,
@@ -43,7 +45,7 @@ Settings = settings(
     phases=(Phase.explicit, Phase.reuse, Phase.generate), max_examples=15, deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.filter_too_much],
 )  # fmt: skip
-FILLED = (Follow, FollowTag, Customer, Order, Touch, GroupMember, Birthday, CustomerField, Preference)
+FILLED = (Follow, FollowTag, Customer, Order, Touch, LinkClick, GroupMember, Birthday, CustomerField, Preference)
 
 
 def tree_of(source: Any) -> Node:
@@ -68,6 +70,9 @@ def _make_company(session: Session) -> None:
     )
     session.add_all(Tag(tag_no=number, tag_id=f"t{number}", group_id="g", name="n") for number in (1, 2, 3))
     session.add(Tag(tag_no=9, tag_id=world_of.GONE_TAG, group_id="g", name="n", deleted_at=NOW))
+    session.add_all(
+        Link(id=each, code=f"c{each}", name=f"n{each}", url="https://a", made_by="test", made_at=NOW) for each in (1, 2)
+    )
     session.add_all(CustomerGroup(chat_id=chat_id) for chat_id in world_of.CHATS)
     session.add(CustomerGroup(chat_id=world_of.GONE_CHAT, dismissed_at=NOW))
     session.add_all(
@@ -105,6 +110,10 @@ def fill(session: Session, world: World) -> None:
         made[Touch] += [
             {**key, **touch, "origin": f"{whose}{number}", "kind": "broadcast"}
             for number, touch in enumerate(customer["touches"])
+        ]
+        made[LinkClick] += [
+            {**key, "link_id": link_id, "run_id": 0, "first_at": at, "last_at": at}
+            for link_id, at in customer["links"].items()
         ]
         made[GroupMember] += [
             {"chat_id": chat_id, "userid": whose, "left_at": None if inside else NOW}
