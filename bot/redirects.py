@@ -74,7 +74,7 @@ class Redirects:
             return self._page(self._again, 503)
         if target is None or target.retired:
             return self._page(self._gone, 404 if target is None else 410)
-        if not self._public_url or request.method != "GET" or not is_read_in_wechat(request):
+        if not self._public_url or not is_read_in_wechat(request):
             return self._go(target.url)
         way = Way(
             target.link_id, read_via(request.match_info.get("via", "")), self.context.clock.now(), secrets.token_hex(8)
@@ -105,8 +105,13 @@ class Redirects:
             return self._page(self._again, 503)
         if target is None or target.retired:
             return self._page(self._gone, 410)
-        if request.method == "GET" and self._use(way):
-            await self._count(way, request.query.get("code", ""))
+        if is_opened(request) and self._use(way):
+            try:
+                await self._count(way, request.query.get("code", ""))
+            except Exception as error:
+                # Whatever it is: the customer goes on.
+                log.exception("lost", link=way.link_id, cause=type(error).__name__)
+                self.context.metrics.link_clicks.labels("lost").inc()
         return self._go(target.url)
 
     def _use(self, way: Way) -> bool:
@@ -126,18 +131,11 @@ class Redirects:
             return
         kind, external_userid = told
         now = self.context.clock.now()
-        try:
-            async with asyncio.timeout(STORE_SECONDS):
-                if kind is Visitor.CUSTOMER:
-                    await self.context.db.write(
-                        rows.record_click, way.link_id, external_userid, way.batch_id, now
-                    )  # fmt: skip
-                else:
-                    await self.context.db.write(rows.record_other, way.link_id, kind, way.batch_id, now)
-        except (StorageError, TimeoutError) as error:
-            log.error("lost", link=way.link_id, cause=str(error) or f"not written within {STORE_SECONDS:g} s")
-            self.context.metrics.link_clicks.labels("lost").inc()
-            return
+        async with asyncio.timeout(STORE_SECONDS):
+            if kind is Visitor.CUSTOMER:
+                await self.context.db.write(rows.record_click, way.link_id, external_userid, way.batch_id, now)
+            else:
+                await self.context.db.write(rows.record_other, way.link_id, kind, way.batch_id, now)
         self.context.metrics.link_clicks.labels(kind.value).inc()
 
     async def _ask(self, code: str) -> tuple[Visitor, str] | None:
@@ -168,10 +166,16 @@ class Redirects:
         return web.Response(text=page, status=status, content_type="text/html", headers=_PAGE_HEADERS)
 
 
+def is_opened(request: web.Request) -> bool:
+    """Whether it is opened as a page, as far as that can be told: not ahead of time, not inside of another page."""
+    ahead = any("prefetch" in request.headers.get(name, "").lower() for name in ("Sec-Purpose", "Purpose", "X-Moz"))
+    is_page = request.headers.get("Sec-Fetch-Dest", "document") == "document"
+    return request.method == "GET" and is_page and not ahead
+
+
 def is_read_in_wechat(request: web.Request) -> bool:
     """Whether a person opens it in WeChat or WeCom, where WeCom can tell who they are; others would see an error."""
-    ahead = any("prefetch" in request.headers.get(name, "").lower() for name in ("Sec-Purpose", "Purpose", "X-Moz"))
-    return "micromessenger" in request.headers.get("User-Agent", "").lower() and not ahead
+    return is_opened(request) and "micromessenger" in request.headers.get("User-Agent", "").lower()
 
 
 def visitor_of(answer: dict[str, Any]) -> tuple[Visitor, str]:

@@ -211,10 +211,11 @@ def results(campaign_id: CampaignId, as_json: AsJson = False, config: Config = N
             return
         counted = ("recipients", "sent", "waiting", *campaigns.RESULTS[1:])
         say_table(
-            ("RUN", "STATUS", *(name.upper().replace("_", " ") for name in counted), "CONFIRMED", "CALLS"),
+            ("RUN", "STATUS", *(name.upper().replace("_", " ") for name in counted), "CLICKED", "CONFIRMED", "CALLS"),
             (
                 (each["run_id"], each["status"], *(f"{each[name]:,}" for name in counted),
-                 f"{each['batches_confirmed']:,}", f"{sum(each['batches'].values()):,}")
+                 f"{each['clicked']['customers']:,}", f"{each['batches_confirmed']:,}",
+                 f"{sum(each['batches'].values()):,}")
                 for each in found
             ),
             "It was not started.",

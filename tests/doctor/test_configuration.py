@@ -56,6 +56,7 @@ def test_a_sound_configuration_is_said_to_be_complete() -> None:
         ({"callbacks": ({"token": TOKEN, "encoding_aes_key": "k" * 42},)}, ("aes_key_shape", "FAIL")),
         ({"callbacks": ({"token": TOKEN, "encoding_aes_key": "k" * 44},)}, ("aes_key_shape", "FAIL")),
         ({"mode": "observe"}, ("observe", "WARN")),
+        ({"server__public_url": "http://bot.example.com"}, ("public_url", "WARN")),
         ({"approval": {"above": 1, "approvers": ["zhangsan"]}}, ("approvers", "WARN")),
         ({"wecom__api_base_url": "http://127.0.0.1:8081/cgi-bin/"}, ("api_base_url", "WARN")),
         ({"server__verify_files": "/nowhere"}, ("verify_files", "FAIL")),

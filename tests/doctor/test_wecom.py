@@ -103,6 +103,15 @@ async def test_a_trusted_domain_that_is_not_set(alone: Patient) -> None:
     assert "trusted_domain" in warnings(await alone.examine())
 
 
+async def test_a_public_address_that_wecom_does_not_trust(alone: Patient) -> None:
+    for public_url, trusted in (
+        ("https://bot.example.com", True), ("https://Bot.Example.com", True), ("https://other.example.com", False),
+        ("https://bot.example.com:8443", False),
+    ):  # fmt: skip
+        alone.change(server__public_url=public_url)
+        assert ("public_url" in failures(await alone.examine())) is not trusted, public_url
+
+
 async def test_a_clock_that_is_wrong(alone: Patient) -> None:
     alone.clock.advance(timedelta(seconds=60))
     found = await alone.examine()

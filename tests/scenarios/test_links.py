@@ -197,8 +197,10 @@ async def test_whatever_goes_wrong_the_customer_gets_there_and_nowhere_else(phon
         assert await phone.get(address, agent=agent) == (302, TARGET)
     assert await phone.get(address, method="HEAD") == (302, TARGET)
     assert await phone.get(address, Sec_Purpose="prefetch;prerender") == (302, TARGET)
+    assert await phone.get(address, Sec_Fetch_Dest="image") == (302, TARGET)
     state, code = await phone.open(address), phone.code(external_userid=whom)
     assert await phone.back(state, code, method="HEAD") == (302, TARGET)
+    assert await phone.back(state, code, Sec_Fetch_Dest="iframe") == (302, TARGET)
     assert await told(company, link) == once
 
     # Nothing of a request says where: what we did not write leads nowhere.
