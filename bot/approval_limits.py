@@ -20,6 +20,7 @@ from data.queries import approvals as rows
 from data.queries import campaigns as campaign_rows
 from data.rules import approvals as rules
 from data.rules.campaigns import SenderPolicy, Tally
+from data.rules.variants import said
 from data.rules.waves import GROUPS, MOMENTS
 
 log = get_logger("approvals")
@@ -61,14 +62,15 @@ async def count_campaign(ctx: Context, waves: Sequence[Wave], runs: Sequence[Run
 
 async def _words(ctx: Context, waves: Sequence[Wave], runs: Sequence[Run], whole: Tally) -> str:
     by_id = {wave.id: wave for wave in waves}
-    said = [(by_id[run.wave_id], run.content) for run in runs if run.ended_at is None and run.content]
-    wave, content = (said + [(wave, wave.content) for wave in waves])[0]
-    text = str(content.get("text") or "")
+    changed = [(by_id[run.wave_id], run.content) for run in runs if run.ended_at is None and run.content]
+    wave, written = (changed + [(wave, None) for wave in waves])[0]
+    texts = {name: str(each.get("text") or "") for name, each in said(wave.content, wave.variants, written).items()}
     if wave.kind == MOMENTS:
         campaign = await ctx.db.read(campaign_rows.get_campaign, wave.campaign_id)
-        return moments.words_of(ctx, text, campaign.name)
+        return moments.words_of(ctx, texts[""], campaign.name)
     first = whole.by_sender.most_common(1)
-    return await words_of(ctx, text, first[0][0] if first else "")
+    words = {name: await words_of(ctx, text, first[0][0] if first else "") for name, text in texts.items()}
+    return "\n".join(f"{name}：{text}" if name else text for name, text in words.items())
 
 
 class Excess(NamedTuple):

@@ -19,13 +19,15 @@ from data.queries import customers as customer_rows
 from data.queries import recipients as recipient_rows
 from data.queries import segments
 from data.queries import staff as staff_rows
+from data.queries import wave_lists as list_rows
 from data.queries.recipients import Limits, Source, Span
 from data.rules import campaigns as rules
-from data.rules.campaigns import Audience, CustomerWave, Decision, SenderPolicy, Tally, decide, decide_single
+from data.rules.campaigns import Audience, CustomerWave, Decision, SenderPolicy, Tally, decide, decide_single, split
 from data.rules.caps import company_cap, wecom_cap
 from data.rules.schedule import TimeWindow
 from data.rules.segments import EVERYBODY, Node
 from data.rules.timings import Calendar
+from data.rules.variants import Split
 
 #: Follows that are looked at in one go.
 SPAN = 4000
@@ -73,6 +75,8 @@ def _decide(
     if policy is SenderPolicy.ALL:
         decisions = [each for each in decisions if after < each.follow_id <= upto]
     decisions += [decide_single(*each, source.unable) for each in read.single]
+    if source.split is not None:
+        decisions = split(decisions, read.whose, source.split)
     tally = Tally()
     tally.note(decisions)
     return Piece(after, upto, decisions, tally)
@@ -85,19 +89,19 @@ async def source_of_draft(ctx: Context, wave: CustomerWave, as_of: datetime) -> 
     """Whom a draft means, and how many entries of its list are nobody's contact. Its saved segment was read."""
     limits = await _limits_beside_runs(ctx, wave.not_bought_hours, as_of)
     if wave.audience.is_list:
-        listed, unknown = await ctx.db.read(recipient_rows.list_of_draft, wave.audience.listed)
-        return await _source(ctx, None, listed, as_of, limits), unknown
-    return await _source(ctx, wave.audience.segment or EVERYBODY, (), as_of, limits, whole=True), 0
+        listed, unknown = await ctx.db.read(list_rows.list_of_draft, wave.audience.listed)
+        return await _source(ctx, None, listed, as_of, limits, wave.split), unknown
+    return await _source(ctx, wave.audience.segment or EVERYBODY, (), as_of, limits, wave.split, whole=True), 0
 
 
 async def source_of_wave(ctx: Context, wave: Wave, as_of: datetime, run_id: int | None = None) -> tuple[Source, int]:
     """The same for a wave, or for one of its runs."""
     limits = await _limits_beside_runs(ctx, wave.not_bought_hours, as_of, run_id)
     if wave.audience.keys() & {"pairs", "external_userids"}:
-        listed, unknown = await ctx.db.read(recipient_rows.list_of_wave, wave.id or 0)
-        return await _source(ctx, None, listed, as_of, limits), unknown
-    audience = Audience.model_validate(wave.audience)
-    return await _source(ctx, audience.segment or EVERYBODY, (), as_of, limits, whole=run_id is None), 0
+        listed, unknown = await ctx.db.read(list_rows.list_of_wave, wave.id or 0)
+        return await _source(ctx, None, listed, as_of, limits, rows.split_of_wave(wave)), unknown
+    tree = Audience.model_validate(wave.audience).segment or EVERYBODY
+    return await _source(ctx, tree, (), as_of, limits, rows.split_of_wave(wave), whole=run_id is None), 0
 
 
 def limits_of(settings: Settings, not_bought_hours: int | None, now: datetime) -> Limits:
@@ -117,14 +121,21 @@ async def _limits_beside_runs(
 
 
 async def _source(
-    ctx: Context, tree: Node | None, listed: tuple[int, ...], as_of: datetime, limits: Limits, *, whole: bool = False
+    ctx: Context,
+    tree: Node | None,
+    listed: tuple[int, ...],
+    as_of: datetime,
+    limits: Limits,
+    split: Split | None,
+    *,
+    whole: bool = False,
 ) -> Source:
     unable = await ctx.db.read(recipient_rows.list_unable)
     if tree is None:
-        return Source(None, listed, unable, listed[-1] if listed else 0, limits)
+        return Source(None, listed, unable, listed[-1] if listed else 0, limits, split)
     plan = await ctx.db.read(segments.plan_segment, tree, as_of, ctx.settings.zone, whole=whole)
     last = await ctx.db.read(customer_rows.find_last_follow_id)
-    return Source(plan, (), unable, last, limits)
+    return Source(plan, (), unable, last, limits, split)
 
 
 # -- a run

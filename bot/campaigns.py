@@ -31,7 +31,7 @@ from data.queries import runs as run_rows
 from data.queries import segment_names as segment_rows
 from data.queries import staff as staff_rows
 from data.queries.campaign_edits import lock_campaign, refuse_stale
-from data.rules import timings
+from data.rules import timings, variants
 from data.rules.campaigns import (
     Act,
     CampaignDraft,
@@ -46,8 +46,10 @@ from data.rules.group_waves import GroupWave
 from data.rules.messages import MessageContent
 from data.rules.moments import MomentContent, MomentWave
 from data.rules.problems import InvalidRuleError, Problem, parse
+from data.rules.variants import RunWords
 from data.rules.waves import GROUPS, MOMENTS
 
+RunContent = MessageContent | MomentContent | RunWords
 Draft = TypeVar("Draft", bound=CustomerWave | GroupWave | MomentWave)
 #: Senders that a preview names, those with the most recipients first.
 SENDERS_TOLD = 1000
@@ -95,10 +97,20 @@ async def wave_problems(ctx: Context, wave: WaveDraft) -> list[Problem]:
     """What is wrong with a wave apart from its timing and its segment."""
     if isinstance(wave, MomentWave):
         return await moments.wave_problems(ctx, wave)
-    found = await content_problems(ctx, wave.content)
     if isinstance(wave, GroupWave):
+        found = await content_problems(ctx, wave.content)
         return found + await group_waves.audience_problems(ctx, wave.audience)
-    return found + audience_problems(wave.audience)
+    return await _variant_problems(ctx, wave) + audience_problems(wave.audience)
+
+
+async def _variant_problems(ctx: Context, wave: CustomerWave) -> list[Problem]:
+    found = variants.problems(wave.variants, wave.content)
+    for number, each in enumerate(wave.variants):
+        found += unwritable(each.name, f"variants[{number}].name")
+    for path, content in wave.contents.items():
+        for fault in await content_problems(ctx, content):
+            found.append(Problem(path + fault.path.removeprefix("content"), fault.message))
+    return found
 
 
 async def make_campaign(ctx: Context, draft: CampaignDraft, made_by: str) -> Campaign:
@@ -109,11 +121,11 @@ async def make_campaign(ctx: Context, draft: CampaignDraft, made_by: str) -> Cam
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a wave would do now: the same counting as planning, and the words of the first sender."""
+    """What a wave would do now: the same counting as planning, and the words of the first sender, by variant."""
 
     tally: Tally
     calls: int
-    words: str
+    words: Mapping[str, str]
 
 
 async def tell_draft(ctx: Context, wave: WaveDraft) -> dict[str, Any]:
@@ -141,7 +153,9 @@ async def preview_draft(ctx: Context, wave: CustomerWave) -> Preview:
     wave = await check_wave(ctx, wave)
     as_of = ctx.clock.now()
     source, unknown = await source_of_draft(ctx, wave, as_of)
-    return await _preview(ctx, await count_wave(ctx, source, wave.sender_policy, unknown, as_of), wave.content.text)
+    tally = await count_wave(ctx, source, wave.sender_policy, unknown, as_of)
+    names = [each.name for each in wave.variants] or [""]
+    return await _preview(ctx, tally, dict(zip(names, (each.text for each in wave.contents.values()), strict=True)))
 
 
 async def preview_wave(ctx: Context, wave: Wave) -> Preview:
@@ -149,12 +163,14 @@ async def preview_wave(ctx: Context, wave: Wave) -> Preview:
     as_of = ctx.clock.now()
     source, unknown = await source_of_wave(ctx, wave, as_of)
     tally = await count_wave(ctx, source, SenderPolicy(wave.sender_policy), unknown, as_of)
-    return await _preview(ctx, tally, str(wave.content.get("text") or ""))
+    texts = variants.said(wave.content, wave.variants, None)
+    return await _preview(ctx, tally, {name: str(each.get("text") or "") for name, each in texts.items()})
 
 
-async def _preview(ctx: Context, tally: Tally, text: str) -> Preview:
+async def _preview(ctx: Context, tally: Tally, texts: Mapping[str, str]) -> Preview:
     first = tally.by_sender.most_common(1)
-    words = await words_of(ctx, text, first[0][0] if first else "")
+    userid = first[0][0] if first else ""
+    words = {name: await words_of(ctx, text, userid) for name, text in texts.items()}
     return Preview(tally, tally.calls, words)
 
 
@@ -171,7 +187,12 @@ def preview_to_json(preview: Preview) -> dict[str, Any]:
             {"userid": userid, "recipients": number} for userid, number in tally.by_sender.most_common(SENDERS_TOLD)
         ],
         "sender_count": len(tally.by_sender),
-        "words": preview.words,
+        "words": next(iter(preview.words.values())),
+        "variants": [
+            {"name": name, "recipients": tally.variants.get(name, 0), "words": words}
+            for name, words in preview.words.items()
+            if name
+        ],
     }
 
 
@@ -231,7 +252,8 @@ def wave_to_json(wave: Wave) -> dict[str, Any]:
     """A wave as it is shown."""
     if wave.kind == MOMENTS:
         return moments.wave_to_json(wave)
-    exclude = {"campaign_id", *(("sender_policy", "not_bought_hours") if wave.kind == GROUPS else ())}
+    of_customers = ("sender_policy", "not_bought_hours", "variants", "hold_out_percent")
+    exclude = {"campaign_id", *(of_customers if wave.kind == GROUPS else ())}
     return wave.model_dump(exclude=exclude)
 
 
@@ -261,22 +283,34 @@ def _start(session: Session, ctx: Context, campaign_id: int, version: int, due_a
     end_requests(session, campaign_id, "started", ctx.clock.now(), granted=False)
 
 
-async def parse_words(ctx: Context, run_id: int, source: Mapping[str, Any]) -> MessageContent | MomentContent:
+async def parse_words(ctx: Context, run_id: int, source: Mapping[str, Any]) -> RunContent:
     """What a sending is to say, as its kind of wave says it. Raises InvalidRuleError, NotFoundError."""
     run = await ctx.db.read(rows.get_run, run_id)
     wave = await ctx.db.read(rows.get_wave, run.wave_id)
+    if wave.variants:
+        return variants.parse_words([str(each["name"]) for each in wave.variants], source)
     return parse(MomentContent, source) if wave.kind == MOMENTS else parse(MessageContent, source)
 
 
-async def write_words(ctx: Context, run_id: int, content: MessageContent | MomentContent) -> Run:
+async def write_words(ctx: Context, run_id: int, content: RunContent) -> Run:
     """Say what a sending says that has not begun; what was approved of its campaign is void.
 
     Raises InvalidRuleError, NotFoundError, ConflictError.
     """
-    found = await content_problems(ctx, content)
+    found = await _words_problems(ctx, content)
     if found:
         raise InvalidRuleError(found)
     return await ctx.db.write(_write_words, run_id, content.model_dump(mode="json"), ctx.clock.now())
+
+
+async def _words_problems(ctx: Context, content: RunContent) -> list[Problem]:
+    if not isinstance(content, RunWords):
+        return await content_problems(ctx, content)
+    return [
+        Problem(f"variants[{number}].{fault.path}", fault.message)
+        for number, each in enumerate(content.variants)
+        for fault in await content_problems(ctx, each.content)
+    ]
 
 
 def _write_words(session: Session, run_id: int, content: dict[str, Any], now: datetime) -> Run:

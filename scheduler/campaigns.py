@@ -36,6 +36,7 @@ from data.rules.messages import MessageContent, MissingMediaError, links_of
 from data.rules.occurrences import next_open
 from data.rules.problems import parse
 from data.rules.timings import Calendar
+from data.rules.variants import said
 from data.rules.waves import CUSTOMERS, GROUPS, MOMENTS
 from scheduler.batch_calls import is_refusal, pause, rest
 from scheduler.leases import LeaseHeldError, alone
@@ -110,7 +111,8 @@ class Sender:
     async def send(self) -> None:
         """Ask for all that is planned, until it is done, has to rest, or somebody stops it."""
         wave = await self.ctx.db.read(campaign_rows.get_wave, self.wave_id)
-        self._content = parse(MessageContent, self._written or wave.content)
+        contents = said(wave.content, wave.variants, self._written)
+        self._contents = {name: parse(MessageContent, each) for name, each in contents.items()}
         self._not_bought_hours = wave.not_bought_hours
         self._to_groups = wave.kind == GROUPS
         chains = [asyncio.create_task(self._chain(), name="campaign") for _ in range(IN_FLIGHT)]
@@ -148,9 +150,10 @@ class Sender:
     async def _ask_for(self, batch: Waiting) -> None:
         ctx = self.ctx
         try:
-            words = await words_of(ctx, self._content.text, batch.userid, batch.batch_id)
-            led = await addresses(ctx, links_of(self._content), batch.batch_id)
-            body = await message_body(ctx, self._content.with_text(words).with_links(led))
+            content = self._contents[batch.variant]
+            words = await words_of(ctx, content.text, batch.userid, batch.batch_id)
+            led = await addresses(ctx, links_of(content), batch.batch_id)
+            body = await message_body(ctx, content.with_text(words).with_links(led))
         except UnusableLinkError as error:
             self._stopped = True
             await pause(ctx, self.run_id, batch.batch_id, str(error))
@@ -196,7 +199,7 @@ class Sender:
     async def _refused(self, batch: Waiting, error: WeComError) -> None:
         if isinstance(error, InvalidMediaError):
             # Older than WeCom keeps it, whatever we thought: uploaded again for the next try.
-            await forget_media(self.ctx, self._content)
+            await forget_media(self.ctx, self._contents[batch.variant])
             await self._rest(batch, error)
         elif is_refusal(error):
             await self.ctx.db.write(rows.note_refused, batch.batch_id, error.errcode, str(error), self.ctx.clock.now())

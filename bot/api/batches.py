@@ -22,6 +22,7 @@ from data.queries import boards as board_rows
 from data.queries import campaigns as campaign_rows
 from data.queries import recipients as recipient_rows
 from data.rules.problems import InvalidRuleError, Problem, RuleModel, parse
+from data.rules.tags import Id
 
 
 class ClicksTold(RuleModel):
@@ -56,7 +57,8 @@ class ResultTold(RuleModel):
 
 
 class BatchTold(RuleModel):
-    """A call: one task for one sender. `candidates`: group-sends in WeCom that may be it, of one that rests.
+    """A call: one task for one sender, with one `variant` if there are several. `candidates`: group-sends in WeCom that
+    may be it, of one that rests.
 
     `members`: who WeCom gave the task to, where that is not the sender alone. Of the kind `moments`: a post; nobody is
     the sender, `recipients` are to publish it, `msgid` is its moment_id, `ignored` what WeCom left out of its range.
@@ -66,6 +68,7 @@ class BatchTold(RuleModel):
     run_id: int
     kind: str
     userid: str
+    variant: str
     recipients: int
     status: BatchStatus
     msgid: str | None
@@ -123,21 +126,24 @@ class BatchesQuery(RuleModel):
 
 
 class RecipientsQuery(RuleModel):
-    """Which recipients of a run to list, by the number of their follow."""
+    """Which recipients of a run to list, by the number of their follow; those of one customer say what became of it."""
 
     limit: int = Field(default=100, ge=1, le=1000)
     after: int = Field(default=0, ge=0, le=2**62)
     state: str | None = None
+    external_userid: Id | None = None
 
 
 class RecipientTold(RuleModel):
-    """A recipient and what became of it; from `opted_out` on it says why nothing is sent."""
+    """A recipient and what became of it; from `opted_out` on it says why nothing is sent. `variant`: which of several
+    contents."""
 
     follow_id: int
     userid: str
     external_userid: str
     state: str
     batch_no: int | None
+    variant: str
 
 
 class RecipientsPage(RuleModel):
@@ -176,7 +182,9 @@ async def list_recipients(api: Api, request: web.Request) -> web.Response:
 
     def unit(session: Session) -> list[dict[str, Any]]:
         run = campaign_rows.get_run(session, path_id(request))
-        return recipient_rows.list_recipients(session, run.id or 0, query.limit, query.after, state)
+        return recipient_rows.list_recipients(
+            session, run.id or 0, query.limit, query.after, state, query.external_userid
+        )
 
     found = await api.db.read(unit)
     following = found[-1]["follow_id"] if len(found) == query.limit else None

@@ -24,6 +24,7 @@ from data.rules.moments import MomentContent, MomentWave
 from data.rules.problems import RuleModel, parse, parse_as
 from data.rules.schedule import Instant
 from data.rules.timings import Timing
+from data.rules.variants import RunWords, Variant
 
 WAVE: TypeAdapter[CustomerWave | GroupWave | MomentWave] = TypeAdapter(WaveDraft)
 
@@ -42,10 +43,19 @@ class SenderTold(RuleModel):
     recipients: int
 
 
+class VariantCounted(RuleModel):
+    """How many get one variant, and its words as the first sender has them."""
+
+    name: str
+    recipients: int
+    words: str
+
+
 class PreviewTold(RuleModel):
     """What a wave would do. `left_out` counts by reason; `calls` make a task each; `words` are the first sender's.
 
-    `likely_over_cap` of the recipients have had as many group-sends as WeCom allows: an estimate.
+    `likely_over_cap` of the recipients have had as many group-sends as WeCom allows: an estimate. `variants`: how many
+    get each, where there are several.
     """
 
     matched: int
@@ -56,14 +66,17 @@ class PreviewTold(RuleModel):
     senders: list[SenderTold]
     sender_count: int
     words: str
+    variants: list[VariantCounted]
 
 
 class WaveTold(RuleModel):
-    """A part of a campaign. `audience` of a list says only how long it is."""
+    """A part of a campaign. `audience` of a list says only how long it is. With `variants` the `content` is empty."""
 
     id: int
     kind: Literal["customers"]
     content: MessageContent
+    variants: list[Variant]
+    hold_out_percent: int
     audience: dict[str, Any]
     sender_policy: SenderPolicy
     valid_hours: int
@@ -193,7 +206,7 @@ async def start_campaign(api: Api, request: web.Request) -> web.Response:
     return answer(campaigns.to_json(await campaigns.start_campaign(api.context, path_id(request), start.at)))
 
 
-@described(RunTold, body=MessageContent | MomentContent)
+@described(RunTold, body=MessageContent | MomentContent | RunWords)
 async def write_words(api: Api, request: web.Request) -> web.Response:
     content = await campaigns.parse_words(api.context, path_id(request), await read_object(request))
     return answer(campaigns.run_to_json(await campaigns.write_words(api.context, path_id(request), content)))

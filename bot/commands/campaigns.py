@@ -87,7 +87,9 @@ def preview(campaign_id: CampaignId, as_json: AsJson = False, config: Config = N
             say(f"Wave {each['wave_id']}: {_reach(each)}")
             for reason, number in each["left_out"].items():
                 say(f"  {reason}: {number:,}")
-            if each["words"]:
+            for variant in each.get("variants") or ():
+                say(f"  {cut(variant['name'], 20)} {variant['recipients']:,}: {cut(variant['words'], 100)}")
+            if each["words"] and not each.get("variants"):
                 say(f"  {cut(each['words'], 100)}")
 
     work_with_wecom(config, action)
@@ -199,15 +201,23 @@ def _act(campaign_id: int, name: str, config: Config) -> None:
 
 
 @app.command()
-def results(campaign_id: CampaignId, as_json: AsJson = False, config: Config = None) -> None:
-    """What became of each of its runs, in numbers."""
+def results(
+    campaign_id: CampaignId,
+    days: Annotated[int, typer.Option("--days", min=1, max=90, help="Clicks and orders count for so long.")] = 7,
+    as_json: AsJson = False,
+    config: Config = None,
+) -> None:
+    """What became of each of its runs, in numbers; variants are compared."""
 
     async def read(place: Workplace) -> None:
         from bot import campaigns
+        from bot.comparisons import list_comparisons
 
         found = await place.db.read(campaigns.read_results, campaign_id)
+        compared = await place.db.read(list_comparisons, campaign_id, days, place.now)
         if as_json:
-            say_json(found)
+            by_run = {each["run_id"]: each for each in compared}
+            say_json([{**each, "comparison": by_run.get(each["run_id"])} for each in found])
             return
         counted = ("recipients", "sent", "waiting", *campaigns.RESULTS[1:])
         say_table(
@@ -220,8 +230,27 @@ def results(campaign_id: CampaignId, as_json: AsJson = False, config: Config = N
             ),
             "It was not started.",
         )  # fmt: skip
+        for each in compared:
+            _say_comparison(place, each)
 
     work(config, read)
+
+
+def _say_comparison(place: Workplace, compared: dict[str, Any]) -> None:
+    until = "" if compared["complete"] else ": not over yet"
+    say(f"Run {compared['run_id']}, orders until {place.local(compared['until'])}{until}")
+    say_table(
+        ("GROUP", "CUSTOMERS", "SENT", "CLICKED", "BUYERS", "RATE", "ORDERS", "YUAN"),
+        (
+            (cut(each["name"], 20), f"{each['customers']:,}", f"{each['sent']:,}", f"{each['clickers']:,}",
+             f"{each['buyers']:,}", f"{each['order_rate']:.2%}", f"{each['orders']:,}",
+             f"{each['amount_fen'] / 100:,.2f}")
+            for each in compared["groups"]
+        ),
+        "",
+    )  # fmt: skip
+    for each in compared["comparisons"]:
+        say(cut(each["words"], 200))
 
 
 def _instant(ctx: Context, at: str | None) -> datetime | None:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Column, Index, Text, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
-from data.types import BigInt, Json, UtcDateTime, partial_index
+from data.types import BigInt, Json, UtcDateTime, no_items, partial_index
 
 
 class RunStatus(StrEnum):
@@ -72,6 +72,8 @@ class RecipientState(IntEnum):
     LEFT = 15
     #: Has bought lately, and the wave is not for those.
     BOUGHT = 16
+    #: Gets nothing, so that those who do can be compared with them.
+    HOLD_OUT = 17
 
 
 class Campaign(SQLModel, table=True):
@@ -90,7 +92,8 @@ class Campaign(SQLModel, table=True):
 
 
 class Wave(SQLModel, table=True):
-    """One content to one audience: a part of a campaign. `audience` of a list only counts it: see WaveCustomer.
+    """One content, or several `variants`, to one audience: a part of a campaign. `audience` of a list only counts it:
+    see WaveCustomer.
 
     Of a Moments post `audience` is who publishes it and who may see it; it has no `sender_policy`.
     """
@@ -102,6 +105,8 @@ class Wave(SQLModel, table=True):
     kind: str = Field(max_length=12, description="customers, groups or moments.")
     content: dict[str, Any] = Field(sa_column=Column(Json, nullable=False))
     audience: dict[str, Any] = Field(sa_column=Column(Json, nullable=False))
+    variants: list[Any] = Field(default_factory=no_items, sa_column=Column(Json, nullable=False, server_default="[]"))
+    hold_out_percent: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     sender_policy: str = Field(max_length=12)
     valid_hours: int = Field(description="What staff have not confirmed so long after the beginning is withdrawn.")
     timing: dict[str, Any] = Field(default_factory=dict, sa_column=Column(Json, nullable=False, server_default="{}"))
@@ -168,6 +173,7 @@ class Batch(SQLModel, table=True):
 
     Of the kind `moments`: a post. Then nobody is the sender, the recipients are the members who are to publish it,
     `msgid` is its moment_id, `jobid` the job that makes it, and `ignored` what WeCom left out of what was asked for.
+    `variant`: which of its wave's contents it carries, by name.
 
     `body` is what was asked, without the recipients. `first_called_at` stays when it is asked again. `next_at`: when it
     is looked up or its results are read next. `candidates`: msgids that may be it, for a person to decide; `members`:
@@ -187,6 +193,7 @@ class Batch(SQLModel, table=True):
     batch_no: int
     kind: str = Field(default="customers", max_length=12, sa_column_kwargs={"server_default": "customers"})
     userid: str = Field(max_length=64)
+    variant: str = Field(default="", max_length=20, sa_column_kwargs={"server_default": ""})
     recipients: int
     status: str = Field(max_length=10)
     msgid: str | None = Field(default=None, max_length=128, unique=True)

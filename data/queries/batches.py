@@ -81,11 +81,12 @@ class Waiting(NamedTuple):
     batch_id: int
     batch_no: int
     userid: str
+    variant: str
 
 
 def list_planned(session: Session, run_id: int, after_no: int, limit: int) -> list[Waiting]:
     """The next batches of a run that are to be asked for, in their order."""
-    query = select(B.c.id, B.c.batch_no, B.c.userid).where(
+    query = select(B.c.id, B.c.batch_no, B.c.userid, B.c.variant).where(
         B.c.run_id == run_id, B.c.status == BatchStatus.PLANNED, B.c.batch_no > after_no
     )
     return [Waiting(*row) for row in session.execute(query.order_by(B.c.batch_no).limit(limit))]

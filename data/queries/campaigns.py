@@ -16,6 +16,7 @@ from data.rules.campaigns import ACTS, Act, CampaignDraft, CustomerWave, WaveDra
 from data.rules.group_waves import GroupWave
 from data.rules.moments import MomentWave
 from data.rules.timings import Calendar, Timing
+from data.rules.variants import Split, split_of
 
 _LISTED = BulkUpsert(WaveCustomer, ("wave_id", "external_userid", "userid"))
 
@@ -40,13 +41,15 @@ def add_wave(session: Session, campaign_id: int, draft: WaveDraft) -> None:
 
 def wave_values(draft: WaveDraft) -> dict[str, Any]:
     """What a wave keeps of a draft, apart from its list."""
-    values = {
+    values: dict[str, Any] = {
         "kind": draft.kind,
         "content": draft.content.model_dump(mode="json"),
         "valid_hours": draft.valid_hours,
         "timing": draft.timing.model_dump(mode="json", exclude_defaults=True),
         "sender_policy": "",
         "not_bought_hours": None,
+        "variants": [],
+        "hold_out_percent": 0,
     }
     if isinstance(draft, MomentWave):
         return {**values, "audience": draft.visible.model_dump(mode="json", exclude_defaults=True)}
@@ -55,7 +58,12 @@ def wave_values(draft: WaveDraft) -> dict[str, Any]:
         return {**values, "audience": told}
     if draft.audience.is_list:
         told = {name: len(listed) for name, listed in told.items()}
-    more = {"sender_policy": draft.sender_policy, "not_bought_hours": draft.not_bought_hours}
+    more = {
+        "sender_policy": draft.sender_policy,
+        "not_bought_hours": draft.not_bought_hours,
+        "variants": [each.model_dump(mode="json") for each in draft.variants],
+        "hold_out_percent": draft.hold_out_percent,
+    }
     return {**values, "audience": told, **more}
 
 
@@ -117,6 +125,12 @@ def start_campaign(session: Session, campaign_id: int, due_at: datetime, calenda
         session.add(new_run(wave, first))
     session.flush()
     return list_runs(session, [campaign_id])
+
+
+def split_of_wave(wave: Wave) -> Split | None:
+    """How its customers are split at each of its sendings; None where all get the same."""
+    weights = [(str(each["name"]), int(each["weight"])) for each in wave.variants]
+    return split_of(f"wave {wave.id}", weights, wave.hold_out_percent)
 
 
 def timing_of(wave: Wave) -> Timing:

@@ -23,7 +23,7 @@ K: Any = LinkClick.__table__  # type: ignore[attr-defined]
 O: Any = OtherClick.__table__  # type: ignore[attr-defined]  # noqa: E741
 
 #: Written as the partial index has it.
-_OF_A_RUN: Any = literal_column("link_clicks.run_id <> 0")
+OF_A_RUN: Any = literal_column("link_clicks.run_id <> 0")
 _TARGET = (L.c.id, L.c.url, L.c.retired_at)
 _BY_CODE = select(*_TARGET).where(L.c.code == bindparam("code"))
 _BY_ID = select(*_TARGET).where(L.c.id == bindparam("id"))
@@ -208,7 +208,7 @@ def note_reached(session: Session, run_id: int, external_userids: Collection[str
     query = (
         select(K.c.follow_id, func.min(K.c.first_at))
         .where(
-            K.c.run_id == run_id, _OF_A_RUN, K.c.follow_id.is_not(None), among(dialect, K.c.external_userid, "ids")
+            K.c.run_id == run_id, OF_A_RUN, K.c.follow_id.is_not(None), among(dialect, K.c.external_userid, "ids")
         )
         .group_by(K.c.follow_id)
     )  # fmt: skip
@@ -233,14 +233,14 @@ class Clicked(NamedTuple):
 
 def clicked_follows(run_id: int) -> Select[Any]:
     """The follows of a run's recipients who have followed any link in it: a part of larger statements."""
-    return select(K.c.follow_id).where(K.c.run_id == run_id, _OF_A_RUN, K.c.follow_id.is_not(None))
+    return select(K.c.follow_id).where(K.c.run_id == run_id, OF_A_RUN, K.c.follow_id.is_not(None))
 
 
 def list_clicked(session: Session, run_id: int, limit: int, after_id: int = 0) -> list[tuple[int, Clicked]]:
     """(number, customer) of those who have followed links of a run, by number; a customer once for each link."""
     query = (
         select(K.c.id, *(K.c[name] for name in Clicked._fields))
-        .where(K.c.run_id == run_id, _OF_A_RUN, K.c.id > after_id)
+        .where(K.c.run_id == run_id, OF_A_RUN, K.c.id > after_id)
         .order_by(K.c.id)
         .limit(limit)
     )
@@ -258,7 +258,7 @@ def count_of_runs(session: Session, run_ids: Collection[int]) -> dict[int, Click
     """By run: who has followed a link in what it sent."""
     query = (
         select(K.c.run_id, func.count(K.c.external_userid.distinct()), func.sum(K.c.clicks))
-        .where(K.c.run_id.in_(sorted(run_ids)), _OF_A_RUN)
+        .where(K.c.run_id.in_(sorted(run_ids)), OF_A_RUN)
         .group_by(K.c.run_id)
     )
     return {run_id: Clicks(customers, int(clicks)) for run_id, customers, clicks in session.execute(query)}

@@ -13,6 +13,7 @@ from data.queries.rules import list_welcome_rules
 from data.rules.group_welcomes import GroupWelcomeContent
 from data.rules.media import MediaUse, Upload, uploads_of, uploads_of_wave
 from data.rules.problems import parse
+from data.rules.variants import said
 
 
 def list_uses(session: Session) -> dict[str, list[MediaUse]]:
@@ -32,14 +33,14 @@ def list_uses(session: Session) -> dict[str, list[MediaUse]]:
         content = parse(GroupWelcomeContent, row.content)
         note(uploads_of(content.as_message), MediaUse("group_welcome", row.id or 0, row.name))
     query = (
-        select(Campaign.id, Campaign.name, Wave.kind, Wave.content, Run.content)  # type: ignore[call-overload]
+        select(Campaign.id, Campaign.name, Wave.kind, Wave.content, Wave.variants, Run.content)  # type: ignore[call-overload]
         .join(Wave, col(Wave.campaign_id) == col(Campaign.id))
         .outerjoin(Run, col(Run.wave_id) == col(Wave.id))
         .where(or_(col(Run.id).is_(None), col(Run.ended_at).is_(None)))
         .order_by(col(Campaign.id), col(Wave.id), col(Run.id))
     )
-    for campaign_id, name, kind, planned, written in session.execute(query):
-        for words in (planned, written or {}):
+    for campaign_id, name, kind, planned, variants, written in session.execute(query):
+        for words in (*said(planned, variants, None).values(), *said(planned, variants, written).values()):
             note(uploads_of_wave(kind, words), MediaUse("campaign", campaign_id, name))
     return {media: list(found) for media, found in uses.items()}
 
@@ -48,12 +49,13 @@ def list_soon_needed(session: Session, due_before: datetime) -> set[Upload]:
     """What welcomes that are switched on need, and runs of campaigns that are being sent or are due before then."""
     found = {upload for rule in list_welcome_rules(session) if rule.enabled for upload in uploads_of(rule.content)}
     query = (
-        select(Wave.kind, Wave.content, Run.content)  # type: ignore[call-overload]
+        select(Wave.kind, Wave.content, Wave.variants, Run.content)  # type: ignore[call-overload]
         .join(Run, col(Run.wave_id) == col(Wave.id))
         .where(
             col(Run.status).in_([RunStatus.DUE, RunStatus.PLANNING, RunStatus.SENDING]), col(Run.due_at) < due_before
         )
     )
-    for kind, planned, written in session.execute(query):
-        found.update(uploads_of_wave(kind, written or planned))
+    for kind, planned, variants, written in session.execute(query):
+        for content in said(planned, variants, written).values():
+            found.update(uploads_of_wave(kind, content))
     return found

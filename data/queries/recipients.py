@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -24,30 +24,40 @@ from data.models import (
     RunStatus,
     Staff,
     Touch,
-    WaveCustomer,
 )
 from data.queries.campaigns import lock_run
 from data.queries.preferences import cap_windows, join_preferences, refusal_of
 from data.queries.segment_plans import prepare
 from data.queries.segment_sql import Plan, selected
-from data.rules.campaigns import BATCH_RECIPIENTS, Batches, Candidate, SenderPolicy, Tally
+from data.rules.campaigns import (
+    BATCH_RECIPIENTS,
+    Batches,
+    Candidate,
+    Decision,
+    Filled,
+    SenderPolicy,
+    Tally,
+    placed,
+)
 from data.rules.caps import Cap
 from data.rules.preferences import NOT_COUNTED, TouchKind
+from data.rules.variants import Split
 
 F: Any = Follow.__table__  # type: ignore[attr-defined]
 S: Any = F.alias("siblings")
 R: Any = Recipient.__table__  # type: ignore[attr-defined]
 T: Any = Touch.__table__  # type: ignore[attr-defined]
-W: Any = WaveCustomer.__table__  # type: ignore[attr-defined]
 B: Any = Batch.__table__  # type: ignore[attr-defined]
 
 _ACTIVE = 1
+#: Rows that are not all held in memory at once.
+_STREAMED = {"yield_per": 5000}
 _GROUP_SENDS = (TouchKind.BROADCAST, TouchKind.OWN_SEND)
 
 _NEW = BulkUpsert(Recipient, ("run_id", "follow_id", "batch_no", "state"), keep=("batch_no", "state"))
 _BATCH_COLUMNS = (
-    "run_id", "batch_no", "userid", "recipients", "status", "error", "sent", "not_friend", "over_cap", "refused",
-    "stopped",
+    "run_id", "batch_no", "userid", "variant", "recipients", "status", "error", "sent", "not_friend", "over_cap",
+    "refused", "stopped",
 )  # fmt: skip
 _BATCHES = BulkUpsert(
     Batch,
@@ -77,7 +87,8 @@ class Limits(NamedTuple):
 class Source:
     """Whom a wave is for: a segment's `plan`, or the follows of a list, ascending.
 
-    `unable`: staff who cannot send. `limits`: who is left out beside those who want to hear nothing.
+    `unable`: staff who cannot send. `limits`: who is left out beside those who want to hear nothing. `split`: how the
+    rest are split, where not all get the same.
     """
 
     plan: Plan | None
@@ -85,18 +96,21 @@ class Source:
     unable: frozenset[str]
     last: int
     limits: Limits
+    split: Split | None = None
 
 
 class Span(NamedTuple):
     """The audience among some follows, with what others of the audience follow the same customers.
 
     `single`: those whose customer nobody else follows, as (follow, sender, why nothing is sent). `customers`: of all
-    follows of the others' customers, whether of the audience or not, the customer.
+    follows of the others' customers, whether of the audience or not, the customer. `whose`: where the audience is
+    split, the customer of each follow of it.
     """
 
     single: list[tuple[int, str, RecipientState | None]]
     shared: list[Candidate]
     customers: dict[int, str]
+    whose: dict[int, str]
 
 
 def list_unable(session: Session) -> frozenset[str]:
@@ -105,56 +119,21 @@ def list_unable(session: Session) -> frozenset[str]:
     return frozenset(session.execute(select(col(Staff.userid)).where(or_(*(~each for each in able)))).scalars())
 
 
-def list_of_wave(session: Session, wave_id: int) -> tuple[tuple[int, ...], int]:
-    """The follows of a wave's list that are contacts, and how many entries are nobody's contact."""
-    entries = session.execute(
-        select(W.c.external_userid, W.c.userid, F.c.id)
-        .select_from(W)
-        .outerjoin(F, _on_list())
-        .where(W.c.wave_id == wave_id)
-    ).all()
-    found = {follow_id for _, _, follow_id in entries if follow_id is not None}
-    known = {(whom, who) for whom, who, follow_id in entries if follow_id is not None}
-    return tuple(sorted(found)), len({(whom, who) for whom, who, _ in entries} - known)
-
-
-def list_of_draft(session: Session, entries: Sequence[tuple[str, str]]) -> tuple[tuple[int, ...], int]:
-    """The same for a list that is not kept: (external_userid, userid or empty) each."""
-    wanted: dict[str, set[str]] = {}
-    for whom, who in entries:
-        wanted.setdefault(whom, set()).add(who)
-    query = select(F.c.id, F.c.external_userid, F.c.userid).where(
-        among(session.get_bind().dialect.name, F.c.external_userid, "whom"), F.c.status == FollowStatus.PRESENT
-    )
-    found: set[int] = set()
-    known: set[tuple[str, str]] = set()
-    for follow_id, whom, userid in session.execute(query, {"whom": list(wanted)}):
-        mine = wanted[whom] & {"", userid}
-        known |= {(whom, who) for who in mine}
-        if mine:
-            found.add(follow_id)
-    return tuple(sorted(found)), len(set(entries) - known)
-
-
-def _on_list() -> Any:
-    return (
-        (F.c.external_userid == W.c.external_userid)
-        & or_(W.c.userid == literal(""), W.c.userid == F.c.userid)
-        & (F.c.status == FollowStatus.PRESENT)
-    )
-
-
 def read_span(session: Session, source: Source, after: int, upto: int, now: datetime, zone: Any) -> Span:
     """The audience among the follows in (after, upto], and what is to be known to decide about their customers."""
     reason = reason_of(session, now, zone, source.limits)
-    query, given = _of_source(session, source, (after, upto), reason)
+    split = source.split is not None
+    more = (F.c.external_userid.label("whose"),) if split else ()
+    query, given = _of_source(session, source, (after, upto), reason, *more)
+    found = session.execute(query, given).all()
+    whose = {row[0]: row[5] for row in found} if split else {}
     single: list[tuple[int, str, RecipientState | None]] = []
     shared: list[Candidate] = []
-    for follow_id, userid, external_userid, added_at, why in session.execute(query, given).all():
-        if external_userid is None:
-            single.append((follow_id, userid, state_of(why)))
+    for row in found:
+        if row[2] is None:
+            single.append((row[0], row[1], state_of(row[4])))
         else:
-            shared.append(Candidate(follow_id, userid, external_userid, added_at, state_of(why)))
+            shared.append(Candidate(row[0], row[1], row[2], row[3], state_of(row[4])))
     mine = {each.follow_id for each in shared}
     dialect = session.get_bind().dialect.name
     siblings = (
@@ -171,7 +150,8 @@ def read_span(session: Session, source: Source, after: int, upto: int, now: date
         query, given = _of_source(session, source, elsewhere, reason)
         rows = session.execute(query, given).all()
         shared += [Candidate(row[0], row[1], row[2], row[3], state_of(row[4])) for row in rows]
-    return Span(single, shared, customers)
+        whose |= {row[0]: row[2] for row in rows} if split else {}
+    return Span(single, shared, customers, whose)
 
 
 #: Of a customer whom one staff member follows nothing more is to be known.
@@ -208,7 +188,7 @@ def count_audience(session: Session, source: Source, policy: SenderPolicy, now: 
     state = func.coalesce(reason_of(session, now, zone, source.limits), unable).label("state")
     wecom = source.limits.wecom
     likely = (literal(0) if wecom is None else case((_has_reached(wecom, _GROUP_SENDS), 1), else_=0)).label("likely")
-    columns = (F.c.userid, state, likely)
+    columns = (F.c.userid, state, likely, F.c.external_userid)
     given: dict[str, Any] = {"unable": sorted(source.unable)}
     if source.plan is not None:
         prepare(session)
@@ -231,13 +211,19 @@ def count_audience(session: Session, source: Source, policy: SenderPolicy, now: 
                 of_several.c.userid,
                 case((doubled, literal(RecipientState.DUPLICATE.name.lower())), else_=of_several.c.state),
                 of_several.c.likely,
+                of_several.c.external_userid,
             )
         )
     tally = Tally()
     for part in parts:
         rows = part.subquery()
-        asked = tuple(rows.c)[:3]
+        *asked, customer = tuple(rows.c)[:4]
         counted = select(*asked, func.count()).group_by(*asked)
+        if source.split is not None:
+            one_by_one = select(asked[0], asked[2], customer).where(asked[1].is_(None))
+            for some in session.execute(one_by_one, given, execution_options=_STREAMED).partitions():
+                _count_split(tally, source.split, some)
+            counted = counted.where(asked[1].is_not(None))
         for userid, why, likely_over_cap, number in session.execute(counted, given):
             tally.matched += number
             if why is None:
@@ -246,6 +232,14 @@ def count_audience(session: Session, source: Source, policy: SenderPolicy, now: 
             else:
                 tally.left_out[why] += number
     return tally
+
+
+def _count_split(tally: Tally, split: Split, rows: Iterable[Any]) -> None:
+    """Count (sender, likely over WeCom's cap, customer) of those who are to get something, or to be held out."""
+    for userid, likely_over_cap, external_userid in rows:
+        decision = placed(Decision(0, userid, RecipientState.WAITING), split, external_userid)
+        tally.note([decision])
+        tally.likely_over_cap += decision.state is RecipientState.WAITING and bool(likely_over_cap)
 
 
 def reason_of(session: Session, now: datetime, zone: Any, limits: Limits) -> Any:
@@ -315,16 +309,19 @@ def list_decided(
 
 def load_batches(session: Session, run_id: int, most: int = BATCH_RECIPIENTS) -> Batches:
     """The batches of a run as planning left them."""
-    query = select(B.c.userid, B.c.batch_no, B.c.recipients).where(B.c.run_id == run_id).order_by(B.c.batch_no)
-    rows = [(row[0], row[1], row[2]) for row in session.execute(query)]
-    return Batches([row for row in rows if row[2] < most], rows[-1][1] if rows else 0, most)
+    query = (
+        select(B.c.userid, B.c.batch_no, B.c.recipients, B.c.variant).where(B.c.run_id == run_id).order_by(B.c.batch_no)
+    )
+    filled = {row[1]: Filled(row[0], row[3], row[2]) for row in session.execute(query)}
+    open_ = {number: each for number, each in filled.items() if each.recipients < most}
+    return Batches(open_, max(filled, default=0), most)
 
 
 def write_span(
     session: Session,
     run_id: int,
     rows: Sequence[tuple[int, int | None, int]],
-    grown: Mapping[int, tuple[str, int]],
+    grown: Mapping[int, Filled],
     tally: Tally,
     after: int,
     upto: int,
@@ -337,8 +334,8 @@ def write_span(
     _BATCHES.write(
         session,
         [
-            (run_id, batch_no, userid, recipients, BatchStatus.PLANNED.value, "", 0, 0, 0, 0, 0)
-            for batch_no, (userid, recipients) in sorted(grown.items())
+            (run_id, batch_no, each.userid, each.variant, each.recipients, BatchStatus.PLANNED.value, "", 0, 0, 0, 0, 0)
+            for batch_no, each in sorted(grown.items())
         ],
     )
     run.planned_until = upto
@@ -362,16 +359,27 @@ def _add(run: Run, tally: Tally) -> None:
 
 
 def list_recipients(
-    session: Session, run_id: int, limit: int, after: int = 0, state: RecipientState | None = None
+    session: Session,
+    run_id: int,
+    limit: int,
+    after: int = 0,
+    state: RecipientState | None = None,
+    external_userid: str | None = None,
 ) -> list[dict[str, Any]]:
-    """Recipients of a run by the number of their follow, and what became of each."""
+    """Recipients of a run by the number of their follow, and what became of each; of one customer if it is given."""
     query = (
-        select(R.c.follow_id, F.c.userid, F.c.external_userid, R.c.state, R.c.batch_no)
+        select(
+            R.c.follow_id, F.c.userid, F.c.external_userid, R.c.state, R.c.batch_no,
+            func.coalesce(B.c.variant, "").label("variant"),
+        )
         .join_from(R, F, F.c.id == R.c.follow_id)
+        .outerjoin(B, (B.c.run_id == R.c.run_id) & (B.c.batch_no == R.c.batch_no))
         .where(R.c.run_id == run_id, R.c.follow_id > after)
         .order_by(R.c.follow_id)
         .limit(limit)
-    )
+    )  # fmt: skip
     if state is not None:
         query = query.where(R.c.state == int(state))
+    if external_userid is not None:
+        query = query.where(F.c.external_userid == external_userid)
     return [{**row, "state": RecipientState(row["state"]).name.lower()} for row in session.execute(query).mappings()]

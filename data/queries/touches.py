@@ -177,6 +177,7 @@ def _explain_broadcasts(session: Session, origins: Iterable[str]) -> dict[str, d
             "due_at": run.due_at.isoformat(),
             "audience": wave.audience,
             "sender_policy": wave.sender_policy,
+            "variant": batch.variant,
             "words": ((batch.body or {}).get("text") or {}).get("content", ""),
             "attachments": (batch.body or {}).get("attachments") or [],
             "msgid": batch.msgid,

@@ -21,6 +21,7 @@ from data.rules.moments import MomentWave
 from data.rules.problems import Problem, RuleModel
 from data.rules.segments import BySegment
 from data.rules.tags import Id
+from data.rules.variants import HELD_OUT, HOLD_OUT_MAX, VARIANTS_MAX, Split, Variant, split_of
 from data.rules.waves import WavePlan
 
 #: Customers in one call of add_msg_template (WeCom doc 92135).
@@ -61,16 +62,31 @@ class Audience(BySegment):
 
 
 class CustomerWave(WavePlan):
-    """One content to one audience. `content.text` is a template of the kind `broadcast`.
+    """One content, or several `variants`, to one audience. `content.text` is a template of the kind `broadcast`.
 
-    `not_bought_hours`: who has bought within so many hours before it is sent is left out.
+    `hold_out_percent` of the customers get nothing, to compare the others with. `not_bought_hours`: who has bought
+    within so many hours before it is sent is left out.
     """
 
     kind: Literal["customers"] = "customers"
-    content: MessageContent
+    content: MessageContent = MessageContent()
+    variants: tuple[Variant, ...] = Field(default=(), max_length=VARIANTS_MAX)
+    hold_out_percent: int = Field(default=0, ge=0, le=HOLD_OUT_MAX)
     audience: Audience
     sender_policy: SenderPolicy = SenderPolicy.FIRST_ADDED
     not_bought_hours: int | None = Field(default=None, ge=1, le=BOUGHT_HOURS_MAX)
+
+    @property
+    def split(self) -> Split | None:
+        """How its customers are split as long as it is not kept."""
+        return split_of("draft", [(each.name, each.weight) for each in self.variants], self.hold_out_percent)
+
+    @property
+    def contents(self) -> dict[str, MessageContent]:
+        """What it says, by the path in it."""
+        if not self.variants:
+            return {"content": self.content}
+        return {f"variants[{number}].content": each.content for number, each in enumerate(self.variants)}
 
 
 def _kind_of(wave: Any) -> Any:
@@ -131,11 +147,12 @@ class Candidate(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """What is to become of a follow: WAITING, or why nothing is sent."""
+    """What is to become of a follow: WAITING, with the variant it gets if there are several, or why nothing is sent."""
 
     follow_id: int
     userid: str
     state: RecipientState
+    variant: str = ""
 
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
@@ -186,6 +203,26 @@ def _state_of(each: Candidate, unable: AbstractSet[str]) -> RecipientState:
     return decide_single(each.follow_id, each.userid, each.refusal, unable).state
 
 
+def split(decisions: Iterable[Decision], customers: Mapping[int, str], by: Split) -> list[Decision]:
+    """The same with the variant of each who is to get one, and without those held out; `customers` by follow.
+
+    Who gets nothing anyway is not held out, so that those who are have as much in common with the others as chance has.
+    """
+    return [
+        placed(each, by, customers[each.follow_id]) if each.state is RecipientState.WAITING else each
+        for each in decisions
+    ]
+
+
+def placed(decision: Decision, by: Split, external_userid: str) -> Decision:
+    """The same of a customer who is to get something."""
+    follow_id, userid, state, _ = decision
+    place = by.place(external_userid)
+    if place == HELD_OUT:
+        return Decision(follow_id, userid, RecipientState.HOLD_OUT)
+    return Decision(follow_id, userid, state, by.names[place])
+
+
 def choose(policy: SenderPolicy, follows: Sequence[Candidate]) -> Candidate | None:
     """Of several follows of one customer the one that reaches them; unknown days count as after all known ones when
     the first is asked for, and as before them when the last is."""
@@ -200,12 +237,14 @@ def choose(policy: SenderPolicy, follows: Sequence[Candidate]) -> Candidate | No
 class Tally:
     """What planning finds: follows that matched, why some are left out, how many each sender reaches.
 
-    `likely_over_cap` of the recipients have had as many group-sends as WeCom allows, as far as we know.
+    `likely_over_cap` of the recipients have had as many group-sends as WeCom allows, as far as we know. `by_variant`:
+    by (sender, variant), where there are several.
     """
 
     matched: int = 0
     left_out: Counter[str] = field(default_factory=Counter)
     by_sender: Counter[str] = field(default_factory=Counter)
+    by_variant: Counter[tuple[str, str]] = field(default_factory=Counter)
     likely_over_cap: int = 0
 
     @property
@@ -215,43 +254,59 @@ class Tally:
     @property
     def calls(self) -> int:
         """Calls that make the tasks."""
-        return sum(-(-number // BATCH_RECIPIENTS) for number in self.by_sender.values())
+        return sum(-(-number // BATCH_RECIPIENTS) for number in (self.by_variant or self.by_sender).values())
+
+    @property
+    def variants(self) -> dict[str, int]:
+        """How many get each variant, where there are several."""
+        found: Counter[str] = Counter()
+        for (_, variant), number in self.by_variant.items():
+            found[variant] += number
+        return dict(found)
 
     def note(self, decisions: Iterable[Decision]) -> None:
         """Count what was decided."""
-        for _, userid, state in decisions:
+        for _, userid, state, variant in decisions:
             self.matched += 1
             if state is RecipientState.WAITING:
                 self.by_sender[userid] += 1
+                if variant:
+                    self.by_variant[userid, variant] += 1
             else:
                 self.left_out[state.name.lower()] += 1
 
 
-class Batches:
-    """Gives recipients to batches: each sender's are filled one after the other, up to `most` each."""
+class Filled(NamedTuple):
+    """A batch as it is filled: one sender's, with one content."""
 
-    def __init__(self, open_: Iterable[tuple[str, int, int]], last_no: int, most: int = BATCH_RECIPIENTS) -> None:
-        """`open_`: (userid, number, recipients) of batches that have room."""
-        self._open = {userid: (batch_no, recipients) for userid, batch_no, recipients in open_}
+    userid: str
+    variant: str
+    recipients: int
+
+
+class Batches:
+    """Gives recipients to batches: each sender's with one content are filled one after the other, up to `most` each."""
+
+    def __init__(self, open_: Mapping[int, Filled], last_no: int, most: int = BATCH_RECIPIENTS) -> None:
+        """`open_`: batches that have room, by their number."""
+        self._open = {(each.userid, each.variant): (number, each.recipients) for number, each in open_.items()}
         self._last_no = last_no
         self._most = most
 
-    def assign(
-        self, decisions: Sequence[Decision]
-    ) -> tuple[list[tuple[int, int | None, int]], dict[int, tuple[str, int]]]:
-        """(follow, number of its batch, state) for each, and (userid, recipients) of the batches that grew."""
+    def assign(self, decisions: Sequence[Decision]) -> tuple[list[tuple[int, int | None, int]], dict[int, Filled]]:
+        """(follow, number of its batch, state) for each, and the batches that grew by their number."""
         rows: list[tuple[int, int | None, int]] = []
-        grown: dict[int, tuple[str, int]] = {}
-        for follow_id, userid, state in decisions:
+        grown: dict[int, Filled] = {}
+        for follow_id, userid, state, variant in decisions:
             if state is not RecipientState.WAITING:
                 rows.append((follow_id, None, int(state)))
                 continue
-            batch_no, recipients = self._open.get(userid, (0, self._most))
+            batch_no, recipients = self._open.get((userid, variant), (0, self._most))
             if recipients >= self._most:
                 self._last_no += 1
                 batch_no, recipients = self._last_no, 0
-            self._open[userid] = (batch_no, recipients + 1)
-            grown[batch_no] = (userid, recipients + 1)
+            self._open[userid, variant] = (batch_no, recipients + 1)
+            grown[batch_no] = Filled(userid, variant, recipients + 1)
             rows.append((follow_id, batch_no, int(state)))
         return rows, grown
 

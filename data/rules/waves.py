@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field, model_validator
 
 from data.rules.problems import RuleModel
 from data.rules.timings import Timing
@@ -11,6 +14,7 @@ from data.rules.timings import Timing
 CUSTOMERS, GROUPS, MOMENTS = "customers", "groups", "moments"
 #: WeCom lists what it was asked for at most 30 days at a time; a run is over before that.
 VALID_HOURS_MAX = 30 * 24
+_SPLITTING = frozenset({"variants", "hold_out_percent"})
 
 
 class WavePlan(RuleModel):
@@ -19,3 +23,10 @@ class WavePlan(RuleModel):
     kind: str
     valid_hours: int = Field(default=72, ge=1, le=VALID_HOURS_MAX)
     timing: Timing = Timing()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _only_customers_are_split(cls, given: Any) -> Any:
+        if isinstance(given, Mapping) and given.keys() & _SPLITTING - cls.model_fields.keys():
+            raise ValueError("只有发给客户的波次（customers）可以有 variants 和 hold_out_percent")
+        return given

@@ -16,6 +16,16 @@ from tests.conftest import Urls
 
 NOW = datetime(2026, 3, 4, tzinfo=UTC)
 DRAFT = {"name": "三月上新", "waves": [{"content": {"text": "有新品"}, "audience": {"everyone": True}}]}
+SPLIT = {
+    "name": "对比",
+    "waves": [
+        {
+            "variants": [{"name": name, "content": {"text": f"{name}版"}} for name in ("甲", "乙")],
+            "hold_out_percent": 50,
+            "audience": {"everyone": True},
+        }
+    ],
+}
 ALL_KINDS = {
     "name": "全部",
     "waves": [
@@ -33,7 +43,7 @@ async def test_a_campaign_is_approved_started_and_cancelled(
     for userid in ("seg", "boss", "lead"):
         staff = Staff(userid=userid, name=userid, status=1, follows_customers=True, seen_at=NOW)
         await db.write(lambda session, staff=staff: session.merge(staff))
-    for draft in (DRAFT, DRAFT, ALL_KINDS):
+    for draft in (DRAFT, DRAFT, ALL_KINDS, SPLIT):
         await db.write(add_campaign, CampaignDraft.model_validate(draft), "test", NOW)
     await db.write(lambda session: session.add(CustomerGroup(chat_id="wr1", name="茶友群", owner="seg")))
     config = write_config(tmp_path / "config.toml", urls, approval='above = 1\napprovers = ["boss", "lead"]')
@@ -52,6 +62,9 @@ def _act(siyu: Siyu, config: Path) -> None:
     told = siyu("campaigns", "preview", 3, config=config).out
     assert "1 of 1 groups with 0 customers" in told
     assert all(each in told for each in ("有新品", "群里见", "朋友圈见"))
+
+    told = siyu("campaigns", "preview", 4, config=config).out
+    assert all(each in told for each in ("hold_out: ", "甲版", "乙版"))
 
     refused = siyu("campaigns", "start", 1, config=config)
     assert (refused.code, "siyu campaigns submit" in refused.err) == (2, True)

@@ -14,7 +14,7 @@ from data.queries import batches as rows
 from data.queries import recipients as recipient_rows
 from data.queries.batch_results import Result
 from data.queries.recipients import Limits
-from data.rules.campaigns import Tally
+from data.rules.campaigns import Filled, Tally
 
 ZONE = ZoneInfo("Asia/Shanghai")
 WHOM = ["wm1", "wm2"]
@@ -51,7 +51,7 @@ def fill(session: Session, now: datetime, status: RunStatus) -> tuple[int, int]:
 
 async def test_a_span_that_was_planned_is_not_planned_again(db: Database, now: datetime) -> None:
     run_id, _ = await db.write(fill, now, RunStatus.PLANNING)
-    piece = ([(100, 2, 0)], {2: ("ann", 1)}, Tally(matched=1), 0, 100)
+    piece = ([(100, 2, 0)], {2: Filled("ann", "", 1)}, Tally(matched=1), 0, 100)
     first = await db.write(recipient_rows.write_span, run_id, *piece)
     late = await db.write(recipient_rows.write_span, run_id, *piece)
     assert (first.matched, late.matched, late.planned_until) == (1, 1, 100)

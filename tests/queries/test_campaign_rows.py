@@ -88,6 +88,14 @@ def wave(audience: dict[str, Any], policy: SenderPolicy = SenderPolicy.FIRST_ADD
     )
 
 
+def split_wave(policy: SenderPolicy, percent: int, *variants: tuple[str, int]) -> CustomerWave:
+    """One with several contents, or with a hold-out alone."""
+    contents = [{"name": name, "weight": weight, "content": {"text": f"{name}版"}} for name, weight in variants]
+    one = {} if variants else {"content": {"text": "只有一种"}}
+    split = {"variants": contents, "hold_out_percent": percent, **one}
+    return CustomerWave.model_validate({"audience": {"everyone": True}, "sender_policy": policy, **split})
+
+
 async def start_run(ctx: Context, draft: CustomerWave) -> int:
     """A run that is to be planned."""
     made = await campaigns.make_campaign(ctx, CampaignDraft(name="x", waves=(draft,)), "test")
@@ -145,6 +153,63 @@ async def test_a_run_is_planned_alike_in_any_pieces_and_as_its_preview_said(
         assert outcomes[0] == outcomes[1]
 
 
+@pytest.mark.parametrize("policy", SenderPolicy)
+async def test_a_split_is_planned_alike_in_any_pieces_and_as_its_preview_said(
+    ctx: Context, now: datetime, policy: SenderPolicy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await ctx.db.write(fill, now, 3)
+    monkeypatch.setattr(rules, "BATCH_RECIPIENTS", 4)
+    for percent, variants in ((30, [("A", 3), ("B", 1)]), (0, [("甲<b>", 1), ("乙", 1), ("丙", 2)]), (50, [])):
+        run_id = await start_run(ctx, split_wave(policy, percent, *variants))
+        run = await ctx.db.read(rows.get_run, run_id)
+        wave = await ctx.db.read(rows.get_wave, run.wave_id)
+        split = rows.split_of_wave(wave)
+        assert split is not None
+        preview = (await campaigns.preview_wave(ctx, wave)).tally
+        outcomes: list[dict[int, Any]] = []
+        for span in (1000, 5):
+            monkeypatch.setattr(campaign_plans, "SPAN", span)
+            if outcomes:
+                run_id = await ctx.db.write(run_again, run_id, ctx.clock.now())
+            assert await campaign_plans.plan_run(ctx, run_id) == RunStatus.SENDING
+            run, batches, recipients, follows = await ctx.db.read(ledger, run_id)
+            variant_of: dict[int | None, str] = {each.batch_no: each.variant for each in batches}
+            outcomes.append({each: (row.state, variant_of.get(row.batch_no)) for each, row in recipients.items()})
+            assert (run.matched, run.recipients, run.left_out) == (
+                preview.matched,
+                preview.recipients,
+                preview.left_out,
+            )
+            waiting = [row for row in recipients.values() if row.state == RecipientState.WAITING]
+            assert Counter(variant_of[row.batch_no] for row in waiting) == (
+                preview.variants if variants else {"": run.recipients}
+            )
+            assert len(batches) == preview.calls
+            assert all(each.recipients <= 4 for each in batches)
+            assert {(each.userid, each.variant) for each in batches} == {
+                (follows[row.follow_id].userid, variant_of[row.batch_no]) for row in waiting
+            }
+            places: dict[str, set[str]] = {}
+            for row in recipients.values():
+                if row.state in (RecipientState.WAITING, RecipientState.HOLD_OUT):
+                    whom = follows[row.follow_id].external_userid
+                    places.setdefault(whom, set()).add(variant_of.get(row.batch_no, "nothing"))
+            names = ["nothing", *split.names]
+            assert places == {whom: {names[split.place(whom) + 1]} for whom in places}
+            assert ("hold_out" in run.left_out) == (percent > 0)
+        assert outcomes[0] == outcomes[1], "at every sending of a wave alike"
+
+
+def run_again(session: Session, run_id: int, now: datetime) -> int:
+    """Another sending of the same wave."""
+    run = rows.new_run(rows.get_wave(session, session.get_one(Run, run_id).wave_id), now + timedelta(days=1))
+    run.status, run.planned_as_of = RunStatus.PLANNING, now
+    session.add(run)
+    session.flush()
+    assert run.id is not None
+    return run.id
+
+
 async def test_a_list_counts_those_who_are_nobodys_contact(ctx: Context, now: datetime) -> None:
     await ctx.db.write(fill, now, 1)
     run_id = await start_run(ctx, wave({"everyone": True}))
@@ -162,10 +227,11 @@ async def test_planning_goes_on_where_it_was_interrupted(
 ) -> None:
     await ctx.db.write(fill, now, 4)
     monkeypatch.setattr(rules, "BATCH_RECIPIENTS", 7)
-    whole = await start_run(ctx, wave({"everyone": True}))
+    # Split, so that it is seen as well that nobody gets another content for it.
+    whole = await start_run(ctx, split_wave(SenderPolicy.FIRST_ADDED, 20, ("A", 1), ("B", 1)))
     await campaign_plans.plan_run(ctx, whole)
     monkeypatch.setattr(campaign_plans, "SPAN", 5)
-    run_id = await start_run(ctx, wave({"everyone": True}))
+    run_id = await ctx.db.write(run_again, whole, ctx.clock.now())
     write, tries = campaign_plans._write, iter([0, 2, 1, 3, 0, 1000])
     left = 0
 
@@ -190,7 +256,10 @@ async def test_planning_goes_on_where_it_was_interrupted(
     assert {each: row.state for each, row in recipients.items()} == {
         each: row.state for each, row in all_recipients.items()
     }
-    assert Counter(each.userid for each in batches) == Counter(each.userid for each in others)
+    assert {row.state for row in recipients.values()} >= {RecipientState.WAITING, RecipientState.HOLD_OUT}
+    assert Counter((each.userid, each.variant, each.recipients) for each in batches) == Counter(
+        (each.userid, each.variant, each.recipients) for each in others
+    )
     assert await campaign_plans.plan_run(ctx, run_id) == RunStatus.SENDING, "once more changes nothing"
     assert (await ctx.db.read(ledger, run_id))[0].matched == one.matched
 

@@ -26,7 +26,8 @@ from data.queries import campaigns as rows
 from data.rules.campaigns import CampaignDraft
 from tests.cli.conftest import siyu_process, write_config
 from tests.conftest import Urls
-from tests.scenarios.campaign_ledger import ADD, ALWAYS, compare, confirm, is_ended, ledger_rows, runs_and_batches, wave
+from tests.scenarios.campaign_ledger import ADD, ALWAYS, compare, confirm, is_ended, ledger_rows, runs_and_batches
+from tests.scenarios.test_variants import contents_agree, placed_rows
 
 ROOT = Path(__file__).parents[2]
 KILLS = int(os.environ.get("SIYU_KILLS", "2"))
@@ -104,20 +105,24 @@ async def test_killed_at_random_moments_each_recipient_has_one_task(urls: Urls, 
         assert killed, "it was always done before it was killed"
         states = compare(sandbox.world, await db.read(ledger_rows))
         assert set(states) == {"sent"}
+        contents_agree(sandbox.world, await db.read(placed_rows), "甲", "乙")
         await db.close()
 
 
 def part_of(world: World, number: int, rounds: int) -> dict[str, Any]:
-    """A wave to the customers of some of the staff: over all rounds everybody is meant once by each."""
+    """A wave to the customers of some of the staff: over all rounds everybody is meant once by each.
+
+    Two contents, and some who get nothing.
+    """
     pairs = [
         {"userid": member.userid, "external_userid": whom}
         for at, member in enumerate(world.population.service)
         if at % rounds == number
         for whom in world.customers.listed_by(member.userid)
     ]
-    return wave(
-        content={"text": f"第{number}次，{{{{ staff_name }}}}"}, audience={"pairs": pairs}, sender_policy="all"
-    )  # fmt: skip
+    contents = [{"name": name, "content": {"text": f"{name}，第{number}次，{{{{ staff_name }}}}"}} for name in "甲乙"]
+    split = {"variants": contents, "hold_out_percent": 10}
+    return {**split, "audience": {"pairs": pairs}, "sender_policy": "all"}
 
 
 def groups_of(world: World, number: int, rounds: int) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from data.rules.campaigns import (
     Candidate,
     CustomerWave,
     Decision,
+    Filled,
     SenderPolicy,
     after,
     audience_problems,
@@ -180,30 +181,35 @@ def test_who_is_first_and_who_is_last() -> None:
     assert choose(SenderPolicy.LAST_ADDED, []) is None
 
 
-@given(st.lists(st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), max_size=12), max_size=6), st.integers(1, 4))
-def test_batches_hold_one_senders_recipients_and_no_more_than_fit(pieces: list[Any], most: int) -> None:
+follows_decided = st.tuples(st.sampled_from("abc"), st.sampled_from(["", "A", "B"]), st.booleans())
+
+
+@given(st.lists(st.lists(follows_decided, max_size=12), max_size=6), st.integers(1, 4))
+def test_batches_hold_one_senders_recipients_of_one_content_and_no_more_than_fit(pieces: list[Any], most: int) -> None:
     number = 0
     rows: list[tuple[int, int | None, int]] = []
     sizes: dict[int, int] = {}
-    owners: dict[int, str] = {}
-    batches = Batches([], 0, most)
-    wanted: Counter[str] = Counter()
-    senders: dict[int, str] = {}
+    filled: dict[int, Filled] = {}
+    owners: dict[int, tuple[str, str]] = {}
+    batches = Batches({}, 0, most)
+    wanted: Counter[tuple[str, str]] = Counter()
+    senders: dict[int, tuple[str, str]] = {}
     for piece in pieces:
         decisions = []
-        for userid, able in piece:
+        for userid, variant, able in piece:
             number += 1
-            senders[number] = userid
-            wanted[userid] += able
-            decisions.append(Decision(number, userid, WAITING if able else RecipientState.CAPPED))
+            senders[number] = (userid, variant)
+            wanted[userid, variant] += able
+            decisions.append(Decision(number, userid, WAITING if able else RecipientState.CAPPED, variant))
         assigned, grown = batches.assign(decisions)
         rows += assigned
-        for batch_no, (userid, recipients) in grown.items():
-            assert owners.setdefault(batch_no, userid) == userid
+        filled |= grown
+        for batch_no, (userid, variant, recipients) in grown.items():
+            assert owners.setdefault(batch_no, (userid, variant)) == (userid, variant)
             sizes[batch_no] = recipients
         # A process that starts anew knows as much from the rows.
-        batches = Batches([(owners[each], each, size) for each, size in sizes.items() if size < most],
-                          max(sizes, default=0), most)  # fmt: skip
+        open_ = {batch_no: each for batch_no, each in filled.items() if each.recipients < most}
+        batches = Batches(open_, max(filled, default=0), most)
     assert all(1 <= size <= most for size in sizes.values())
     assert Counter(batch_no for _, batch_no, _ in rows if batch_no is not None) == Counter(sizes)
     assert all(owners[batch_no] == senders[follow_id] for follow_id, batch_no, _ in rows if batch_no is not None)
