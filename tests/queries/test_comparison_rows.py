@@ -48,9 +48,12 @@ def make_orders(session: Session, seed: int, since: datetime) -> list[Order]:
 def mark_sent(session: Session, run_id: int, seed: int) -> None:
     """WeCom has delivered to some; others were lost on the way."""
     rng = random.Random(seed)
-    for row in ledger(session, run_id)[2].values():
-        if row.state == RecipientState.WAITING:
+    _, batches, recipients, _ = ledger(session, run_id)
+    by_number = {each.batch_no: each for each in batches}
+    for row in recipients.values():
+        if row.batch_no is not None:
             row.state = rng.choice([RecipientState.SENT, RecipientState.OVER_CAP, RecipientState.OPTED_OUT])
+            by_number[row.batch_no].sent += row.state == RecipientState.SENT
 
 
 def click(session: Session, run_id: int, seed: int, now: datetime) -> list[LinkClick]:
