@@ -67,7 +67,7 @@ async def _words(ctx: Context, waves: Sequence[Wave], runs: Sequence[Run], whole
     texts = {name: str(each.get("text") or "") for name, each in said(wave.content, wave.variants, written).items()}
     if wave.kind == MOMENTS:
         campaign = await ctx.db.read(campaign_rows.get_campaign, wave.campaign_id)
-        return moments.words_of(ctx, texts[""], campaign.name)
+        return await moments.words_of(ctx, texts[""], campaign.name)
     first = whole.by_sender.most_common(1)
     words = {name: await words_of(ctx, text, first[0][0] if first else "") for name, text in texts.items()}
     return "\n".join(f"{name}：{text}" if name else text for name, text in words.items())

@@ -43,7 +43,7 @@ from data.rules.campaigns import (
     problems,
 )
 from data.rules.group_waves import GroupWave
-from data.rules.messages import MessageContent
+from data.rules.messages import MessageContent, links_of
 from data.rules.moments import MomentContent, MomentWave
 from data.rules.problems import InvalidRuleError, Problem, parse
 from data.rules.variants import RunWords
@@ -80,7 +80,8 @@ async def content_problems(ctx: Context, content: MessageContent | MomentContent
     if content.text:
         faults = ctx.renderer.check("broadcast", content.text)
         found += [Problem("content.text", f"第 {fault.line} 行：{fault.message}") for fault in faults]
-    return found + await link_problems(ctx, content) + await ctx.db.read(media_problems, content)
+    found += await link_problems(ctx, "broadcast", content.text, links_of(content))
+    return found + await ctx.db.read(media_problems, content)
 
 
 async def check_wave(ctx: Context, wave: Draft) -> Draft:

@@ -16,7 +16,6 @@ from data.models import Link
 from data.queries import links as rows
 from data.queries import tags as tag_rows
 from data.rules.links import LinkDraft, LinkEdit, address_of, name_problems, new_code, target_problems
-from data.rules.messages import MessageContent, links_of
 from data.rules.problems import InvalidRuleError, Problem
 
 
@@ -67,10 +66,9 @@ def tell_links(session: Session, links: Iterable[Link], public_url: str) -> list
 # -- in contents
 
 
-async def link_problems(ctx: Context, content: MessageContent) -> list[Problem]:
-    """What is wrong with the links that a broadcast names."""
-    in_text = sorted(ctx.renderer.links_of("broadcast", content.text))
-    named = {**links_of(content), **dict.fromkeys(in_text, "content.text")}
+async def link_problems(ctx: Context, kind: str, text: str, attached: Mapping[str, str]) -> list[Problem]:
+    """What is wrong with the links that a content names: in its text of this kind, or `attached` by path."""
+    named = {**attached, **dict.fromkeys(sorted(ctx.renderer.links_of(kind, text)), "content.text")}
     if not named:
         return []
     if not ctx.settings.server.public_url:

@@ -8,6 +8,8 @@ from typing import Any
 
 from bot.context import Context
 from bot.delivery import media_id_of
+from bot.links import addresses, link_problems
+from bot.render import LINK_PREFIX
 from bot.rule_edits import file_problems
 from data.models import Wave
 from data.queries import campaigns as campaign_rows
@@ -28,6 +30,7 @@ async def content_problems(ctx: Context, content: MomentContent) -> list[Problem
     if content.text:
         faults = ctx.renderer.check("moment", content.text)
         found += [Problem("content.text", f"第 {fault.line} 行：{fault.message}") for fault in faults]
+    found += await link_problems(ctx, "moment", content.text, content.links)
     return found + await ctx.db.read(file_problems, content.files)
 
 
@@ -51,7 +54,7 @@ async def preview(ctx: Context, content: Mapping[str, Any] | MomentContent, visi
     """Count who would publish a post and who could see it. `name` is the campaign's."""
     publishers = await ctx.db.read(rows.find_publishers, visible)
     reach = await ctx.db.read(rows.count_reach, visible, publishers.userids)
-    return MomentPreview(publishers, reach, words_of(ctx, MomentContent.model_validate(content).text, name))
+    return MomentPreview(publishers, reach, await words_of(ctx, MomentContent.model_validate(content).text, name))
 
 
 async def preview_wave(ctx: Context, wave: Wave) -> MomentPreview:
@@ -86,11 +89,13 @@ def visible_of(wave: Wave) -> Visible:
     return Visible.model_validate(wave.audience)
 
 
-def words_of(ctx: Context, text: str, campaign_name: str) -> str:
-    """A post's text as it is published today."""
+async def words_of(ctx: Context, text: str, campaign_name: str, batch_id: int | None = None) -> str:
+    """A post's text as it is published today. Raises UnusableLinkError."""
     if not text:
         return ""
+    links = await addresses(ctx, ctx.renderer.links_of("moment", text), batch_id)
     values = {
+        **{f"{LINK_PREFIX}{name}": address for name, address in links.items()},
         "campaign_name": campaign_name or None,
         "company_name": ctx.settings.company.name,
         "date": day_words(local_datetime(ctx.clock.now(), ctx.settings.zone).date()),
@@ -98,7 +103,14 @@ def words_of(ctx: Context, text: str, campaign_name: str) -> str:
     return ctx.renderer.render_source("moment", text, values)
 
 
-async def post_body(ctx: Context, content: MomentContent, visible: Visible, campaign_name: str) -> dict[str, Any]:
-    """The body of `add_moment_task`, with files uploaded for Moments. Raises MissingMediaError, WeComError."""
+async def post_body(
+    ctx: Context, content: MomentContent, visible: Visible, campaign_name: str, batch_id: int
+) -> dict[str, Any]:
+    """The body of `add_moment_task`, with files uploaded for Moments.
+
+    Raises UnusableLinkError, MissingMediaError, WeComError.
+    """
+    words = await words_of(ctx, content.text, campaign_name, batch_id)
+    content = content.with_links(await addresses(ctx, content.links, batch_id))
     ids = {key: await media_id_of(ctx, key, kind, endpoint="upload_attachment/1") for _, key, kind in content.files}
-    return to_wecom(content, words_of(ctx, content.text, campaign_name), ids, visible)
+    return to_wecom(content, words, ids, visible)

@@ -11,6 +11,7 @@ from typing import Any
 
 from bot.context import Context
 from bot.delivery import forget_uploads
+from bot.links import UnusableLinkError
 from bot.logs import get_logger
 from bot.moments import post_body, visible_of
 from bot.wecom.errors import (
@@ -33,7 +34,7 @@ from data.rules.moments import JOB_SECONDS, MomentContent
 from data.rules.occurrences import next_open
 from data.rules.problems import parse
 from data.rules.timings import Calendar
-from scheduler.batch_calls import is_refusal, rest
+from scheduler.batch_calls import is_refusal, pause, rest
 
 log = get_logger("campaigns")
 
@@ -72,7 +73,10 @@ async def _ask_for(ctx: Context, run: Run, batch: Waiting) -> bool:
     campaign = await ctx.db.read(campaign_rows.get_campaign, run.campaign_id)
     content, visible = parse(MomentContent, run.content or wave.content), visible_of(wave)
     try:
-        body = await post_body(ctx, content, visible, campaign.name)
+        body = await post_body(ctx, content, visible, campaign.name, batch.batch_id)
+    except UnusableLinkError as error:
+        await pause(ctx, run.id or 0, batch.batch_id, str(error))
+        return False
     except MissingMediaError as error:
         await ctx.db.write(batch_rows.note_refused, batch.batch_id, None, str(error), ctx.clock.now())
         return True

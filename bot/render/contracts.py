@@ -255,6 +255,7 @@ CONTRACTS: dict[str, Contract] = {
         max_output_characters=MOMENT_MAX_CHARACTERS,
         withheld=tuple(each.name for each in WELCOME_VARIABLES if each is not COMPANY_NAME),
         withheld_because="朋友圈由所有员工发表同一段文字，不能写某位员工或客户的信息",
+        has_links=True,
     ),
     **{
         f"staff_alert/{slug}": Contract(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -17,9 +17,11 @@ from data.queries.touches import broadcast_origin
 from data.queries.upsert import insert_into
 from data.rules.links import LinkDraft, LinkEdit, Visitor, normal_target
 from data.rules.waves import CUSTOMERS
+from data.types import UtcDateTime
 
 L: Any = Link.__table__  # type: ignore[attr-defined]
 K: Any = LinkClick.__table__  # type: ignore[attr-defined]
+T: Any = Touch.__table__  # type: ignore[attr-defined]
 O: Any = OtherClick.__table__  # type: ignore[attr-defined]  # noqa: E741
 
 #: Written as the partial index has it.
@@ -35,6 +37,11 @@ _RECIPIENT = (
         col(Recipient.run_id) == bindparam("run_id"), col(Recipient.batch_no) == bindparam("batch_no"),
     )
 )  # fmt: skip
+_CLICKED = (
+    update(T)
+    .where(T.c.origin == bindparam("of"), T.c.clicked_at.is_(None))
+    .values(clicked_at=bindparam("at", type_=UtcDateTime()))
+)
 
 
 class Target(NamedTuple):
@@ -175,7 +182,7 @@ def record_click(session: Session, link_id: int, external_userid: str, batch_id:
         )
     )
     if source.follow_id is not None:
-        _note_touches(session, [broadcast_origin(source.run_id, source.follow_id)], now)
+        _note_touches(session, [(broadcast_origin(source.run_id, source.follow_id), now)])
 
 
 def record_other(session: Session, link_id: int, kind: Visitor, batch_id: int, now: datetime) -> None:
@@ -194,12 +201,10 @@ def record_other(session: Session, link_id: int, kind: Visitor, batch_id: int, n
     )
 
 
-def _note_touches(session: Session, origins: Iterable[str], at: datetime) -> None:
-    session.execute(
-        update(Touch)
-        .where(col(Touch.origin).in_(sorted(origins)), col(Touch.clicked_at).is_(None))
-        .values(clicked_at=at)
-    )
+def _note_touches(session: Session, clicked: Sequence[tuple[str, datetime]]) -> None:
+    """Touches by their origin, and when a link in them was followed."""
+    if clicked:
+        session.connection().execute(_CLICKED, [{"of": origin, "at": at} for origin, at in clicked])
 
 
 def note_reached(session: Session, run_id: int, external_userids: Collection[str]) -> None:
@@ -212,8 +217,8 @@ def note_reached(session: Session, run_id: int, external_userids: Collection[str
         )
         .group_by(K.c.follow_id)
     )  # fmt: skip
-    for follow_id, first_at in session.execute(query, {"ids": sorted(external_userids)}).all():
-        _note_touches(session, [broadcast_origin(run_id, follow_id)], first_at)
+    found = session.execute(query, {"ids": sorted(external_userids)}).all()
+    _note_touches(session, [(broadcast_origin(run_id, follow_id), first_at) for follow_id, first_at in found])
 
 
 # -- clicks are read

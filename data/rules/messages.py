@@ -27,6 +27,8 @@ APPID_MAX_BYTES = 64
 PAGE_MAX_BYTES = 1024
 
 MediaType = Literal["image", "video", "file"]
+#: Name of a tracked link.
+TrackedName = Annotated[str, Field(max_length=32)]
 #: Key of an item in our media library.
 MediaKey = Annotated[str, Field(min_length=1, max_length=128)]
 
@@ -47,7 +49,7 @@ class Link(RuleModel):
 
     title: str
     url: str = ""
-    tracked: str = Field(default="", max_length=32)
+    tracked: TrackedName = ""
     picurl: str = ""
     desc: str = ""
 
@@ -116,15 +118,7 @@ class MessageContent(RuleModel):
 
     def with_links(self, addresses: Mapping[str, str]) -> MessageContent:
         """The same with the addresses of its tracked links, by their names, in the place of the names."""
-        resolved = tuple(
-            each.model_copy(
-                update={"link": each.link.model_copy(update={"url": addresses[each.link.tracked], "tracked": ""})}
-            )
-            if isinstance(each, LinkAttachment) and each.link.tracked
-            else each
-            for each in self.attachments
-        )
-        return self.model_copy(update={"attachments": resolved})
+        return self.model_copy(update={"attachments": tuple(led(each, addresses) for each in self.attachments)})
 
     def without_media(self) -> MessageContent:
         """Without the attachments that need a WeCom media id: what can go when media cannot be had."""
@@ -145,6 +139,15 @@ def media_of(attachment: Attachment) -> tuple[str, MediaType] | None:
             return file.media, "file"
         case LinkAttachment():
             return None
+
+
+def led(attachment: Any, addresses: Mapping[str, str]) -> Any:
+    """An attachment; a link that leads by a tracked one has its address in the place of its name."""
+    link = getattr(attachment, "link", None)
+    if link is None or not link.tracked:
+        return attachment
+    plain = link.model_copy(update={"url": addresses[link.tracked], "tracked": ""})
+    return attachment.model_copy(update={"link": plain})
 
 
 def links_of(content: MessageContent) -> dict[str, str]:
@@ -244,14 +247,20 @@ def _link_problems(path: str, link: Link, *, tracked: bool) -> list[Problem]:
     found = required(f"{path}.title", link.title, LINK_TITLE_MAX_BYTES)
     found += text_problems(f"{path}.desc", link.desc, LINK_DESC_MAX_BYTES, multiline=True)
     found += variable_problems(f"{path}.desc", link.desc)
-    if link.tracked and (link.url or not tracked):
-        told = "url 和 tracked 只能填一个" if tracked else "这里只能用 url：请填写跟踪链接的完整网址"
-        found.append(Problem(f"{path}.tracked", told))
-    elif not link.tracked:
-        found += url_problems(f"{path}.url", link.url) if link.url else [Problem(f"{path}.url", "必填")]
+    if link.tracked and not tracked:
+        found.append(Problem(f"{path}.tracked", "这里只能用 url：请填写跟踪链接的完整网址"))
+    else:
+        found += address_problems(path, link)
     if link.picurl:
         found += url_problems(f"{path}.picurl", link.picurl)
     return found
+
+
+def address_problems(path: str, link: Any) -> list[Problem]:
+    """What is wrong with where a link leads: to its `url` or by its `tracked` link, which is checked elsewhere."""
+    if link.tracked:
+        return [Problem(f"{path}.tracked", "url 和 tracked 只能填一个")] if link.url else []
+    return url_problems(f"{path}.url", link.url) if link.url else [Problem(f"{path}.url", "必填")]
 
 
 def _miniprogram_problems(path: str, card: Miniprogram) -> list[Problem]:

@@ -17,10 +17,12 @@ from data.rules.messages import (
     MediaKey,
     MediaType,
     MissingMediaError,
+    TrackedName,
     Video,
     VideoAttachment,
+    address_problems,
+    led,
     text_problems,
-    url_problems,
     variable_problems,
 )
 from data.rules.problems import Problem, RuleModel
@@ -44,10 +46,11 @@ class Picture(RuleModel):
 
 
 class MomentLink(RuleModel):
-    """`media` is the picture beside the title."""
+    """It leads to `url`, or by the tracked link of this name. `media` is the picture beside the title."""
 
     title: str = ""
-    url: str
+    url: str = ""
+    tracked: TrackedName = ""
     media: MediaKey
 
 
@@ -69,6 +72,19 @@ class MomentContent(RuleModel):
 
     text: str = ""
     attachments: tuple[MomentAttachment, ...] = ()
+
+    @property
+    def links(self) -> dict[str, str]:
+        """The names of the tracked links that attachments lead by, each with its path."""
+        return {
+            each.link.tracked: f"content.attachments[{number}].link.tracked"
+            for number, each in enumerate(self.attachments)
+            if isinstance(each, MomentLinkAttachment) and each.link.tracked
+        }
+
+    def with_links(self, addresses: Mapping[str, str]) -> MomentContent:
+        """The same with the addresses of its tracked links, by their names, in the place of the names."""
+        return self.model_copy(update={"attachments": tuple(led(each, addresses) for each in self.attachments)})
 
     @property
     def files(self) -> tuple[tuple[str, str, MediaType], ...]:
@@ -123,7 +139,7 @@ def problems(content: MomentContent) -> list[Problem]:
             path = f"content.attachments[{number}].link"
             found += text_problems(f"{path}.title", each.link.title, LINK_TITLE_MAX_BYTES)
             found += variable_problems(f"{path}.title", each.link.title)
-            found += url_problems(f"{path}.url", each.link.url) if each.link.url else [Problem(f"{path}.url", "必填")]
+            found += address_problems(path, each.link)
     return found
 
 

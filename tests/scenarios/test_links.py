@@ -16,6 +16,7 @@ from bot import campaigns, links
 from bot.app import Bot
 from bot.clock import Clock
 from bot.config import ServerSettings
+from bot.media_files import add_media
 from bot.sandbox.faults import Fault
 from bot.sandbox.server import Sandbox
 from data.models import Link
@@ -26,8 +27,10 @@ from data.rules.links import LinkDraft
 from data.rules.problems import InvalidRuleError
 from scheduler.links import LEASE_SECONDS, MAX_ATTEMPTS, follow_up_clicks
 from tests.conftest import Urls
+from tests.sandbox.test_media import PNG
 from tests.scenarios.campaign_ledger import begin, confirm, has_status, is_ended, ready, runs_and_batches, until, wave
 from tests.scenarios.conftest import Company, settings_for
+from tests.scenarios.moment_ledger import begin_posts, is_made, post
 
 PUBLIC = "https://bot.example.com"
 TARGET = "https://shop.example.com/spring?from=wecom"
@@ -266,6 +269,28 @@ async def test_what_follows_is_done_in_the_end_whatever_wecom_does(phone: Phone)
     (row,) = await company.read(rows.list_of_customer, late.follow.external_userid, 10)
     assert "40096" in row["outcome"]["error"]
     assert row["due_at"] is None
+
+
+@pytest.mark.parametrize("urls", ["sqlite"], indirect=True)  # nothing here is SQL of its own
+async def test_a_link_in_a_post_tells_who_followed_it(phone: Phone) -> None:
+    company = phone.company
+    await ready(company)
+    await company.bot.runner.stop()
+    kept = await company.bot.db.write(add_media, "a.png", PNG, None, company.bot.clock.now())
+    card = {"msgtype": "link", "link": {"title": "春茶", "tracked": "spring", "media": kept["media"]}}
+    draft = post(content={"text": "{{ link_spring }} 见", "attachments": [card]})
+    with pytest.raises(InvalidRuleError, match="没有跟踪链接"):
+        await begin_posts(company, draft)
+    await make(company)
+    campaign_id = await begin_posts(company, draft)
+    await until(company, campaign_id, is_made)
+    (moment,) = company.world.moments
+    parts = dict(moment.content)
+    assert parts["text"]["content"] == f"{parts['link']['url']} 见"
+    whom = next(company.world.customers.listed_by(company.followers[0]))
+    assert await phone.follow(parts["link"]["url"], external_userid=whom) == TARGET
+    (result,) = await company.read(campaigns.read_results, campaign_id)
+    assert result["clicked"] == {"customers": 1, "clicks": 1}
 
 
 @pytest.mark.parametrize("urls", ["sqlite"], indirect=True)  # nothing here is SQL of its own

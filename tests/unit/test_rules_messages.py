@@ -12,6 +12,7 @@ from data.rules.messages import (
     MessageContent,
     MissingMediaError,
     attachment_problems,
+    links_of,
     media_needed,
     problems,
     to_wecom,
@@ -88,6 +89,18 @@ def test_a_text_takes_the_place_of_its_template() -> None:
     message = content(LINK, text="{{ customer_name }}").with_text("小鱼")
     assert to_wecom(message, {})["text"] == {"content": "小鱼"}
     assert len(message.attachments) == 1
+
+
+def test_a_link_leads_by_a_tracked_one_where_that_can_be_told() -> None:
+    message = content(IMAGE, changed(LINK, url="", tracked="spring"))
+    assert [each.path for each in attachment_problems(message)] == ["attachments[1].link.tracked"]
+    assert attachment_problems(message, tracked=True) == []
+    both = content(changed(LINK, tracked="spring"))
+    assert [each.path for each in attachment_problems(both, tracked=True)] == ["attachments[0].link.tracked"]
+    assert links_of(message) == {"spring": "content.attachments[1].link.tracked"}
+    led = message.with_links({"spring": "https://bot.example.com/l/x/1"})
+    assert to_wecom(led, {"m1": "M"})["attachments"][1]["link"]["url"] == "https://bot.example.com/l/x/1"
+    assert attachment_problems(led) == []
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,7 @@ def content(text: str = "新品", *attachments: Any) -> MomentContent:
         (content("x", IMAGE, LINK), "content.attachments"),
         (content("x", {**LINK, "link": {**LINK["link"], "url": "ftp://x"}}), "content.attachments[0].link.url"),  # type: ignore[dict-item]
         (content("x", {**LINK, "link": {**LINK["link"], "url": ""}}), "content.attachments[0].link.url"),  # type: ignore[dict-item]
+        (content("x", {**LINK, "link": {**LINK["link"], "tracked": "a"}}), "content.attachments[0].link.tracked"),  # type: ignore[dict-item]
         (content("x", {**LINK, "link": {**LINK["link"], "title": "长" * 43}}), "content.attachments[0].link.title"),  # type: ignore[dict-item]
         (content("x", {**LINK, "link": {**LINK["link"], "title": "{{ date }}"}}), "content.attachments[0].link.title"),  # type: ignore[dict-item]
     ],

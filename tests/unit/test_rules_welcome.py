@@ -162,8 +162,8 @@ def test_the_explanation_stays_small_with_many_rules() -> None:
             "conditions.windows[0].start: 应为 24 小时制的时间，如 09:30",
         ),
         (
-            {"name": "x", "content": {"attachments": [{"msgtype": "link", "link": {"title": "t"}}]}},
-            "content.attachments[0].link.url: 缺少必填项",
+            {"name": "x", "content": {"attachments": [{"msgtype": "link", "link": {"url": "u"}}]}},
+            "content.attachments[0].link.title: 缺少必填项",
         ),
         (
             {"name": "x", "content": {"attachments": [{"msgtype": "voice"}]}},
