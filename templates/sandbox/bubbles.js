@@ -72,10 +72,13 @@ function withLinks(words, whom) {
   return [...pieces, words.slice(end)];
 }
 
-/** An address is opened by the browser in this phone's WeChat, which knows who holds it. */
+/** An address is opened by the browser in this phone's WeChat, which knows who holds the phone. */
 function opening(href, whom) {
-  const way = whom ? `/sandbox/phone/open?${new URLSearchParams({ ...whom, url: href })}` : href;
-  return { href: way, target: "_blank", rel: "noopener noreferrer" };
+  const onClick = (event) => {
+    event.preventDefault();
+    open(`/sandbox/phone/open?${new URLSearchParams({ ...whom, url: href })}`, "_blank", "noopener");
+  };
+  return { href, target: "_blank", rel: "noopener noreferrer", onClick: whom && onClick };
 }
 
 function picture(content, files) {
