@@ -70,7 +70,7 @@ function taskScreen(phone, userid, msgid) {
   function draw(task) {
     const waiting = task.state === "waiting";
     body.replaceChildren(
-      h("div", { class: "task-content" }, ...task.messages.map((message) => h("div", { "data-type": message.msgtype }, contentOf(message)))),
+      h("div", { class: "task-content" }, ...task.messages.map((message) => h("div", { "data-type": message.msgtype }, contentOf(message, { userid })))),
       facts(task),
       waiting ? h("div", { class: "profile-buttons" }, sendButton(task)) : "",
       people(task, waiting && task.choosable),

@@ -43,7 +43,7 @@ export function feedScreen(session) {
         "div",
         { class: "post-words" },
         h("span", { class: "row-top" }, nameOf(one.staff, "row-name"), h("span", { class: "at-company", text: `@${company}` })),
-        content(one.messages),
+        content(one.messages, { external_userid: customer }),
         h("span", { class: "post-foot" }, h("time", { class: "row-note", text: chatTime(one.published_at, session.now()) }), like),
         one.likes.length ? h("p", { class: "post-likes", dir: "auto", text: t("moments.likes", { names: one.likes.slice(0, 20).map((name) => `\u2068${name}\u2069`).join(t("list.comma")) }) }) : null,
         ...said,
@@ -92,7 +92,7 @@ function postScreen(phone, userid, momentId) {
     const rows = [[t("task.created_at"), fullTime(one.created_at)]];
     if (one.state === "sent") rows.unshift([t("moments.seen_by"), one.seen_by], [t("moments.like_count"), one.likes], [t("moments.comment_count"), one.comments]);
     body.replaceChildren(
-      h("div", { class: "task-content" }, content(one.messages)),
+      h("div", { class: "task-content" }, content(one.messages, { userid })),
       h("div", { class: "block" }, h("dl", { class: "facts" }, ...rows.flatMap(([name, value]) => [h("dt", { text: name }), h("dd", { text: String(value) })]))),
       one.state === "waiting" ? h("div", { class: "profile-buttons" }, publishButton()) : "",
     );
@@ -126,6 +126,6 @@ function postScreen(phone, userid, momentId) {
 }
 
 /** Words first, then pictures side by side, or the card. */
-function content(messages) {
-  return h("div", { class: "post-content" }, ...messages.map((message) => h("div", { class: `post-${message.msgtype}`, "data-type": message.msgtype }, contentOf(message))));
+function content(messages, whom) {
+  return h("div", { class: "post-content" }, ...messages.map((message) => h("div", { class: `post-${message.msgtype}`, "data-type": message.msgtype }, contentOf(message, whom))));
 }
