@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from bot import redirects
 from data.queries import links as rows
 from tests.api.conftest import Caller
 
 
-async def test_a_link_is_made_changed_and_retired_and_tells_who_followed_it(caller: Caller) -> None:
+async def test_a_link_is_made_changed_and_retired_and_tells_who_followed_it(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redirects, "STORE_SECONDS", 30.0)
     await caller.read_directory()
     tag_ids = [tag.id for tag in caller.sandbox.world.tags][:1]
     asked = {"name": "春茶", "url": "https://shop.example.com/春茶", "tag_ids": tag_ids, "tells_staff": True}

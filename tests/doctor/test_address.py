@@ -6,9 +6,11 @@ import asyncio
 from pathlib import Path
 
 import aiohttp
+import pytest
 from aiohttp import web
 from pydantic import SecretStr
 
+from bot import redirects
 from bot.doctor import Finding, Level
 from bot.doctor.address import examine_address
 from data.queries import health as health_rows
@@ -91,7 +93,10 @@ async def test_the_verification_file_of_the_trusted_domain(alone: Patient, tmp_p
         assert (found.code, found.level) == ("verify_file", Level.FAIL)
 
 
-async def test_tracked_links_open_where_it_says_so_and_nowhere_else(alone: Patient) -> None:
+async def test_tracked_links_open_where_it_says_so_and_nowhere_else(
+    alone: Patient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redirects, "STORE_SECONDS", 30.0)
     async with alone.bot() as bot:
         for public_url, level in (
             (bot.url, Level.OK),

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import aiohttp
 import pytest
 
-from bot import campaigns, links
+from bot import campaigns, links, redirects
 from bot.app import Bot
 from bot.clock import Clock
 from bot.config import ServerSettings
@@ -81,10 +81,12 @@ class Phone:
 
 
 @pytest.fixture
-async def phone(sandbox: Sandbox, urls: Urls, clock: Clock) -> AsyncIterator[Phone]:
-    """A company whose bot has a public address."""
+async def phone(sandbox: Sandbox, urls: Urls, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Phone]:
+    """A company whose bot has a public address, and waits long for a busy machine."""
+    monkeypatch.setattr(redirects, "ASK_SECONDS", 30.0)
+    monkeypatch.setattr(redirects, "STORE_SECONDS", 30.0)
     server = ServerSettings(port=0, public_url=PUBLIC)
-    settings = settings_for(sandbox, urls).model_copy(update={"server": server})
+    settings = settings_for(sandbox, urls, timeout_seconds=30).model_copy(update={"server": server})
     async with Bot(settings, clock) as bot, aiohttp.ClientSession() as http:
         app = sandbox.world.app
         app.callback_url = f"{bot.url}/callback"
