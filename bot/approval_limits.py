@@ -19,7 +19,7 @@ from data.models import Approval, Campaign, Run, RunStatus, Wave
 from data.queries import approvals as rows
 from data.queries import campaigns as campaign_rows
 from data.rules import approvals as rules
-from data.rules.campaigns import SenderPolicy, Tally
+from data.rules.campaigns import Tally
 from data.rules.variants import said
 from data.rules.waves import GROUPS, MOMENTS
 
@@ -54,7 +54,7 @@ async def count_campaign(ctx: Context, waves: Sequence[Wave], runs: Sequence[Run
             whole.by_sender.update(told.by_owner)
             continue
         source, unknown = await source_of_wave(ctx, wave, as_of)
-        tally = await count_wave(ctx, source, SenderPolicy(wave.sender_policy), unknown, as_of)
+        tally = await count_wave(ctx, source, unknown, as_of)
         by_wave[wave.id or 0] = tally.recipients
         whole.by_sender.update(tally.by_sender)
     return Counted(by_wave, whole.by_sender, await _words(ctx, waves, runs, whole))

@@ -18,14 +18,16 @@ from data.queries import campaigns as rows
 from data.queries import customers as customer_rows
 from data.queries import recipients as recipient_rows
 from data.queries import segments
+from data.queries import senders as sender_rows
 from data.queries import staff as staff_rows
 from data.queries import wave_lists as list_rows
 from data.queries.recipients import Limits, Source, Span
 from data.rules import campaigns as rules
-from data.rules.campaigns import Audience, CustomerWave, Decision, SenderPolicy, Tally, decide, decide_single, split
+from data.rules.campaigns import Audience, CustomerWave, Tally, split
 from data.rules.caps import company_cap, wecom_cap
 from data.rules.schedule import TimeWindow
 from data.rules.segments import EVERYBODY, Node
+from data.rules.senders import Decision, SenderChoice, decide, decide_single
 from data.rules.timings import Calendar
 from data.rules.variants import Split
 
@@ -42,15 +44,13 @@ class Piece(NamedTuple):
     tally: Tally
 
 
-async def pieces(
-    ctx: Context, run_id: int, source: Source, policy: SenderPolicy, *, after: int, as_of: datetime
-) -> AsyncIterator[Piece]:
+async def pieces(ctx: Context, run_id: int, source: Source, *, after: int, as_of: datetime) -> AsyncIterator[Piece]:
     """A run's audience behind follow `after`, decided piece by piece: keep each before asking for the next."""
     while after < source.last:
         upto = _end_of(source, after, SPAN)
         read = await ctx.db.read(recipient_rows.read_span, source, after, upto, as_of, ctx.settings.zone)
         known, reached = await ctx.db.read(recipient_rows.list_decided, run_id, after, upto, read.customers)
-        yield await asyncio.to_thread(_decide, policy, source, read, known, reached, after, upto)
+        yield await asyncio.to_thread(_decide, source, read, known, reached, after, upto)
         after = upto
 
 
@@ -62,7 +62,6 @@ def _end_of(source: Source, after: int, span: int) -> int:
 
 
 def _decide(
-    policy: SenderPolicy,
     source: Source,
     read: Span,
     known: AbstractSet[int],
@@ -71,10 +70,8 @@ def _decide(
     upto: int,
 ) -> Piece:
     customers = {read.customers[each] for each in reached}
-    decisions = decide(policy, read.shared, decided=known, reached=customers, unable=source.unable)
-    if policy is SenderPolicy.ALL:
-        decisions = [each for each in decisions if after < each.follow_id <= upto]
-    decisions += [decide_single(*each, source.unable) for each in read.single]
+    decisions = decide(source.senders, read.shared, decided=known, reached=customers)
+    decisions += [decide_single(*each, source.senders) for each in read.single]
     if source.split is not None:
         decisions = split(decisions, read.whose, source.split)
     tally = Tally()
@@ -90,18 +87,20 @@ async def source_of_draft(ctx: Context, wave: CustomerWave, as_of: datetime) -> 
     limits = await _limits_beside_runs(ctx, wave.not_bought_hours, as_of)
     if wave.audience.is_list:
         listed, unknown = await ctx.db.read(list_rows.list_of_draft, wave.audience.listed)
-        return await _source(ctx, None, listed, as_of, limits, wave.split), unknown
-    return await _source(ctx, wave.audience.segment or EVERYBODY, (), as_of, limits, wave.split, whole=True), 0
+        return await _source(ctx, None, listed, as_of, limits, wave, wave.split), unknown
+    return await _source(ctx, wave.audience.segment or EVERYBODY, (), as_of, limits, wave, wave.split, whole=True), 0
 
 
 async def source_of_wave(ctx: Context, wave: Wave, as_of: datetime, run_id: int | None = None) -> tuple[Source, int]:
     """The same for a wave, or for one of its runs."""
     limits = await _limits_beside_runs(ctx, wave.not_bought_hours, as_of, run_id)
+    choice = rows.senders_of(wave)
     if wave.audience.keys() & {"pairs", "external_userids"}:
         listed, unknown = await ctx.db.read(list_rows.list_of_wave, wave.id or 0)
-        return await _source(ctx, None, listed, as_of, limits, rows.split_of_wave(wave)), unknown
+        return await _source(ctx, None, listed, as_of, limits, choice, rows.split_of_wave(wave)), unknown
     tree = Audience.model_validate(wave.audience).segment or EVERYBODY
-    return await _source(ctx, tree, (), as_of, limits, rows.split_of_wave(wave), whole=run_id is None), 0
+    whole = run_id is None
+    return await _source(ctx, tree, (), as_of, limits, choice, rows.split_of_wave(wave), whole=whole), 0
 
 
 def limits_of(settings: Settings, not_bought_hours: int | None, now: datetime) -> Limits:
@@ -126,16 +125,17 @@ async def _source(
     listed: tuple[int, ...],
     as_of: datetime,
     limits: Limits,
+    choice: SenderChoice,
     split: Split | None,
     *,
     whole: bool = False,
 ) -> Source:
-    unable = await ctx.db.read(recipient_rows.list_unable)
+    senders = await ctx.db.read(sender_rows.read_senders, choice, as_of.astimezone(ctx.settings.zone).date())
     if tree is None:
-        return Source(None, listed, unable, listed[-1] if listed else 0, limits, split)
+        return Source(None, listed, senders, listed[-1] if listed else 0, limits, split)
     plan = await ctx.db.read(segments.plan_segment, tree, as_of, ctx.settings.zone, whole=whole)
     last = await ctx.db.read(customer_rows.find_last_follow_id)
-    return Source(plan, (), unable, last, limits, split)
+    return Source(plan, (), senders, last, limits, split)
 
 
 # -- a run
@@ -148,8 +148,7 @@ async def plan_run(ctx: Context, run_id: int) -> RunStatus:
     assert run.planned_as_of is not None
     source, unknown = await source_of_wave(ctx, wave, run.planned_as_of, run_id)
     batches = await ctx.db.read(recipient_rows.load_batches, run_id, rules.BATCH_RECIPIENTS)
-    policy = SenderPolicy(wave.sender_policy)
-    async for piece in pieces(ctx, run_id, source, policy, after=run.planned_until, as_of=run.planned_as_of):
+    async for piece in pieces(ctx, run_id, source, after=run.planned_until, as_of=run.planned_as_of):
         assigned, grown = batches.assign(piece.decisions)
         run = await _write(ctx, run_id, assigned, grown, piece)
         if run.status != RunStatus.PLANNING or run.planned_until != piece.upto:
@@ -162,11 +161,11 @@ async def _write(ctx: Context, run_id: int, assigned: Any, grown: Any, piece: Pi
     return await ctx.db.write(recipient_rows.write_span, run_id, assigned, grown, piece.tally, piece.after, piece.upto)
 
 
-async def count_wave(ctx: Context, source: Source, policy: SenderPolicy, unknown: int, as_of: datetime) -> Tally:
+async def count_wave(ctx: Context, source: Source, unknown: int, as_of: datetime) -> Tally:
     """What planning would find now, and how many WeCom would likely not deliver to."""
     cap = wecom_cap(ctx.settings.campaigns.wecom_cap, as_of, ctx.settings.zone)
     source = replace(source, limits=source.limits._replace(wecom=cap))
-    tally = await ctx.db.read(recipient_rows.count_audience, source, policy, as_of, ctx.settings.zone)
+    tally = await ctx.db.read(recipient_rows.count_audience, source, as_of, ctx.settings.zone)
     if unknown:
         tally.matched += unknown
         tally.left_out["unknown"] = unknown

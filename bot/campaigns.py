@@ -29,6 +29,7 @@ from data.queries import links as link_rows
 from data.queries import publishers as publisher_rows
 from data.queries import runs as run_rows
 from data.queries import segment_names as segment_rows
+from data.queries import senders as sender_rows
 from data.queries import staff as staff_rows
 from data.queries.campaign_edits import lock_campaign, refuse_stale
 from data.rules import timings, variants
@@ -36,7 +37,6 @@ from data.rules.campaigns import (
     Act,
     CampaignDraft,
     CustomerWave,
-    SenderPolicy,
     Tally,
     WaveDraft,
     audience_problems,
@@ -46,6 +46,7 @@ from data.rules.group_waves import GroupWave
 from data.rules.messages import MessageContent, links_of
 from data.rules.moments import MomentContent, MomentWave
 from data.rules.problems import InvalidRuleError, Problem, parse
+from data.rules.senders import SenderChoice, choice_problems
 from data.rules.variants import RunWords
 from data.rules.waves import GROUPS, MOMENTS
 
@@ -101,7 +102,8 @@ async def wave_problems(ctx: Context, wave: WaveDraft) -> list[Problem]:
     if isinstance(wave, GroupWave):
         found = await content_problems(ctx, wave.content)
         return found + await group_waves.audience_problems(ctx, wave.audience)
-    return await _variant_problems(ctx, wave) + audience_problems(wave.audience)
+    found = await _variant_problems(ctx, wave) + audience_problems(wave.audience)
+    return found + choice_problems(wave, *await ctx.db.read(sender_rows.list_named, wave))
 
 
 async def _variant_problems(ctx: Context, wave: CustomerWave) -> list[Problem]:
@@ -154,7 +156,7 @@ async def preview_draft(ctx: Context, wave: CustomerWave) -> Preview:
     wave = await check_wave(ctx, wave)
     as_of = ctx.clock.now()
     source, unknown = await source_of_draft(ctx, wave, as_of)
-    tally = await count_wave(ctx, source, wave.sender_policy, unknown, as_of)
+    tally = await count_wave(ctx, source, unknown, as_of)
     names = [each.name for each in wave.variants] or [""]
     return await _preview(ctx, tally, dict(zip(names, (each.text for each in wave.contents.values()), strict=True)))
 
@@ -163,7 +165,7 @@ async def preview_wave(ctx: Context, wave: Wave) -> Preview:
     """What a broadcast would do that is kept."""
     as_of = ctx.clock.now()
     source, unknown = await source_of_wave(ctx, wave, as_of)
-    tally = await count_wave(ctx, source, SenderPolicy(wave.sender_policy), unknown, as_of)
+    tally = await count_wave(ctx, source, unknown, as_of)
     texts = variants.said(wave.content, wave.variants, None)
     return await _preview(ctx, tally, {name: str(each.get("text") or "") for name, each in texts.items()})
 
@@ -253,7 +255,7 @@ def wave_to_json(wave: Wave) -> dict[str, Any]:
     """A wave as it is shown."""
     if wave.kind == MOMENTS:
         return moments.wave_to_json(wave)
-    of_customers = ("sender_policy", "not_bought_hours", "variants", "hold_out_percent")
+    of_customers = (*SenderChoice.model_fields, "not_bought_hours", "variants", "hold_out_percent")
     exclude = {"campaign_id", *(of_customers if wave.kind == GROUPS else ())}
     return wave.model_dump(exclude=exclude)
 

@@ -21,6 +21,7 @@ from bot.commands import (
     sandboxing,
     segments,
     serving,
+    staff,
     sync,
     tags,
     tokens,
@@ -53,6 +54,7 @@ app.add_typer(segments.app, name="segments")
 app.add_typer(campaigns.app, name="campaigns")
 app.add_typer(group_welcomes.app, name="group-welcomes")
 app.add_typer(links.app, name="links")
+app.add_typer(staff.app, name="staff")
 app.add_typer(media.app, name="media")
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(tokens.app, name="token")

@@ -11,8 +11,8 @@ from sqlmodel import Session
 from data.errors import ConflictError
 from data.queries import campaigns as campaign_rows
 from data.queries import comparisons as rows
-from data.rules.campaigns import SenderPolicy
 from data.rules.comparisons import Compared, Shares, compare, words_of
+from data.rules.senders import SenderPolicy
 from data.rules.variants import HELD_OUT_NAME
 
 

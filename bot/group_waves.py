@@ -11,7 +11,7 @@ from bot.context import Context
 from data.models import RunStatus, Wave
 from data.queries import campaigns as campaign_rows
 from data.queries import group_waves as rows
-from data.queries import recipients as recipient_rows
+from data.queries import senders as sender_rows
 from data.queries.group_waves import Members
 from data.rules import group_waves as rules
 from data.rules.group_waves import Assigned, GroupAudience
@@ -29,7 +29,7 @@ async def audience_problems(ctx: Context, audience: GroupAudience) -> list[Probl
 
 async def _assign(ctx: Context, audience: GroupAudience) -> Assigned:
     groups = await ctx.db.read(rows.list_groups, audience)
-    return rules.assign(groups, await ctx.db.read(recipient_rows.list_unable))
+    return rules.assign(groups, await ctx.db.read(sender_rows.list_unable))
 
 
 @dataclass(frozen=True, slots=True)

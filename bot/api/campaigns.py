@@ -17,12 +17,13 @@ from bot.api.moments import MomentPreviewTold, MomentWaveTold
 from bot.api.service import CALLER, Api
 from bot.api.shapes import MergePatch, Nothing, Page
 from data.models import RunStatus
-from data.rules.campaigns import Act, CampaignDraft, CustomerWave, SenderPolicy, WaveDraft
+from data.rules.campaigns import Act, CampaignDraft, CustomerWave, WaveDraft
 from data.rules.group_waves import GroupWave
 from data.rules.messages import MessageContent
 from data.rules.moments import MomentContent, MomentWave
 from data.rules.problems import RuleModel, parse, parse_as
 from data.rules.schedule import Instant
+from data.rules.senders import SenderPolicy
 from data.rules.timings import Timing
 from data.rules.variants import RunWords, Variant
 
@@ -79,6 +80,9 @@ class WaveTold(RuleModel):
     hold_out_percent: int
     audience: dict[str, Any]
     sender_policy: SenderPolicy
+    sender_tag_ids: list[str]
+    sender_fallback: SenderPolicy
+    excluded_userids: list[str]
     valid_hours: int
     timing: Timing
     not_bought_hours: int | None

@@ -23,6 +23,7 @@ from data.models.group_welcomes import GroupWelcome, GroupWelcomeStatus
 from data.models.groups import CustomerGroup, GroupMember
 from data.models.health import CallbackHealth
 from data.models.inbox import InboxEvent, InboxOutcome, InboxTask, OutcomeStatus, TaskStatus, inbox_metadata
+from data.models.leaves import Leave
 from data.models.links import Link, LinkClick, OtherClick
 from data.models.markings import Marking, MarkingChange, MarkingItem, MarkingStatus
 from data.models.media import Media, MediaUpload
@@ -72,6 +73,7 @@ __all__ = [
     "InboxOutcome",
     "InboxTask",
     "Lease",
+    "Leave",
     "Link",
     "LinkClick",
     "Marking",

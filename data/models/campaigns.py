@@ -66,7 +66,7 @@ class RecipientState(IntEnum):
     CAPPED = 12
     #: Somebody else of the staff reaches the same customer.
     DUPLICATE = 13
-    #: The staff member has left, or has no customer contact.
+    #: The staff member has left, or has no customer contact, and nobody else reaches the customer.
     SENDER_UNABLE = 14
     #: No contact any more when it was to be sent.
     LEFT = 15
@@ -74,6 +74,10 @@ class RecipientState(IntEnum):
     BOUGHT = 16
     #: Gets nothing, so that those who do can be compared with them.
     HOLD_OUT = 17
+    #: Not to send this wave, and nobody else reaches the customer.
+    SENDER_EXCLUDED = 20
+    #: On leave, and nobody else reaches the customer.
+    SENDER_ON_LEAVE = 21
 
 
 class Campaign(SQLModel, table=True):
@@ -108,6 +112,15 @@ class Wave(SQLModel, table=True):
     variants: list[Any] = Field(default_factory=no_items, sa_column=Column(Json, nullable=False, server_default="[]"))
     hold_out_percent: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     sender_policy: str = Field(max_length=12)
+    sender_tag_ids: list[str] = Field(
+        default_factory=no_items, sa_column=Column(Json, nullable=False, server_default="[]")
+    )
+    sender_fallback: str = Field(
+        default="first_added", max_length=12, sa_column_kwargs={"server_default": "first_added"}
+    )
+    excluded_userids: list[str] = Field(
+        default_factory=no_items, sa_column=Column(Json, nullable=False, server_default="[]")
+    )
     valid_hours: int = Field(description="What staff have not confirmed so long after the beginning is withdrawn.")
     timing: dict[str, Any] = Field(default_factory=dict, sa_column=Column(Json, nullable=False, server_default="{}"))
     not_bought_hours: int | None = Field(

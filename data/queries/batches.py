@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from datetime import datetime, timedelta, tzinfo
+from datetime import date, datetime, timedelta, tzinfo
 from typing import Any, NamedTuple
 
 from sqlalchemy import case, func, select, update
@@ -22,6 +22,7 @@ from data.models import (
 )
 from data.queries import targets
 from data.queries.campaigns import lock_run
+from data.queries.leaves import is_on_leave
 from data.queries.preferences import join_preferences
 from data.queries.recipients import Limits, reason_of, state_of
 from data.rules.batches import look_pause, pull_pause, rest_pause
@@ -97,8 +98,8 @@ def claim_batch(
 ) -> list[str] | None:
     """Write that a batch is being asked for; for whom. None: it may not be, by now.
 
-    Who wants to hear nothing any more, is no contact any more or is left out by `limits` is taken out; nobody left is
-    an empty list, and the batch is settled.
+    Who wants to hear nothing any more, is no contact any more or is left out by `limits` is taken out, and all of a
+    sender who has gone on leave meanwhile; nobody left is an empty list, and the batch is settled.
     """
     run, batch = lock_batch(session, batch_id)
     if batch.status != BatchStatus.PLANNED or run.status != RunStatus.SENDING or is_over(run, now):
@@ -106,7 +107,7 @@ def claim_batch(
     whom, out = (
         targets.list_groups_now(session, batch)
         if batch.kind == GROUPS
-        else _list_customers_now(session, batch, reason_of(session, now, zone, limits))
+        else _list_customers_now(session, batch, reason_of(session, now, zone, limits), now.astimezone(zone).date())
     )
     left_out = dict(run.left_out)
     for state, keys in out.items():
@@ -126,7 +127,7 @@ def claim_batch(
 
 
 def _list_customers_now(
-    session: Session, batch: Batch, reason: Any
+    session: Session, batch: Batch, reason: Any, day: date
 ) -> tuple[list[str], Mapping[RecipientState, Collection[Any]]]:
     """The customers of a batch that can be sent to now, and the follows of the others by why not."""
     query = (
@@ -138,11 +139,14 @@ def _list_customers_now(
     query = targets.of_batch(join_preferences(query, F.c.external_userid), batch)
     whom: list[str] = []
     out: dict[RecipientState, list[int]] = {}
+    on_leave = is_on_leave(session, batch.userid, day)
     for follow_id, external_userid, status, why in session.execute(query).all():
         if (state := state_of(why)) is not None:
             out.setdefault(state, []).append(follow_id)
         elif status != FollowStatus.PRESENT:
             out.setdefault(RecipientState.LEFT, []).append(follow_id)
+        elif on_leave:
+            out.setdefault(RecipientState.SENDER_ON_LEAVE, []).append(follow_id)
         else:
             whom.append(external_userid)
     return whom, out

@@ -15,6 +15,7 @@ from data.models import Campaign, Run, RunStatus, Wave, WaveCustomer
 from data.rules.campaigns import ACTS, Act, CampaignDraft, CustomerWave, WaveDraft, after
 from data.rules.group_waves import GroupWave
 from data.rules.moments import MomentWave
+from data.rules.senders import SenderChoice
 from data.rules.timings import Calendar, Timing
 from data.rules.variants import Split, split_of
 
@@ -46,10 +47,11 @@ def wave_values(draft: WaveDraft) -> dict[str, Any]:
         "content": draft.content.model_dump(mode="json"),
         "valid_hours": draft.valid_hours,
         "timing": draft.timing.model_dump(mode="json", exclude_defaults=True),
-        "sender_policy": "",
         "not_bought_hours": None,
         "variants": [],
         "hold_out_percent": 0,
+        **SenderChoice().model_dump(mode="json"),
+        "sender_policy": "",
     }
     if isinstance(draft, MomentWave):
         return {**values, "audience": draft.visible.model_dump(mode="json", exclude_defaults=True)}
@@ -59,10 +61,10 @@ def wave_values(draft: WaveDraft) -> dict[str, Any]:
     if draft.audience.is_list:
         told = {name: len(listed) for name, listed in told.items()}
     more = {
-        "sender_policy": draft.sender_policy,
         "not_bought_hours": draft.not_bought_hours,
         "variants": [each.model_dump(mode="json") for each in draft.variants],
         "hold_out_percent": draft.hold_out_percent,
+        **draft.model_dump(mode="json", include=set(SenderChoice.model_fields)),
     }
     return {**values, "audience": told, **more}
 
@@ -136,6 +138,11 @@ def split_of_wave(wave: Wave) -> Split | None:
 def timing_of(wave: Wave) -> Timing:
     """When a wave is sent."""
     return Timing.model_validate(wave.timing)
+
+
+def senders_of(wave: Wave) -> SenderChoice:
+    """Who reaches whom of a wave to customers."""
+    return SenderChoice.model_validate({name: getattr(wave, name) for name in SenderChoice.model_fields})
 
 
 def new_run(wave: Wave, due_at: datetime) -> Run:

@@ -30,7 +30,7 @@ from data.queries.batch_lookups import list_owned, list_unknown
 from data.queries.batch_results import list_due
 from data.queries.batches import is_over, lock_batch, settle
 from data.queries.campaigns import lock_run
-from data.queries.recipients import list_unable
+from data.queries.senders import list_unable
 from data.queries.staff import map_departments
 from data.queries.targets import set_waiting
 from data.rules.batches import job_pause

@@ -173,6 +173,7 @@ NOT_ABOUT_ONE: Mapping[str, str] = MappingProxyType(
         "leases": "which process runs a job",
         "link_other_clicks": "how often others than customers followed a link",
         "links": "addresses that lead on: who followed them is in link_clicks",
+        "leaves": "when the company's own people are on leave",
         "marking_changes": "tags that a marking puts on and takes off",
         "markings": "a marking as a whole: whom it marks is in marking_items",
         "media": "files that the company sends",

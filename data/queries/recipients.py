@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import and_, bindparam, case, func, literal, or_, select, type_coerce
+from sqlalchemy import and_, bindparam, case, func, literal, select, type_coerce
 from sqlmodel import Session, col
 
 from data.bulk import BulkUpsert, among
@@ -22,25 +22,17 @@ from data.models import (
     RecipientState,
     Run,
     RunStatus,
-    Staff,
     Touch,
 )
 from data.queries.campaigns import lock_run
 from data.queries.preferences import cap_windows, join_preferences, refusal_of
 from data.queries.segment_plans import prepare
 from data.queries.segment_sql import Plan, selected
-from data.rules.campaigns import (
-    BATCH_RECIPIENTS,
-    Batches,
-    Candidate,
-    Decision,
-    Filled,
-    SenderPolicy,
-    Tally,
-    placed,
-)
+from data.queries.senders import of_several, sender_refusal, tag_place
+from data.rules.campaigns import BATCH_RECIPIENTS, Batches, Filled, Tally, placed
 from data.rules.caps import Cap
 from data.rules.preferences import NOT_COUNTED, TouchKind
+from data.rules.senders import Candidate, Decision, SenderPolicy, Senders, list_stand_ins
 from data.rules.variants import Split
 
 F: Any = Follow.__table__  # type: ignore[attr-defined]
@@ -49,7 +41,6 @@ R: Any = Recipient.__table__  # type: ignore[attr-defined]
 T: Any = Touch.__table__  # type: ignore[attr-defined]
 B: Any = Batch.__table__  # type: ignore[attr-defined]
 
-_ACTIVE = 1
 #: Rows that are not all held in memory at once.
 _STREAMED = {"yield_per": 5000}
 _GROUP_SENDS = (TouchKind.BROADCAST, TouchKind.OWN_SEND)
@@ -87,13 +78,13 @@ class Limits(NamedTuple):
 class Source:
     """Whom a wave is for: a segment's `plan`, or the follows of a list, ascending.
 
-    `unable`: staff who cannot send. `limits`: who is left out beside those who want to hear nothing. `split`: how the
-    rest are split, where not all get the same.
+    `senders`: who of the staff may reach them. `limits`: who is left out beside those who want to hear nothing.
+    `split`: how the rest are split, where not all get the same.
     """
 
     plan: Plan | None
     listed: tuple[int, ...]
-    unable: frozenset[str]
+    senders: Senders
     last: int
     limits: Limits
     split: Split | None = None
@@ -113,12 +104,6 @@ class Span(NamedTuple):
     whose: dict[int, str]
 
 
-def list_unable(session: Session) -> frozenset[str]:
-    """Members who cannot send to customers. WeCom decides of those whom we do not know."""
-    able = (col(Staff.gone_at).is_(None), col(Staff.status) == _ACTIVE, col(Staff.follows_customers).is_(True))
-    return frozenset(session.execute(select(col(Staff.userid)).where(or_(*(~each for each in able)))).scalars())
-
-
 def read_span(session: Session, source: Source, after: int, upto: int, now: datetime, zone: Any) -> Span:
     """The audience among the follows in (after, upto], and what is to be known to decide about their customers."""
     reason = reason_of(session, now, zone, source.limits)
@@ -126,32 +111,37 @@ def read_span(session: Session, source: Source, after: int, upto: int, now: date
     more = (F.c.external_userid.label("whose"),) if split else ()
     query, given = _of_source(session, source, (after, upto), reason, *more)
     found = session.execute(query, given).all()
-    whose = {row[0]: row[5] for row in found} if split else {}
+    whose = {row[0]: row[6] for row in found} if split else {}
     single: list[tuple[int, str, RecipientState | None]] = []
     shared: list[Candidate] = []
     for row in found:
         if row[2] is None:
-            single.append((row[0], row[1], state_of(row[4])))
+            single.append((row[0], row[1], state_of(row[5])))
         else:
-            shared.append(Candidate(row[0], row[1], row[2], row[3], state_of(row[4])))
+            shared.append(_candidate(row))
     mine = {each.follow_id for each in shared}
     dialect = session.get_bind().dialect.name
     siblings = (
-        select(S.c.id, S.c.external_userid)
+        select(S.c.id, S.c.userid, S.c.external_userid, S.c.status)
         .select_from(F)
         .join(S, S.c.external_userid == F.c.external_userid)
         .where(among(dialect, F.c.id, "ids"))
     )
-    customers: dict[int, str] = {}
-    if mine:
-        customers = {row[0]: row[1] for row in session.execute(siblings, {"ids": sorted(mine)}).all()}
+    follows = {row[0]: tuple(row) for row in session.execute(siblings, {"ids": sorted(mine)})} if mine else {}
+    customers = {follow_id: row[2] for follow_id, row in follows.items()}
     elsewhere = [each for each in customers if each not in mine and not after < each <= upto]
     if elsewhere:
         query, given = _of_source(session, source, elsewhere, reason)
-        rows = session.execute(query, given).all()
-        shared += [Candidate(row[0], row[1], row[2], row[3], state_of(row[4])) for row in rows]
-        whose |= {row[0]: row[2] for row in rows} if split else {}
+        shared += [_candidate(row) for row in session.execute(query, given).all()]
+    if source.senders.substitutes:
+        shared += list_stand_ins(source.senders, shared, list(follows.values()))
+    if split:
+        whose |= {each.follow_id: each.external_userid for each in shared}
     return Span(single, shared, customers, whose)
+
+
+def _candidate(row: Any) -> Candidate:
+    return Candidate(row[0], row[1], row[2], row[3], state_of(row[5]), row[4])
 
 
 #: Of a customer whom one staff member follows nothing more is to be known.
@@ -165,7 +155,8 @@ def _of_source(
     session: Session, source: Source, where: tuple[int, int] | list[int], *more: Any
 ) -> tuple[Any, dict[str, Any]]:
     """SELECT of the audience among the follows of a span or of a list of ids, and its parameters."""
-    columns = (F.c.id, F.c.userid, *_IF_SHARED, *more)
+    place = tag_place(source.senders, session.get_bind().dialect.name)
+    columns = (F.c.id, F.c.userid, *_IF_SHARED, place, *more)
     span = where if isinstance(where, tuple) else None
     ids = None if span is not None else where
     if source.plan is not None:
@@ -181,15 +172,14 @@ def _of_source(
     return query, {} if ids is None else {"ids": ids}
 
 
-def count_audience(session: Session, source: Source, policy: SenderPolicy, now: datetime, zone: Any) -> Tally:
+def count_audience(session: Session, source: Source, now: datetime, zone: Any) -> Tally:
     """What `decide` would decide about all of an audience, in numbers."""
     dialect = session.get_bind().dialect.name
-    unable = case((among(dialect, F.c.userid, "unable"), literal(RecipientState.SENDER_UNABLE.name.lower())))
-    state = func.coalesce(reason_of(session, now, zone, source.limits), unable).label("state")
+    refusal, given = sender_refusal(source.senders, dialect)
+    state = func.coalesce(reason_of(session, now, zone, source.limits), refusal).label("state")
     wecom = source.limits.wecom
     likely = (literal(0) if wecom is None else case((_has_reached(wecom, _GROUP_SENDS), 1), else_=0)).label("likely")
     columns = (F.c.userid, state, likely, F.c.external_userid)
-    given: dict[str, Any] = {"unable": sorted(source.unable)}
     if source.plan is not None:
         prepare(session)
         whole = selected(source.plan, *columns)
@@ -197,23 +187,11 @@ def count_audience(session: Session, source: Source, policy: SenderPolicy, now: 
         whole = select(*columns).select_from(F).where(among(dialect, F.c.id, "ids"))
         given["ids"] = list(source.listed)
     whole = join_preferences(whole, F.c.external_userid).where(F.c.status == FollowStatus.PRESENT)
-    parts = [whole if policy is SenderPolicy.ALL else whole.where(F.c.shared.is_(False))]
-    if policy is not SenderPolicy.ALL:
-        newest_first = policy is SenderPolicy.LAST_ADDED
-        order = [each.desc() if newest_first else each for each in (F.c.added_at, F.c.id)]
-        place = func.row_number().over(
-            partition_by=F.c.external_userid, order_by=[state.is_not(None), F.c.added_at.is_(None), *order]
-        )
-        of_several = whole.where(F.c.shared.is_(True)).add_columns(place.label("place")).subquery()
-        doubled = and_(of_several.c.state.is_(None), of_several.c.place > 1)
-        parts.append(
-            select(
-                of_several.c.userid,
-                case((doubled, literal(RecipientState.DUPLICATE.name.lower())), else_=of_several.c.state),
-                of_several.c.likely,
-                of_several.c.external_userid,
-            )
-        )
+    if source.senders.policy is SenderPolicy.ALL and not source.senders.substitutes:
+        parts = [whole]
+    else:
+        several, more = of_several(whole, source.senders, dialect)
+        parts, given = [whole.where(F.c.shared.is_(False)), *several], given | more
     tally = Tally()
     for part in parts:
         rows = part.subquery()

@@ -1,12 +1,10 @@
-"""Campaigns: what may be planned, and which staff member reaches a customer whom several follow."""
+"""Campaigns: what may be planned, and what is counted and called of it."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -20,6 +18,7 @@ from data.rules.messages import MessageContent
 from data.rules.moments import MomentWave
 from data.rules.problems import Problem, RuleModel
 from data.rules.segments import BySegment
+from data.rules.senders import Decision, SenderChoice
 from data.rules.tags import Id
 from data.rules.variants import HELD_OUT, HOLD_OUT_MAX, VARIANTS_MAX, Split, Variant, split_of
 from data.rules.waves import WavePlan
@@ -29,14 +28,6 @@ BATCH_RECIPIENTS = 10_000
 NAME_MAX_LENGTH = 64
 WAVES_MAX = 10
 BOUGHT_HOURS_MAX = 90 * 24
-
-
-class SenderPolicy(StrEnum):
-    """Who reaches a customer whom several staff members of the audience follow."""
-
-    FIRST_ADDED = "first_added"
-    LAST_ADDED = "last_added"
-    ALL = "all"
 
 
 class Audience(BySegment):
@@ -61,7 +52,7 @@ class Audience(BySegment):
         return list(dict.fromkeys([*pairs, *((whom, "") for whom in self.external_userids or ())]))
 
 
-class CustomerWave(WavePlan):
+class CustomerWave(WavePlan, SenderChoice):
     """One content, or several `variants`, to one audience. `content.text` is a template of the kind `broadcast`.
 
     `hold_out_percent` of the customers get nothing, to compare the others with. `not_bought_hours`: who has bought
@@ -73,7 +64,6 @@ class CustomerWave(WavePlan):
     variants: tuple[Variant, ...] = Field(default=(), max_length=VARIANTS_MAX)
     hold_out_percent: int = Field(default=0, ge=0, le=HOLD_OUT_MAX)
     audience: Audience
-    sender_policy: SenderPolicy = SenderPolicy.FIRST_ADDED
     not_bought_hours: int | None = Field(default=None, ge=1, le=BOUGHT_HOURS_MAX)
 
     @property
@@ -136,73 +126,6 @@ def audience_problems(audience: Audience) -> list[Problem]:
 # -- who receives it, and from whom
 
 
-class Candidate(NamedTuple):
-    """A follow of the audience. `refusal`: why nothing is sent to the customer now, if so."""
-
-    follow_id: int
-    userid: str
-    external_userid: str
-    added_at: datetime | None
-    refusal: RecipientState | None
-
-
-class Decision(NamedTuple):
-    """What is to become of a follow: WAITING, with the variant it gets if there are several, or why nothing is sent."""
-
-    follow_id: int
-    userid: str
-    state: RecipientState
-    variant: str = ""
-
-
-_LONG_AGO = datetime.min.replace(tzinfo=UTC)
-
-
-def decide(
-    policy: SenderPolicy,
-    follows: Iterable[Candidate],
-    *,
-    decided: AbstractSet[int] = frozenset(),
-    reached: AbstractSet[str] = frozenset(),
-    unable: AbstractSet[str] = frozenset(),
-) -> list[Decision]:
-    """Who reaches whom, for `follows` with all others of the audience that follow the same customers.
-
-    `decided` follows have been decided before and are left out; the customers `reached` by one of them are not reached
-    again. `unable` are staff members who cannot send. Each customer is decided as a whole, so that however follows are
-    told apart into pieces, nobody is reached twice.
-    """
-    if policy is SenderPolicy.ALL:
-        return [
-            Decision(each.follow_id, each.userid, _state_of(each, unable))
-            for each in follows
-            if each.follow_id not in decided
-        ]
-    by_customer: dict[str, list[Candidate]] = {}
-    for each in follows:
-        if each.follow_id not in decided:
-            by_customer.setdefault(each.external_userid, []).append(each)
-    found: list[Decision] = []
-    for external_userid, mine in by_customer.items():
-        states = [_state_of(each, unable) for each in mine]
-        able = [each for each, state in zip(mine, states, strict=True) if state is RecipientState.WAITING]
-        chosen = None if external_userid in reached else choose(policy, able)
-        for each, state in zip(mine, states, strict=True):
-            doubled = state is RecipientState.WAITING and each is not chosen
-            found.append(Decision(each.follow_id, each.userid, RecipientState.DUPLICATE if doubled else state))
-    return found
-
-
-def decide_single(follow_id: int, userid: str, refusal: RecipientState | None, unable: AbstractSet[str]) -> Decision:
-    """What becomes of a follow whose customer nobody else follows."""
-    unable_or_not = RecipientState.SENDER_UNABLE if userid in unable else RecipientState.WAITING
-    return Decision(follow_id, userid, unable_or_not if refusal is None else refusal)
-
-
-def _state_of(each: Candidate, unable: AbstractSet[str]) -> RecipientState:
-    return decide_single(each.follow_id, each.userid, each.refusal, unable).state
-
-
 def split(decisions: Iterable[Decision], customers: Mapping[int, str], by: Split) -> list[Decision]:
     """The same with the variant of each who is to get one, and without those held out; `customers` by follow.
 
@@ -221,16 +144,6 @@ def placed(decision: Decision, by: Split, external_userid: str) -> Decision:
     if place == HELD_OUT:
         return Decision(follow_id, userid, RecipientState.HOLD_OUT)
     return Decision(follow_id, userid, state, by.names[place])
-
-
-def choose(policy: SenderPolicy, follows: Sequence[Candidate]) -> Candidate | None:
-    """Of several follows of one customer the one that reaches them; unknown days count as after all known ones when
-    the first is asked for, and as before them when the last is."""
-    if not follows:
-        return None
-    if policy is SenderPolicy.FIRST_ADDED:
-        return min(follows, key=lambda each: (each.added_at is None, each.added_at or _LONG_AGO, each.follow_id))
-    return max(follows, key=lambda each: (each.added_at or _LONG_AGO, each.follow_id))
 
 
 @dataclass(slots=True)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from sqlalchemy import delete
 from sqlmodel import Session
 
 from data.db import Database
-from data.models import Batch, Customer, Follow, Recipient, RecipientState, Run, RunStatus, Wave
+from data.models import Batch, Customer, Follow, Leave, Recipient, RecipientState, Run, RunStatus, Wave
 from data.queries import batch_results as result_rows
 from data.queries import batches as rows
 from data.queries import recipients as recipient_rows
@@ -90,3 +91,28 @@ async def test_the_same_page_of_results_twice_is_counted_once(db: Database, now:
         assert await db.write(result_rows.write_results, batch_id, page) == 0
         batch = await db.read(rows.get_batch, batch_id)
         assert (batch.sent, batch.not_friend) == (1, 1)
+
+
+async def test_nothing_is_asked_of_a_sender_who_has_gone_on_leave_since(db: Database, now: datetime) -> None:
+    run_id, batch_id = await db.write(fill, now, RunStatus.SENDING)
+    day = now.astimezone(ZONE).date()
+    leave = Leave(userid="ann", first_day=day, last_day=day, made_by="test", made_at=now)
+    await db.write(lambda session: session.add(leave))
+    assert await db.write(rows.claim_batch, batch_id, {}, now, ZONE, Limits()) == []
+    batch = await db.read(rows.get_batch, batch_id)
+    assert (batch.status, batch.recipients) == ("cancelled", 0)
+    run = await db.read(lambda session: session.get_one(Run, run_id))
+    assert (run.recipients, run.left_out) == (0, {"sender_on_leave": 2})
+    told = await db.read(recipient_rows.list_recipients, run_id, 10)
+    assert {each["state"] for each in told} == {"sender_on_leave"}
+
+    run_id, batch_id = await db.write(lambda session: fill_anew(session, now))
+    assert await db.write(rows.claim_batch, batch_id, {}, now + timedelta(days=1), ZONE, Limits()) == WHOM
+
+
+def fill_anew(session: Session, now: datetime) -> tuple[int, int]:
+    for model in (Recipient, Batch, Run, Wave, Follow, Customer):
+        session.execute(delete(model))
+    run_id, batch_id = fill(session, now, RunStatus.SENDING)
+    session.get_one(Run, run_id).valid_until = now + timedelta(days=2)
+    return run_id, batch_id

@@ -19,14 +19,28 @@ from bot.config import AppSettings, CompanySettings, Settings
 from bot.context import Context
 from bot.metrics import Metrics
 from data.db import Database
-from data.models import Batch, Customer, Follow, Preference, Recipient, RecipientState, Run, RunStatus, Staff
+from data.models import (
+    Batch,
+    Customer,
+    Follow,
+    FollowTag,
+    Leave,
+    Preference,
+    Recipient,
+    RecipientState,
+    Run,
+    RunStatus,
+    Staff,
+    Tag,
+)
 from data.queries import campaigns as rows
 from data.queries import follow_facts
 from data.rules import campaigns as rules
-from data.rules.campaigns import CampaignDraft, CustomerWave, SenderPolicy
+from data.rules.campaigns import CampaignDraft, CustomerWave
+from data.rules.senders import SenderPolicy
 
-STAFF = ["ann", "bo", "cy", "gone"]
-CUSTOMERS = 60
+STAFF = ["ann", "bo", "cy", "di", "gone"]
+CUSTOMERS = 80
 
 
 @pytest.fixture
@@ -41,7 +55,8 @@ async def ctx(db: Database, now: datetime) -> Any:
 
 
 def fill(session: Session, now: datetime, seed: int) -> None:
-    """A company in which customers are shared, some have left and some want to hear nothing."""
+    """A company in which customers are shared, some have left and some want to hear nothing; of odd `seed`, one in
+    which staff are on leave."""
     rng = random.Random(seed)
     for userid in STAFF:
         able = userid != "gone"
@@ -51,6 +66,18 @@ def fill(session: Session, now: datetime, seed: int) -> None:
     for external_userid in ids:
         session.add(Customer(external_userid=external_userid, first_seen_at=now))
     session.flush()
+    for tag_no in (1, 2):
+        session.add(Tag(tag_id=f"et{tag_no}", tag_no=tag_no, group_id="etg", name=str(tag_no)))
+    today = now.date()
+    away = {"di": "bo", "bo": "", "ann": rng.choice(["cy", "bo", "gone"])} if seed % 2 else {}
+    for userid, substitute in away.items():
+        ends = today + timedelta(days=rng.choice([-1, 0, 3, 3]) if userid == "bo" else 3)
+        session.add(
+            Leave(
+                userid=userid, substitute=substitute, first_day=today - timedelta(days=1), last_day=ends,
+                made_by="test", made_at=now,
+            )
+        )  # fmt: skip
     pairs = [(userid, whom) for whom in ids for userid in rng.sample(STAFF, rng.choice([1, 1, 2, 3]))]
     rng.shuffle(pairs)
     for userid, whom in pairs:
@@ -70,6 +97,11 @@ def fill(session: Session, now: datetime, seed: int) -> None:
             )
         )  # fmt: skip
     session.flush()
+    follow_ids = list(session.execute(select(col(Follow.id))).scalars())
+    for follow_id in rng.sample(follow_ids, len(follow_ids) // 2):
+        session.add(FollowTag(follow_id=follow_id, tag_no=rng.choice([1, 2]), live=True))
+    session.flush()
+    follow_facts.note_tags(session, [each or 0 for each in follow_ids])
     follow_facts.note_facts(session, ids)
 
 
@@ -82,10 +114,16 @@ AUDIENCES: list[dict[str, Any]] = [
 ]
 
 
-def wave(audience: dict[str, Any], policy: SenderPolicy = SenderPolicy.FIRST_ADDED) -> CustomerWave:
-    return CustomerWave.model_validate(
-        {"content": {"text": "我是{{ staff_name }}"}, "audience": audience, "sender_policy": policy}
-    )
+CHOICES: list[dict[str, Any]] = [
+    {"sender_policy": "first_added"},
+    {"sender_policy": "last_added", "excluded_userids": ["cy"]},
+    {"sender_policy": "tag_owner", "sender_tag_ids": ["et2", "et1"], "sender_fallback": "last_added"},
+    {"sender_policy": "all"},
+]
+
+
+def wave(audience: dict[str, Any], **choice: Any) -> CustomerWave:
+    return CustomerWave.model_validate({"content": {"text": "我是{{ staff_name }}"}, "audience": audience, **choice})
 
 
 def split_wave(policy: SenderPolicy, percent: int, *variants: tuple[str, int]) -> CustomerWave:
@@ -93,7 +131,8 @@ def split_wave(policy: SenderPolicy, percent: int, *variants: tuple[str, int]) -
     contents = [{"name": name, "weight": weight, "content": {"text": f"{name}版"}} for name, weight in variants]
     one = {} if variants else {"content": {"text": "只有一种"}}
     split = {"variants": contents, "hold_out_percent": percent, **one}
-    return CustomerWave.model_validate({"audience": {"everyone": True}, "sender_policy": policy, **split})
+    choice = next(each for each in CHOICES if each["sender_policy"] == policy)
+    return CustomerWave.model_validate({"audience": {"everyone": True}, **choice, **split})
 
 
 async def start_run(ctx: Context, draft: CustomerWave) -> int:
@@ -118,18 +157,18 @@ def ledger(session: Session, run_id: int) -> tuple[Run, list[Batch], dict[int, R
     return run, list(batches), {each.follow_id: each for each in recipients}, {each.id or 0: each for each in follows}
 
 
-@pytest.mark.parametrize("number", range(len(AUDIENCES)))
+@pytest.mark.parametrize("number", range(2 * len(AUDIENCES)))
 async def test_a_run_is_planned_alike_in_any_pieces_and_as_its_preview_said(
     ctx: Context, now: datetime, number: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await ctx.db.write(fill, now, number)
     monkeypatch.setattr(rules, "BATCH_RECIPIENTS", 7)
-    for policy in SenderPolicy:
+    for choice in CHOICES:
         outcomes = []
-        for span in (1000, 5):
+        draft = wave(AUDIENCES[number // 2], **choice)
+        preview = await campaigns.preview_draft(ctx, draft)
+        for span in (1000, 17):
             monkeypatch.setattr(campaign_plans, "SPAN", span)
-            draft = wave(AUDIENCES[number], policy)
-            preview = await campaigns.preview_draft(ctx, draft)
             run_id = await start_run(ctx, draft)
             assert await campaign_plans.plan_run(ctx, run_id) == RunStatus.SENDING
             run, batches, recipients, follows = await ctx.db.read(ledger, run_id)
@@ -149,7 +188,8 @@ async def test_a_run_is_planned_alike_in_any_pieces_and_as_its_preview_said(
             assert all(owners[row.batch_no or 0] == follows[each].userid for each, row in waiting.items())
             assert len(batches) == tally.calls
             reached = Counter(follows[each].external_userid for each in waiting)
-            assert policy is SenderPolicy.ALL or set(reached.values()) <= {1}
+            assert draft.sender_policy is SenderPolicy.ALL or set(reached.values()) <= {1}
+            assert not {follows[each].userid for each in waiting} & draft.excluded_userids
         assert outcomes[0] == outcomes[1]
 
 
@@ -211,7 +251,7 @@ def run_again(session: Session, run_id: int, now: datetime) -> int:
 
 
 async def test_a_list_counts_those_who_are_nobodys_contact(ctx: Context, now: datetime) -> None:
-    await ctx.db.write(fill, now, 1)
+    await ctx.db.write(fill, now, 2)
     run_id = await start_run(ctx, wave({"everyone": True}))
     follows = (await ctx.db.read(ledger, run_id))[3].values()
     known = next(each for each in follows if each.status == "present" and each.userid == "ann")

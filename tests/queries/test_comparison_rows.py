@@ -16,7 +16,7 @@ from data.errors import ConflictError
 from data.models import Follow, LinkClick, Order, Recipient, RecipientState, Run
 from data.queries import campaigns as rows
 from data.queries import follow_facts
-from data.rules.campaigns import SenderPolicy
+from data.rules.senders import SenderPolicy
 from tests.queries.test_campaign_rows import ctx, fill, ledger, split_wave, start_run, wave
 
 __all__ = ["ctx"]

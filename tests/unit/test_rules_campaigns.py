@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import UTC, datetime, timedelta
-from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -18,21 +16,16 @@ from data.rules.campaigns import (
     Act,
     Batches,
     CampaignDraft,
-    Candidate,
     CustomerWave,
-    Decision,
     Filled,
-    SenderPolicy,
     after,
     audience_problems,
-    choose,
-    decide,
     problems,
 )
 from data.rules.problems import InvalidRuleError, parse
+from data.rules.senders import Decision
 
 WAITING = RecipientState.WAITING
-DAY = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 def wave(**more: Any) -> dict[str, Any]:
@@ -87,98 +80,6 @@ def test_one_text_for_all_names_the_staff_member_and_no_customer() -> None:
     assert "同一段文字" in fault.message
     assert renderer.check("broadcast", "长" * 1333) == []
     assert [each.code for each in renderer.check("broadcast", "长" * 1334)] == ["too_long"]
-
-
-# -- who reaches whom
-
-REFUSALS = [RecipientState.OPTED_OUT, RecipientState.PAUSED, RecipientState.CAPPED, RecipientState.BOUGHT]
-
-follows = st.lists(
-    st.builds(
-        Candidate,
-        follow_id=st.integers(1, 60),
-        userid=st.sampled_from(["ann", "bo", "cy"]),
-        external_userid=st.sampled_from([f"wm{number}" for number in range(6)]),
-        added_at=st.one_of(st.none(), st.integers(0, 3).map(lambda days: DAY + timedelta(days=days))),
-        refusal=st.none(),
-    ),
-    max_size=25,
-    unique_by=lambda each: each.follow_id,
-)
-refusals = st.dictionaries(st.sampled_from([f"wm{number}" for number in range(6)]), st.sampled_from(REFUSALS))
-pieces = st.lists(st.integers(0, 60), max_size=6).map(lambda cuts: sorted({0, 60, *cuts}))
-
-
-def plan(
-    policy: SenderPolicy, audience: list[Candidate], cuts: list[int], unable: frozenset[str], worlds: Any = None
-) -> list[Decision]:
-    """Decide piece by piece as planning does; `worlds` may change the audience before each piece."""
-    found: list[Decision] = []
-    whose = {each.follow_id: each.external_userid for each in audience}
-    for number, (low, high) in enumerate(pairwise(cuts)):
-        now = audience if worlds is None else worlds(number, audience)
-        whose |= {each.follow_id: each.external_userid for each in now}
-        inside = [each for each in now if low < each.follow_id <= high]
-        whom = {each.external_userid for each in inside}
-        seen = inside if policy is SenderPolicy.ALL else [each for each in now if each.external_userid in whom]
-        reached = frozenset(whose[each.follow_id] for each in found if each.state is WAITING)
-        known = frozenset(each.follow_id for each in found)
-        found += decide(policy, seen, decided=known, reached=reached, unable=unable)
-    return found
-
-
-@given(st.sampled_from(SenderPolicy), follows, refusals, pieces, st.frozensets(st.sampled_from(["ann", "bo"])))
-def test_each_follow_is_decided_once_and_each_customer_reached_once(
-    policy: SenderPolicy,
-    audience: list[Candidate],
-    refused: dict[str, RecipientState],
-    cuts: list[int],
-    unable: frozenset[str],
-) -> None:
-    audience = [each._replace(refusal=refused.get(each.external_userid)) for each in audience]
-    decided = plan(policy, audience, cuts, unable)
-    assert sorted(each.follow_id for each in decided) == sorted(each.follow_id for each in audience)
-    assert sorted(decided) == sorted(plan(policy, audience, [0, 60], unable)), "however it is cut"
-    states = {each.follow_id: each.state for each in decided}
-    for whom in {each.external_userid for each in audience}:
-        mine = [each for each in audience if each.external_userid == whom]
-        able = [each for each in mine if each.userid not in unable]
-        reaching = [each for each in mine if states[each.follow_id] is WAITING]
-        if whom in refused:
-            assert {states[each.follow_id] for each in mine} == {refused[whom]}
-        elif policy is SenderPolicy.ALL:
-            assert reaching == able
-        else:
-            assert reaching == ([choose(policy, able)] if able else [])
-        assert all(states[each.follow_id] is RecipientState.SENDER_UNABLE for each in mine
-                   if each.userid in unable and whom not in refused)  # fmt: skip
-
-
-@given(
-    st.sampled_from([SenderPolicy.FIRST_ADDED, SenderPolicy.LAST_ADDED]), follows, pieces,
-    st.lists(st.frozensets(st.integers(1, 60)), min_size=8, max_size=8),
-)  # fmt: skip
-def test_nobody_is_reached_twice_in_an_audience_that_changes_meanwhile(
-    policy: SenderPolicy, audience: list[Candidate], cuts: list[int], gone: list[frozenset[int]]
-) -> None:
-    def world(number: int, everybody: list[Candidate]) -> list[Candidate]:
-        return [each for each in everybody if each.follow_id not in gone[number]]
-
-    decided = plan(policy, audience, cuts, frozenset(), world)
-    assert max(Counter(each.follow_id for each in decided).values(), default=0) <= 1
-    whose = {each.follow_id: each.external_userid for each in audience}
-    reached = Counter(whose[each.follow_id] for each in decided if each.state is WAITING)
-    assert max(reached.values(), default=0) <= 1
-
-
-def test_who_is_first_and_who_is_last() -> None:
-    early, late = (Candidate(id_, "ann", "wm", DAY + timedelta(days=id_), None) for id_ in (1, 2))
-    unknown = Candidate(3, "bo", "wm", None, None)
-    everybody = [late, unknown, early]
-    assert choose(SenderPolicy.FIRST_ADDED, everybody) is early
-    assert choose(SenderPolicy.LAST_ADDED, everybody) is late
-    assert choose(SenderPolicy.FIRST_ADDED, [unknown]) is unknown
-    assert choose(SenderPolicy.LAST_ADDED, []) is None
 
 
 follows_decided = st.tuples(st.sampled_from("abc"), st.sampled_from(["", "A", "B"]), st.booleans())

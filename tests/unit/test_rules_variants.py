@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.models.campaigns import RecipientState
-from data.rules.campaigns import CustomerWave, Decision, split
+from data.rules.campaigns import CustomerWave, split
 from data.rules.group_waves import GroupWave
 from data.rules.messages import MessageContent
 from data.rules.moments import MomentWave
 from data.rules.problems import InvalidRuleError, parse
+from data.rules.senders import Decision
 from data.rules.variants import HELD_OUT, Split, Variant, parse_words, problems, said, split_of
 
 PEOPLE = [f"wm{number:05}" for number in range(2000)]
