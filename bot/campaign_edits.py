@@ -9,16 +9,17 @@ from typing import Any
 from pydantic import Field
 from sqlmodel import Session
 
-from bot.campaigns import Told, check_campaign, read_campaign
+from bot.campaigns import Told, check_campaign, make_campaign, read_campaign
 from bot.cards import end_requests
 from bot.context import Context
 from bot.rule_edits import merged
 from data.models import Wave
 from data.queries import campaign_edits as rows
-from data.rules.campaigns import CampaignDraft, CustomerWave
+from data.rules.campaigns import NAME_MAX_LENGTH, CampaignDraft, CustomerWave
 from data.rules.group_waves import GroupWave
 from data.rules.moments import MomentWave
 from data.rules.problems import InvalidRuleError, Problem, RuleModel, parse
+from data.rules.timings import Timing
 from data.rules.waves import GROUPS, MOMENTS
 
 
@@ -41,6 +42,39 @@ async def change_campaign(ctx: Context, campaign_id: int, changes: Mapping[str, 
     draft = await check_campaign(ctx, parse(CampaignDraft, after))
     await ctx.db.write(_replace, campaign_id, version, draft, wave_ids, ctx.clock.now())
     return await ctx.db.read(read_campaign, campaign_id)
+
+
+async def copy_campaign(ctx: Context, campaign_id: int, made_by: str, name: str | None = None) -> Told:
+    """Make a campaign like another, whether that was started or not; a time that has passed is left out.
+
+    Raises NotFoundError, and InvalidRuleError where it names what is not there any more.
+    """
+    told, draft = await ctx.db.read(_read_draft, campaign_id)
+    for wave in draft["waves"]:
+        once = Timing.model_validate(wave["timing"]).at
+        if once is not None and once <= ctx.clock.now():
+            wave["timing"] = {}
+    draft["name"] = f"{told.campaign.name[: NAME_MAX_LENGTH - 3]} 副本" if name is None else name
+    made = await make_campaign(ctx, parse(CampaignDraft, anew(draft)), made_by)
+    return await ctx.db.read(read_campaign, made.id or 0)
+
+
+def export_campaign(session: Session, campaign_id: int) -> dict[str, Any]:
+    """The definition of a campaign with its version and the numbers of its waves. Raises NotFoundError."""
+    told, draft = _read_draft(session, campaign_id)
+    return {"version": told.campaign.version, **draft}
+
+
+def anew(definition: Mapping[str, Any]) -> dict[str, Any]:
+    """A definition without what tells which campaign it was: another one can be made of it."""
+    waves = definition.get("waves")
+    found = {name: value for name, value in definition.items() if name != "version"}
+    if isinstance(waves, list):
+        found["waves"] = [
+            {name: value for name, value in wave.items() if name != "id"} if isinstance(wave, Mapping) else wave
+            for wave in waves
+        ]
+    return found
 
 
 async def delete_campaign(ctx: Context, campaign_id: int) -> None:

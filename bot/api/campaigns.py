@@ -17,7 +17,7 @@ from bot.api.moments import MomentPreviewTold, MomentWaveTold
 from bot.api.service import CALLER, Api
 from bot.api.shapes import MergePatch, Nothing, Page
 from data.models import RunStatus
-from data.rules.campaigns import Act, CampaignDraft, CustomerWave, WaveDraft
+from data.rules.campaigns import NAME_MAX_LENGTH, Act, CampaignDraft, CustomerWave, WaveDraft
 from data.rules.group_waves import GroupWave
 from data.rules.messages import MessageContent
 from data.rules.moments import MomentContent, MomentWave
@@ -176,6 +176,19 @@ async def list_campaigns(api: Api, request: web.Request) -> web.Response:
 async def change_campaign(api: Api, request: web.Request) -> web.Response:
     changes = await read_object(request)
     return answer(campaigns.to_json(await campaign_edits.change_campaign(api.context, path_id(request), changes)))
+
+
+class Copy(RuleModel):
+    """How the copy is called; without a name like the other one."""
+
+    name: str | None = Field(default=None, min_length=1, max_length=NAME_MAX_LENGTH)
+
+
+@described(CampaignTold, status=201, body=Copy)
+async def copy_campaign(api: Api, request: web.Request) -> web.Response:
+    asked = parse(Copy, await read_object(request))
+    told = await campaign_edits.copy_campaign(api.context, path_id(request), request[CALLER], asked.name)
+    return answer(campaigns.to_json(told), 201, Location=f"/api/v1/campaigns/{told.campaign.id}")
 
 
 @described(Nothing)

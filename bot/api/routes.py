@@ -101,6 +101,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", f"/campaigns/{ID}", "campaigns:read", campaigns.get_campaign, "One campaign."),
     Route("PATCH", f"/campaigns/{ID}", "campaigns:write", campaigns.change_campaign, "Change one that was not started (JSON merge patch with its `version`)."),
     Route("DELETE", f"/campaigns/{ID}", "campaigns:write", campaigns.delete_campaign, "Remove one that was not started."),
+    Route("POST", f"/campaigns/{ID}/copy", "campaigns:write", campaigns.copy_campaign, "Make one like it, which can be changed and started."),
     Route("POST", f"/campaigns/{ID}/preview", "campaigns:read", campaigns.preview_campaign, "Whom each of its waves would reach now, and why not the others."),
     Route("POST", f"/campaigns/{ID}/submit", "campaigns:write", approvals.submit_campaign, "Ask another manager to approve it, by a card in WeCom."),
     Route("POST", f"/campaigns/{ID}/approve", "campaigns:approve", approvals.approve_campaign, "Approve what was submitted by another token."),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bot.commands import campaign_files
 from bot.commands.terminal import (
     AsJson,
     Config,
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
     from data.models import Approval
 
 app = typer.Typer(no_args_is_help=True, help="Campaigns (群发计划): broadcasts to many customers.")
+app.command()(campaign_files.create)
+app.command()(campaign_files.edit)
+app.command()(campaign_files.export)
+app.command()(campaign_files.copy)
 
 CampaignId = Annotated[int, typer.Argument(metavar="ID", min=1, help="The campaign's number.")]
 At = Annotated[str | None, typer.Option("--at", help="When: 2026-03-08T10:00 in the company's time.")]
@@ -53,7 +58,7 @@ def list_campaigns(limit: Limit = 20, as_json: AsJson = False, config: Config = 
                  _status(each), each.approval.status if each.approval else "")
                 for each in found
             ),
-            "There is no campaign: POST /api/v1/campaigns makes one.",
+            "There is no campaign: siyu campaigns create makes one of a file.",
         )  # fmt: skip
 
     work(config, read)

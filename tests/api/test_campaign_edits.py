@@ -40,6 +40,15 @@ async def test_a_campaign_is_changed_field_by_field(caller: Caller) -> None:
     assert held["tables"]["wave_customers"] == []
     assert await caller.call("GET", path) == (200, told)
 
+    status, copied = await caller.call("POST", f"{path}/copy", {})
+    assert (status, copied["name"], copied["version"], copied["runs"]) == (201, "四月上新 副本", 1, [])
+    different = ("id",)
+    assert [{name: each[name] for name in each if name not in different} for each in copied["waves"]] == [
+        {name: each[name] for name in each if name not in different} for each in told["waves"]
+    ]
+    assert (await caller.call("POST", f"{path}/copy", {"name": ""}))[0] == 422
+    assert (await caller.call("POST", "/campaigns/77/copy", {}))[0] == 404
+
 
 async def test_what_was_read_before_somebody_elses_change_is_not_written(caller: Caller) -> None:
     await caller.read_directory()

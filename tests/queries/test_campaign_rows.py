@@ -116,7 +116,7 @@ AUDIENCES: list[dict[str, Any]] = [
 
 CHOICES: list[dict[str, Any]] = [
     {"sender_policy": "first_added"},
-    {"sender_policy": "last_added", "excluded_userids": ["cy"]},
+    {"sender_policy": "last_added", "excluded_userids": ["bo"]},
     {"sender_policy": "tag_owner", "sender_tag_ids": ["et2", "et1"], "sender_fallback": "last_added"},
     {"sender_policy": "all"},
 ]
