@@ -18,6 +18,7 @@ from bot.commands import (
     links,
     media,
     orders,
+    rosters,
     sandboxing,
     segments,
     serving,
@@ -50,6 +51,7 @@ app.add_typer(tags.app, name="tags")
 app.add_typer(customers.app, name="customers")
 app.add_typer(orders.app, name="orders")
 app.add_typer(fields.app, name="fields")
+app.add_typer(rosters.app, name="rosters")
 app.add_typer(segments.app, name="segments")
 app.add_typer(campaigns.app, name="campaigns")
 app.add_typer(group_welcomes.app, name="group-welcomes")

@@ -37,6 +37,8 @@ SCOPES: Mapping[str, str] = MappingProxyType(
         "sending:write": "start, pause and cancel campaigns, and decide about calls whose outcome is unknown",
         "sync:read": "read how far syncs are and what they changed",
         "sync:write": "have WeCom read whole",
+        "rosters:read": "list rosters, without who is on them",
+        "rosters:write": "make rosters of files, and remove them",
         "segments:read": "read saved segments",
         "segments:write": "make, change and remove segments",
         "group-welcomes:read": "read group welcomes and how they stand in WeCom",

@@ -30,6 +30,7 @@ from data.models.media import Media, MediaUpload
 from data.models.moments import MomentReaction, Publisher, PublisherState, ReactionKind
 from data.models.orders import Order, PaymentPull, RepeatedRequest
 from data.models.privacy import Erasure, ErasureKey, Preference
+from data.models.rosters import Roster, RosterMember
 from data.models.rules import TagRuleRow, WelcomeRuleRow
 from data.models.segments import SegmentRow
 from data.models.staff import Department, Staff
@@ -95,6 +96,8 @@ __all__ = [
     "Recipient",
     "RecipientState",
     "RepeatedRequest",
+    "Roster",
+    "RosterMember",
     "Run",
     "RunStatus",
     "SegmentRow",

@@ -10,7 +10,17 @@ from typing import Any
 
 from sqlalchemy import and_, func, or_
 
-from data.models import Birthday, CustomerField, FollowTag, GroupMember, LinkClick, Order, Preference, Touch
+from data.models import (
+    Birthday,
+    CustomerField,
+    FollowTag,
+    GroupMember,
+    LinkClick,
+    Order,
+    Preference,
+    RosterMember,
+    Touch,
+)
 from data.queries.follow_facts import birthday_number
 from data.queries.segment_terms import (
     ALWAYS,
@@ -217,6 +227,14 @@ def _link(leaf: leaves.LinkLeaf, asking: Asking) -> Condition:
     )
 
 
+def _roster(leaf: leaves.RosterLeaf, asking: Asking) -> Condition:
+    if leaf.roster_id not in asking.known.roster_ids:
+        return UNSURE
+    rows: Any = RosterMember.__table__.alias()  # type: ignore[attr-defined]
+    where = (rows.c.roster_id == leaf.roster_id,)
+    return Is(SetTerm("external_userid", rows.c.external_userid, where, findable=True, unique=True))
+
+
 def _orders(leaf: leaves.OrdersLeaf, asking: Asking) -> Condition:
     statuses = {OrderStatus(each) for each in leaf.statuses}
     ago = None if leaf.within_days is None else asking.days_ago(leaf.within_days)
@@ -357,6 +375,7 @@ MEANINGS: dict[type[leaves.Leaf], Any] = {
     leaves.TouchesLeaf: _touches,
     leaves.CampaignLeaf: _campaign,
     leaves.LinkLeaf: _link,
+    leaves.RosterLeaf: _roster,
     leaves.OrdersLeaf: _orders,
     leaves.BirthdayLeaf: _birthday,
     leaves.FieldLeaf: _field,

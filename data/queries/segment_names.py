@@ -11,6 +11,7 @@ from sqlmodel import Session, col
 
 from data.errors import ConflictError, NotFoundError
 from data.models import CustomerGroup, Department, FieldDefinition, Link, SegmentRow, Staff, Tag, Touch
+from data.queries.rosters import list_known
 from data.rules import segment_leaves as leaves
 from data.rules.problems import InvalidRuleError, Problem, parse
 from data.rules.segments import DEFINITION, BySegment, Known, Node, Segment, list_leaves, unknown_names
@@ -25,6 +26,7 @@ def read_known(session: Session, *trees: Node) -> Known:
     chat_ids = {each for leaf in found if isinstance(leaf, leaves.GroupLeaf) for each in leaf.chat_ids}
     campaigns = {leaf.campaign_id for leaf in found if isinstance(leaf, leaves.CampaignLeaf)}
     links = {leaf.link_id for leaf in found if isinstance(leaf, leaves.LinkLeaf)}
+    rosters = {leaf.roster_id for leaf in found if isinstance(leaf, leaves.RosterLeaf)}
     fields = {leaf.name for leaf in found if isinstance(leaf, leaves.FieldLeaf)}
     return Known(
         tag_nos=_tag_nos(session, tag_ids) if tag_ids else {},
@@ -33,6 +35,7 @@ def read_known(session: Session, *trees: Node) -> Known:
         chat_ids=_chat_ids(session, chat_ids) if chat_ids else frozenset(),
         campaign_ids=frozenset(each for each in campaigns if _was_sent(session, each)),
         link_ids=_link_ids(session, links) if links else frozenset(),
+        roster_ids=list_known(session, rosters) if rosters else frozenset(),
         field_kinds=_field_kinds(session, fields) if fields else {},
     )
 

@@ -241,6 +241,12 @@ class LinkLeaf(Leaf):
     within_days: Days | None = None
 
 
+class RosterLeaf(Leaf):
+    """The customer is on a roster, a list that was handed in as a file."""
+
+    roster_id: int = Field(ge=1, lt=2**62)
+
+
 class OrderStatus(StrEnum):
     """The states of an order."""
 

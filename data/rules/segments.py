@@ -50,6 +50,7 @@ class Node(RuleModel):
     touches: leaves.TouchesLeaf | None = None
     campaign: leaves.CampaignLeaf | None = None
     link: leaves.LinkLeaf | None = None
+    roster: leaves.RosterLeaf | None = None
     orders: leaves.OrdersLeaf | None = None
     birthday: leaves.BirthdayLeaf | None = None
     field: leaves.FieldLeaf | None = None
@@ -175,6 +176,7 @@ class Known:
     chat_ids: frozenset[str] = frozenset()
     campaign_ids: frozenset[int] = frozenset()
     link_ids: frozenset[int] = frozenset()
+    roster_ids: frozenset[int] = frozenset()
     field_kinds: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -208,6 +210,8 @@ def unknown_names(tree: Node, known: Known) -> list[Problem]:
                 found.append(Problem(f"{path}.campaign_id", f"没有编号为 {leaf.campaign_id} 的群发"))
             case leaves.LinkLeaf() if leaf.link_id not in known.link_ids:
                 found.append(Problem(f"{path}.link_id", f"没有编号为 {leaf.link_id} 的跟踪链接"))
+            case leaves.RosterLeaf() if leaf.roster_id not in known.roster_ids:
+                found.append(Problem(f"{path}.roster_id", f"没有编号为 {leaf.roster_id} 的客户名单"))
             case leaves.FieldLeaf():
                 found += _field_problems(path, leaf, known.field_kinds.get(leaf.name))
             case _:

@@ -46,6 +46,7 @@ def test_every_command_explains_itself(siyu: Siyu) -> None:
         "campaigns",
         "group-welcomes",
         "staff",
+        "rosters",
         "media",
         "alerts",
         "token",

@@ -80,6 +80,7 @@ def customers() -> st.SearchStrategy[dict[str, Any]]:
             "groups": st.dictionaries(st.sampled_from([*CHATS, GONE_CHAT]), st.booleans(), max_size=3),
             "birthday": st.one_of(st.none(), birthday),
             "fields": fields,
+            "rosters": st.sets(st.sampled_from([1, 2]), max_size=2),
             "links": st.dictionaries(st.sampled_from([1, 2]), instants(), max_size=2),
             "preference": st.one_of(
                 st.none(),
@@ -164,6 +165,7 @@ def leaves() -> st.SearchStrategy[dict[str, Any]]:
              "did": st.sampled_from(["received", "not_received", "clicked"])}
         ),
         "link": st.fixed_dictionaries({"link_id": st.sampled_from([1, 2, 9])}, optional=WITHIN),
+        "roster": st.fixed_dictionaries({"roster_id": st.sampled_from([1, 2, 9])}),
         "orders": st.tuples(
             asked(count_at_least=st.integers(0, 3), count_at_most=st.integers(0, 3),
                   yuan_at_least=st.sampled_from([0, 0.01, 100, 199.99]), yuan_at_most=st.sampled_from([0, 100]),
@@ -309,6 +311,10 @@ def _link(asks: Any, follow: Any, world: World) -> bool | None:
     return at is not None and days_since(at) <= asks.get("within_days", 99)
 
 
+def _roster(asks: Any, follow: Any, world: World) -> bool | None:
+    return None if asks["roster_id"] == 9 else asks["roster_id"] in world.of(follow)["rosters"]
+
+
 def _orders(asks: Any, follow: Any, world: World) -> bool:
     found = [
         each for each in world.of(follow)["orders"] if each["status"] in asks.get("statuses", ("paid", "finished"))
@@ -383,6 +389,7 @@ LEAVES: dict[str, Callable[[Any, Any, World], bool | None]] = {
     "touches": _touches,
     "campaign": _campaign,
     "link": _link,
+    "roster": _roster,
     "orders": _orders,
     "birthday": _birthday,
     "field": _field,

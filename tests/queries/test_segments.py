@@ -27,6 +27,8 @@ from data.models import (
     LinkClick,
     Order,
     Preference,
+    Roster,
+    RosterMember,
     Staff,
     Tag,
     Touch,
@@ -45,7 +47,19 @@ Settings = settings(
     phases=(Phase.explicit, Phase.reuse, Phase.generate), max_examples=15, deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.filter_too_much],
 )  # fmt: skip
-FILLED = (Follow, FollowTag, Customer, Order, Touch, LinkClick, GroupMember, Birthday, CustomerField, Preference)
+FILLED = (
+    Follow,
+    FollowTag,
+    Customer,
+    Order,
+    Touch,
+    LinkClick,
+    RosterMember,
+    GroupMember,
+    Birthday,
+    CustomerField,
+    Preference,
+)
 
 
 def tree_of(source: Any) -> Node:
@@ -73,6 +87,8 @@ def _make_company(session: Session) -> None:
     session.add_all(
         Link(id=each, code=f"c{each}", name=f"n{each}", url="https://a", made_by="test", made_at=NOW) for each in (1, 2)
     )
+    session.add_all(Roster(id=each, name="n", made_by="test", begun_at=NOW, made_at=NOW) for each in (1, 2))
+    session.add(Roster(id=9, name="being written", made_by="test", begun_at=NOW))
     session.add_all(CustomerGroup(chat_id=chat_id) for chat_id in world_of.CHATS)
     session.add(CustomerGroup(chat_id=world_of.GONE_CHAT, dismissed_at=NOW))
     session.add_all(
@@ -111,6 +127,7 @@ def fill(session: Session, world: World) -> None:
             {**key, **touch, "origin": f"{whose}{number}", "kind": "broadcast"}
             for number, touch in enumerate(customer["touches"])
         ]
+        made[RosterMember] += [{**key, "roster_id": roster_id} for roster_id in customer["rosters"]]
         made[LinkClick] += [
             {**key, "link_id": link_id, "run_id": 0, "first_at": at, "last_at": at}
             for link_id, at in customer["links"].items()
