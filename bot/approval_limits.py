@@ -110,6 +110,8 @@ def find_excess(session: Session, campaign_id: int, settings: ApprovalSettings) 
     if not settings.above:
         return None
     campaign = campaign_rows.get_campaign(session, campaign_id)
+    if campaign.test_of is not None:
+        return None
     approval = rows.find_approved(session, campaign_id, campaign.version)
     counts = {int(wave_id): number for wave_id, number in approval.counts.items()} if approval else {}
     return _excess(approval, rules.expected(counts, rows.count_planned(session, campaign_id)), settings)

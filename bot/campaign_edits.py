@@ -134,7 +134,9 @@ def _read_draft(session: Session, campaign_id: int) -> tuple[Told, dict[str, Any
     """A campaign, and the draft that would make it, with the number of each wave."""
     told = read_campaign(session, campaign_id)
     waves = [{"id": wave.id, **_draft_of(session, wave)} for wave in told.waves]
-    return told, {"name": told.campaign.name, "owner": told.campaign.owner or None, "waves": waves}
+    campaign = told.campaign
+    draft = {"name": campaign.name, "owner": campaign.owner or None, "test_first": campaign.test_first}
+    return told, {**draft, "waves": waves}
 
 
 def _draft_of(session: Session, wave: Wave) -> dict[str, Any]:

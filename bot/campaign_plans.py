@@ -93,7 +93,8 @@ async def source_of_draft(ctx: Context, wave: CustomerWave, as_of: datetime) -> 
 
 async def source_of_wave(ctx: Context, wave: Wave, as_of: datetime, run_id: int | None = None) -> tuple[Source, int]:
     """The same for a wave, or for one of its runs."""
-    limits = await _limits_beside_runs(ctx, wave.not_bought_hours, as_of, run_id)
+    campaign = await ctx.db.read(rows.get_campaign, wave.campaign_id)
+    limits = await _limits_beside_runs(ctx, wave.not_bought_hours, as_of, run_id, is_test=campaign.test_of is not None)
     choice = rows.senders_of(wave)
     if wave.audience.keys() & {"pairs", "external_userids"}:
         listed, unknown = await ctx.db.read(list_rows.list_of_wave, wave.id or 0)
@@ -103,17 +104,18 @@ async def source_of_wave(ctx: Context, wave: Wave, as_of: datetime, run_id: int 
     return await _source(ctx, tree, (), as_of, limits, choice, rows.split_of_wave(wave), whole=whole), 0
 
 
-def limits_of(settings: Settings, not_bought_hours: int | None, now: datetime) -> Limits:
-    """Who is left out now."""
+def limits_of(settings: Settings, not_bought_hours: int | None, now: datetime, *, is_test: bool = False) -> Limits:
+    """Who is left out now. No cap of the company's holds for a test."""
     campaigns = settings.campaigns
-    return Limits(not_bought_hours, company_cap(campaigns.cap_count, campaigns.cap_days, now, settings.zone))
+    cap = None if is_test else company_cap(campaigns.cap_count, campaigns.cap_days, now, settings.zone)
+    return Limits(not_bought_hours, cap)
 
 
 async def _limits_beside_runs(
-    ctx: Context, not_bought_hours: int | None, now: datetime, run_id: int | None = None
+    ctx: Context, not_bought_hours: int | None, now: datetime, run_id: int | None = None, *, is_test: bool = False
 ) -> Limits:
     """The same while what waits in other runs counts as if it had been sent."""
-    limits = limits_of(ctx.settings, not_bought_hours, now)
+    limits = limits_of(ctx.settings, not_bought_hours, now, is_test=is_test)
     if limits.cap is None:
         return limits
     return limits._replace(runs=await ctx.db.read(recipient_rows.list_waiting_runs, run_id))

@@ -23,6 +23,7 @@ from bot.rule_edits import media_problems, unwritable
 from data.models import Approval, Campaign, Card, Run, Wave
 from data.queries import approvals as approval_rows
 from data.queries import batches as batch_rows
+from data.queries import campaign_tests as test_rows
 from data.queries import campaigns as rows
 from data.queries import cards as card_rows
 from data.queries import links as link_rows
@@ -32,6 +33,7 @@ from data.queries import segment_names as segment_rows
 from data.queries import senders as sender_rows
 from data.queries import staff as staff_rows
 from data.queries.campaign_edits import lock_campaign, refuse_stale
+from data.queries.campaign_tests import CampaignTest
 from data.rules import timings, variants
 from data.rules.campaigns import (
     Act,
@@ -208,6 +210,7 @@ class Told:
     runs: Sequence[Run]
     approval: Approval | None = None
     card: Card | None = None
+    tests: Sequence[CampaignTest] = ()
 
 
 def read_campaign(session: Session, campaign_id: int) -> Told:
@@ -226,6 +229,7 @@ def _told(session: Session, campaigns: Sequence[Campaign]) -> list[Told]:
     waves, runs = rows.list_waves(session, ids), rows.list_runs(session, ids)
     newest = approval_rows.find_latest(session, ids)
     cards = card_rows.find_cards(session, [each.id or 0 for each in newest.values()])
+    tests = test_rows.list_tests(session, ids)
     found: list[Told] = []
     for each in campaigns:
         approval = newest.get(each.id or 0)
@@ -236,6 +240,7 @@ def _told(session: Session, campaigns: Sequence[Campaign]) -> list[Told]:
                 [run for run in runs if run.campaign_id == each.id],
                 approval,
                 cards.get(approval.id or 0) if approval else None,
+                tests.get(each.id or 0, ()),
             )
         )
     return found
@@ -248,6 +253,7 @@ def to_json(told: Told) -> dict[str, Any]:
         "waves": [wave_to_json(wave) for wave in told.waves],
         "runs": [run_to_json(run) for run in told.runs],
         "approval": approvals.to_json(told.approval, told.card) if told.approval else None,
+        "tests": [{**each._asdict(), "is_current": each.version == told.campaign.version} for each in told.tests],
     }
 
 
@@ -327,6 +333,7 @@ async def act_on(ctx: Context, campaign_id: int, act: Act) -> Told:
     """Pause, resume or cancel a campaign. Raises NotFoundError, ConflictError, ApprovalNeededError."""
     if act is Act.RESUME:
         await ctx.db.read(refuse_held, campaign_id, ctx.settings.approval)
+        await ctx.db.read(test_rows.refuse_untested, campaign_id)
     await ctx.db.write(rows.act_on, campaign_id, act, ctx.clock.now())
     return await ctx.db.read(read_campaign, campaign_id)
 

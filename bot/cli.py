@@ -25,6 +25,7 @@ from bot.commands import (
     staff,
     sync,
     tags,
+    testers,
     tokens,
     welcome,
 )
@@ -54,6 +55,7 @@ app.add_typer(fields.app, name="fields")
 app.add_typer(rosters.app, name="rosters")
 app.add_typer(segments.app, name="segments")
 app.add_typer(campaigns.app, name="campaigns")
+app.add_typer(testers.app, name="testers")
 app.add_typer(group_welcomes.app, name="group-welcomes")
 app.add_typer(links.app, name="links")
 app.add_typer(staff.app, name="staff")

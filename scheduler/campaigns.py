@@ -15,6 +15,7 @@ from typing import Any
 
 from bot.approval_limits import is_covered
 from bot.campaign_plans import calendar_of, limits_of, plan_run, words_of
+from bot.campaign_tests import is_tested
 from bot.context import Context
 from bot.delivery import forget_media, message_body
 from bot.errors import SiyuError
@@ -74,7 +75,7 @@ async def _work_off(ctx: Context) -> None:
             log.info("run_planning", run=run.id, resumed=run.planned_until > 0)
             if await PLANS[wave.kind](ctx, run.id) == RunStatus.PLANNING:
                 return  # another process has planned some of it: the lease was lost
-        elif not await is_covered(ctx, run):
+        elif not await is_covered(ctx, run) or not await is_tested(ctx, run):
             continue
         elif is_post:
             await send_post(ctx, run, calendar)
@@ -115,6 +116,7 @@ class Sender:
         self._contents = {name: parse(MessageContent, each) for name, each in contents.items()}
         self._not_bought_hours = wave.not_bought_hours
         self._to_groups = wave.kind == GROUPS
+        self._is_test = (await self.ctx.db.read(campaign_rows.get_campaign, wave.campaign_id)).test_of is not None
         chains = [asyncio.create_task(self._chain(), name="campaign") for _ in range(IN_FLIGHT)]
         try:
             await asyncio.gather(*chains)
@@ -167,7 +169,7 @@ class Sender:
             return
         now = ctx.clock.now()
         # What waits in other runs was counted when this one was planned.
-        limits = limits_of(ctx.settings, self._not_bought_hours, now)
+        limits = limits_of(ctx.settings, self._not_bought_hours, now, is_test=self._is_test)
         whom = await ctx.db.write(rows.claim_batch, batch.batch_id, body, now, ctx.settings.zone, limits)
         if whom is None:
             self._stopped = True

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from aiohttp import web
 from pydantic import Field, TypeAdapter
 
-from bot import campaign_edits, campaigns
+from bot import campaign_edits, campaign_tests, campaigns
 from bot.api.answers import ApiError, answer, page, path_id, read_object, read_query
 from bot.api.approvals import ApprovalTold
 from bot.api.described import described
@@ -16,6 +16,7 @@ from bot.api.group_waves import GroupPreviewTold, GroupWaveTold
 from bot.api.moments import MomentPreviewTold, MomentWaveTold
 from bot.api.service import CALLER, Api
 from bot.api.shapes import MergePatch, Nothing, Page
+from bot.campaign_edits import Version
 from data.models import RunStatus
 from data.rules.campaigns import NAME_MAX_LENGTH, Act, CampaignDraft, CustomerWave, WaveDraft
 from data.rules.group_waves import GroupWave
@@ -113,8 +114,26 @@ class RunTold(RuleModel):
     content: dict[str, Any] | None
 
 
+class TestTold(RuleModel):
+    """What the test customers were sent: a campaign of its own. It is out of date, not `is_current`, once the campaign
+    says something else."""
+
+    campaign_id: int
+    version: int
+    is_current: bool
+    made_by: str
+    made_at: datetime
+    status: str
+    recipients: int
+    sent: int
+
+
 class CampaignTold(RuleModel):
-    """A campaign with its waves; `runs` is empty until it is started. `approval`: the newest request for it."""
+    """A campaign with its waves; `runs` is empty until it is started. `approval`: the newest request for it.
+
+    `tests`: the newest first. With `test_first` nothing is sent unless `go_version` is its `version`. `test_of`: it is
+    a test itself, of `test_version` of that campaign.
+    """
 
     id: int
     name: str
@@ -122,6 +141,12 @@ class CampaignTold(RuleModel):
     made_by: str
     made_at: datetime
     version: int
+    test_first: bool
+    go_version: int | None
+    go_by: str
+    test_of: int | None
+    test_version: int | None
+    tests: list[TestTold]
     waves: list[WaveTold | GroupWaveTold | MomentWaveTold]
     runs: list[RunTold]
     approval: ApprovalTold | None
@@ -227,6 +252,19 @@ async def start_campaign(api: Api, request: web.Request) -> web.Response:
 async def write_words(api: Api, request: web.Request) -> web.Response:
     content = await campaigns.parse_words(api.context, path_id(request), await read_object(request))
     return answer(campaigns.run_to_json(await campaigns.write_words(api.context, path_id(request), content)))
+
+
+@described(CampaignTold)
+async def send_test(api: Api, request: web.Request) -> web.Response:
+    told = await campaign_tests.send_test(api.context, path_id(request), request[CALLER])
+    return answer(campaigns.to_json(told))
+
+
+@described(CampaignTold, body=Version)
+async def give_go(api: Api, request: web.Request) -> web.Response:
+    version = parse(Version, await read_object(request)).version
+    told = await campaign_tests.give_go(api.context, path_id(request), version, request[CALLER])
+    return answer(campaigns.to_json(told))
 
 
 @described(CampaignTold)

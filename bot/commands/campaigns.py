@@ -176,6 +176,35 @@ def start(campaign_id: CampaignId, at: At = None, config: Config = None) -> None
     work_with_wecom(config, action)
 
 
+@app.command("test")
+def send_test(campaign_id: CampaignId, config: Config = None) -> None:
+    """Have the running bot send what it says to the test customers."""
+
+    async def action(ctx: Context) -> None:
+        from bot import campaign_tests
+
+        newest = (await campaign_tests.send_test(ctx, campaign_id, "command")).tests[0]
+        say(f"Version {newest.version} goes to the test customers as campaign {newest.campaign_id}.")
+
+    work_with_wecom(config, action)
+
+
+@app.command()
+def go(
+    campaign_id: CampaignId,
+    version: Annotated[int, typer.Option("--version", min=1, help="The version that was tested.")],
+    config: Config = None,
+) -> None:
+    """Say that the test was right: what waited for it is sent."""
+
+    async def action(ctx: Context) -> None:
+        from bot.campaign_tests import give_go
+
+        _say_runs(await give_go(ctx, campaign_id, version, "command"))
+
+    work_with_wecom(config, action)
+
+
 @app.command()
 def pause(campaign_id: CampaignId, config: Config = None) -> None:
     """Let it rest; what was asked of WeCom stays asked."""

@@ -36,6 +36,7 @@ from data.models.segments import SegmentRow
 from data.models.staff import Department, Staff
 from data.models.sync import SyncPart, SyncRun, SyncStage, SyncStatus
 from data.models.tags import Tag, TagGroup
+from data.models.testers import Tester
 from data.models.touches import OwnSendPull, Touch
 from data.models.welcomes import Welcome, WelcomeStatus
 
@@ -110,6 +111,7 @@ __all__ = [
     "TagGroup",
     "TagRuleRow",
     "TaskStatus",
+    "Tester",
     "Touch",
     "Transfer",
     "Wave",

@@ -81,7 +81,11 @@ class RecipientState(IntEnum):
 
 
 class Campaign(SQLModel, table=True):
-    """One plan under one name. `version` rises with every edit."""
+    """One plan under one name. `version` rises with every edit.
+
+    `test_first`: nothing is sent until a person has seen a test of this version, which `go_version` says. `test_of`: it
+    is a test itself, of `test_version` of that campaign.
+    """
 
     __tablename__ = "campaigns"
 
@@ -93,6 +97,11 @@ class Campaign(SQLModel, table=True):
     )
     made_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
     version: int = Field(default=1, sa_column_kwargs={"server_default": "1"})
+    test_first: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+    go_version: int | None = None
+    go_by: str = Field(default="", max_length=80, sa_column_kwargs={"server_default": ""})
+    test_of: int | None = Field(default=None, sa_column=Column(BigInt, index=True))
+    test_version: int | None = None
 
 
 class Wave(SQLModel, table=True):

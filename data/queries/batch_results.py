@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import select
 from sqlmodel import Session, col
 
-from data.models import Batch, BatchStatus, Recipient, RecipientState, Run
+from data.models import Batch, BatchStatus, Campaign, Recipient, RecipientState, Run
 from data.queries import links, targets, touches
 from data.queries.batches import MADE, get_batch, is_over, lock_alone
 from data.rules.batches import LAST_LOOK_SECONDS
@@ -87,7 +87,8 @@ def write_results(session: Session, batch_id: int, results: Sequence[Result]) ->
         setattr(batch, _COUNTED[state], getattr(batch, _COUNTED[state]) + len(keys))
     if reached:
         campaign_id = session.get_one(Run, batch.run_id).campaign_id
-        touches.record_many(session, reached, TouchKind.BROADCAST, campaign_id)
+        is_test = session.execute(select(col(Campaign.test_of)).where(col(Campaign.id) == campaign_id)).scalar()
+        touches.record_many(session, reached, TouchKind.TEST if is_test else TouchKind.BROADCAST, campaign_id)
         links.note_reached(session, batch.run_id, {each.external_userid for each in reached})
     return sum(each.state is RecipientState.WAITING for each in results)
 

@@ -47,6 +47,7 @@ def replace_draft(
     campaign = lock_unstarted(session, campaign_id)
     refuse_stale(campaign, version)
     campaign.name, campaign.owner, campaign.version = draft.name, draft.owner or "", version + 1
+    campaign.test_first = draft.test_first
     waves = {wave.id or 0: wave for wave in list_waves(session, [campaign_id])}
     _forget_lists(session, list(waves))
     for wave_id, each in zip(wave_ids, draft.waves, strict=True):

@@ -24,7 +24,9 @@ _LISTED = BulkUpsert(WaveCustomer, ("wave_id", "external_userid", "userid"))
 
 def add_campaign(session: Session, draft: CampaignDraft, made_by: str, now: datetime) -> Campaign:
     """A new campaign with its waves, checked before. It is not started."""
-    campaign = Campaign(name=draft.name, owner=draft.owner or "", made_by=made_by[:80], made_at=now)
+    campaign = Campaign(
+        name=draft.name, owner=draft.owner or "", test_first=draft.test_first, made_by=made_by[:80], made_at=now
+    )
     session.add(campaign)
     session.flush()
     for each in draft.waves:
@@ -84,8 +86,8 @@ def get_campaign(session: Session, campaign_id: int) -> Campaign:
 
 
 def list_campaigns(session: Session, limit: int = 50, before_id: int | None = None) -> list[Campaign]:
-    """Campaigns, newest first."""
-    query = select(Campaign).order_by(col(Campaign.id).desc()).limit(limit)
+    """Campaigns, newest first; tests are with those that they test."""
+    query = select(Campaign).where(col(Campaign.test_of).is_(None)).order_by(col(Campaign.id).desc()).limit(limit)
     if before_id is not None:
         query = query.where(col(Campaign.id) < before_id)
     return list(session.execute(query).scalars())

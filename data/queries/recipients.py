@@ -16,6 +16,7 @@ from data.bulk import BulkUpsert, among
 from data.models import (
     Batch,
     BatchStatus,
+    Campaign,
     Follow,
     FollowStatus,
     Recipient,
@@ -43,7 +44,7 @@ B: Any = Batch.__table__  # type: ignore[attr-defined]
 
 #: Rows that are not all held in memory at once.
 _STREAMED = {"yield_per": 5000}
-_GROUP_SENDS = (TouchKind.BROADCAST, TouchKind.OWN_SEND)
+_GROUP_SENDS = (TouchKind.BROADCAST, TouchKind.OWN_SEND, TouchKind.TEST)
 
 _NEW = BulkUpsert(Recipient, ("run_id", "follow_id", "batch_no", "state"), keep=("batch_no", "state"))
 _BATCH_COLUMNS = (
@@ -257,8 +258,15 @@ def _has_reached(cap: Cap, kinds: Sequence[TouchKind] = (), runs: Sequence[int] 
 
 
 def list_waiting_runs(session: Session, but: int | None) -> tuple[int, ...]:
-    """The runs whose recipients may still get something, `but` one."""
-    query = select(col(Run.id)).where(col(Run.ended_at).is_(None), col(Run.started_at).is_not(None), col(Run.id) != but)
+    """The runs whose recipients may still get something, `but` one; tests do not count."""
+    query = (
+        select(col(Run.id))
+        .join(Campaign, col(Campaign.id) == col(Run.campaign_id))
+        .where(
+            col(Run.ended_at).is_(None), col(Run.started_at).is_not(None), col(Run.id) != but,
+            col(Campaign.test_of).is_(None),
+        )
+    )  # fmt: skip
     return tuple(each or 0 for each in session.execute(query).scalars())
 
 

@@ -14,6 +14,7 @@ from data.models import Batch, BatchStatus, Run, RunStatus, Wave
 from data.queries.batches import OVER
 from data.queries.campaigns import begin, get_wave, lock_run, new_run, timing_of
 from data.queries.upsert import insert_into
+from data.rules.testers import is_held
 from data.rules.timings import Calendar, Turn, judge
 
 B: Any = Batch.__table__  # type: ignore[attr-defined]
@@ -91,6 +92,9 @@ def _add_next(session: Session, wave: Wave, due_at: datetime | None) -> None:
 def write_words(session: Session, run_id: int, content: Mapping[str, Any]) -> Run:
     """What a sending says. Raises NotFoundError, and ConflictError when it is not to come any more."""
     run = lock_run(session, run_id)
+    if is_held(run.status, run.error):
+        run.content = dict(content)
+        return run
     if run.status not in _WAITING:
         raise ConflictError(f"Run {run_id} is {run.status}: its words cannot be changed.", "Look at its campaign.")
     run.content, run.status = dict(content), RunStatus.DUE

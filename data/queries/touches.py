@@ -118,6 +118,7 @@ def list_explained(
     for kind, explain in (
         (TouchKind.WELCOME, _explain_welcomes),
         (TouchKind.BROADCAST, _explain_broadcasts),
+        (TouchKind.TEST, _explain_broadcasts),
         (TouchKind.MOMENT, _explain_moments),
     ):
         known |= explain(session, [each.origin for each in touches if each.kind == kind])

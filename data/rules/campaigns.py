@@ -96,11 +96,13 @@ WaveDraft = Annotated[
 class CampaignDraft(RuleModel):
     """A campaign to be made. Nothing is sent before it is started.
 
-    `owner`: the staff member who is told when it rests for a person, wants words, or has ended.
+    `owner`: the staff member who is told when it rests for a person, wants words, or has ended. `test_first`: what is
+    due waits until a person has seen what the test customers received.
     """
 
     name: str = Field(min_length=1, max_length=NAME_MAX_LENGTH)
     owner: Id | None = None
+    test_first: bool = False
     waves: tuple[WaveDraft, ...] = Field(min_length=1, max_length=WAVES_MAX)
 
 

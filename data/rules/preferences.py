@@ -26,6 +26,8 @@ class TouchKind(StrEnum):
 
     WELCOME = "welcome"
     BROADCAST = "broadcast"
+    #: A broadcast to a test customer, before the others get it.
+    TEST = "test"
     #: A staff member's own, made on the phone.
     OWN_SEND = "own_send"
     MOMENT = "moment"
@@ -35,8 +37,8 @@ class TouchKind(StrEnum):
 
 #: Answers to an act of the customer's own: they added a staff member.
 ANSWERS = frozenset({TouchKind.WELCOME})
-#: Not written to one customer: no cap counts it.
-NOT_COUNTED = frozenset({TouchKind.MOMENT})
+#: Not written to one customer, or to one who has asked for it: no cap counts it.
+NOT_COUNTED = frozenset({TouchKind.MOMENT, TouchKind.TEST})
 
 
 class Preference(RuleModel):

@@ -44,6 +44,7 @@ def test_every_command_explains_itself(siyu: Siyu) -> None:
         "segments",
         "links",
         "campaigns",
+        "testers",
         "group-welcomes",
         "staff",
         "rosters",

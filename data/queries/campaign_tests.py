@@ -1,0 +1,180 @@
+"""Tests of campaigns: each is a campaign of its own to the test customers, that names what it tests.
+
+So its tasks are in the same ledger, and whatever can be done with a campaign can be done with a test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import func, select
+from sqlmodel import Session, col
+
+from data.bulk import BulkUpsert
+from data.errors import ConflictError
+from data.models import Batch, Campaign, Run, RunStatus, Wave, WaveCustomer
+from data.queries.approvals import has_begun, hold_run
+from data.queries.campaign_edits import lock_campaign, refuse_stale
+from data.queries.campaigns import get_campaign, list_runs, list_waves, lock_run, new_run
+from data.queries.testers import list_reachable
+from data.rules.campaigns import NAME_MAX_LENGTH
+from data.rules.senders import SenderPolicy
+from data.rules.testers import TEST_HOURS, WAITS_FOR_TEST, is_held, waits_for_test
+from data.rules.variants import said
+from data.rules.waves import CUSTOMERS
+
+_LISTED = BulkUpsert(WaveCustomer, ("wave_id", "external_userid", "userid"))
+
+
+class CampaignTest(NamedTuple):
+    """A test of a campaign: a campaign itself, of the `version` that it tests. `sent` of `recipients` have it."""
+
+    campaign_id: int
+    version: int
+    made_by: str
+    made_at: datetime
+    status: str
+    recipients: int
+    sent: int
+
+
+def add_test(session: Session, campaign_id: int, version: int, made_by: str, now: datetime) -> Campaign:
+    """Have what a campaign says, in every variant, sent to the test customers now.
+
+    Raises NotFoundError, and ConflictError when it was changed meanwhile, nothing of it is still to be sent to
+    customers, or no test customer can be reached.
+    """
+    campaign = lock_campaign(session, campaign_id)
+    refuse_stale(campaign, version)
+    if campaign.test_of is not None:
+        raise ConflictError(f"Campaign {campaign_id} is a test itself.", f"Test campaign {campaign.test_of}.")
+    contents = list(_to_come(session, campaign_id))
+    if not contents:
+        raise ConflictError(
+            f"Nothing that campaign {campaign_id} says to customers is still to come.",
+            "Only waves to customers are tested, before they begin.",
+        )
+    listed = list_reachable(session)
+    if not listed:
+        raise ConflictError("There is no test customer who can be reached.", "siyu testers add names one.")
+    test = Campaign(
+        name=f"测试：{campaign.name}"[:NAME_MAX_LENGTH],
+        made_by=made_by[:80],
+        made_at=now,
+        test_of=campaign_id,
+        test_version=version,
+    )
+    session.add(test)
+    session.flush()
+    for wave, content in contents:
+        _add_wave(session, test.id or 0, wave, content, listed, now)
+    return test
+
+
+def _add_wave(
+    session: Session, test_id: int, tested: Wave, content: Any, listed: Sequence[tuple[str, str]], now: datetime
+) -> None:
+    wave = Wave(
+        campaign_id=test_id,
+        kind=CUSTOMERS,
+        content=dict(content),
+        audience={"pairs": len(listed)},
+        sender_policy=SenderPolicy.ALL,
+        valid_hours=min(tested.valid_hours, TEST_HOURS),
+    )
+    session.add(wave)
+    session.flush()
+    _LISTED.write(session, [(wave.id, external_userid, userid) for external_userid, userid in listed])
+    session.add(new_run(wave, now))
+    session.flush()
+
+
+def _to_come(session: Session, campaign_id: int) -> Iterator[tuple[Wave, Any]]:
+    """What the waves of a campaign say to customers that has not begun to be sent: each content once."""
+    runs = list_runs(session, [campaign_id])
+    for wave in list_waves(session, [campaign_id]):
+        mine = [run for run in runs if run.wave_id == wave.id]
+        open_ = [run for run in mine if run.ended_at is None and not has_begun(session, run.id or 0)]
+        if wave.kind != CUSTOMERS or (mine and not open_):
+            continue
+        written = next((run.content for run in reversed(open_) if run.content), None)
+        for content in said(wave.content, wave.variants, written).values():
+            yield wave, content
+
+
+def list_tests(session: Session, campaign_ids: Sequence[int]) -> dict[int, list[CampaignTest]]:
+    """The tests of some campaigns, each one's newest first."""
+    sent = select(func.sum(col(Batch.sent))).where(col(Batch.run_id) == col(Run.id)).scalar_subquery()
+    query = (
+        select(Campaign, col(Run.status), col(Run.recipients), func.coalesce(sent, 0))
+        .join(Run, col(Run.campaign_id) == col(Campaign.id))
+        .where(col(Campaign.test_of).in_(campaign_ids))
+        .order_by(col(Campaign.id).desc(), col(Run.id))
+    )
+    found: dict[int, CampaignTest] = {}
+    whose: dict[int, int] = {}
+    for campaign, status, recipients, number in session.execute(query):
+        known = found.get(campaign.id)
+        whose[campaign.id] = campaign.test_of
+        if known is None:
+            found[campaign.id] = CampaignTest(
+                campaign.id, campaign.test_version, campaign.made_by, campaign.made_at, status, recipients, int(number)
+            )
+        else:
+            found[campaign.id] = known._replace(
+                status=", ".join(dict.fromkeys((*known.status.split(", "), status))),
+                recipients=known.recipients + recipients,
+                sent=known.sent + int(number),
+            )
+    told: dict[int, list[CampaignTest]] = {}
+    for test in found.values():
+        told.setdefault(whose[test.campaign_id], []).append(test)
+    return told
+
+
+def is_waiting(session: Session, campaign_id: int) -> bool:
+    """Whether a campaign waits for its test."""
+    return _waits(get_campaign(session, campaign_id))
+
+
+def _waits(campaign: Campaign) -> bool:
+    return waits_for_test(
+        test_first=campaign.test_first, version=campaign.version, go_version=campaign.go_version
+    )  # fmt: skip
+
+
+def hold_untested(session: Session, campaign_id: int, run_id: int) -> bool:
+    """A run of a campaign that waits for its test waits with it, if nothing of it was asked. Whether it does."""
+    if not _waits(lock_campaign(session, campaign_id)) or has_begun(session, run_id):
+        return False
+    hold_run(session, run_id, WAITS_FOR_TEST)
+    return True
+
+
+def refuse_untested(session: Session, campaign_id: int) -> None:
+    """Raises ConflictError when a run of a campaign waits for its test."""
+    held = any(is_held(run.status, run.error) for run in list_runs(session, [campaign_id]))
+    if held and is_waiting(session, campaign_id):
+        raise ConflictError(f"Campaign {campaign_id} waits for its test.", "siyu campaigns test, then go.")
+
+
+def give_go(session: Session, campaign_id: int, version: int, by: str) -> None:
+    """A person has seen the test of this version and found it right: what waited for that is sent.
+
+    Raises NotFoundError, and ConflictError when it is at another version, or nobody has received a test of this one.
+    """
+    campaign = lock_campaign(session, campaign_id)
+    refuse_stale(campaign, version)
+    tests = list_tests(session, [campaign_id]).get(campaign_id, [])
+    if not any(each.version == version and each.sent for each in tests):
+        raise ConflictError(
+            f"Nobody has received a test of version {version} of campaign {campaign_id}.",
+            "siyu campaigns test sends one; staff confirm it on the phone.",
+        )
+    campaign.go_version, campaign.go_by = version, by[:80]
+    for run in list_runs(session, [campaign_id]):
+        locked = lock_run(session, run.id or 0)
+        if is_held(locked.status, locked.error):
+            locked.status, locked.error = RunStatus.SENDING, ""

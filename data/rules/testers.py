@@ -1,0 +1,30 @@
+"""Test customers (测试客户), and the tests that campaigns wait for."""
+
+from __future__ import annotations
+
+from data.rules.problems import RuleModel
+from data.rules.tags import Id
+
+#: A test is no campaign: it needs no approval, and no cap counts it.
+TESTERS_MAX = 50
+#: So long staff have for a test, if its wave does not give them less.
+TEST_HOURS = 24
+#: Why a run waits whose campaign is to be tested first.
+WAITS_FOR_TEST = "It waits for its test: POST /campaigns/{id}/test, and /go when it is right."
+
+
+class TesterDraft(RuleModel):
+    """A test customer, through the staff member who follows them."""
+
+    userid: Id
+    external_userid: Id
+
+
+def is_held(status: str, error: str) -> bool:
+    """Whether a run waits for the test of its campaign."""
+    return status == "paused" and error == WAITS_FOR_TEST
+
+
+def waits_for_test(*, test_first: bool, version: int, go_version: int | None) -> bool:
+    """Whether nothing of a campaign may be sent: what it says now was not tested and found right."""
+    return test_first and go_version != version
