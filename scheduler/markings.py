@@ -43,6 +43,8 @@ PAUSES_SECONDS = (1.0, 5.0, 15.0, 30.0, 60.0)
 FAILURES_IN_A_ROW = 100
 #: A follow that changes each time while it is marked is believed after so many calls.
 CALLS_PER_FOLLOW = 3
+#: Calls under way when a marking is paused have as long as a request may take to end.
+DRAIN_SECONDS = 10.0
 #: How far back the pace is measured.
 PACE_SECONDS = 60.0
 TAG_GONE = 40068
@@ -99,6 +101,8 @@ class Marker:
         self._failed: dict[int, int] = {}
         self._calls: dict[int, int] = {}
         self._full = asyncio.Event()
+        self._calling: set[asyncio.Task[Any]] = set()
+        self._ending = False
         self._in_a_row = 0
         self._stopped = ""
         self._why_waiting = ""
@@ -139,6 +143,7 @@ class Marker:
             await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
             if working.done():
                 working.result()
+            await self._drain(chains)
         finally:
             for task in chains:
                 task.cancel()
@@ -148,6 +153,15 @@ class Marker:
             await self._note()
         if noting.done() and not noting.cancelled():
             noting.result()
+
+    async def _drain(self, chains: list[asyncio.Task[None]]) -> None:
+        """Begin nothing more, and wait for what WeCom has been asked: it may be done there, and our rows are to know."""
+        self._ending = True
+        for task in chains:
+            if task not in self._calling:
+                task.cancel()
+        if self._calling:
+            await asyncio.wait(list(self._calling), timeout=DRAIN_SECONDS)
 
     # -- calls
 
@@ -161,7 +175,7 @@ class Marker:
 
     async def _take(self) -> Waiting | None:
         """The next follow whose customer has no call under way; None when nothing is left to begin."""
-        while not self._stopped:
+        while not self._stopped and not self._ending:
             async with self._reading:
                 if not self._queue and not self._all_read:
                     read = await self.ctx.db.read(item_rows.list_waiting, self.marking_id, self._after, CHUNK)
@@ -194,9 +208,7 @@ class Marker:
         await self._wait_for_turn()
         called_at = self.ctx.clock.now()
         try:
-            await self.wecom.mark_tag(
-                item.userid, item.external_userid, list(change.put_on) or None, list(change.take_off) or None
-            )
+            await self._call(item.userid, item.external_userid, change)
         except WeComError as error:
             await self._refused(item, change, error)
             return
@@ -206,6 +218,15 @@ class Marker:
         self._marked.append(Marked(item.follow_id, item.change_no, called_at))
         if len(self._marked) >= NOTE_RESULTS:
             self._full.set()
+
+    async def _call(self, userid: str, external_userid: str, change: Change) -> None:
+        chain = asyncio.current_task()
+        assert chain is not None
+        self._calling.add(chain)
+        try:
+            await self.wecom.mark_tag(userid, external_userid, list(change.put_on) or None, list(change.take_off) or None)
+        finally:
+            self._calling.discard(chain)
 
     async def _wait_for_turn(self) -> None:
         """Spread the minute's budget over the minute, and keep the rest that WeCom needs."""

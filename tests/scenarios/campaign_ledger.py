@@ -46,17 +46,8 @@ async def begin(company: Company, **more: Any) -> int:
 async def ready(company: Company) -> None:
     """All customers are known, and WeCom hands out group-sends at once."""
     company.sandbox.machine.settings.group_send_settle_seconds = 0
-    await work_by_hand(company)
+    await company.by_hand(send_when_due, look_up_unknown, follow_results, follow_moments)
     await sync(company)
-
-
-async def work_by_hand(company: Company) -> None:
-    """The bot's own jobs do not work on campaigns any more: one that holds a lease would make `work` do nothing."""
-    runner = company.bot.runner
-    for job in runner.jobs:
-        if job.run in (send_when_due, look_up_unknown, follow_results, follow_moments):
-            runner._scheduler.remove_job(job.name)
-    await asyncio.gather(*runner._long, return_exceptions=True)
 
 
 async def work(company: Company) -> None:

@@ -22,7 +22,7 @@ from data.rules.markings import Act, MarkingDraft, Pair
 from data.rules.problems import InvalidRuleError
 from data.rules.segments import Segment
 from scheduler.leases import LeaseHeldError, alone
-from scheduler.markings import LEASE, Marker, run_marking
+from scheduler.markings import LEASE, Marker, mark_when_due, run_marking
 from tests.scenarios.conftest import Company, Start
 from tests.scenarios.test_sync import our_rows, sync, world_rows
 
@@ -81,7 +81,7 @@ async def test_everyone_gets_a_tag_and_loses_another_and_those_who_are_right_cos
     assert (marking.status, marking.examined, marking.already, marking.done, marking.failed) == (
         "done", len(world), len(right), len(world) - len(right), 0,
     )  # fmt: skip
-    assert company.calls(MARK) == marking.done
+    assert slow.struck == marking.done
     assert (counted.examined, counted.already, counted.items) == (marking.examined, marking.already, marking.items)
     assert (counted.gains, counted.losses) == (marking.gains, marking.losses)
     assert counted.gains[put] == sum(put not in row[-1] for row in world.values())
@@ -215,6 +215,7 @@ async def test_failures_that_never_end_pause_it(company: Company) -> None:
 async def slowed(company: Company) -> int:
     """A marking whose calls take long enough to be caught in the middle."""
     await sync(company)
+    await company.by_hand(mark_when_due)
     company.sandbox.machine.faults.add(Fault(0, "api", "latency", on=MARK, seconds=0.05))
     return await ask(company, everyone(company.tag_ids[:1]))
 
@@ -234,12 +235,7 @@ async def caught(company: Company, marking_id: int, act: Act | None = None) -> M
         await asyncio.gather(working, return_exceptions=True)
 
     async with asyncio.timeout(60):
-        while True:
-            try:
-                await alone(company.bot.context, LEASE, work)
-                break
-            except LeaseHeldError:
-                await asyncio.sleep(0.05)
+        await alone(company.bot.context, LEASE, work)
     found: Marking = await company.read(rows.get_marking, marking_id)
     return found
 
@@ -248,14 +244,16 @@ async def test_it_can_be_paused_resumed_and_cancelled(company: Company) -> None:
     marking_id = await slowed(company)
     marking = await caught(company, marking_id, Act.PAUSE)
     assert (marking.status, 0 < marking.done < marking.items) == ("paused", True)
+    (slow,) = company.sandbox.machine.faults.all.values()
+    assert slow.struck == marking.done, "what was under way has ended, and its result was written"
     await agree(company)
-    await asyncio.wait_for(company.bot.runner.run_now("markings"), 20)  # what was under way has ended
     calls = company.calls(MARK)
     await asyncio.wait_for(company.bot.runner.run_now("markings"), 20)
     assert company.calls(MARK) == calls
     await company.bot.db.write(rows.act_on, marking_id, Act.RESUME, company.bot.clock.now())
     marking = await caught(company, marking_id, Act.CANCEL)
     assert (marking.status, marking.done < marking.items) == ("cancelled", True)
+    assert slow.struck == marking.done
     with pytest.raises(ConflictError):
         await company.bot.db.write(rows.act_on, marking_id, Act.RESUME, company.bot.clock.now())
     await asyncio.wait_for(company.bot.runner.run_now("markings"), 20)
