@@ -155,7 +155,7 @@ class Marker:
             noting.result()
 
     async def _drain(self, chains: list[asyncio.Task[None]]) -> None:
-        """Begin nothing more, and wait for what WeCom has been asked: it may be done there, and our rows are to know."""
+        """Begin nothing more, and wait for what WeCom was asked for: our rows are to know what it did."""
         self._ending = True
         for task in chains:
             if task not in self._calling:
@@ -224,7 +224,9 @@ class Marker:
         assert chain is not None
         self._calling.add(chain)
         try:
-            await self.wecom.mark_tag(userid, external_userid, list(change.put_on) or None, list(change.take_off) or None)
+            await self.wecom.mark_tag(
+                userid, external_userid, list(change.put_on) or None, list(change.take_off) or None
+            )
         finally:
             self._calling.discard(chain)
 

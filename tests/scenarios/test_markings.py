@@ -81,7 +81,7 @@ async def test_everyone_gets_a_tag_and_loses_another_and_those_who_are_right_cos
     assert (marking.status, marking.examined, marking.already, marking.done, marking.failed) == (
         "done", len(world), len(right), len(world) - len(right), 0,
     )  # fmt: skip
-    assert slow.struck == marking.done
+    assert company.calls(MARK) == marking.done
     assert (counted.examined, counted.already, counted.items) == (marking.examined, marking.already, marking.items)
     assert (counted.gains, counted.losses) == (marking.gains, marking.losses)
     assert counted.gains[put] == sum(put not in row[-1] for row in world.values())
