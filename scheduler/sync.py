@@ -19,7 +19,7 @@ from bot.logs import get_logger
 from bot.refresh import read_group, refresh_customer, refresh_directory, refresh_tags
 from bot.wecom.errors import CredentialsError, GoneError, InvalidRequestError, NotPermittedError, WeComError
 from data.errors import ErasedError, StorageError
-from data.models import SyncStage, SyncStatus
+from data.models import SyncRun, SyncStage, SyncStatus
 from data.queries import groups as group_rows
 from data.queries import staff as staff_rows
 from data.queries import sync_ends as end_rows
@@ -62,19 +62,22 @@ async def sync_when_due(ctx: Context) -> bool:
     """
     run = await ctx.db.read(run_rows.find_open_run)
     if run is None:
-        cause = await _find_cause(ctx)
+        last = await ctx.db.read(run_rows.find_last_run)
+        cause = await _find_cause(ctx, last)
         if cause is None:
             return False
-        run = await ctx.db.write(run_rows.ask_for_run, cause, ctx.clock.now())
+        run = await ctx.db.write(run_rows.ask_after, last.id if last else None, cause, ctx.clock.now())
+        if run is None:
+            return False
     assert run.id is not None
     with contextlib.suppress(SyncBusyError):
         await Sync(ctx, gentle=True).run(run.id)
     return True
 
 
-async def _find_cause(ctx: Context) -> str | None:
-    """Why a sync is due now; None: it is not."""
-    settings, last = ctx.settings.sync, await ctx.db.read(run_rows.find_last_run)
+async def _find_cause(ctx: Context, last: SyncRun | None) -> str | None:
+    """Why a sync is due now, after the last one; None: it is not."""
+    settings = ctx.settings.sync
     if last is None:
         # With staff who have customers WeCom has accepted the secret, the address and the app's permission.
         followers = await ctx.db.read(staff_rows.list_followers) if settings.first else []
@@ -114,6 +117,8 @@ class Sync:
         db, clock = self.ctx.db, self.ctx.clock
         self._run_id = run_id
         run = await db.write(run_rows.begin_run, run_id, clock.now())
+        if run.status != SyncStatus.RUNNING:
+            return SyncStatus(run.status)
         stages: dict[SyncStage, Callable[[], Awaitable[None]]] = {
             SyncStage.DIRECTORY: self._read_directory,
             SyncStage.TAGS: self._read_tags,

@@ -14,6 +14,7 @@ from data.bulk import BulkUpsert
 from data.errors import NotFoundError
 from data.models import SyncPart, SyncRun, SyncStage, SyncStatus
 from data.queries.erasures import list_erased
+from data.queries.locks import lock_names
 
 #: Runs that are kept to look at.
 KEEP_RUNS = 60
@@ -55,13 +56,23 @@ def list_runs(session: Session, limit: int = 20, before_id: int | None = None) -
 
 
 def ask_for_run(session: Session, cause: str, now: datetime) -> SyncRun:
-    """The open run if there is one, else a new one that waits to be begun."""
+    """The open run if there is one, else a new one that waits to be begun. Of two who ask at once one makes it."""
+    lock_names(session, "sync", ["ask"])
     run = find_open_run(session)
     if run is None:
         run = SyncRun(cause=cause, status=SyncStatus.WAITING, stages=[], asked_at=now)
         session.add(run)
         session.flush()
     return run
+
+
+def ask_after(session: Session, last_id: int | None, cause: str, now: datetime) -> SyncRun | None:
+    """The same for whoever found one due after run `last_id` (None: there was none). None: another is over since."""
+    lock_names(session, "sync", ["ask"])
+    last = find_last_run(session)
+    if (last.id if last else None) != last_id:
+        return find_open_run(session)
+    return ask_for_run(session, cause, now)
 
 
 def get_run(session: Session, run_id: int) -> SyncRun:
@@ -73,8 +84,10 @@ def get_run(session: Session, run_id: int) -> SyncRun:
 
 
 def begin_run(session: Session, run_id: int, now: datetime) -> SyncRun:
-    """The run is being worked on from now on, for the first time or again."""
+    """The run is being worked on from now on, for the first time or again; one that is over stays so."""
     run = get_run(session, run_id)
+    if run.status not in OPEN:
+        return run
     run.status = SyncStatus.RUNNING
     run.started_at = run.started_at or now
     run.error = ""
