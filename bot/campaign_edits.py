@@ -15,6 +15,7 @@ from bot.context import Context
 from bot.rule_edits import merged
 from data.models import Wave
 from data.queries import campaign_edits as rows
+from data.queries.media_uses import hold_files
 from data.rules.campaigns import NAME_MAX_LENGTH, CampaignDraft, CustomerWave
 from data.rules.group_waves import GroupWave
 from data.rules.moments import MomentWave
@@ -91,6 +92,7 @@ def _replace(
     now: datetime,
 ) -> None:
     rows.replace_draft(session, campaign_id, version, draft, wave_ids)
+    hold_files(session, "campaign", campaign_id)
     end_requests(session, campaign_id, "changed", now)
 
 

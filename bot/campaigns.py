@@ -34,6 +34,7 @@ from data.queries import senders as sender_rows
 from data.queries import staff as staff_rows
 from data.queries.campaign_edits import lock_campaign, refuse_stale
 from data.queries.campaign_tests import CampaignTest
+from data.queries.media_uses import hold_files
 from data.rules import timings, variants
 from data.rules.campaigns import (
     Act,
@@ -121,7 +122,13 @@ async def _variant_problems(ctx: Context, wave: CustomerWave) -> list[Problem]:
 async def make_campaign(ctx: Context, draft: CampaignDraft, made_by: str) -> Campaign:
     """Check and keep a campaign. Raises as `check_campaign` does."""
     draft = await check_campaign(ctx, draft)
-    return await ctx.db.write(rows.add_campaign, draft, made_by, ctx.clock.now())
+    return await ctx.db.write(_make, draft, made_by, ctx.clock.now())
+
+
+def _make(session: Session, draft: CampaignDraft, made_by: str, now: datetime) -> Campaign:
+    made = rows.add_campaign(session, draft, made_by, now)
+    hold_files(session, "campaign", made.id or 0)
+    return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,7 +333,9 @@ def _write_words(session: Session, run_id: int, content: dict[str, Any], now: da
     campaign = lock_campaign(session, rows.get_run(session, run_id).campaign_id)
     campaign.version += 1
     end_requests(session, campaign.id or 0, "changed", now)
-    return run_rows.write_words(session, run_id, content)
+    run = run_rows.write_words(session, run_id, content)
+    hold_files(session, "campaign", campaign.id or 0)
+    return run
 
 
 async def act_on(ctx: Context, campaign_id: int, act: Act) -> Told:

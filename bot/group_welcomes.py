@@ -19,6 +19,7 @@ from bot.rule_edits import file_problems, merged, unwritable
 from bot.wecom.errors import GoneError, InvalidMediaError, RefusedFileError, UnknownOutcomeError, WeComError
 from data.models import GroupWelcome
 from data.queries import group_welcomes as rows
+from data.queries.media_uses import hold_files
 from data.rules import group_welcomes as rules
 from data.rules.group_welcomes import GroupWelcomeContent, GroupWelcomeDraft, Step
 from data.rules.messages import MissingMediaError
@@ -35,7 +36,9 @@ FIELDS = ("name", "content", "notify")
 def make(session: Session, draft: GroupWelcomeDraft, made_by: str, now: datetime) -> int:
     """Check and keep one that WeCom is to get; its number. Raises InvalidRuleError, ConflictError."""
     _refuse_faulty(session, draft)
-    return rows.add_group_welcome(session, draft, made_by, now)
+    id_ = rows.add_group_welcome(session, draft, made_by, now)
+    hold_files(session, "group_welcome", id_)
+    return id_
 
 
 def change(session: Session, id_: int, changes: Mapping[str, Any], now: datetime) -> None:
@@ -52,6 +55,7 @@ def change(session: Session, id_: int, changes: Mapping[str, Any], now: datetime
     draft = parse(GroupWelcomeDraft, after)
     _refuse_faulty(session, draft)
     rows.change_group_welcome(session, id_, draft, now)
+    hold_files(session, "group_welcome", id_)
 
 
 async def bring(ctx: Context, id_: int) -> None:

@@ -109,6 +109,7 @@ def get_media(session: Session, sha256: str) -> dict[str, Any]:
 
 def remove_media(session: Session, sha256: str) -> dict[str, Any]:
     """Remove a file; what it was. Raises NotFoundError, and ConflictError naming who still uses it."""
+    media_rows.lock_media(session, sha256)
     found = get_media(session, sha256)
     if found["used_by"]:
         who = ", ".join(f"{USER_WORDS[use['kind']]} {use['id']} {use['name']}" for use in found["used_by"])

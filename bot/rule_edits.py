@@ -18,6 +18,7 @@ from data.queries import media as media_rows
 from data.queries import rules as rule_rows
 from data.queries import segment_names as segment_rows
 from data.queries import tags as tag_rows
+from data.queries.media_uses import hold_files
 from data.rules import tagging, welcome
 from data.rules.messages import MediaType, MessageContent, media_of
 from data.rules.problems import InvalidRuleError, Problem, RuleModel, parse
@@ -81,7 +82,9 @@ def tag_problems(session: Session, rule: TagRule) -> list[Problem]:
 def save_welcome_rule(session: Session, rule: WelcomeRule, renderer: Renderer, now: datetime) -> WelcomeRule:
     """Check and write a rule (id 0: a new one). Raises InvalidRuleError, NotFoundError, ConflictError."""
     _refuse(welcome_problems(session, rule, renderer))
-    return rule_rows.save_welcome_rule(session, rule, now)
+    saved = rule_rows.save_welcome_rule(session, rule, now)
+    hold_files(session, "welcome_rule", saved.id)
+    return saved
 
 
 def save_tag_rule(session: Session, rule: TagRule, now: datetime) -> TagRule:

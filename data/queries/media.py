@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy import delete, select
@@ -38,6 +39,17 @@ def list_media(session: Session) -> list[tuple[str, str, str, int]]:
         )
     )
     return list(rows)
+
+
+def lock_media(session: Session, sha256: str) -> None:
+    """One at a time beyond this, for one file, until the transaction ends."""
+    session.execute(select(col(Media.sha256)).where(col(Media.sha256) == sha256).with_for_update())
+
+
+def hold_media(session: Session, keys: Collection[str]) -> set[str]:
+    """Those of the files that the library has; nobody removes them until the transaction ends."""
+    query = select(col(Media.sha256)).where(col(Media.sha256).in_(keys)).order_by(col(Media.sha256))
+    return set(session.scalars(query.with_for_update(read=True)))
 
 
 def delete_media(session: Session, sha256: str) -> None:

@@ -7,8 +7,10 @@ from datetime import datetime
 from sqlalchemy import or_, select
 from sqlmodel import Session, col
 
+from data.errors import ConflictError
 from data.models import Campaign, Run, RunStatus, Wave
 from data.queries.group_welcomes import list_group_welcomes
+from data.queries.media import hold_media
 from data.queries.rules import list_welcome_rules
 from data.rules.group_welcomes import GroupWelcomeContent
 from data.rules.media import MediaUse, Upload, uploads_of, uploads_of_wave
@@ -43,6 +45,22 @@ def list_uses(session: Session) -> dict[str, list[MediaUse]]:
         for words in (*said(planned, variants, None).values(), *said(planned, variants, written).values()):
             note(uploads_of_wave(kind, words), MediaUse("campaign", campaign_id, name))
     return {media: list(found) for media, found in uses.items()}
+
+
+def hold_files(session: Session, kind: str, id_: int) -> None:
+    """Whoever has written down what uses files calls this in the same transaction: none of them is removed meanwhile.
+
+    Raises ConflictError for a file that was removed since it was looked for.
+    """
+    session.flush()
+    used = {
+        media for media, uses in list_uses(session).items() if any((use.kind, use.id) == (kind, id_) for use in uses)
+    }
+    lost = used - hold_media(session, used) if used else ()
+    for media in sorted(lost):
+        raise ConflictError(
+            f"The file {media[:12]} was removed from the library just now.", "Add it again, or choose another."
+        )
 
 
 def list_soon_needed(session: Session, due_before: datetime) -> set[Upload]:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy.util import await_only
 from sqlmodel import Session
 
 from bot.media_files import list_media, remove_media
+from bot.render import Renderer
+from bot.rule_edits import save_welcome_rule
 from data.db import Database
 from data.errors import ConflictError, NotFoundError
 from data.models import Campaign, Run, RunStatus, Wave
 from data.queries import media as rows
 from data.queries import rules as rule_rows
-from data.queries.media_uses import list_soon_needed, list_uses
+from data.queries.media_uses import hold_files, list_soon_needed, list_uses
 from data.rules.media import MediaUse, Upload
+from data.rules.problems import InvalidRuleError
 from data.rules.welcome import WelcomeRule
 
 HOUR = timedelta(hours=1)
@@ -111,3 +117,55 @@ async def test_what_is_sent_soon_needs_its_files_by_the_right_upload(db: Databas
         Upload("on", "image", "upload"), Upload("film", "video", "upload_attachment/1"),
         Upload("planned", "image", "upload"), Upload("written", "image", "upload"),
     }  # fmt: skip
+
+
+async def test_a_file_is_not_removed_while_somebody_saves_its_use(db: Database, now: datetime) -> None:
+    key = await db.write(rows.add_media, "image", "poster.png", b"picture", now)
+    rule = WelcomeRule.model_validate({"name": "默认", "content": {"text": "您好", "attachments": [picture(key)]}})
+
+    def save(session: Session) -> int:
+        return save_welcome_rule(session, rule, Renderer(), now).id
+
+    saved = await meanwhile(db, save, remove_media, key)
+    assert isinstance(saved, ConflictError)
+    assert (await db.read(list_media))[0]["used_by"]
+    await db.write(rule_rows.delete_welcome_rule, (await db.read(rules))[0].id)
+
+    def remove(session: Session) -> None:
+        remove_media(session, key)
+
+    refused = await meanwhile(db, remove, save)
+    assert isinstance(refused, ConflictError | InvalidRuleError)
+    assert await db.read(rules) == []
+    assert await db.read(list_media) == []
+
+
+async def test_a_draft_is_not_kept_whose_file_was_removed(db: Database, now: datetime) -> None:
+    key = await db.write(rows.add_media, "image", "poster.png", b"picture", now)
+    wave = await db.write(add_wave, "三月", "customers", picture(key))
+    await db.write(hold_files, "campaign", wave.campaign_id)
+    await db.write(rows.delete_media, key)
+    with pytest.raises(ConflictError, match=key[:12]):
+        await db.write(hold_files, "campaign", wave.campaign_id)
+
+
+def rules(session: Session) -> list[WelcomeRule]:
+    return rule_rows.list_welcome_rules(session)
+
+
+async def meanwhile(
+    db: Database, first: Callable[[Session], object], then: Callable[..., object], *args: str
+) -> object:
+    """Begin `then` when `first` has written and not committed (SQLite has one writer); what `then` raised."""
+    loop = asyncio.get_running_loop()
+    begun: list[asyncio.Task[object]] = []
+
+    def unit(session: Session) -> None:
+        first(session)
+        if session.get_bind().dialect.name == "postgresql":
+            begun.append(loop.create_task(db.write(then, *args)))
+            await_only(asyncio.wait(begun, timeout=0.3))
+
+    await db.write(unit)
+    results = await asyncio.gather(begun[0] if begun else db.write(then, *args), return_exceptions=True)
+    return results[0]
