@@ -61,14 +61,14 @@ class Caller:
 
     async def settle(self) -> None:
         """Wait until WeCom has delivered everything and the bot has handled it."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             for _ in range(2):
                 await self.sandbox.machine.callbacks.idle()
                 await self.bot.inbox.wait_until_idle()
 
     async def read_directory(self) -> None:
         """Wait until the bot has read tags, channels and staff."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             for job in ("poll_directory", "poll_tags", "poll_channels"):
                 await self.bot.runner.first_run[job].wait()
 

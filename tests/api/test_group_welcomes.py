@@ -112,7 +112,7 @@ async def test_what_wecom_refuses_is_tried_again_or_waits_for_a_person(caller: C
     assert (waiting["status"], waiting["written_version"], waiting["needs_person"]) == ("made", 1, False)
     assert waiting["next_at"] is not None
     caller.bot.clock.advance(timedelta(minutes=1))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (await caller.call("GET", path))[1]["written_version"] == 1:
             await write_group_welcomes(caller.bot.context)
     assert stock(caller)[0].content[0][1]["content"] == "您好"

@@ -52,7 +52,7 @@ async def test_it_is_paused_resumed_and_cancelled_and_failures_are_listed(caller
     _, made = await caller.call("POST", "/markings", {"put_on": [tag], "audience": {"everyone": True}})
     marking = f"/markings/{made['id']}"
     work = asyncio.create_task(caller.bot.runner.run_now("markings"))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while (await caller.call("GET", marking))[1]["done"] == 0:
             await asyncio.sleep(0.02)
     status, paused = await caller.call("POST", f"{marking}/pause")

@@ -60,7 +60,7 @@ class Target:
         try:
             writer.write(data)
             await writer.drain()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 return await reader.read(65536)
         finally:
             writer.close()

@@ -36,13 +36,13 @@ class Running:
     config: Path
 
     async def settle(self) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await self.sandbox.machine.callbacks.idle()
             await self.bot.inbox.wait_until_idle()
 
     async def until_done(self, event_id: int) -> None:
         """Wait until another process's order has been carried out."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 (event,) = await self.bot.inbox.db.read(event_rows.list_events, event_id=event_id)
                 if event["tasks"] and all(task["status"] == TaskStatus.DONE for task in event["tasks"]):

@@ -149,7 +149,7 @@ async def serving(config: Path) -> AsyncIterator[tuple[asyncio.subprocess.Proces
     )
     assert process.stdout is not None
     try:
-        line = (await asyncio.wait_for(process.stdout.readline(), 30)).decode()
+        line = (await asyncio.wait_for(process.stdout.readline(), 60)).decode()
         found = re.match(r"Siyu listens on (http://\S+)", line)
         assert found, line + (await process.communicate())[1].decode()
         yield process, found[1]
@@ -165,7 +165,7 @@ async def test_serve_stops_at_a_signal_and_leaves_everything_in_order(config: Pa
         async with http.get(f"{url}/readyz") as response:
             assert response.status == 200
         process.send_signal(number)
-        out, err = await asyncio.wait_for(process.communicate(), 30)
+        out, err = await asyncio.wait_for(process.communicate(), 60)
         assert process.returncode == 0
         assert b"Stopping" in out
         assert b" stopped " in err
@@ -195,13 +195,13 @@ async def test_the_sandbox_serves_a_sample_company_until_it_is_told_to_stop() ->
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     assert process.stdout is not None
-    line = (await asyncio.wait_for(process.stdout.readline(), 30)).decode()
+    line = (await asyncio.wait_for(process.stdout.readline(), 60)).decode()
     found = re.search(r"http://\S+?(?=\.? )", line)
     assert found
     async with aiohttp.ClientSession() as http, http.get(f"{found[0].rstrip('.')}/sandbox/world") as response:
         assert response.status == 200
     process.terminate()
-    _, err = await asyncio.wait_for(process.communicate(), 30)
+    _, err = await asyncio.wait_for(process.communicate(), 60)
     assert (process.returncode, err) == (0, b"")
 
 

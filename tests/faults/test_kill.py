@@ -155,7 +155,7 @@ class Process:
         assert self.process is not None
         with suppress(ProcessLookupError):
             self.process.terminate()
-        await asyncio.wait_for(self.process.wait(), 40)
+        await asyncio.wait_for(self.process.wait(), 60)
 
 
 @asynccontextmanager

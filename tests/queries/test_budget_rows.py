@@ -128,7 +128,7 @@ async def test_without_the_database_each_counts_its_own(db: Database, clock: Fro
 
 async def test_calls_are_told_without_being_asked(db: Database, clock: FrozenClock) -> None:
     limits = Limits(clock)
-    async with SharedBudgets(db, limits, clock), asyncio.timeout(10):
+    async with SharedBudgets(db, limits, clock), asyncio.timeout(60):
         await use(limits, 5)
         while not (used := await db.read(rows.find_used, "", clock.now())).counts:
             await asyncio.sleep(0.01)

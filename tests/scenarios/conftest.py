@@ -55,7 +55,7 @@ class Company:
     async def settle(self) -> None:
         """Wait until WeCom has delivered everything and the bot has handled it."""
         try:
-            await asyncio.wait_for(self._settle(), 20)
+            await asyncio.wait_for(self._settle(), 60)
         except TimeoutError:
             tasks = [task for event in await self.bot.inbox.db.read(event_rows.list_events) for task in event["tasks"]]
             waiting = [task for task in tasks if task["status"] not in ("done", "dead")]
@@ -190,7 +190,7 @@ async def start(sandbox: Sandbox, urls: Urls, clock: Clock) -> AsyncIterator[Sta
         app.callback_url = f"{bot.url}/callback"
         sandbox.world.put_app(app)
         for job in ("poll_directory", "poll_tags", "poll_channels") if wait_for_jobs else ():
-            await asyncio.wait_for(bot.runner.first_run[job].wait(), 10)
+            await asyncio.wait_for(bot.runner.first_run[job].wait(), 60)
         return Company(sandbox, bot)
 
     yield begin

@@ -38,7 +38,7 @@ async def test_a_call_that_was_cut_off_is_left_to_a_person(company: Company) -> 
     company.sandbox.machine.faults.add(Fault(id=0, target="api", kind="latency", on=ADD, seconds=60, count=1))
     id_ = await kept(company)
     call = asyncio.create_task(bring(company.bot.context, id_))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (await company.read(rows.get_group_welcome, id_)).status != "adding":
             await asyncio.sleep(0)
     call.cancel()

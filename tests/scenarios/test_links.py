@@ -92,7 +92,7 @@ async def phone(sandbox: Sandbox, urls: Urls, clock: Clock, monkeypatch: pytest.
         app.callback_url = f"{bot.url}/callback"
         sandbox.world.put_app(app)
         for job in ("poll_directory", "poll_tags", "poll_channels"):
-            await asyncio.wait_for(bot.runner.first_run[job].wait(), 20)
+            await asyncio.wait_for(bot.runner.first_run[job].wait(), 60)
         yield Phone(Company(sandbox, bot), http)
 
 
@@ -241,7 +241,7 @@ async def test_what_follows_is_done_in_the_end_whatever_wecom_does(phone: Phone)
     # A process that dies after WeCom has marked: whoever comes next finds it done.
     fault = faults.add(Fault(0, "api", "lose_answer", on=MARK))
     work = asyncio.create_task(follow_up_clicks(company.bot.context))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not fault.struck:
             await asyncio.sleep(0.01)
     work.cancel()

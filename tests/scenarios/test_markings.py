@@ -248,7 +248,7 @@ async def test_it_can_be_paused_resumed_and_cancelled(company: Company) -> None:
     assert slow.struck == marking.done, "what was under way has ended, and its result was written"
     await agree(company)
     calls = company.calls(MARK)
-    await asyncio.wait_for(company.bot.runner.run_now("markings"), 20)
+    await asyncio.wait_for(company.bot.runner.run_now("markings"), 60)
     assert company.calls(MARK) == calls
     await company.bot.db.write(rows.act_on, marking_id, Act.RESUME, company.bot.clock.now())
     marking = await caught(company, marking_id, Act.CANCEL)
@@ -256,7 +256,7 @@ async def test_it_can_be_paused_resumed_and_cancelled(company: Company) -> None:
     assert slow.struck == marking.done
     with pytest.raises(ConflictError):
         await company.bot.db.write(rows.act_on, marking_id, Act.RESUME, company.bot.clock.now())
-    await asyncio.wait_for(company.bot.runner.run_now("markings"), 20)
+    await asyncio.wait_for(company.bot.runner.run_now("markings"), 60)
     assert await company.read(items, marking_id) == [], "what a cancelled one had yet to do is removed"
     await agree(company)
 

@@ -119,7 +119,7 @@ async def test_a_process_that_dies_on_the_way_leaves_the_order_to_the_next(quiet
     await keep(quiet, *(order(f"n{number}", added) for number, added in enumerate(everyone)))
     fault = quiet.sandbox.machine.faults.add(Fault(0, "api", "latency", on=MARK, seconds=30))
     work = asyncio.create_task(tag_orders(quiet.bot.context))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not fault.struck:
             await asyncio.sleep(0.01)
     work.cancel()

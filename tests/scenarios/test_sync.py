@@ -124,7 +124,7 @@ async def test_a_sync_that_is_cut_off_goes_on_where_it_stopped(company: Company)
     reached = asyncio.Event()
     cut = Sync(company.bot.context, chains=1, on_progress=lambda *_: reached.set())
     work = asyncio.create_task(cut.run(run.id))
-    await asyncio.wait_for(reached.wait(), 20)
+    await asyncio.wait_for(reached.wait(), 60)
     with pytest.raises(SyncBusyError):
         await Sync(company.bot.context).run(run.id)
     work.cancel()
