@@ -15,7 +15,7 @@ from bot.config import ApprovalSettings
 from bot.context import Context
 from bot.errors import ApprovalNeededError
 from bot.logs import get_logger
-from data.models import Approval, Campaign, Run, RunStatus, Wave
+from data.models import Approval, Campaign, PauseRule, Run, RunStatus, Wave
 from data.queries import approvals as rows
 from data.queries import campaigns as campaign_rows
 from data.rules import approvals as rules
@@ -135,7 +135,7 @@ async def is_covered(ctx: Context, run: Run) -> bool:
 
 def _hold(session: Session, ctx: Context, run: Run, excess: Excess) -> None:
     """The run waits, and whoever asked for approval is told."""
-    rows.hold_run(session, run.id or 0, f"{excess.words} {REMEDY}")
+    rows.hold_run(session, run.id or 0, f"{excess.words} {REMEDY}", PauseRule.APPROVAL, ctx.clock.now())
     asked = rows.find_latest(session, [run.campaign_id]).get(run.campaign_id)
     if asked is not None and asked.requested_by:
         outcome = f"要发给 {excess.recipients:,} 位客户，没有审批或超出了审批的人数，已暂停；请重新提交审批，批准后继续"

@@ -31,7 +31,7 @@ async def is_tested(ctx: Context, run: Run) -> bool:
     """Whether a run that is planned may be sent; if not, it waits for the test of its campaign from now on."""
     if not await ctx.db.read(rows.is_waiting, run.campaign_id):
         return True
-    held = await ctx.db.write(rows.hold_untested, run.campaign_id, run.id or 0)
+    held = await ctx.db.write(rows.hold_untested, run.campaign_id, run.id or 0, ctx.clock.now())
     if held:
         log.info("run_waits_for_test", run=run.id)
     return not held

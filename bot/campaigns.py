@@ -338,12 +338,13 @@ def _write_words(session: Session, run_id: int, content: dict[str, Any], now: da
     return run
 
 
-async def act_on(ctx: Context, campaign_id: int, act: Act) -> Told:
-    """Pause, resume or cancel a campaign. Raises NotFoundError, ConflictError, ApprovalNeededError."""
+async def act_on(ctx: Context, campaign_id: int, act: Act, by: str = "command") -> Told:
+    """Pause, resume or cancel a campaign, as somebody wants it. Raises NotFoundError, ConflictError,
+    ApprovalNeededError."""
     if act is Act.RESUME:
         await ctx.db.read(refuse_held, campaign_id, ctx.settings.approval)
         await ctx.db.read(test_rows.refuse_untested, campaign_id)
-    await ctx.db.write(rows.act_on, campaign_id, act, ctx.clock.now())
+    await ctx.db.write(rows.act_on, campaign_id, act, ctx.clock.now(), by)
     return await ctx.db.read(read_campaign, campaign_id)
 
 

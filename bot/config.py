@@ -68,6 +68,10 @@ class CompanySettings(Section):
         default=(), description='Days on which campaigns may rest: "2026-10-01" or "2026-10-01..2026-10-07".'
     )
 
+    workdays: tuple[Annotated[str, AfterValidator(_days)], ...] = Field(
+        default=(), description="Saturdays and Sundays on which the company works (调休), written alike."
+    )
+
     @field_validator("timezone")
     @classmethod
     def _known_timezone(cls, value: str) -> str:
@@ -211,6 +215,33 @@ class CampaignsSettings(Section):
     escalate_after_hours: int = Field(
         24, ge=0, le=720, description="Leaders hear, daily, of staff who have not confirmed by then; 0: never."
     )
+    managers: tuple[str, ...] = Field(
+        (), description="userids of those who are told of every campaign, and may act on it, as its owner may."
+    )
+    brake_refused_percent: int = Field(
+        30, ge=0, le=100, description="A campaign pauses when WeCom refuses so large a share of it; 0: never."
+    )
+    brake_refused_least: int = Field(
+        5, ge=1, le=10_000, description="Never for trouble with fewer calls than this; each is one staff member's."
+    )
+    brake_leaving_times: float = Field(
+        5.0, ge=0, le=1000, description="It pauses when so many times more customers than usual leave; 0: never."
+    )
+    brake_leaving_least: int = Field(20, ge=1, le=1_000_000, description="Never for fewer customers than this.")
+    brake_leaving_hours: int = Field(
+        48, ge=1, le=720, description="Counted are those who left after they received it, both within so many hours."
+    )
+
+
+class DigestSettings(Section):
+    """What the app tells staff and managers once a day: what waits for them, and how campaigns stand."""
+
+    at: str = Field(
+        "09:00",
+        pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9])?$",
+        description="Local time at which it is sent, if there is anything to tell; empty: never.",
+    )
+    days: Literal["workdays", "all"] = Field("workdays", description="On the company's working days, or on all.")
 
 
 class ApprovalSettings(Section):
@@ -277,6 +308,7 @@ class Settings(BaseSettings):
     welcome: WelcomeSettings = WelcomeSettings()
     sync: SyncSettings = SyncSettings()
     campaigns: CampaignsSettings = CampaignsSettings()
+    digest: DigestSettings = DigestSettings()
     approval: ApprovalSettings = ApprovalSettings()
     privacy: PrivacySettings = PrivacySettings()
     payments: PaymentsSettings = PaymentsSettings()

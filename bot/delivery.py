@@ -64,7 +64,21 @@ def add_alert(
     external_userid: str = "",
 ) -> bool:
     """`queue_alert` as part of the transaction that writes what happened: a crash leaves both or neither."""
-    parts = split_text(ctx.renderer.render("staff_alert", slug, values), APP_TEXT_MAX_BYTES)
+    words = ctx.renderer.render("staff_alert", slug, values)
+    return add_words(session, ctx, slug, userid, words, dedupe_key=dedupe_key, external_userid=external_userid)
+
+
+def add_words(
+    session: Session,
+    ctx: Context,
+    slug: str,
+    userid: str,
+    words: str,
+    *,
+    dedupe_key: str,
+    external_userid: str = "",
+) -> bool:
+    """The same for words that are rendered already."""
     added = [
         alert_rows.add_alert(
             session,
@@ -72,10 +86,10 @@ def add_alert(
             kind=slug,
             userid=userid,
             external_userid=external_userid,
-            words=words,
+            words=part,
             now=ctx.clock.now(),
         )
-        for number, words in enumerate(parts, 1)
+        for number, part in enumerate(split_text(words, APP_TEXT_MAX_BYTES), 1)
     ]
     return any(added)
 

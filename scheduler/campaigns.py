@@ -27,12 +27,13 @@ from bot.wecom.errors import (
     UnknownOutcomeError,
     WeComError,
 )
-from data.models import Run, RunStatus
+from data.models import PauseRule, Run, RunStatus
 from data.queries import batches as rows
 from data.queries import campaigns as campaign_rows
 from data.queries import runs as run_rows
 from data.queries.batches import Waiting
 from data.rules.batches import CALL_SECONDS
+from data.rules.brakes import Refused, is_refused
 from data.rules.messages import MessageContent, MissingMediaError, links_of
 from data.rules.occurrences import next_open
 from data.rules.problems import parse
@@ -40,6 +41,7 @@ from data.rules.timings import Calendar
 from data.rules.variants import said
 from data.rules.waves import CUSTOMERS, GROUPS, MOMENTS
 from scheduler.batch_calls import is_refusal, pause, rest
+from scheduler.brakes import pause_refused
 from scheduler.leases import LeaseHeldError, alone
 from scheduler.moments import plan_post, send_post
 
@@ -108,6 +110,8 @@ class Sender:
         self._reading = asyncio.Lock()
         self._in_a_row = 0
         self._rests = run.rests
+        self._campaign_id = run.campaign_id
+        self._answers = Refused()
 
     async def send(self) -> None:
         """Ask for all that is planned, until it is done, has to rest, or somebody stops it."""
@@ -158,11 +162,11 @@ class Sender:
             body = await message_body(ctx, content.with_text(words).with_links(led))
         except UnusableLinkError as error:
             self._stopped = True
-            await pause(ctx, self.run_id, batch.batch_id, str(error))
+            await pause(ctx, self.run_id, batch.batch_id, str(error), PauseRule.LINK)
             return
         except MissingMediaError as error:
             await ctx.db.write(rows.note_refused, batch.batch_id, None, str(error), ctx.clock.now())
-            await self._count_refusal(batch, error)
+            await self._count_refusal(batch, error, 1)
             return
         except WeComError as error:
             await self._rest(batch, error)
@@ -175,9 +179,9 @@ class Sender:
             self._stopped = True
         elif whom:
             to = {"chat_type": "group", "chat_id_list": whom} if self._to_groups else {"external_userid": whom}
-            await self._call(batch, {"sender": batch.userid, **to, **body})
+            await self._call(batch, {"sender": batch.userid, **to, **body}, len(whom))
 
-    async def _call(self, batch: Waiting, template: dict[str, Any]) -> None:
+    async def _call(self, batch: Waiting, template: dict[str, Any], recipients: int) -> None:
         ctx = self.ctx
         try:
             answer = await self.wecom.add_msg_template(template)
@@ -187,7 +191,7 @@ class Sender:
             await ctx.db.write(rows.note_unknown, batch.batch_id, str(error), ctx.clock.now())
             return
         except WeComError as error:
-            await self._refused(batch, error)
+            await self._refused(batch, error, recipients)
             return
         msgid = str(answer.get("msgid") or "")
         if not msgid:
@@ -197,24 +201,35 @@ class Sender:
         if not await ctx.db.write(rows.note_made, batch.batch_id, msgid, failed, ctx.clock.now()):
             log.error("batch_made_twice", batch=batch.batch_id, run=self.run_id)
         self._in_a_row = 0
+        self._answers.note(recipients, len(failed), whole=False)
+        if failed:
+            await self._look_at_answers()
 
-    async def _refused(self, batch: Waiting, error: WeComError) -> None:
+    async def _look_at_answers(self) -> None:
+        """Too much was refused of what was asked for here: the campaign pauses, if that is so of all of it."""
+        settings = self.ctx.settings.campaigns
+        if is_refused(self._answers, settings.brake_refused_percent, settings.brake_refused_least):
+            await pause_refused(self.ctx, self._campaign_id)
+
+    async def _refused(self, batch: Waiting, error: WeComError, recipients: int) -> None:
         if isinstance(error, InvalidMediaError):
             # Older than WeCom keeps it, whatever we thought: uploaded again for the next try.
             await forget_media(self.ctx, self._contents[batch.variant])
             await self._rest(batch, error)
         elif is_refusal(error):
             await self.ctx.db.write(rows.note_refused, batch.batch_id, error.errcode, str(error), self.ctx.clock.now())
-            await self._count_refusal(batch, error)
+            await self._count_refusal(batch, error, recipients)
         else:
             await self._rest(batch, error)
 
-    async def _count_refusal(self, batch: Waiting, error: SiyuError) -> None:
+    async def _count_refusal(self, batch: Waiting, error: SiyuError, recipients: int) -> None:
+        self._answers.note(recipients, recipients, whole=True)
+        await self._look_at_answers()
         self._in_a_row += 1
         if self._in_a_row >= REFUSALS_IN_A_ROW:
             self._stopped = True
             why = f"{self._in_a_row} batches in a row were refused; the last one: {error}"
-            await pause(self.ctx, self.run_id, batch.batch_id, why)
+            await pause(self.ctx, self.run_id, batch.batch_id, why, PauseRule.WECOM)
 
     async def _rest(self, batch: Waiting, error: WeComError) -> None:
         self._stopped = True

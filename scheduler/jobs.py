@@ -14,9 +14,11 @@ from data.queries import media_uses as media_rows
 from data.queries import statistics as statistics_rows
 from data.rules.messages import MissingMediaError
 from scheduler.approvals import work_on_approvals
+from scheduler.brakes import watch_campaigns
 from scheduler.campaign_lookups import look_up_unknown
 from scheduler.campaign_results import follow_results
 from scheduler.campaigns import send_when_due
+from scheduler.digests import send_digests
 from scheduler.follow_facts import mend_facts
 from scheduler.group_welcomes import check_group_welcomes, write_group_welcomes
 from scheduler.links import follow_up_clicks
@@ -116,6 +118,8 @@ JOBS: tuple[Job, ...] = (
     # So are clicks.
     Job("follow_up_clicks", 2.0, follow_up_clicks, alone=False),
     Job("remind_and_tell", 60.0, remind_and_tell),
+    Job("watch_campaigns", 30.0, watch_campaigns),
+    Job("digests", 60.0, send_digests),
     Job("review_order_matches", timedelta(hours=6).total_seconds(), review_matches),
     Job("purge_repeated_requests", timedelta(hours=6).total_seconds(), purge_repeats, at_start=True),
     Job("refresh_statistics", timedelta(hours=1).total_seconds(), refresh_statistics, at_start=True),

@@ -22,7 +22,7 @@ from bot.wecom.errors import (
     WeComError,
     error_for,
 )
-from data.models import Batch, Run, RunStatus
+from data.models import Batch, PauseRule, Run, RunStatus
 from data.queries import batches as batch_rows
 from data.queries import campaigns as campaign_rows
 from data.queries import moments as rows
@@ -75,7 +75,7 @@ async def _ask_for(ctx: Context, run: Run, batch: Waiting) -> bool:
     try:
         body = await post_body(ctx, content, visible, campaign.name, batch.batch_id)
     except UnusableLinkError as error:
-        await pause(ctx, run.id or 0, batch.batch_id, str(error))
+        await pause(ctx, run.id or 0, batch.batch_id, str(error), PauseRule.LINK)
         return False
     except MissingMediaError as error:
         await ctx.db.write(batch_rows.note_refused, batch.batch_id, None, str(error), ctx.clock.now())

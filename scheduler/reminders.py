@@ -79,7 +79,7 @@ async def _tell_owner(ctx: Context, happened: Happened) -> None:
         "sent": str(sent),
         "recipients": str(recipients),
     }
-    # A run may be paused again for another reason.
-    why = hashlib.sha256(run.error.encode()).hexdigest()[:8]
+    # A run may be paused again, for another reason or for the same.
+    why = hashlib.sha256(f"{run.error}{run.paused_at or ''}".encode()).hexdigest()[:8]
     slug = SLUGS[RunStatus(run.status)]
     await queue_alert(ctx, slug, happened.owner, values, dedupe_key=f"run:{run.id}:{why}")

@@ -92,7 +92,10 @@ class BatchTold(RuleModel):
 
 
 class BoardRowTold(RuleModel):
-    """What a staff member has of a campaign; `not_sent` counts what will not be sent any more."""
+    """What a staff member has of a campaign: group-send tasks, and posts in Moments.
+
+    `not_sent` customers will not get it any more; of the `posts`, `posts_waiting` may still be published.
+    """
 
     userid: str
     name: str
@@ -103,10 +106,15 @@ class BoardRowTold(RuleModel):
     recipients: int
     sent: int
     not_sent: int
+    groups: int
+    groups_sent: int
+    posts: int
+    published: int
+    posts_waiting: int
 
 
 class BoardTold(RuleModel):
-    """Every sender of a campaign, by department; who has yet to confirm comes first."""
+    """Every sender and publisher of a campaign, by department; for whom something waits comes first."""
 
     items: list[BoardRowTold]
 

@@ -17,7 +17,7 @@ from bot.api.moments import MomentPreviewTold, MomentWaveTold
 from bot.api.service import CALLER, Api
 from bot.api.shapes import MergePatch, Nothing, Page
 from bot.campaign_edits import Version
-from data.models import RunStatus
+from data.models import PauseRule, RunStatus
 from data.rules.campaigns import NAME_MAX_LENGTH, Act, CampaignDraft, CustomerWave, WaveDraft
 from data.rules.group_waves import GroupWave
 from data.rules.messages import MessageContent
@@ -95,6 +95,7 @@ class RunTold(RuleModel):
     Of a post in Moments these are the members who are to publish it; `reach` customers could see it.
 
     `content`: what it says, where that is not what its wave says; empty while it is to be written (`words_due`).
+    While it is `paused`: who did it (`paused_by`: a userid, a token's name or `command`), or which rule (`pause_rule`).
     """
 
     id: int
@@ -112,6 +113,9 @@ class RunTold(RuleModel):
     left_out: dict[str, int]
     error: str
     content: dict[str, Any] | None
+    paused_at: datetime | None
+    paused_by: str
+    pause_rule: PauseRule | Literal[""]
 
 
 class TestTold(RuleModel):
@@ -133,6 +137,7 @@ class CampaignTold(RuleModel):
 
     `tests`: the newest first. With `test_first` nothing is sent unless `go_version` is its `version`. `test_of`: it is
     a test itself, of `test_version` of that campaign.
+    `accepted_at`: who resumed it then knew what had happened until then; its brakes count what comes after.
     """
 
     id: int
@@ -147,6 +152,7 @@ class CampaignTold(RuleModel):
     test_of: int | None
     test_version: int | None
     tests: list[TestTold]
+    accepted_at: datetime | None
     waves: list[WaveTold | GroupWaveTold | MomentWaveTold]
     runs: list[RunTold]
     approval: ApprovalTold | None
@@ -283,4 +289,4 @@ async def cancel_campaign(api: Api, request: web.Request) -> web.Response:
 
 
 async def _act(api: Api, request: web.Request, act: Act) -> web.Response:
-    return answer(campaigns.to_json(await campaigns.act_on(api.context, path_id(request), act)))
+    return answer(campaigns.to_json(await campaigns.act_on(api.context, path_id(request), act, request[CALLER])))

@@ -121,7 +121,7 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", f"/campaigns/{ID}/cancel", "sending:write", campaigns.cancel_campaign, "End it: what staff have not confirmed is withdrawn, what was sent stays sent."),
     Route("GET", f"/campaigns/{ID}/results", "campaigns:read", batches.read_results, "What became of each of its runs, in numbers."),
     Route("GET", f"/campaigns/{ID}/batches", "campaigns:read", batches.list_batches, "Its calls to WeCom: senders, tasks, confirmations, and what a person has to decide."),
-    Route("GET", f"/campaigns/{ID}/board", "campaigns:read", batches.read_board, "Its senders by department: who has confirmed, and who has yet to."),
+    Route("GET", f"/campaigns/{ID}/board", "campaigns:read", batches.read_board, "Its senders and publishers by department: who has confirmed and published, and who has yet to."),
     Route("POST", f"/campaigns/{ID}/remind", "sending:write", batches.remind, "Have staff reminded who have not confirmed; WeCom does so three times a day at most."),
     Route("PUT", f"/runs/{ID}/content", "campaigns:write", campaigns.write_words, "Say what a sending says that has not begun."),
     Route("GET", f"/runs/{ID}/groups", "campaigns:read", group_waves.list_groups, "What became of each customer group of a run, or why nothing is sent."),

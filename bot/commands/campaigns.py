@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from bot.campaigns import Told
     from bot.context import Context
-    from data.models import Approval
+    from data.models import Approval, Run
 
 app = typer.Typer(no_args_is_help=True, help="Campaigns (群发计划): broadcasts to many customers.")
 app.command()(campaign_files.create)
@@ -299,7 +299,13 @@ async def _newest(ctx: Context, campaign_id: int) -> Approval:
 
 
 def _status(told: Told) -> str:
-    return ", ".join(dict.fromkeys(run.status for run in told.runs)) or "draft"
+    return ", ".join(dict.fromkeys(map(_standing, told.runs))) or "draft"
+
+
+def _standing(run: Run) -> str:
+    """How a run stands; of one that waits for a person also who paused it, or which rule."""
+    why = run.pause_rule or (f"by {run.paused_by}" if run.paused_by else "")
+    return f"{run.status} ({why})" if run.status == "paused" and why else run.status
 
 
 def _say_runs(told: Told) -> None:

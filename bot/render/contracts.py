@@ -157,6 +157,21 @@ CAUSE = Variable(
 CAMPAIGN_NAME = Variable(
     name="campaign_name", zh="计划名称", en="campaign's name", fallback="未命名的计划", sample="周末上新"
 )
+#: Stands in texts for a list without items; templates compare with it.
+NOTHING = "无"
+
+
+def _count(name: str, zh: str, en: str, sample: str) -> Variable:
+    """A number, as people read it; 0 where nothing is told."""
+    return Variable(name=name, zh=zh, en=en, fallback="0", sample=sample, max_bytes=32)
+
+
+CAMPAIGN_NUMBER = Variable(
+    name="campaign_id", zh="计划编号", en="campaign's number", fallback="？", sample="12", max_bytes=32
+)
+UNCONFIRMED = Variable(
+    name="unconfirmed", zh="未确认任务数", en="tasks that staff may still confirm", fallback="若干", sample="15"
+)
 CAMPAIGN_COUNTS = (
     Variable(name="sent", zh="已收到人数", en="customers who have received it", fallback="若干", sample="980"),
     Variable(name="recipients", zh="应收人数", en="customers who are to", fallback="若干", sample="1000"),
@@ -228,6 +243,95 @@ ALERTS: dict[str, tuple[Variable, ...]] = {
     "campaign_words_due": (CAMPAIGN_NAME, HAPPENED_AT, CAUSE, *CAMPAIGN_COUNTS),
     "campaign_finished": (CAMPAIGN_NAME, HAPPENED_AT, CAUSE, *CAMPAIGN_COUNTS),
     "campaign_failed": (CAMPAIGN_NAME, HAPPENED_AT, CAUSE, *CAMPAIGN_COUNTS),
+    "campaign_refusals": (
+        CAMPAIGN_NAME,
+        CAMPAIGN_NUMBER,
+        HAPPENED_AT,
+        CAUSE,
+        Variable(name="refused", zh="被拒绝人数", en="recipients refused", fallback="若干", sample="320"),
+        Variable(name="recipients", zh="已下发人数", en="recipients asked for", fallback="若干", sample="1000"),
+        Variable(name="calls", zh="出错的任务数", en="calls in trouble", fallback="若干", sample="12"),
+        UNCONFIRMED,
+    ),
+    "campaign_leaving": (
+        CAMPAIGN_NAME,
+        CAMPAIGN_NUMBER,
+        HAPPENED_AT,
+        Variable(name="left", zh="离开人数", en="customers who left", fallback="若干", sample="42"),
+        Variable(name="usual", zh="平时人数", en="how many usually do", fallback="若干", sample="3"),
+        Variable(name="hours", zh="统计小时数", en="hours counted", fallback="若干", sample="48"),
+        UNCONFIRMED,
+    ),
+    "daily_tasks": (
+        _count("tasks", "待确认任务数", "group-send tasks to confirm", "3"),
+        _count("customers", "客户数", "customers they are for", "210"),
+        _count("groups", "客户群数", "customer groups they are for", "4"),
+        _count("posts", "待发表朋友圈数", "posts in Moments to publish", "1"),
+    ),
+    "daily_campaign": (
+        CAMPAIGN_NAME,
+        CAMPAIGN_NUMBER,
+        Variable(
+            name="status",
+            zh="状态",
+            en="how it stands: paused, words_due, sending or awaiting",
+            fallback="sending",
+            sample="awaiting",
+            max_bytes=16,
+        ),
+        _count("tasks", "任务数", "group-send tasks", "12"),
+        _count("confirmed", "已确认任务数", "of these confirmed", "7"),
+        _count("recipients", "应收客户数", "customers who are to receive it", "1,200"),
+        _count("sent", "已收客户数", "customers who have", "640"),
+        _count("groups", "应发客户群数", "customer groups it is for", "30"),
+        _count("groups_sent", "已发客户群数", "of these sent to", "12"),
+        _count("refused", "被拒绝数", "recipients that WeCom refused", "3"),
+        _count("posts", "应发表人数", "members who are to publish a post", "20"),
+        _count("published", "已发表人数", "of these who have", "9"),
+        Variable(
+            name="departments",
+            zh="各部门进度",
+            en="departments, and how much each has done",
+            fallback=NOTHING,
+            sample="一店 3/5、二店 4/7",
+            max_bytes=512,
+        ),
+    ),
+    "daily_waiting": (
+        Variable(
+            name="kind",
+            zh="事项",
+            en="what waits: approval, unknown, words or paused",
+            fallback="unknown",
+            sample="approval",
+            max_bytes=16,
+        ),
+        CAMPAIGN_NAME,
+        CAMPAIGN_NUMBER,
+        HAPPENED_AT,
+        _count("count", "数量", "how many customers or calls", "1,200"),
+        CAUSE,
+    ),
+    "daily_campaigns": (
+        Variable(name="date", zh="日期", en="day", fallback="今天", sample="5月20日", max_bytes=64),
+        _count("count", "进行中的计划数", "campaigns that go on", "2"),
+        Variable(
+            name="campaigns",
+            zh="各计划的进度",
+            en="how they stand, a line each",
+            fallback=NOTHING,
+            sample="「周末上新」7/12 个任务已确认",
+            max_bytes=4096,
+        ),
+        Variable(
+            name="waiting",
+            zh="等待处理的事项",
+            en="what waits for this manager, a line each",
+            fallback=NOTHING,
+            sample="「三月上新」等待审批",
+            max_bytes=3072,
+        ),
+    ),
     "campaign_unconfirmed": (
         CAMPAIGN_NAME,
         Variable(name="count", zh="未确认人数", en="staff who have not confirmed", fallback="若干", sample="3"),

@@ -8,6 +8,7 @@ from data.models.campaigns import (
     Batch,
     BatchStatus,
     Campaign,
+    PauseRule,
     Recipient,
     RecipientState,
     Run,
@@ -17,6 +18,7 @@ from data.models.campaigns import (
 )
 from data.models.channels import Channel
 from data.models.customers import Customer, Follow, FollowMobile, FollowStatus, FollowTag, Transfer
+from data.models.digests import Digest
 from data.models.fields import Birthday, CustomerField, FieldDefinition
 from data.models.group_waves import GroupRecipient
 from data.models.group_welcomes import GroupWelcome, GroupWelcomeStatus
@@ -60,6 +62,7 @@ __all__ = [
     "CustomerField",
     "CustomerGroup",
     "Department",
+    "Digest",
     "Erasure",
     "ErasureKey",
     "FieldDefinition",
@@ -89,6 +92,7 @@ __all__ = [
     "OtherClick",
     "OutcomeStatus",
     "OwnSendPull",
+    "PauseRule",
     "PaymentPull",
     "Preference",
     "Publisher",

@@ -32,6 +32,27 @@ class RunStatus(StrEnum):
     SKIPPED = "skipped"
 
 
+class PauseRule(StrEnum):
+    """Which rule let a run wait for a person, where it was not a person.
+
+    `late`: its time had passed; `approval`: it reaches more than was approved; `test`: nobody has said that its test
+    was right; `link`: a tracked link cannot be used; `wecom`: WeCom will not go on before something is mended;
+    `refusals`: too much of the campaign is refused; `leaving`: a surge of customers leaves.
+    """
+
+    LATE = "late"
+    APPROVAL = "approval"
+    TEST = "test"
+    LINK = "link"
+    WECOM = "wecom"
+    REFUSALS = "refusals"
+    LEAVING = "leaving"
+
+
+#: These stop a campaign as a whole: staff are not reminded of it either.
+BRAKES = (PauseRule.REFUSALS, PauseRule.LEAVING)
+
+
 class BatchStatus(StrEnum):
     """How a call stands. `sending` is written before the call, so that none is forgotten.
 
@@ -85,6 +106,7 @@ class Campaign(SQLModel, table=True):
 
     `test_first`: nothing is sent until a person has seen a test of this version, which `go_version` says. `test_of`: it
     is a test itself, of `test_version` of that campaign.
+    `accepted_at`: whoever resumed it then knew what had happened until then; its brakes count what comes after.
     """
 
     __tablename__ = "campaigns"
@@ -102,6 +124,7 @@ class Campaign(SQLModel, table=True):
     go_by: str = Field(default="", max_length=80, sa_column_kwargs={"server_default": ""})
     test_of: int | None = Field(default=None, sa_column=Column(BigInt, index=True))
     test_version: int | None = None
+    accepted_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
 
 
 class Wave(SQLModel, table=True):
@@ -159,6 +182,7 @@ class Run(SQLModel, table=True):
     Moments post these are the members who are to publish it, and `reach` customers could see it when it was planned.
     `rest_until`: nothing is sent before this instant, because WeCom wants a pause or staff are not to be asked yet.
     `content`: what it says, where that is not what its wave says; empty while somebody has to write it.
+    While it is paused: `paused_at`, and who did it (`paused_by`: a userid, a token's name or "command") or which rule.
     """
 
     __tablename__ = "runs"
@@ -188,6 +212,11 @@ class Run(SQLModel, table=True):
     left_out: dict[str, int] = Field(default_factory=dict, sa_column=Column(Json, nullable=False))
     error: str = Field(default="", sa_column=Column(Text, nullable=False))
     content: dict[str, Any] | None = Field(default=None, sa_column=Column(Json))
+    paused_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
+    paused_by: str = Field(default="", max_length=80, sa_column_kwargs={"server_default": ""})
+    pause_rule: str = Field(
+        default="", max_length=10, sa_column_kwargs={"server_default": ""}, description="A PauseRule, or empty."
+    )
 
 
 class Batch(SQLModel, table=True):

@@ -56,6 +56,7 @@ class Follow(SQLModel, table=True):
         UniqueConstraint("userid", "external_userid", name="uq_follows_pair"),
         Index("ix_follows_changed_at", "changed_at"),
         partial_index("ix_follows_not_present", "status", where="status <> 'present'"),
+        partial_index("ix_follows_left", "ended_at", where="status = 'deleted_by_customer'"),
         Index("ix_follows_external_userid", "external_userid", "added_at"),
     )
 

@@ -8,7 +8,8 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlmodel import Session, col
 
-from data.models import Approval, ApprovalStatus, Batch, Run, RunStatus
+from data.models import Approval, ApprovalStatus, Batch, PauseRule, Run, RunStatus
+from data.queries.campaigns import pause
 
 _OPEN = (ApprovalStatus.PENDING, ApprovalStatus.APPROVED)
 
@@ -105,8 +106,8 @@ def has_begun(session: Session, run_id: int) -> bool:
     return session.execute(query).first() is not None
 
 
-def hold_run(session: Session, run_id: int, why: str) -> None:
+def hold_run(session: Session, run_id: int, why: str, rule: PauseRule, now: datetime) -> None:
     """A run that is about to be sent waits for a person."""
     run = session.get(Run, run_id, with_for_update=True, populate_existing=True)
     if run is not None and run.status == RunStatus.SENDING:
-        run.status, run.error = RunStatus.PAUSED, why
+        pause(run, now, why, rule=rule)

@@ -15,13 +15,14 @@ from data.models import (
     BatchStatus,
     Follow,
     FollowStatus,
+    PauseRule,
     Recipient,
     RecipientState,
     Run,
     RunStatus,
 )
 from data.queries import targets
-from data.queries.campaigns import lock_run
+from data.queries.campaigns import lock_run, pause
 from data.queries.leaves import is_on_leave
 from data.queries.preferences import join_preferences
 from data.queries.recipients import Limits, reason_of, state_of
@@ -204,13 +205,13 @@ def note_again(session: Session, batch_id: int, error: str, now: datetime, secon
     _rest(run, now, seconds)
 
 
-def pause_run(session: Session, batch_id: int, error: str) -> None:
+def pause_run(session: Session, batch_id: int, error: str, rule: PauseRule, now: datetime) -> None:
     """WeCom made nothing of it, and will not before a person has mended something."""
     run, batch = lock_batch(session, batch_id)
     if batch.status == BatchStatus.SENDING:
         batch.status, batch.called_at = BatchStatus.PLANNED, None
     if run.status == RunStatus.SENDING:
-        run.status, run.error = RunStatus.PAUSED, error
+        pause(run, now, error, rule=rule)
 
 
 def note_refused(session: Session, batch_id: int, cause: int | None, error: str, now: datetime) -> None:

@@ -9,48 +9,93 @@ from typing import Any, NamedTuple
 from sqlalchemy import and_, case, func, or_, select, update
 from sqlmodel import Session, col
 
-from data.models import Batch, Campaign, Department, Run, RunStatus, Staff
+from data.models import Batch, Campaign, Department, Publisher, PublisherState, Run, RunStatus, Staff
+from data.models.campaigns import BRAKES
 from data.queries.batches import MADE
+from data.rules.waves import GROUPS
 
 B: Any = Batch.__table__  # type: ignore[attr-defined]
+P: Any = Publisher.__table__  # type: ignore[attr-defined]
 _OPEN = and_(B.c.status.in_(MADE), B.c.final_at.is_(None), B.c.withdrawn_at.is_(None), B.c.confirmed_at.is_(None))
+#: Nobody is to hurry with what a brake has stopped.
+_NOT_BRAKED = col(Run.pause_rule).not_in(BRAKES)
 #: WeCom reminds of one group-send three times in a day at most; of itself the program does so once.
 REMIND_AGAIN = timedelta(hours=24)
 
 
 class BoardRow(NamedTuple):
-    """What one staff member has of a campaign: tasks, of these confirmed, and what became of the recipients."""
+    """What one staff member has of a campaign: tasks, of these confirmed, and what became of the recipients, customers
+    and groups apart; posts in Moments, of these published, and those that still may be."""
 
     userid: str
     name: str
     department_id: int
     department: str
-    tasks: int
-    confirmed: int
-    recipients: int
-    sent: int
-    not_sent: int
+    tasks: int = 0
+    confirmed: int = 0
+    recipients: int = 0
+    sent: int = 0
+    not_sent: int = 0
+    groups: int = 0
+    groups_sent: int = 0
+    posts: int = 0
+    published: int = 0
+    posts_waiting: int = 0
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing waits for the member."""
+        return self.confirmed == self.tasks and not self.posts_waiting
 
 
 def read_board(session: Session, campaign_id: int) -> list[BoardRow]:
-    """Every sender of a campaign by department and name, those who have not confirmed first within theirs."""
+    """Every sender and publisher of a campaign by department and name, those for whom something waits first."""
     runs = select(col(Run.id)).where(col(Run.campaign_id) == campaign_id)
-    failed = B.c.not_friend + B.c.over_cap + B.c.refused + B.c.stopped
-    query = (
+    counted: dict[str, dict[str, Any]] = {}
+    for query in (_tasks_of(runs), _posts_of(runs)):
+        for row in session.execute(query).mappings():
+            numbers = {name: int(number) for name, number in row.items() if name != "userid"}
+            counted.setdefault(row["userid"], {}).update(numbers)
+    names = (
         select(
-            B.c.userid, func.coalesce(col(Staff.name), ""), func.coalesce(col(Staff.main_department_id), 0),
-            func.coalesce(col(Department.name), ""), func.count(),
-            func.sum(case((B.c.confirmed_at.is_not(None), 1), else_=0)), func.sum(B.c.recipients), func.sum(B.c.sent),
-            func.sum(failed),
+            col(Staff.userid), col(Staff.name), func.coalesce(col(Staff.main_department_id), 0),
+            func.coalesce(col(Department.name), ""),
         )
-        .select_from(B)
-        .outerjoin(Staff, col(Staff.userid) == B.c.userid)
         .outerjoin(Department, col(Department.id) == col(Staff.main_department_id))
-        .where(B.c.run_id.in_(runs), B.c.userid != "")
-        .group_by(B.c.userid, col(Staff.name), col(Staff.main_department_id), col(Department.name))
     )  # fmt: skip
-    rows = [BoardRow(*row[:4], *(int(number) for number in row[4:])) for row in session.execute(query)]
-    return sorted(rows, key=lambda row: (row.department_id, row.confirmed == row.tasks, row.name, row.userid))
+    known = {userid: row for userid, *row in session.execute(names) if userid in counted}
+    rows = [BoardRow(userid, *known.get(userid, ("", 0, "")), **numbers) for userid, numbers in counted.items()]
+    return sorted(rows, key=lambda row: (row.department_id, row.is_done, row.name, row.userid))
+
+
+def _tasks_of(runs: Any) -> Any:
+    to_groups = B.c.kind == GROUPS
+    failed = B.c.not_friend + B.c.over_cap + B.c.refused + B.c.stopped
+    sums = {
+        "tasks": 1,
+        "confirmed": case((B.c.confirmed_at.is_not(None), 1), else_=0),
+        "recipients": case((to_groups, 0), else_=B.c.recipients),
+        "sent": case((to_groups, 0), else_=B.c.sent),
+        "not_sent": case((to_groups, 0), else_=failed),
+        "groups": case((to_groups, B.c.recipients), else_=0),
+        "groups_sent": case((to_groups, B.c.sent), else_=0),
+    }
+    columns = [func.sum(what).label(name) for name, what in sums.items()]
+    return select(B.c.userid, *columns).where(B.c.run_id.in_(runs), B.c.userid != "").group_by(B.c.userid)
+
+
+def _posts_of(runs: Any) -> Any:
+    def count(state: PublisherState) -> Any:
+        return func.sum(case((P.c.state == state, 1), else_=0))
+
+    return (
+        select(
+            P.c.userid, func.count().label("posts"), count(PublisherState.PUBLISHED).label("published"),
+            count(PublisherState.WAITING).label("posts_waiting"),
+        )
+        .where(P.c.run_id.in_(runs))
+        .group_by(P.c.userid)
+    )  # fmt: skip
 
 
 # -- reminders
@@ -80,7 +125,7 @@ def list_reminders(session: Session, now: datetime, after_hours: int, limit: int
         select(B.c.id, B.c.msgid)
         .join(Run, col(Run.id) == B.c.run_id)
         .where(_OPEN, due, B.c.userid != "", col(Run.valid_until) > now)
-        .where(col(Run.status).in_([RunStatus.SENDING, RunStatus.AWAITING, RunStatus.PAUSED]))
+        .where(col(Run.status).in_([RunStatus.SENDING, RunStatus.AWAITING, RunStatus.PAUSED]), _NOT_BRAKED)
         .order_by(B.c.id)
         .limit(limit)
     )
@@ -114,7 +159,7 @@ def list_unconfirmed(session: Session, made_before: datetime, now: datetime) -> 
         .join(Campaign, col(Campaign.id) == col(Run.campaign_id))
         .join(Staff, col(Staff.userid) == B.c.userid)
         .join(Department, col(Department.id) == col(Staff.main_department_id))
-        .where(_OPEN, B.c.made_at <= made_before, col(Run.valid_until) > now, col(Run.ended_at).is_(None))
+        .where(_OPEN, B.c.made_at <= made_before, col(Run.valid_until) > now, col(Run.ended_at).is_(None), _NOT_BRAKED)
     )
     found: dict[tuple[int, str, str], set[str]] = {}
     for run_id, campaign, userid, name, leaders in session.execute(query):
@@ -140,7 +185,8 @@ def list_happened(session: Session, since: datetime) -> list[Happened]:
         .where(
             col(Campaign.owner) != "",
             or_(
-                and_(col(Run.status) == RunStatus.PAUSED, col(Run.error) != ""),
+                # Brakes tell it themselves.
+                and_(col(Run.status) == RunStatus.PAUSED, col(Run.error) != "", _NOT_BRAKED),
                 col(Run.status) == RunStatus.WORDS_DUE,
                 and_(
                     col(Run.ended_at) >= since,

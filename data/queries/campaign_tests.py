@@ -14,10 +14,10 @@ from sqlmodel import Session, col
 
 from data.bulk import BulkUpsert
 from data.errors import ConflictError
-from data.models import Batch, Campaign, Run, RunStatus, Wave, WaveCustomer
+from data.models import Batch, Campaign, PauseRule, Run, RunStatus, Wave, WaveCustomer
 from data.queries.approvals import has_begun, hold_run
 from data.queries.campaign_edits import lock_campaign, refuse_stale
-from data.queries.campaigns import get_campaign, list_runs, list_waves, lock_run, new_run
+from data.queries.campaigns import get_campaign, list_runs, list_waves, lock_run, new_run, unpause
 from data.queries.testers import list_reachable
 from data.rules.campaigns import NAME_MAX_LENGTH
 from data.rules.senders import SenderPolicy
@@ -145,11 +145,11 @@ def _waits(campaign: Campaign) -> bool:
     )  # fmt: skip
 
 
-def hold_untested(session: Session, campaign_id: int, run_id: int) -> bool:
+def hold_untested(session: Session, campaign_id: int, run_id: int, now: datetime) -> bool:
     """A run of a campaign that waits for its test waits with it, if nothing of it was asked. Whether it does."""
     if not _waits(lock_campaign(session, campaign_id)) or has_begun(session, run_id):
         return False
-    hold_run(session, run_id, WAITS_FOR_TEST)
+    hold_run(session, run_id, WAITS_FOR_TEST, PauseRule.TEST, now)
     return True
 
 
@@ -178,3 +178,4 @@ def give_go(session: Session, campaign_id: int, version: int, by: str) -> None:
         locked = lock_run(session, run.id or 0)
         if is_held(locked.status, locked.error):
             locked.status, locked.error = RunStatus.SENDING, ""
+            unpause(locked)

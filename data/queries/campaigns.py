@@ -11,7 +11,7 @@ from sqlmodel import Session, col
 
 from data.bulk import BulkUpsert
 from data.errors import ConflictError, NotFoundError
-from data.models import Campaign, Run, RunStatus, Wave, WaveCustomer
+from data.models import Campaign, PauseRule, Run, RunStatus, Wave, WaveCustomer
 from data.rules.campaigns import ACTS, Act, CampaignDraft, CustomerWave, WaveDraft, after
 from data.rules.group_waves import GroupWave
 from data.rules.moments import MomentWave
@@ -177,18 +177,36 @@ def begin(run: Run, now: datetime) -> None:
     run.status, run.started_at, run.planned_as_of = RunStatus.PLANNING, now, now
 
 
-def act_on(session: Session, campaign_id: int, act: Act, now: datetime) -> list[Run]:
-    """Pause, resume or cancel every run of a campaign that can be.
+def pause(run: Run, now: datetime, why: str = "", *, by: str = "", rule: PauseRule | None = None) -> None:
+    """A run waits for a person: somebody wants it so, or a rule does."""
+    run.status, run.error = RunStatus.PAUSED, why
+    run.paused_at, run.paused_by, run.pause_rule = now, by[:80], rule or ""
 
-    Raises NotFoundError, and ConflictError where none can. One that is cancelled ends when all of it is withdrawn.
+
+def unpause(run: Run) -> None:
+    """Nobody is waited for any more."""
+    run.paused_at, run.paused_by, run.pause_rule = None, "", ""
+
+
+def act_on(session: Session, campaign_id: int, act: Act, now: datetime, by: str = "") -> list[Run]:
+    """Pause, resume or cancel every run of a campaign that can be; `by` whom.
+
+    Raises NotFoundError, and ConflictError where none can. One that is cancelled ends when all of it is withdrawn. Who
+    resumes it accepts what has happened until now.
     """
-    get_campaign(session, campaign_id)
+    campaign = session.get(Campaign, campaign_id, with_for_update=True, populate_existing=True)
+    campaign = campaign or get_campaign(session, campaign_id)
     runs = [lock_run(session, run.id or 0) for run in list_runs(session, [campaign_id])]
     wanted = [run for run in runs if run.status in ACTS[act]]
     if not wanted and not (runs and all(run.status == _done(act) for run in runs)):
         told = "、".join(sorted({run.status for run in runs})) or "not started"
         raise ConflictError(f"Campaign {campaign_id} is {told}: it cannot be {act}d.", "Look at it first.")
+    if act is Act.RESUME and wanted:
+        campaign.accepted_at = now
     for run in wanted:
+        if act is Act.PAUSE:
+            pause(run, now, by=by)
+            continue
         if act is Act.RESUME and run.error and run.started_at is None and run.due_at <= now:
             # It was late and waited for this word: now it begins, however late it is.
             begin(run, now)
@@ -198,6 +216,7 @@ def act_on(session: Session, campaign_id: int, act: Act, now: datetime) -> list[
             )
         if act is Act.RESUME:
             run.error, run.rest_until, run.rests = "", None, 0
+        unpause(run)
         if act is Act.CANCEL and run.started_at is None:
             run.ended_at = now
     return runs

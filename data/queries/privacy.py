@@ -169,6 +169,7 @@ NOT_ABOUT_ONE: Mapping[str, str] = MappingProxyType(
         "channels": "contact ways of staff",
         "customer_groups": "a group as a whole: its name and notice are what staff wrote for all",
         "departments": "the company's own",
+        "digests": "which members of staff were told of a day",
         "erasure_keys": "the key of the tombstones",
         "erasures": "tombstones: keyed hashes, and until an erasure is finished whom it is about",
         "field_definitions": "which fields there are, not what is in them",

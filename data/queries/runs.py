@@ -10,9 +10,10 @@ from sqlalchemy import or_, select
 from sqlmodel import Session, col
 
 from data.errors import ConflictError
-from data.models import Batch, BatchStatus, Run, RunStatus, Wave
+from data.models import Batch, BatchStatus, PauseRule, Run, RunStatus, Wave
+from data.models.campaigns import BRAKES
 from data.queries.batches import OVER
-from data.queries.campaigns import begin, get_wave, lock_run, new_run, timing_of
+from data.queries.campaigns import begin, get_wave, lock_run, new_run, pause, timing_of, unpause
 from data.queries.upsert import insert_into
 from data.rules.testers import is_held
 from data.rules.timings import Calendar, Turn, judge
@@ -63,7 +64,7 @@ def _take_turn(session: Session, run: Run, now: datetime, calendar: Calendar) ->
         begin(run, now)
         return True
     if turn is Turn.WAIT:
-        run.status, run.error = RunStatus.PAUSED, f"{late}: a person says whether it is still sent."
+        pause(run, now, f"{late}: a person says whether it is still sent.", rule=PauseRule.LATE)
     elif turn is Turn.SUPERSEDED:
         _skip(run, now, f"{late}: the next one is due as well.")
     else:
@@ -73,15 +74,18 @@ def _take_turn(session: Session, run: Run, now: datetime, calendar: Calendar) ->
 
 def _skip(run: Run, now: datetime, why: str) -> None:
     run.status, run.error, run.ended_at = RunStatus.SKIPPED, why, now
+    unpause(run)
 
 
-def _add_next(session: Session, wave: Wave, due_at: datetime | None) -> None:
-    """The next sending of a wave, once."""
+def _add_next(session: Session, wave: Wave, due_at: datetime | None, *, stopped: Run | None = None) -> None:
+    """The next sending of a wave, once. `stopped`: one that never began; if a brake stopped it, this one waits too."""
     if due_at is None:
         return
     run = new_run(wave, due_at)
     if timing_of(wave).fresh_words:
         run.status, run.content = RunStatus.WORDS_DUE, {}
+    if stopped is not None and stopped.paused_at is not None and stopped.pause_rule in BRAKES:
+        pause(run, stopped.paused_at, stopped.error, rule=PauseRule(stopped.pause_rule))
     session.execute(
         insert_into(session, Run)
         .values(**run.model_dump(exclude={"id"}))
@@ -115,11 +119,14 @@ def move_runs(session: Session, now: datetime, calendar: Calendar) -> int:
     for run_id in session.execute(ids).scalars().all():
         run = lock_run(session, run_id or 0)
         _note_over(session, run, now, calendar)
-        if run.status == RunStatus.AWAITING or run.status in OVER:
+        # All is confirmed of what a brake has stopped: nothing is left to resume.
+        stopped = run.status == RunStatus.PAUSED and run.pause_rule in BRAKES and run.planned_at is not None
+        if run.status == RunStatus.AWAITING or run.status in OVER or stopped:
             left = select(B.c.id).where(B.c.run_id == run_id, B.c.final_at.is_(None)).limit(1)
             if session.execute(left).first() is None:
                 run.ended_at = now
-                run.status = RunStatus.FINISHED if run.status == RunStatus.AWAITING else run.status
+                run.status = run.status if run.status in OVER else RunStatus.FINISHED
+                unpause(run)
                 moved += 1
     return moved
 
@@ -137,9 +144,10 @@ def _note_over(session: Session, run: Run, now: datetime, calendar: Calendar) ->
         return
     if run.status == RunStatus.PAUSED and run.started_at is None:
         wave = get_wave(session, run.wave_id)
-        _add_next(session, wave, timing_of(wave).due_after(run.due_at, calendar))
+        _add_next(session, wave, timing_of(wave).due_after(run.due_at, calendar), stopped=run)
         _skip(run, now, "Its time was over before it began.")
     elif run.status in (RunStatus.PLANNING, RunStatus.SENDING, RunStatus.PAUSED):
         planned = run.planned_at is not None
         run.status = RunStatus.AWAITING if planned else RunStatus.FAILED
         run.error = "" if planned else "Its time was over before it could be planned."
+        unpause(run)

@@ -74,7 +74,7 @@ def _act(siyu: Siyu, config: Path) -> None:
         assert siyu("campaigns", "approve", 1, "--userid", userid, config=config).code == 2
     assert siyu("campaigns", "approve", 1, "--userid", "boss", config=config).out == "Campaign 1 is approved.\n"
     assert siyu("campaigns", "start", 1, "--at", "2099-03-08T10:00", config=config).out == "Campaign 1 三月上新: due.\n"
-    for act, status in (("pause", "paused"), ("resume", "due"), ("cancel", "cancelled")):
+    for act, status in (("pause", "paused (by command)"), ("resume", "due"), ("cancel", "cancelled")):
         assert siyu("campaigns", act, 1, config=config).out == f"Campaign 1 三月上新: {status}.\n"
     told = siyu("campaigns", "results", 1, config=config).out
     assert "cancelled" in told

@@ -1,0 +1,45 @@
+"""Digests: on which days they are sent, and when."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from typing import NamedTuple
+
+from data.rules.occurrences import Days
+from data.rules.schedule import local_datetime
+
+#: One that could not be sent in time is sent so much later at most.
+LATE = timedelta(hours=6)
+SATURDAY = 6
+
+
+class DigestDays(NamedTuple):
+    """On which days the company is told something: every day, or those on which it works.
+
+    `workdays` are worked although they are at a weekend, `holidays` are not.
+    """
+
+    zone: tzinfo
+    every_day: bool = False
+    holidays: Days = ()
+    workdays: Days = ()
+
+    def holds(self, day: date) -> bool:
+        """Whether it is such a day."""
+        if self.every_day or _among(day, self.workdays):
+            return True
+        return day.isoweekday() < SATURDAY and not _among(day, self.holidays)
+
+
+def _among(day: date, days: Days) -> bool:
+    return any(first <= day <= last for first, last in days)
+
+
+def due_day(at: time, days: DigestDays, now: datetime) -> date | None:
+    """The day whose digest is to be sent now, if its time has come and is not long over.
+
+    Of a time that the clock shows twice the first counts, of one that it skips the instant after.
+    """
+    today = local_datetime(now, days.zone).date()
+    due = datetime.combine(today, at, days.zone).astimezone(UTC)
+    return today if days.holds(today) and due <= now <= due + LATE else None
