@@ -341,11 +341,16 @@ def _write_words(session: Session, run_id: int, content: dict[str, Any], now: da
 async def act_on(ctx: Context, campaign_id: int, act: Act, by: str = "command") -> Told:
     """Pause, resume or cancel a campaign, as somebody wants it. Raises NotFoundError, ConflictError,
     ApprovalNeededError."""
-    if act is Act.RESUME:
-        await ctx.db.read(refuse_held, campaign_id, ctx.settings.approval)
-        await ctx.db.read(test_rows.refuse_untested, campaign_id)
-    await ctx.db.write(rows.act_on, campaign_id, act, ctx.clock.now(), by)
+    await ctx.db.write(act_within, ctx, campaign_id, act, by)
     return await ctx.db.read(read_campaign, campaign_id)
+
+
+def act_within(session: Session, ctx: Context, campaign_id: int, act: Act, by: str) -> None:
+    """The same as part of a transaction; nothing is changed when it raises."""
+    if act is Act.RESUME:
+        refuse_held(session, campaign_id, ctx.settings.approval)
+        test_rows.refuse_untested(session, campaign_id)
+    rows.act_on(session, campaign_id, act, ctx.clock.now(), by)
 
 
 def read_results(session: Session, campaign_id: int) -> list[dict[str, Any]]:

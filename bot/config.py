@@ -87,6 +87,9 @@ class AppSettings(Section):
 
     agentid: int = Field(0, description="AgentId of the app.")
     secret: SecretStr = Field(SecretStr(""), description="Secret of the app.")
+    answer_unknown: bool = Field(
+        False, description="Tell staff who write to the app and give no command which ones there are."
+    )
 
 
 class CallbackSettings(Section):

@@ -16,7 +16,10 @@ from data.rules.schedule import day_words, local_datetime, moment_words
 LINES = 15
 DEPARTMENTS = 6
 #: How a campaign stands is how the one of its sendings stands that needs a person most.
-STANDINGS = (RunStatus.PAUSED, RunStatus.WORDS_DUE, RunStatus.PLANNING, RunStatus.SENDING, RunStatus.AWAITING)
+STANDINGS = (
+    RunStatus.PAUSED, RunStatus.WORDS_DUE, RunStatus.PLANNING, RunStatus.SENDING, RunStatus.AWAITING, RunStatus.DUE,
+    RunStatus.FINISHED, RunStatus.CANCELLED, RunStatus.FAILED, RunStatus.SKIPPED,
+)  # fmt: skip
 
 
 def days_told(settings: Settings) -> DigestDays:
@@ -59,7 +62,7 @@ def is_seen(settings: Settings, userid: str, owner: str) -> bool:
 
 def tasks_words(ctx: Context, mine: Mine) -> str:
     """What waits for a member of staff to confirm."""
-    return _render(
+    return render(
         ctx, "daily_tasks", tasks=mine.tasks, customers=mine.customers, groups=mine.groups, posts=mine.posts
     )  # fmt: skip
 
@@ -72,7 +75,7 @@ def campaigns_words(ctx: Context, seen: Iterable[Standing], to_approve: Iterable
                for each in to_approve]  # fmt: skip
     for each in seen:
         waiting += _what_waits(ctx, each)
-    return _render(
+    return render(
         ctx,
         "daily_campaigns",
         date=day_words(local_datetime(now, ctx.settings.zone)),
@@ -84,18 +87,16 @@ def campaigns_words(ctx: Context, seen: Iterable[Standing], to_approve: Iterable
 
 def campaign_words(ctx: Context, standing: Standing) -> str:
     """How one campaign stands, in a line."""
-    statuses = {run.status for run in standing.runs}
-    status = next((each for each in STANDINGS if each in statuses), RunStatus.SENDING)
     # Who has most left to do comes first.
     ranked = sorted(standing.departments.items(), key=lambda each: (each[1][0] - each[1][1], each[0]))
     told = [f"{name} {done:,}/{of:,}" for name, (done, of) in ranked if name and of]
     more = " 等" if len(told) > DEPARTMENTS else ""
-    return _render(
+    return render(
         ctx,
         "daily_campaign",
         campaign_id=str(standing.campaign_id),
         campaign_name=standing.name,
-        status=status.value,
+        status=status_of(standing.runs),
         tasks=standing.tasks,
         confirmed=standing.confirmed,
         recipients=standing.recipients,
@@ -107,6 +108,12 @@ def campaign_words(ctx: Context, standing: Standing) -> str:
         published=standing.published,
         departments="、".join(told[:DEPARTMENTS]) + more,
     )
+
+
+def status_of(runs: Iterable[Run]) -> str:
+    """How a campaign stands, by how its sendings do; `draft` without any."""
+    statuses = {run.status for run in runs}
+    return next((each.value for each in STANDINGS if each in statuses), "draft")
 
 
 def _what_waits(ctx: Context, standing: Standing) -> list[str]:
@@ -124,7 +131,7 @@ def _what_waits(ctx: Context, standing: Standing) -> list[str]:
 def _waiting(ctx: Context, kind: str, number: int, name: str, run: Run | None = None, *, count: int = 0) -> str:
     cause = (run.error or (f"由 {run.paused_by} 暂停" if run.paused_by else "")) if run is not None else ""
     at = moment_words(run.due_at, ctx.settings.zone) if run is not None else None
-    return _render(
+    return render(
         ctx, "daily_waiting", kind=kind, campaign_id=str(number), campaign_name=name, happened_at=at, cause=cause,
         count=count,
     )  # fmt: skip
@@ -136,7 +143,8 @@ def _lines(words: Iterable[str]) -> str:
     return "\n".join([*found[:LINES], *more])
 
 
-def _render(ctx: Context, slug: str, **values: str | int | None) -> str:
+def render(ctx: Context, slug: str, **values: str | int | None) -> str:
+    """A text for staff; numbers as people read them."""
     told: Mapping[str, str | None] = {
         name: f"{value:,}" if isinstance(value, int) else value for name, value in values.items()
     }

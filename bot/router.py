@@ -100,12 +100,10 @@ class Dispatcher:
         self._by_type: dict[type[Event], list[Handler]] = {}
 
     def handlers_of(self, event: Event) -> list[Handler]:
-        """The handlers that want the event, in listed order; of a message only the first."""
+        """The handlers that want the event, in listed order."""
         found = self._by_type.get(type(event))
         if found is None:
             found = [handler for handler in self.handlers if isinstance(event, handler.types)]
-            if isinstance(event, AppMessage):
-                found = found[:1]
             self._by_type[type(event)] = found
         return found
 
@@ -149,6 +147,9 @@ class Dispatcher:
             outcomes.append(outcome)
             if outcome.status == OutcomeStatus.FAILED:
                 pauses.append(pause)
+            if isinstance(event, AppMessage) and outcome.status != OutcomeStatus.SKIPPED:
+                # A message stops at the first who answers it, or could not: the others are not asked.
+                break
         if erased:
             return TaskResult(task, TaskStatus.DONE, forget=True)
         return self._result(task, event, outcomes, pauses)

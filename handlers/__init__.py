@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from bot.router import Router
-from handlers import broadcasts, customers, directory, groups, tagging, welcome
+from handlers import broadcasts, customers, directory, groups, moments, staff, tagging, welcome
 
 ROUTERS: tuple[Router, ...] = (
     welcome.router,
@@ -19,6 +19,8 @@ ROUTERS: tuple[Router, ...] = (
     tagging.router,
     directory.router,
     broadcasts.router,
+    moments.router,
+    staff.router,
 )
 
 _APP = "what staff do in the app needs no answer yet"
@@ -59,7 +61,6 @@ IGNORED: Mapping[str, str] = MappingProxyType(
             ),
             _PUSH,
         ),
-        **dict.fromkeys((f"message.{kind}" for kind in ("text", "image", "voice", "video", "location", "link")), _APP),
         **dict.fromkeys(
             (
                 "inactive_alert",

@@ -41,6 +41,12 @@ def add_alert(
     return bool(added.rowcount)
 
 
+def has_alert(session: Session, dedupe_key: str) -> bool:
+    """Whether an alert was queued under this key."""
+    query = select(col(Alert.id)).where(col(Alert.dedupe_key) == dedupe_key)
+    return session.execute(query).first() is not None
+
+
 def claim_due_alerts(session: Session, now: datetime, lease_seconds: float, limit: int) -> list[Alert]:
     """Alerts that are due, oldest first, put off by the lease so that no other replica takes them meanwhile."""
     alerts = list(

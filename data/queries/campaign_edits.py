@@ -19,6 +19,11 @@ def lock_campaign(session: Session, campaign_id: int) -> Campaign:
     return row if row is not None else get_campaign(session, campaign_id)
 
 
+def find_locked(session: Session, campaign_id: int) -> Campaign | None:
+    """The same, if there is one."""
+    return session.get(Campaign, campaign_id, with_for_update=True, populate_existing=True)
+
+
 def lock_unstarted(session: Session, campaign_id: int) -> Campaign:
     """The same for one that may still be changed. Raises NotFoundError, and ConflictError once it was started."""
     campaign = lock_campaign(session, campaign_id)

@@ -175,6 +175,27 @@ def list_reactions(session: Session, run_id: int, limit: int, before_id: int | N
     return list(session.execute(query.order_by(col(MomentReaction.id).desc()).limit(limit)).scalars())
 
 
+class Own(NamedTuple):
+    """Posts that a member has published, how many customers could see them (each post's), and what these did."""
+
+    published: int
+    audience: int
+    likes: int
+    comments: int
+
+
+def count_published(session: Session, userid: str, since: datetime) -> Own:
+    """What became of the posts that a member has published since an instant."""
+    sums = [func.coalesce(func.sum(P.c[name]), 0) for name in ("audience", "likes", "comments")]
+    query = (
+        select(func.count(), *sums)
+        .select_from(P)
+        .join(Run, col(Run.id) == P.c.run_id)
+        .where(P.c.userid == userid, P.c.state == PublisherState.PUBLISHED, col(Run.due_at) >= since)
+    )
+    return Own(*(int(number) for number in session.execute(query).one()))
+
+
 def count_seen(session: Session, run_ids: Sequence[int]) -> dict[int, dict[str, int]]:
     """By run that is a post: how many can see it (each member's customers), and what they did."""
     sums = [func.sum(P.c[name]) for name in ("audience", "likes", "comments")]

@@ -153,7 +153,7 @@ def settings_for(sandbox: Sandbox, urls: Urls, mode: Literal["live", "observe"] 
     return Settings(
         mode=mode,
         company=CompanySettings(corpid=company.corpid, name=company.name),
-        app=AppSettings(agentid=app.agentid, secret=SecretStr(app.secret)),
+        app=AppSettings(agentid=app.agentid, secret=SecretStr(app.secret), **more.pop("app", {})),
         callbacks=(
             CallbackSettings(token=SecretStr(app.callback_token), encoding_aes_key=SecretStr(app.encoding_aes_key)),
         ),

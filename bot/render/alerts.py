@@ -1,0 +1,253 @@
+"""Alerts: the variables of each text that staff get from the app."""
+
+from __future__ import annotations
+
+from bot.render.variables import ADDED_DATE, DEPARTMENT_NAME, WELCOME_MAX_BYTES, Variable
+
+#: Alerts name the customer as our records know them; nobody waits for WeCom to learn a name.
+ALERT_CUSTOMER = Variable(name="customer_name", zh="客户昵称", en="customer's name", fallback="一位客户", sample="小鱼")
+ALERT_STAFF = Variable(name="staff_name", zh="员工姓名", en="staff member's name", fallback="一位同事", sample="李婷")
+HAPPENED_AT = Variable(
+    name="happened_at",
+    zh="发生时间",
+    en="when it happened",
+    fallback="刚刚",
+    sample="5月20日 14:05",
+    max_bytes=64,
+)
+ALERT_CHANNEL = Variable(
+    name="channel_name",
+    zh="添加渠道",
+    en="channel the customer came through",
+    fallback="未知渠道",
+    sample="门店海报",
+)
+CAUSE = Variable(
+    name="cause", zh="原因", en="cause", fallback="原因不明", sample="超过了 20 秒的发送时限", max_bytes=512
+)
+
+CAMPAIGN_NAME = Variable(
+    name="campaign_name", zh="计划名称", en="campaign's name", fallback="未命名的计划", sample="周末上新"
+)
+#: Stands in texts for a list without items; templates compare with it.
+NOTHING = "无"
+
+
+def _count(name: str, zh: str, en: str, sample: str) -> Variable:
+    """A number, as people read it; 0 where nothing is told."""
+    return Variable(name=name, zh=zh, en=en, fallback="0", sample=sample, max_bytes=32)
+
+
+CAMPAIGN_NUMBER = Variable(
+    name="campaign_id", zh="计划编号", en="campaign's number", fallback="？", sample="12", max_bytes=32
+)
+UNCONFIRMED = Variable(
+    name="unconfirmed", zh="未确认任务数", en="tasks that staff may still confirm", fallback="若干", sample="15"
+)
+CAMPAIGN_COUNTS = (
+    Variable(name="sent", zh="已收到人数", en="customers who have received it", fallback="若干", sample="980"),
+    Variable(name="recipients", zh="应收人数", en="customers who are to", fallback="若干", sample="1000"),
+)
+
+ALERTS: dict[str, tuple[Variable, ...]] = {
+    "customer_lost": (ALERT_CUSTOMER, ALERT_STAFF, ADDED_DATE, HAPPENED_AT, ALERT_CHANNEL),
+    "customer_deleted": (
+        ALERT_CUSTOMER,
+        ALERT_STAFF,
+        DEPARTMENT_NAME,
+        ADDED_DATE,
+        HAPPENED_AT,
+        ALERT_CHANNEL,
+    ),
+    "welcome_missed": (
+        ALERT_CUSTOMER,
+        ALERT_STAFF,
+        HAPPENED_AT,
+        ALERT_CHANNEL,
+        CAUSE,
+        Variable(
+            name="words",
+            zh="欢迎语原文",
+            en="the words to send by hand",
+            fallback="（这条欢迎语没有文字）",
+            sample="您好，我是李婷，很高兴认识您！",
+            max_bytes=WELCOME_MAX_BYTES,
+        ),
+    ),
+    "transfer_failed": (ALERT_CUSTOMER, ALERT_STAFF, HAPPENED_AT, CAUSE),
+    "group_dismissed": (
+        Variable(name="group_name", zh="群名", en="group's name", fallback="未命名的客户群", sample="青禾茶友群"),
+        Variable(name="owner_name", zh="群主", en="group's owner", fallback="一位同事", sample="李婷"),
+        HAPPENED_AT,
+        Variable(
+            name="member_count",
+            zh="解散前人数",
+            en="members before",
+            fallback="若干",
+            sample="128",
+            max_bytes=32,
+        ),
+    ),
+    "link_clicked": (
+        ALERT_CUSTOMER,
+        Variable(name="link_name", zh="链接名称", en="link's name", fallback="一个链接", sample="春茶上新"),
+        HAPPENED_AT,
+    ),
+    "campaign_approval": (
+        Variable(
+            name="campaign_name",
+            zh="群发计划",
+            en="campaign",
+            fallback="一个群发计划",
+            sample="三月上新",
+            max_bytes=256,
+        ),
+        Variable(
+            name="outcome",
+            zh="审批结果",
+            en="what became of the request for approval",
+            fallback="审批状态有变化",
+            sample="李婷已批准，现在可以开始发送",
+            max_bytes=1024,
+        ),
+    ),
+    "campaign_paused": (CAMPAIGN_NAME, HAPPENED_AT, CAUSE, *CAMPAIGN_COUNTS),
+    "campaign_words_due": (CAMPAIGN_NAME, HAPPENED_AT, CAUSE, *CAMPAIGN_COUNTS),
+    "campaign_finished": (CAMPAIGN_NAME, HAPPENED_AT, CAUSE, *CAMPAIGN_COUNTS),
+    "campaign_failed": (CAMPAIGN_NAME, HAPPENED_AT, CAUSE, *CAMPAIGN_COUNTS),
+    "campaign_refusals": (
+        CAMPAIGN_NAME,
+        CAMPAIGN_NUMBER,
+        HAPPENED_AT,
+        CAUSE,
+        Variable(name="refused", zh="被拒绝人数", en="recipients refused", fallback="若干", sample="320"),
+        Variable(name="recipients", zh="已下发人数", en="recipients asked for", fallback="若干", sample="1000"),
+        Variable(name="calls", zh="出错的任务数", en="calls in trouble", fallback="若干", sample="12"),
+        UNCONFIRMED,
+    ),
+    "campaign_leaving": (
+        CAMPAIGN_NAME,
+        CAMPAIGN_NUMBER,
+        HAPPENED_AT,
+        Variable(name="left", zh="离开人数", en="customers who left", fallback="若干", sample="42"),
+        Variable(name="usual", zh="平时人数", en="how many usually do", fallback="若干", sample="3"),
+        Variable(name="hours", zh="统计小时数", en="hours counted", fallback="若干", sample="48"),
+        UNCONFIRMED,
+    ),
+    "daily_tasks": (
+        _count("tasks", "待确认任务数", "group-send tasks to confirm", "3"),
+        _count("customers", "客户数", "customers they are for", "210"),
+        _count("groups", "客户群数", "customer groups they are for", "4"),
+        _count("posts", "待发表朋友圈数", "posts in Moments to publish", "1"),
+    ),
+    "daily_campaign": (
+        CAMPAIGN_NAME,
+        CAMPAIGN_NUMBER,
+        Variable(
+            name="status",
+            zh="状态",
+            en="how it stands: paused, words_due, sending or awaiting",
+            fallback="sending",
+            sample="awaiting",
+            max_bytes=16,
+        ),
+        _count("tasks", "任务数", "group-send tasks", "12"),
+        _count("confirmed", "已确认任务数", "of these confirmed", "7"),
+        _count("recipients", "应收客户数", "customers who are to receive it", "1,200"),
+        _count("sent", "已收客户数", "customers who have", "640"),
+        _count("groups", "应发客户群数", "customer groups it is for", "30"),
+        _count("groups_sent", "已发客户群数", "of these sent to", "12"),
+        _count("refused", "被拒绝数", "recipients that WeCom refused", "3"),
+        _count("posts", "应发表人数", "members who are to publish a post", "20"),
+        _count("published", "已发表人数", "of these who have", "9"),
+        Variable(
+            name="departments",
+            zh="各部门进度",
+            en="departments, and how much each has done",
+            fallback=NOTHING,
+            sample="一店 3/5、二店 4/7",
+            max_bytes=512,
+        ),
+    ),
+    "daily_waiting": (
+        Variable(
+            name="kind",
+            zh="事项",
+            en="what waits: approval, unknown, words or paused",
+            fallback="unknown",
+            sample="approval",
+            max_bytes=16,
+        ),
+        CAMPAIGN_NAME,
+        CAMPAIGN_NUMBER,
+        HAPPENED_AT,
+        _count("count", "数量", "how many customers or calls", "1,200"),
+        CAUSE,
+    ),
+    "daily_campaigns": (
+        Variable(name="date", zh="日期", en="day", fallback="今天", sample="5月20日", max_bytes=64),
+        _count("count", "进行中的计划数", "campaigns that go on", "2"),
+        Variable(
+            name="campaigns",
+            zh="各计划的进度",
+            en="how they stand, a line each",
+            fallback=NOTHING,
+            sample="「周末上新」7/12 个任务已确认",
+            max_bytes=4096,
+        ),
+        Variable(
+            name="waiting",
+            zh="等待处理的事项",
+            en="what waits for this manager, a line each",
+            fallback=NOTHING,
+            sample="「三月上新」等待审批",
+            max_bytes=3072,
+        ),
+    ),
+    "reply": (
+        Variable(
+            name="words", zh="回复内容", en="what is answered", fallback=NOTHING, sample="没有待办", max_bytes=7000
+        ),
+        Variable(name="asked_at", zh="时间", en="when it was asked", fallback="刚刚", sample="14:05:09", max_bytes=16),
+    ),
+    "reply_help": (),
+    "reply_posts": (
+        _count("waiting", "待发表", "posts to publish", "1"),
+        _count("days", "统计天数", "days counted", "30"),
+        _count("published", "已发表", "posts published", "4"),
+        _count("audience", "可见人次", "customers who could see them", "800"),
+        _count("likes", "点赞", "likes", "31"),
+        _count("comments", "评论", "comments", "6"),
+    ),
+    "reply_act": (
+        Variable(
+            name="outcome", zh="结果", en="what came of a command", fallback="unknown", sample="pause", max_bytes=16
+        ),
+        CAMPAIGN_NUMBER,
+        CAMPAIGN_NAME,
+    ),
+    "reply_results": (
+        CAMPAIGN_NUMBER,
+        CAMPAIGN_NAME,
+        Variable(name="status", zh="状态", en="how it stands", fallback="draft", sample="awaiting", max_bytes=16),
+        CAUSE,
+        _count("recipients", "应收客户数", "customers who are to receive it", "1,200"),
+        _count("sent", "已收客户数", "customers who have", "640"),
+        _count("waiting", "等待确认客户数", "customers for whom staff may confirm it", "500"),
+        _count("not_friend", "已不是好友", "customers who are no contacts any more", "20"),
+        _count("over_cap", "超出次数上限", "customers beyond WeCom's cap", "30"),
+        _count("refused", "被拒绝", "recipients that WeCom refused", "3"),
+        _count("stopped", "未发出", "not confirmed in time", "7"),
+        _count("groups", "应发客户群数", "customer groups it is for", "30"),
+        _count("groups_sent", "已发客户群数", "of these sent to", "12"),
+        _count("posts", "应发表人数", "members who are to publish a post", "20"),
+        _count("published", "已发表人数", "of these who have", "9"),
+    ),
+    "campaign_unconfirmed": (
+        CAMPAIGN_NAME,
+        Variable(name="count", zh="未确认人数", en="staff who have not confirmed", fallback="若干", sample="3"),
+        Variable(
+            name="names", zh="未确认的成员", en="their names", fallback="若干成员", sample="李婷、王强", max_bytes=1024
+        ),
+    ),
+}

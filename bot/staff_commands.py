@@ -1,0 +1,169 @@
+"""Staff write to the app: what waits for them, how their campaigns stand, pause and resume them.
+
+A reply is an app message whose row is written with what the command does, under the event's number: an event that is
+handled again does and says nothing more.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import timedelta
+
+from sqlmodel import Session
+
+from bot import campaigns, digests
+from bot.context import Context, Receipt
+from bot.delivery import add_words
+from bot.digests import render
+from bot.errors import ApprovalNeededError
+from bot.logs import get_logger
+from data.errors import ConflictError
+from data.models import Campaign
+from data.queries import alerts as alert_rows
+from data.queries import approvals as approval_rows
+from data.queries import digests as rows
+from data.queries import publishers as publisher_rows
+from data.queries.campaign_edits import find_locked
+from data.queries.digests import Mine
+from data.rules.schedule import local_datetime
+from data.rules.staff_commands import ACTS, Command, Verb, is_stale, may_command
+from data.rules.waves import CUSTOMERS, MOMENTS
+
+log = get_logger("staff")
+
+SLUG = "reply"
+#: Posts of so long ago are counted in what a member is told of their own.
+POSTS_SINCE = timedelta(days=30)
+
+
+async def find_member(ctx: Context, userid: str) -> str | None:
+    """A member of the company as WeCom writes them; None: nobody whom we know."""
+    return (await ctx.db.read(rows.list_known, [userid])).get(userid.casefold())
+
+
+async def reply_help(ctx: Context, userid: str, receipt: Receipt) -> bool:
+    """Say which commands there are. False: that was said to this event before."""
+    return await ctx.db.write(_reply, ctx, userid, receipt, render(ctx, "reply_help"))
+
+
+async def reply_tasks(ctx: Context, userid: str, receipt: Receipt) -> bool:
+    """Say what waits for a member, as the daily digest does."""
+    now = ctx.clock.now()
+    overview = await ctx.db.read(rows.read_overview, now)
+    words = digests.words_for(ctx, userid, overview, now) or digests.tasks_words(ctx, Mine())
+    return await ctx.db.write(_reply, ctx, userid, receipt, words)
+
+
+async def reply_posts(ctx: Context, userid: str, receipt: Receipt) -> bool:
+    """Say which posts in Moments wait for a member, and what became of those published."""
+    now = ctx.clock.now()
+    overview = await ctx.db.read(rows.read_overview, now)
+    mine = await ctx.db.read(publisher_rows.count_published, userid, now - POSTS_SINCE)
+    waiting = overview.tasks.get(userid, Mine()).posts
+    words = render(ctx, "reply_posts", waiting=waiting, days=POSTS_SINCE.days, **mine._asdict())
+    return await ctx.db.write(_reply, ctx, userid, receipt, words)
+
+
+async def reply_about(ctx: Context, userid: str, command: Command, receipt: Receipt) -> str:
+    """Do what a command asks of a campaign, and say what came of it: in one word, empty if that was done before."""
+    return await ctx.db.write(_about, ctx, userid, command, receipt)
+
+
+def _about(session: Session, ctx: Context, userid: str, command: Command, receipt: Receipt) -> str:
+    # Locked first: of two who handle the same event, the other finds the reply.
+    campaign = find_locked(session, command.number) if command.number is not None else None
+    if _is_answered(session, userid, receipt):
+        return ""
+    outcome = _judge(session, ctx, userid, command, campaign, receipt)
+    if campaign is not None and outcome in ("act", "results"):
+        if outcome == "results":
+            _reply(session, ctx, userid, receipt, _results(session, ctx, campaign))
+            return outcome
+        outcome = _act(session, ctx, campaign, command.verb, userid)
+    # Who may not know of a campaign is not told its name.
+    name = campaign.name if campaign is not None and outcome != "unknown" else None
+    number = "" if command.number is None else str(command.number)
+    words = render(ctx, "reply_act", outcome=outcome, campaign_id=number, campaign_name=name)
+    _reply(session, ctx, userid, receipt, words)
+    return outcome
+
+
+def _judge(
+    session: Session, ctx: Context, userid: str, command: Command, campaign: Campaign | None, receipt: Receipt
+) -> str:
+    """`act`, `results`, or why neither."""
+    if command.number is None:
+        return "number"
+    if campaign is None:
+        return "unknown"
+    asked = approval_rows.find_latest(session, [command.number]).get(command.number)
+    allowed = may_command(
+        command.verb,
+        userid,
+        owner=campaign.owner,
+        managers=ctx.settings.campaigns.managers,
+        approvers=asked.approvers if asked is not None else (),
+    )
+    if not allowed:
+        log.warning("command_refused", campaign=campaign.id, verb=command.verb.value)
+        return "unknown"
+    if command.verb is Verb.RESULTS:
+        return "results"
+    if command.verb is Verb.CANCEL:
+        return "confirm"
+    return "late" if is_stale(receipt.received_at, ctx.clock.now()) else "act"
+
+
+def _act(session: Session, ctx: Context, campaign: Campaign, verb: Verb, userid: str) -> str:
+    try:
+        campaigns.act_within(session, ctx, campaign.id or 0, ACTS[verb], userid)
+    except ApprovalNeededError:
+        return "approval"
+    except ConflictError as error:
+        log.info("command_impossible", campaign=campaign.id, verb=verb.value, cause=str(error))
+        return "impossible"
+    log.info("command_done", campaign=campaign.id, verb=verb.value)
+    return verb.value
+
+
+def _results(session: Session, ctx: Context, campaign: Campaign) -> str:
+    told = campaigns.read_campaign(session, campaign.id or 0)
+    kind_of_wave = {wave.id: wave.kind for wave in told.waves}
+    kinds = {run.id: kind_of_wave.get(run.wave_id, CUSTOMERS) for run in told.runs}
+    sums: dict[str, Counter[str]] = {}
+    for each in campaigns.read_results(session, campaign.id or 0):
+        mine = sums.setdefault(kinds[each["run_id"]], Counter())
+        for name in ("recipients", "waiting", *campaigns.RESULTS):
+            mine[name] += each[name]
+    to_customers, to_groups, posts = (sums.get(kind, Counter()) for kind in (CUSTOMERS, "groups", MOMENTS))
+    paused = [run for run in told.runs if run.status == "paused"]
+    return render(
+        ctx,
+        "reply_results",
+        campaign_id=str(campaign.id),
+        campaign_name=campaign.name,
+        status=digests.status_of(told.runs),
+        cause=next((run.error for run in paused if run.error), None),
+        **{name: to_customers[name] for name in ("recipients", "waiting", *campaigns.RESULTS)},
+        groups=to_groups["recipients"],
+        groups_sent=to_groups["sent"],
+        posts=posts["recipients"],
+        published=posts["sent"],
+    )
+
+
+def _reply(session: Session, ctx: Context, userid: str, receipt: Receipt, words: str) -> bool:
+    if _is_answered(session, userid, receipt):
+        return False
+    # The same words within four hours would not be delivered: the time makes each reply another.
+    at = local_datetime(ctx.clock.now(), ctx.settings.zone)
+    words = render(ctx, "reply", words=words, asked_at=f"{at:%H:%M:%S}")
+    return add_words(session, ctx, SLUG, userid, words, dedupe_key=_key(receipt))
+
+
+def _key(receipt: Receipt) -> str:
+    return f"reply:{receipt.event_id}"
+
+
+def _is_answered(session: Session, userid: str, receipt: Receipt) -> bool:
+    return alert_rows.has_alert(session, f"{_key(receipt)}:{SLUG}:{userid}:1")
