@@ -10,12 +10,13 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 WORKERS = $(shell $(BIN)/python -c 'import os; print((os.cpu_count() or 2) * 2)')
 PYTEST_ARGS ?= -n $(WORKERS) --dist worksteal
 ONLY ?=
+KILLS ?= 30
 # Tests start many processes: what Python compiled is kept for the next one, whatever the environment says.
 unexport PYTHONDONTWRITEBYTECODE
 # Tests make thousands of databases: in memory, where 4 GB are free there.
 IN_MEMORY = $(shell df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 > 4000000 { print "TMPDIR=/dev/shm" }')
 
-.PHONY: help demo serve test check format lint types imports bench browser lock clean
+.PHONY: help demo serve test endure check format lint types imports bench browser lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /	/' | expand -t 12
@@ -40,6 +41,9 @@ demo: $(VENV)/.runtime ## the bot and a local WeCom on this machine, with a samp
 
 test: $(VENV)/.dev ## all tests
 	@$(IN_MEMORY) $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+endure: $(VENV)/.dev ## the tests that kill processes, each with KILLS kills on both databases (some minutes)
+	@SIYU_KILLS=$(KILLS) $(IN_MEMORY) $(BIN)/python -m pytest -n 2 -k "killed"
 
 check: format lint types imports test ## what has to be green before a commit
 

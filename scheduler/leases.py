@@ -55,7 +55,7 @@ async def alone(ctx: Context, name: str, work: Callable[[], Awaitable[T]]) -> T:
             task.cancel()
         await asyncio.gather(keeper, working, return_exceptions=True)
         with contextlib.suppress(StorageError):
-            await ctx.db.write(access_rows.release_lease, name, holder, ctx.clock.now())
+            await ctx.db.write(access_rows.release_leases, holder, ctx.clock.now())
     if working.cancelled():
         raise LeaseHeldError(f"The lease {name} was lost to another process.", "It goes on there.")
     return working.result()

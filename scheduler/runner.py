@@ -142,8 +142,4 @@ class Runner:
             await asyncio.gather(*late, return_exceptions=True)
         with contextlib.suppress(StorageError):
             # Without the database the leases run out by themselves.
-            for job in self.jobs:
-                if job.alone:
-                    await self.context.db.write(
-                        access_rows.release_lease, f"job:{job.name}", self.holder, self.context.clock.now()
-                    )
+            await self.context.db.write(access_rows.release_leases, self.holder, self.context.clock.now())

@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, bindparam, case, delete, exists, literal_column, or_, select, update
+from sqlalchemy import Integer, and_, bindparam, case, delete, exists, literal_column, or_, select, update
 from sqlalchemy.orm import aliased
 from sqlmodel import Session
 
@@ -26,14 +26,8 @@ CLAIMED: Any = literal_column("'claimed'")
 NOTHING: Any = literal_column("''")
 
 
-def claim_tasks(
-    session: Session, now: datetime, claim: str, lease_until: datetime, limit: int, storms: int | None = None
-) -> list[ClaimedTask]:
-    """Claim up to `limit` due tasks, welcomes first; collapsible ones take their likes with them.
-
-    Of the welcomes the newest goes first, for its code lives longest: after a long stop those that are too late anyway
-    must not make the others late. Everything else goes by age. `storms` is the most that may be of the storm lane.
-    """
+def _due_of(lane: Lane) -> Any:
+    """Due tasks that no earlier one of their subject keeps waiting; takes `now` and `room`, the most of them."""
     earlier = aliased(InboxTask.__table__)  # type: ignore[attr-defined]
     blocked = exists(
         select(earlier.c.id).where(
@@ -45,15 +39,31 @@ def claim_tasks(
     )
     due = (
         select(T.c.id)
-        .where(T.c.status == WAITING, T.c.due_at <= now, or_(T.c.subject == "", ~blocked))
+        .where(T.c.status == WAITING, T.c.due_at <= bindparam("now"), or_(T.c.subject == "", ~blocked))
+        .where(T.c.lane == int(lane))
         .with_for_update(skip_locked=True)
+        .limit(bindparam("room", type_=Integer))
     )
-    welcomes = due.where(T.c.lane == int(Lane.WELCOME)).order_by(T.c.id.desc()).limit(limit)
-    found = list(session.execute(welcomes).scalars())
-    for lane, most in ((Lane.NORMAL, limit), (Lane.STORM, limit if storms is None else storms)):
+    return due.order_by(T.c.id.desc() if lane == Lane.WELCOME else T.c.id)
+
+
+#: Asked at every event and every second: built once.
+DUE = {lane: _due_of(lane) for lane in (Lane.WELCOME, Lane.NORMAL, Lane.STORM)}
+
+
+def claim_tasks(
+    session: Session, now: datetime, claim: str, lease_until: datetime, limit: int, storms: int | None = None
+) -> list[ClaimedTask]:
+    """Claim up to `limit` due tasks, welcomes first; collapsible ones take their likes with them.
+
+    Of the welcomes the newest goes first, for its code lives longest: after a long stop those that are too late anyway
+    must not make the others late. Everything else goes by age. `storms` is the most that may be of the storm lane.
+    """
+    found: list[int] = []
+    for lane, most in ((Lane.WELCOME, limit), (Lane.NORMAL, limit), (Lane.STORM, limit if storms is None else storms)):
         room = min(limit - len(found), most)
         if room > 0:
-            found += session.execute(due.where(T.c.lane == int(lane)).order_by(T.c.id).limit(room)).scalars()
+            found += session.execute(DUE[lane], {"now": now, "room": room}).scalars()
     if not found:
         return []
     session.execute(

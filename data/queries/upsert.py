@@ -15,8 +15,13 @@ PER_STATEMENT = 500
 
 def insert_into(session: Session, model: type[SQLModel]) -> Any:
     """An INSERT that knows ON CONFLICT."""
+    return insert_on(session.get_bind().dialect.name, model)
+
+
+def insert_on(dialect: str, model: type[SQLModel]) -> Any:
+    """The same for a statement that is built once."""
     table: Any = model.__table__  # type: ignore[attr-defined]
-    return sqlite.insert(table) if session.get_bind().dialect.name == "sqlite" else postgresql.insert(table)
+    return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
 
 
 def upsert(

@@ -23,7 +23,7 @@ from tests.api.conftest import Caller
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 #: Requests made to each route.
-EXAMPLES = 6
+EXAMPLES = 4
 
 
 def test_every_route_says_what_it_reads_and_answers() -> None:

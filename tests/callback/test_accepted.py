@@ -31,6 +31,7 @@ def _settings_of(urls: Urls, vector: Vector) -> Settings:
     return make_settings(urls, callback).model_copy(update={"company": CompanySettings(corpid=vector.corpid)})
 
 
+@pytest.mark.first_case_on_both
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector.signature[:8])
 async def test_published_vectors(vector: Vector, urls: Urls, log: io.StringIO) -> None:
     async with running(_settings_of(urls, vector), log) as target:
@@ -94,12 +95,14 @@ async def test_elements_may_come_in_any_order_with_or_without_cdata(target: Targ
     assert len(await target.events()) == number
 
 
+@pytest.mark.first_case_on_both
 @pytest.mark.parametrize("agentid", [None, "", "1000002"])
 async def test_agentid_absent_empty_or_filled(target: Target, agentid: str | None) -> None:
     encrypted = SENDER.encrypt(edit().encode())
     assert (await target.post(SENDER.url(encrypted), SENDER.envelope(encrypted, agentid)))[0] == 200
 
 
+@pytest.mark.first_case_on_both
 @pytest.mark.parametrize(
     "more",
     [

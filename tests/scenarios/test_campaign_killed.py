@@ -25,7 +25,7 @@ from data.models import Lease
 from data.queries import campaigns as rows
 from data.rules.campaigns import CampaignDraft
 from tests.cli.conftest import siyu_process, write_config
-from tests.conftest import Urls
+from tests.conftest import Urls, killed_on
 from tests.scenarios.campaign_ledger import ADD, ALWAYS, compare, confirm, is_ended, ledger_rows, runs_and_batches
 from tests.scenarios.test_variants import contents_agree, placed_rows
 
@@ -58,6 +58,7 @@ def config_for(sandbox: Sandbox, path: Path, urls: Urls) -> Path:
     )  # fmt: skip
 
 
+@killed_on("postgresql")
 async def test_killed_at_random_moments_each_recipient_has_one_task(urls: Urls, tmp_path: Path) -> None:
     rng = random.Random(SEED)
     async with Sandbox(World(clock=Clock())) as sandbox:

@@ -98,12 +98,15 @@ FAULTS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.first_case_on_both
 @pytest.mark.parametrize("name", FAULTS)
 async def test_wecoms_faults_lose_nothing_and_repeat_nothing(company: Company, name: str) -> None:
     await ready(company)
     company.sandbox.machine.faults.add(Fault(id=0, target="api", on=ADD, **FAULTS[name]))
     campaign_id = await begin(company)
-    await until(company, campaign_id, lambda _, batches: bool(batches) and all(each.msgid for each in batches))
+    await until(
+        company, campaign_id, lambda _, batches: bool(batches) and all(each.msgid for each in batches), minutes=3
+    )
     (run,), batches = await company.read(runs_and_batches, campaign_id)
     assert (await agree(company)) == {"waiting": run.recipients}
     reconciled = [each for each in batches if each.status == "reconciled"]

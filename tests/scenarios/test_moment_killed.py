@@ -24,7 +24,7 @@ from data.queries import batch_results
 from data.queries import campaigns as rows
 from data.rules.campaigns import CampaignDraft
 from tests.cli.conftest import siyu_process
-from tests.conftest import Urls
+from tests.conftest import Urls, killed_on
 from tests.scenarios import campaign_worker
 from tests.scenarios.campaign_ledger import ALWAYS, is_ended, runs_and_batches
 from tests.scenarios.moment_ledger import ADD, JOB, compare, ledger_rows, post, publish, react
@@ -42,6 +42,7 @@ FAULTS = (
 )
 
 
+@killed_on("sqlite")
 async def test_killed_at_random_moments_each_run_has_one_post(urls: Urls, tmp_path: Path) -> None:
     rng = random.Random(SEED)
     async with Sandbox(World(clock=Clock())) as sandbox:

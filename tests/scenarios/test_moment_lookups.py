@@ -96,7 +96,7 @@ async def test_a_person_may_take_it(company: Company) -> None:
     await company.bot.db.write(lookup_rows.adopt, batch.id, moment.moment_id, company.bot.clock.now())
     company.bot.clock.advance(timedelta(seconds=10))
     publish(company.world, company.sandbox.machine)
-    await until(company, campaign_id, is_ended, hours=2)
+    await until(company, campaign_id, is_ended, hours=8)
     assert (await agree(company))["published"] > 0
 
 

@@ -58,7 +58,7 @@ async def test_a_post_is_made_published_and_known_to_the_last_reaction(company: 
     assert read == counts["published"]
     publish(company.world, company.sandbox.machine)
     react(company.world, company.sandbox.machine)
-    await until(company, campaign_id, is_ended, hours=2)
+    await until(company, campaign_id, is_ended, hours=6)
     (run,), (batch,) = await company.read(runs_and_batches, campaign_id)
     assert (run.status, batch.sent, batch.stopped) == ("finished", run.recipients, 0)
     assert batch.confirmed_at is not None
@@ -106,19 +106,20 @@ FAULTS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.first_case_on_both
 @pytest.mark.parametrize("name", FAULTS)
 async def test_wecoms_faults_lose_no_post_and_repeat_none(company: Company, name: str) -> None:
     await ready(company)
     fault(company, ADD, **FAULTS[name])
     campaign_id = await begin_posts(company)
-    await until(company, campaign_id, is_made, minutes=1)
+    await until(company, campaign_id, is_made, minutes=5)
     await until(company, campaign_id, lambda *_: company.calls("externalcontact/get_moment_task") > 0)
     await work(company)
     (run,), (batch,) = await company.read(runs_and_batches, campaign_id)
     assert await agree(company) == {"waiting": run.recipients}
     assert (batch.status == "reconciled") == ("lost after" in name)
     publish(company.world, company.sandbox.machine)
-    await until(company, campaign_id, is_ended, hours=2)
+    await until(company, campaign_id, is_ended, hours=12)
     assert await agree(company) == {"published": run.recipients}
 
 
@@ -271,7 +272,7 @@ async def test_two_copies_make_no_post_twice(start: Start) -> None:
             if len(batches) == len(runs) and is_made(runs, batches):
                 break
     publish(one.world, one.sandbox.machine)
-    await until(one, campaign_id, is_ended, hours=2)
+    await until(one, campaign_id, is_ended, hours=12)
     assert set(await agree(one)) == {"published"}
     assert len(list(one.world.moments)) == 5
 

@@ -26,22 +26,23 @@ from data.db import Database
 from data.models import FollowStatus, Lease, SyncStatus
 from data.queries import sync_runs as run_rows
 from tests.cli.conftest import SIYU, write_config
-from tests.conftest import Urls
+from tests.conftest import Urls, killed_on
 from tests.scenarios.conftest import Company, Start
 from tests.scenarios.test_sync import BATCH, Pair, our_rows, sync, world_rows
 
 KILLS = int(os.environ.get("SIYU_KILLS", "2"))
-STAFF, CUSTOMERS = 8, 2_000
+STAFF, CUSTOMERS = 8, 1_000
 
 
 @pytest.fixture
 async def sandbox(clock: Clock) -> AsyncIterator[Sandbox]:
-    """A company whose customers take a hundred calls to read, each at WeCom's usual speed."""
+    """A company whose customers take dozens of calls to read, each at WeCom's usual speed."""
     async with Sandbox(World(clock=clock, staff=STAFF, customers=CUSTOMERS)) as running:
         running.machine.faults.add(Fault(id=0, target="api", kind="latency", on=BATCH, seconds=0.1))
         yield running
 
 
+@killed_on("postgresql")
 async def test_a_sync_killed_at_random_goes_on_and_counts_nothing_twice(
     sandbox: Sandbox, urls: Urls, db: Database, tmp_path: Path
 ) -> None:
