@@ -16,7 +16,7 @@ from bot.logs import get_logger
 from data.models import PauseRule
 from data.queries import brakes as rows
 from data.queries.brakes import Running
-from data.rules.brakes import counted_from, expected_leaving, is_refused, is_surge, usual_rate
+from data.rules.brakes import LEAST_RATE, counted_from, expected_leaving, is_refused, is_surge, usual_rate
 from data.rules.schedule import moment_words
 
 log = get_logger("campaigns")
@@ -61,14 +61,16 @@ async def _pause_left(ctx: Context, now: datetime) -> int:
     if not running:
         return 0
     counted = await ctx.db.read(rows.count_left, running, begins)
-    many = {number: left for number, left in counted.items() if left >= least}
-    if not many:
-        return 0
-    rate = usual_rate(*await ctx.db.read(rows.count_usual, begins))
-    paused = 0
-    for number, left in many.items():
+    paused, rate = 0, None
+    for number, left in counted.items():
+        if left < least:
+            continue
         since = counted_from(now, hours, running[number].accepted_at)
         reached = await ctx.db.read(rows.list_reached, number, begins)
+        if not is_surge(left, expected_leaving(reached, LEAST_RATE, since, now), times, least):
+            continue  # nor at any other rate: what is usual need not be counted
+        if rate is None:
+            rate = usual_rate(*await ctx.db.read(rows.count_usual, begins))
         expected = expected_leaving(reached, rate, since, now)
         if not is_surge(left, expected, times, least):
             continue
