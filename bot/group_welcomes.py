@@ -114,7 +114,7 @@ async def _take_step(ctx: Context, row: GroupWelcome, step: Step) -> bool:
     try:
         body = await _body(ctx, content) if step is not Step.DELETE else {}
     except (MissingMediaError, WeComError) as error:
-        await _failed(ctx, row, step, error)
+        await _failed(ctx, row, step, error, None)
         return False
     now = ctx.clock.now()
     if not await ctx.db.write(rows.claim, row.id, row.version, step, now):
@@ -142,7 +142,7 @@ async def _take_step(ctx: Context, row: GroupWelcome, step: Step) -> bool:
     except WeComError as error:
         if isinstance(error, InvalidMediaError) and (file := rules.file_of(content)):
             await forget_uploads(ctx, [file[1]])
-        await _failed(ctx, row, step, error)
+        await _failed(ctx, row, step, error, now)
         return False
     return True
 
@@ -164,7 +164,9 @@ async def _added(ctx: Context, row: GroupWelcome, called_at: datetime, template_
         await ctx.wecom.external_contact.del_group_welcome_template(template_id)
 
 
-async def _failed(ctx: Context, row: GroupWelcome, step: Step, error: MissingMediaError | WeComError) -> None:
+async def _failed(
+    ctx: Context, row: GroupWelcome, step: Step, error: MissingMediaError | WeComError, called_at: datetime | None
+) -> None:
     """What time mends is tried again; the rest waits for a person."""
     assert row.id is not None
     now = ctx.clock.now()
@@ -181,4 +183,4 @@ async def _failed(ctx: Context, row: GroupWelcome, step: Step, error: MissingMed
     )
     cause = error.errcode if isinstance(error, WeComError) else None
     again_at = None if pause is None else now + timedelta(seconds=pause)
-    await ctx.db.write(rows.note_failed, row.id, row.version, step, cause, str(error), again_at, now)
+    await ctx.db.write(rows.note_failed, row.id, row.version, step, cause, str(error), again_at, now, called_at)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
+from jinja2 import Environment, FileSystemLoader
 from yarl import URL
 
 from bot.context import Context
@@ -57,7 +58,8 @@ class Redirects:
         self._asking = 0
         self._used: OrderedDict[str, None] = OrderedDict()
         folder = Path(__file__).resolve().parents[1] / "templates" / "links"
-        self._gone, self._again = ((folder / name).read_text("utf-8") for name in ("gone.html", "again.html"))
+        pages = Environment(loader=FileSystemLoader(folder), autoescape=True)
+        self._gone, self._again = (pages.get_template(name).render() for name in ("gone.html", "again.html"))
 
     def add_routes(self, app: web.Application) -> None:
         """The way out and the way back."""

@@ -17,12 +17,14 @@ from bot.delivery import add_words
 from bot.digests import render
 from bot.errors import ApprovalNeededError
 from bot.logs import get_logger
+from bot.router import Outcome, skipped
 from data.errors import ConflictError
 from data.models import Campaign
 from data.queries import alerts as alert_rows
 from data.queries import approvals as approval_rows
 from data.queries import digests as rows
 from data.queries import publishers as publisher_rows
+from data.queries import staff as staff_rows
 from data.queries.campaign_edits import find_locked
 from data.queries.digests import Mine
 from data.rules.schedule import local_datetime
@@ -36,9 +38,12 @@ SLUG = "reply"
 POSTS_SINCE = timedelta(days=30)
 
 
-async def find_member(ctx: Context, userid: str) -> str | None:
-    """A member of the company as WeCom writes them; None: nobody whom we know."""
-    return (await ctx.db.read(rows.list_known, [userid])).get(userid.casefold())
+async def find_asker(ctx: Context, userid: str) -> str | Outcome:
+    """The member who wrote, as WeCom writes them; or why nobody is answered."""
+    if ctx.observes:
+        return skipped("the bot observes: it answers nobody")
+    members = await ctx.db.read(staff_rows.map_members, [userid])
+    return members.get(userid.casefold()) or skipped("not a member whom the app knows")
 
 
 async def reply_help(ctx: Context, userid: str, receipt: Receipt) -> bool:

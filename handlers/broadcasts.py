@@ -5,7 +5,7 @@ from __future__ import annotations
 from bot.approvals import Click, decide_by_click
 from bot.context import Context, Receipt
 from bot.router import Outcome, Router, done, skipped
-from bot.staff_commands import find_member, reply_about, reply_tasks
+from bot.staff_commands import find_asker, reply_about, reply_tasks
 from bot.wecom.events import AppMessage, TemplateCardEvent
 from data.rules.staff_commands import NUMBERED, Verb, parse_command
 
@@ -27,11 +27,9 @@ async def on_message(event: AppMessage, ctx: Context, receipt: Receipt) -> Outco
     command = parse_command(event.content)
     if command is None or command.verb not in {Verb.TASKS, *NUMBERED}:
         return skipped("no command about broadcasts")
-    if ctx.observes:
-        return skipped("the bot observes: it answers nobody")
-    userid = await find_member(ctx, event.from_user)
-    if userid is None:
-        return skipped("not a member whom the app knows")
+    userid = await find_asker(ctx, event.from_user)
+    if isinstance(userid, Outcome):
+        return userid
     if command.verb is Verb.TASKS:
         new = await reply_tasks(ctx, userid, receipt)
         return done("told what waits") if new else done("answered before")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bot.context import Context, Receipt
 from bot.router import Outcome, Router, done, skipped
-from bot.staff_commands import find_member, reply_posts
+from bot.staff_commands import find_asker, reply_posts
 from bot.wecom.events import AppMessage
 from data.rules.staff_commands import Verb, parse_command
 
@@ -17,10 +17,8 @@ async def on_message(event: AppMessage, ctx: Context, receipt: Receipt) -> Outco
     command = parse_command(event.content)
     if command is None or command.verb is not Verb.POSTS:
         return skipped("no command about posts")
-    if ctx.observes:
-        return skipped("the bot observes: it answers nobody")
-    userid = await find_member(ctx, event.from_user)
-    if userid is None:
-        return skipped("not a member whom the app knows")
+    userid = await find_asker(ctx, event.from_user)
+    if isinstance(userid, Outcome):
+        return userid
     new = await reply_posts(ctx, userid, receipt)
     return done("told about posts") if new else done("answered before")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bot.context import Context, Receipt
 from bot.router import Outcome, Router, done, skipped
-from bot.staff_commands import find_member, reply_help
+from bot.staff_commands import find_asker, reply_help
 from bot.wecom.events import AppMessage
 from data.rules.staff_commands import Verb, parse_command
 
@@ -18,10 +18,8 @@ async def on_message(event: AppMessage, ctx: Context, receipt: Receipt) -> Outco
     wanted = command is not None and command.verb is Verb.HELP
     if not wanted and not ctx.settings.app.answer_unknown:
         return skipped("no command: what staff write otherwise is not answered")
-    if ctx.observes:
-        return skipped("the bot observes: it answers nobody")
-    userid = await find_member(ctx, event.from_user)
-    if userid is None:
-        return skipped("not a member whom the app knows")
+    userid = await find_asker(ctx, event.from_user)
+    if isinstance(userid, Outcome):
+        return userid
     new = await reply_help(ctx, userid, receipt)
     return done("told which commands there are") if new else done("answered before")

@@ -12,6 +12,7 @@ from bot.delivery import add_words
 from bot.digests import days_told, people, words_for
 from bot.logs import get_logger
 from data.queries import digests as rows
+from data.queries import staff as staff_rows
 from data.rules.digests import due_day
 
 log = get_logger("digests")
@@ -29,7 +30,7 @@ async def send_digests(ctx: Context) -> int:
     if day is None or await ctx.db.read(rows.is_written, day):
         return 0
     overview = await ctx.db.read(rows.read_overview, now)
-    known = await ctx.db.read(rows.list_known, people(ctx.settings, overview))
+    known = await ctx.db.read(staff_rows.map_members, people(ctx.settings, overview))
     told = [(userid, words) for userid in sorted(known.values()) if (words := words_for(ctx, userid, overview, now))]
     sent = 0
     for start in range(0, len(told), CHUNK):

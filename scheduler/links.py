@@ -50,11 +50,8 @@ async def follow_up_clicks(ctx: Context) -> int:
 
 
 async def _follow_up(ctx: Context, click: DueClick) -> None:
-    try:
-        outcome = await _tag_and_tell(ctx, click)
-    except StorageError:
-        raise
-    except SiyuError as error:
+    outcome, error = await _tag_and_tell(ctx, click)
+    if error is not None:
         asked_seconds = error.after_seconds if isinstance(error, RetryLaterError) else None
         pause = pause_seconds(click.attempts + 1, MAX_ATTEMPTS, asked_seconds, ctx.random.random())
         if pause is not None:
@@ -62,12 +59,12 @@ async def _follow_up(ctx: Context, click: DueClick) -> None:
             await ctx.db.write(rows.put_off, click, ctx.clock.now() + timedelta(seconds=pause))
             return
         log.error("given_up", click=click.id, tries=click.attempts + 1, cause=str(error))
-        outcome = {"put_on": {}, "told": [], "error": str(error)}
+        outcome["error"] = str(error)
     await ctx.db.write(rows.finish, click, outcome)
 
 
-async def _tag_and_tell(ctx: Context, click: DueClick) -> dict[str, Any]:
-    """What was done: the tags that are on, by follow, and who was told."""
+async def _tag_and_tell(ctx: Context, click: DueClick) -> tuple[dict[str, Any], SiyuError | None]:
+    """What was done: the tags that are on, by follow, and who was told; and the first thing that went wrong."""
     followers, name = await ctx.db.read(_load, click)
     tags: dict[str, list[str]] = {}
     told: list[str] = []
@@ -88,9 +85,7 @@ async def _tag_and_tell(ctx: Context, click: DueClick) -> dict[str, Any]:
         except SiyuError as error:
             # The others have theirs first; what is done is found done when all are tried again.
             failure = failure or error
-    if failure is not None:
-        raise failure
-    return {"put_on": tags, "told": told, "error": ""}
+    return {"put_on": tags, "told": told, "error": ""}, failure
 
 
 async def _tell(ctx: Context, click: DueClick, userid: str, name: str) -> None:

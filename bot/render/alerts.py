@@ -26,27 +26,44 @@ CAUSE = Variable(
     name="cause", zh="原因", en="cause", fallback="原因不明", sample="超过了 20 秒的发送时限", max_bytes=512
 )
 
+#: Names have up to 64 characters.
 CAMPAIGN_NAME = Variable(
-    name="campaign_name", zh="计划名称", en="campaign's name", fallback="未命名的计划", sample="周末上新"
+    name="campaign_name", zh="计划名称", en="campaign's name", fallback="未命名的计划", sample="周末上新", max_bytes=256
 )
 #: Stands in texts for a list without items; templates compare with it.
 NOTHING = "无"
 
 
-def _count(name: str, zh: str, en: str, sample: str) -> Variable:
-    """A number, as people read it; 0 where nothing is told."""
-    return Variable(name=name, zh=zh, en=en, fallback="0", sample=sample, max_bytes=32)
+def _count(name: str, zh: str, en: str, sample: str, fallback: str = "0") -> Variable:
+    """A number, as people read it; `fallback` where nothing is told."""
+    return Variable(name=name, zh=zh, en=en, fallback=fallback, sample=sample, max_bytes=32)
+
+
+def _some(name: str, zh: str, en: str, sample: str) -> Variable:
+    """A number that a text always has."""
+    return _count(name, zh, en, sample, "若干")
 
 
 CAMPAIGN_NUMBER = Variable(
     name="campaign_id", zh="计划编号", en="campaign's number", fallback="？", sample="12", max_bytes=32
 )
-UNCONFIRMED = Variable(
-    name="unconfirmed", zh="未确认任务数", en="tasks that staff may still confirm", fallback="若干", sample="15"
-)
+UNCONFIRMED = _some("unconfirmed", "未确认任务数", "tasks that staff may still confirm", "15")
 CAMPAIGN_COUNTS = (
-    Variable(name="sent", zh="已收到人数", en="customers who have received it", fallback="若干", sample="980"),
-    Variable(name="recipients", zh="应收人数", en="customers who are to", fallback="若干", sample="1000"),
+    _some("sent", "已收到人数", "customers who have received it", "980"),
+    _some("recipients", "应收人数", "customers who are to", "1000"),
+)
+TO_CUSTOMERS = (
+    _count("recipients", "应收客户数", "customers who are to receive it", "1,200"),
+    _count("sent", "已收客户数", "customers who have", "640"),
+)
+TO_GROUPS = (
+    _count("groups", "应发客户群数", "customer groups it is for", "30"),
+    _count("groups_sent", "已发客户群数", "of these sent to", "12"),
+)
+REFUSED = _count("refused", "被拒绝数", "recipients that WeCom refused", "3")
+POSTS = (
+    _count("posts", "应发表人数", "members who are to publish a post", "20"),
+    _count("published", "已发表人数", "of these who have", "9"),
 )
 
 ALERTS: dict[str, tuple[Variable, ...]] = {
@@ -79,14 +96,7 @@ ALERTS: dict[str, tuple[Variable, ...]] = {
         Variable(name="group_name", zh="群名", en="group's name", fallback="未命名的客户群", sample="青禾茶友群"),
         Variable(name="owner_name", zh="群主", en="group's owner", fallback="一位同事", sample="李婷"),
         HAPPENED_AT,
-        Variable(
-            name="member_count",
-            zh="解散前人数",
-            en="members before",
-            fallback="若干",
-            sample="128",
-            max_bytes=32,
-        ),
+        _some("member_count", "解散前人数", "members before", "128"),
     ),
     "link_clicked": (
         ALERT_CUSTOMER,
@@ -94,14 +104,7 @@ ALERTS: dict[str, tuple[Variable, ...]] = {
         HAPPENED_AT,
     ),
     "campaign_approval": (
-        Variable(
-            name="campaign_name",
-            zh="群发计划",
-            en="campaign",
-            fallback="一个群发计划",
-            sample="三月上新",
-            max_bytes=256,
-        ),
+        CAMPAIGN_NAME,
         Variable(
             name="outcome",
             zh="审批结果",
@@ -120,18 +123,18 @@ ALERTS: dict[str, tuple[Variable, ...]] = {
         CAMPAIGN_NUMBER,
         HAPPENED_AT,
         CAUSE,
-        Variable(name="refused", zh="被拒绝人数", en="recipients refused", fallback="若干", sample="320"),
-        Variable(name="recipients", zh="已下发人数", en="recipients asked for", fallback="若干", sample="1000"),
-        Variable(name="calls", zh="出错的任务数", en="calls in trouble", fallback="若干", sample="12"),
+        _some("refused", "被拒绝人数", "recipients refused", "320"),
+        _some("recipients", "已下发人数", "recipients asked for", "1000"),
+        _some("calls", "出错的任务数", "calls in trouble", "12"),
         UNCONFIRMED,
     ),
     "campaign_leaving": (
         CAMPAIGN_NAME,
         CAMPAIGN_NUMBER,
         HAPPENED_AT,
-        Variable(name="left", zh="离开人数", en="customers who left", fallback="若干", sample="42"),
-        Variable(name="usual", zh="平时人数", en="how many usually do", fallback="若干", sample="3"),
-        Variable(name="hours", zh="统计小时数", en="hours counted", fallback="若干", sample="48"),
+        _some("left", "离开人数", "customers who left", "42"),
+        _some("usual", "平时人数", "how many usually do", "3"),
+        _some("hours", "统计小时数", "hours counted", "48"),
         UNCONFIRMED,
     ),
     "daily_tasks": (
@@ -153,13 +156,10 @@ ALERTS: dict[str, tuple[Variable, ...]] = {
         ),
         _count("tasks", "任务数", "group-send tasks", "12"),
         _count("confirmed", "已确认任务数", "of these confirmed", "7"),
-        _count("recipients", "应收客户数", "customers who are to receive it", "1,200"),
-        _count("sent", "已收客户数", "customers who have", "640"),
-        _count("groups", "应发客户群数", "customer groups it is for", "30"),
-        _count("groups_sent", "已发客户群数", "of these sent to", "12"),
-        _count("refused", "被拒绝数", "recipients that WeCom refused", "3"),
-        _count("posts", "应发表人数", "members who are to publish a post", "20"),
-        _count("published", "已发表人数", "of these who have", "9"),
+        *TO_CUSTOMERS,
+        *TO_GROUPS,
+        REFUSED,
+        *POSTS,
         Variable(
             name="departments",
             zh="各部门进度",
@@ -231,21 +231,18 @@ ALERTS: dict[str, tuple[Variable, ...]] = {
         CAMPAIGN_NAME,
         Variable(name="status", zh="状态", en="how it stands", fallback="draft", sample="awaiting", max_bytes=16),
         CAUSE,
-        _count("recipients", "应收客户数", "customers who are to receive it", "1,200"),
-        _count("sent", "已收客户数", "customers who have", "640"),
+        *TO_CUSTOMERS,
         _count("waiting", "等待确认客户数", "customers for whom staff may confirm it", "500"),
         _count("not_friend", "已不是好友", "customers who are no contacts any more", "20"),
         _count("over_cap", "超出次数上限", "customers beyond WeCom's cap", "30"),
-        _count("refused", "被拒绝", "recipients that WeCom refused", "3"),
+        REFUSED,
         _count("stopped", "未发出", "not confirmed in time", "7"),
-        _count("groups", "应发客户群数", "customer groups it is for", "30"),
-        _count("groups_sent", "已发客户群数", "of these sent to", "12"),
-        _count("posts", "应发表人数", "members who are to publish a post", "20"),
-        _count("published", "已发表人数", "of these who have", "9"),
+        *TO_GROUPS,
+        *POSTS,
     ),
     "campaign_unconfirmed": (
         CAMPAIGN_NAME,
-        Variable(name="count", zh="未确认人数", en="staff who have not confirmed", fallback="若干", sample="3"),
+        _some("count", "未确认人数", "staff who have not confirmed", "3"),
         Variable(
             name="names", zh="未确认的成员", en="their names", fallback="若干成员", sample="李婷、王强", max_bytes=1024
         ),

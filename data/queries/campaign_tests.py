@@ -155,7 +155,7 @@ def hold_untested(session: Session, campaign_id: int, run_id: int, now: datetime
 
 def refuse_untested(session: Session, campaign_id: int) -> None:
     """Raises ConflictError when a run of a campaign waits for its test."""
-    held = any(is_held(run.status, run.error) for run in list_runs(session, [campaign_id]))
+    held = any(is_held(run.status, run.pause_rule) for run in list_runs(session, [campaign_id]))
     if held and is_waiting(session, campaign_id):
         raise ConflictError(f"Campaign {campaign_id} waits for its test.", "siyu campaigns test, then go.")
 
@@ -176,6 +176,6 @@ def give_go(session: Session, campaign_id: int, version: int, by: str) -> None:
     campaign.go_version, campaign.go_by = version, by[:80]
     for run in list_runs(session, [campaign_id]):
         locked = lock_run(session, run.id or 0)
-        if is_held(locked.status, locked.error):
+        if is_held(locked.status, locked.pause_rule):
             locked.status, locked.error = RunStatus.SENDING, ""
             unpause(locked)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -229,10 +228,3 @@ def note_digest(session: Session, day: date, userid: str, now: datetime) -> bool
 def forget_digests(session: Session, day: date) -> None:
     """Nobody asks any more who was told long before a day."""
     session.execute(delete(Digest).where(col(Digest.day) < (day - KEPT).isoformat()))
-
-
-def list_known(session: Session, userids: Collection[str]) -> dict[str, str]:
-    """Members of the company among these, as WeCom writes them; WeCom does not tell upper from lower case."""
-    wanted = {each.casefold() for each in userids}
-    found = session.execute(select(col(Staff.userid)).where(col(Staff.gone_at).is_(None))).scalars()
-    return {userid.casefold(): userid for userid in found if userid.casefold() in wanted}

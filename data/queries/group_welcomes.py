@@ -221,9 +221,15 @@ def note_failed(
     error: str,
     again_at: datetime | None,
     now: datetime,
+    called_at: datetime | None,
 ) -> None:
-    """WeCom made nothing of a call, or it could not be made: tried `again_at`, or not before a person has looked."""
+    """WeCom made nothing of a call, or it could not be made: tried `again_at`, or not before a person has looked.
+
+    `called_at`: when the call was claimed, None before that. What another call is under way for is left to that one.
+    """
     row = lock_group_welcome(session, id_)
+    if not (_may_call(row, now) if called_at is None else row.called_at == called_at):
+        return
     if row.status == GroupWelcomeStatus.ADDING:
         row.status = GroupWelcomeStatus.PLANNED
     row.tries += 1

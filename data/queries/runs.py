@@ -96,7 +96,7 @@ def _add_next(session: Session, wave: Wave, due_at: datetime | None, *, stopped:
 def write_words(session: Session, run_id: int, content: Mapping[str, Any]) -> Run:
     """What a sending says. Raises NotFoundError, and ConflictError when it is not to come any more."""
     run = lock_run(session, run_id)
-    if is_held(run.status, run.error):
+    if is_held(run.status, run.pause_rule):
         run.content = dict(content)
         return run
     if run.status not in _WAITING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -216,3 +216,10 @@ def list_followers(session: Session) -> list[str]:
             .order_by(col(Staff.userid))
         ).scalars()
     )
+
+
+def map_members(session: Session, userids: Collection[str]) -> dict[str, str]:
+    """Members of the company among these, as WeCom writes them, by their userids in lower case."""
+    wanted = {each.casefold() for each in userids}
+    found = session.execute(select(col(Staff.userid)).where(col(Staff.gone_at).is_(None))).scalars()
+    return {userid.casefold(): userid for userid in found if userid.casefold() in wanted}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from data.models.campaigns import PauseRule, RunStatus
 from data.rules.problems import RuleModel
 from data.rules.tags import Id
 
@@ -20,9 +21,9 @@ class TesterDraft(RuleModel):
     external_userid: Id
 
 
-def is_held(status: str, error: str) -> bool:
+def is_held(status: str, pause_rule: str) -> bool:
     """Whether a run waits for the test of its campaign."""
-    return status == "paused" and error == WAITS_FOR_TEST
+    return status == RunStatus.PAUSED and pause_rule == PauseRule.TEST
 
 
 def waits_for_test(*, test_first: bool, version: int, go_version: int | None) -> bool:

@@ -101,18 +101,18 @@ async def test_what_may_have_been_added_waits_for_a_person(db: Database, now: da
 async def test_what_came_to_nothing_is_tried_again_or_rests(db: Database, now: datetime) -> None:
     id_ = await db.write(make, draft(), "test", now)
     await db.write(rows.claim, id_, 1, Step.ADD, now)
-    await db.write(rows.note_failed, id_, 1, Step.ADD, -1, "busy", now + OVER, now)
+    await db.write(rows.note_failed, id_, 1, Step.ADD, -1, "busy", now + OVER, now, now)
     assert await db.read(rows.list_due, now) == []
     assert await step_of(db, id_, now + OVER) is Step.ADD
     await db.write(rows.claim, id_, 1, Step.ADD, now + OVER)
-    await db.write(rows.note_failed, id_, 1, Step.ADD, 41055, "full", None, now)
+    await db.write(rows.note_failed, id_, 1, Step.ADD, 41055, "full", None, now, now + OVER)
     row = await one(db, id_)
     assert (row.status, row.cause, row.next_at, row.tries) == ("refused", 41055, None, 2)
     await db.write(rows.write_again, id_, now)
     await db.write(rows.claim, id_, 1, Step.ADD, now + 2 * OVER)
     # Retired while it was asked for, and nothing came of it: there is nothing to delete.
     await db.write(rows.retire_group_welcome, id_, now)
-    await db.write(rows.note_failed, id_, 1, Step.ADD, -1, "busy", now, now)
+    await db.write(rows.note_failed, id_, 1, Step.ADD, -1, "busy", now, now, now + 2 * OVER)
     assert (await one(db, id_)).status == "retired"
 
     made = await db.write(make, draft(), "test", now)
@@ -121,12 +121,25 @@ async def test_what_came_to_nothing_is_tried_again_or_rests(db: Database, now: d
     await db.write(change, made, {"content": {"text": "新"}}, now)
     await db.write(rows.claim, made, 2, Step.EDIT, now)
     await db.write(change, made, {"content": {"text": "更新"}}, now)
-    await db.write(rows.note_failed, made, 2, Step.EDIT, 40058, "refused", None, now)
+    await db.write(rows.note_failed, made, 2, Step.EDIT, 40058, "refused", None, now, now)
     assert await step_of(db, made, now) is Step.EDIT, "what was refused is not what it says now"
     await db.write(rows.note_gone, made, "msg1", now)
     assert (await one(db, made)).status == "gone"
     await db.write(rows.write_again, made, now)
     assert await step_of(db, made, now) is Step.ADD
+
+
+async def test_a_failure_of_a_call_that_was_overtaken_ends_no_other_call(db: Database, now: datetime) -> None:
+    id_ = await db.write(make, draft(), "test", now)
+    await db.write(rows.claim, id_, 1, Step.ADD, now)
+    await db.write(rows.note_interrupted, id_, now + OVER)
+    await db.write(rows.add_again, id_, now + OVER)
+    assert await db.write(rows.claim, id_, 1, Step.ADD, now + OVER)
+    for called_at in (now, None):
+        await db.write(rows.note_failed, id_, 1, Step.ADD, -1, "busy", now, now + OVER, called_at)
+        row = await one(db, id_)
+        assert (row.status, row.calling_until, row.tries) == ("adding", now + 2 * OVER, 0)
+    assert not await db.write(rows.claim, id_, 1, Step.ADD, now + OVER), "the second call is still under way"
 
 
 async def test_a_file_is_in_use_until_its_welcome_is_retired(db: Database, now: datetime) -> None:

@@ -230,7 +230,7 @@ async def test_what_follows_is_done_in_the_end_whatever_wecom_does(phone: Phone)
     company = phone.company
     await company.bot.runner.stop()
     first, second, *_ = company.tag_ids
-    link = await make(company, tag_ids=[first, second])
+    link = await make(company, tag_ids=[first, second], tells_staff=True)
     address = f"{PUBLIC}/l/{link.code}"
     added, gone = company.scan(), company.scan()
     await company.settle()
@@ -270,6 +270,7 @@ async def test_what_follows_is_done_in_the_end_whatever_wecom_does(phone: Phone)
     assert tries == MAX_ATTEMPTS
     (row,) = await company.read(rows.list_of_customer, late.follow.external_userid, 10)
     assert "40096" in row["outcome"]["error"]
+    assert row["outcome"]["told"] == [late.follow.userid], "what was done all the same is told"
     assert row["due_at"] is None
 
 
