@@ -252,7 +252,7 @@ class Api:
     def __init__(self, ours: Server) -> None:
         self._url = f"{ours.url}/api/v1"
         scopes = [word for scope in SCOPES for word in ("--scope", scope)]
-        made = _command(ours.folder, "token", "create", "bench", *scopes)
+        made = _command(ours.folder, "token", "create", f"bench-{ours.pid}", *scopes)
         self._token = next(word for word in made.split() if word.startswith("siyu_"))
 
     def call(self, method: str, path: str, body: object = None) -> Any:
