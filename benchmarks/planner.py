@@ -19,7 +19,7 @@ from sqlmodel import Session
 
 from benchmarks.million import NOW
 from benchmarks.segments import ANY, RARE
-from bot import campaigns
+from bot import campaigns, customer_waves
 from bot.assembly import open_context
 from bot.campaign_plans import calendar_of, plan_run
 from bot.clock import Clock
@@ -84,7 +84,7 @@ async def _preview(ctx: Context) -> dict[str, Any]:
         for question in (*RARE, *ANY):
             wave = parse(CustomerWave, {"content": CONTENT, "audience": {"segment": question.tree}})
             began = time.perf_counter()
-            preview = await campaigns.preview_draft(ctx, wave)
+            preview = await customer_waves.preview_draft(ctx, wave)
             told[f"{question.name} ({preview.tally.matched:,})"] = time.perf_counter() - began
     return {"previews": told, "peak": peak.bytes}
 

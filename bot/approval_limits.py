@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from sqlmodel import Session
 
-from bot import group_waves, moments
-from bot.campaign_plans import count_wave, source_of_wave, words_of
 from bot.cards import tell
 from bot.config import ApprovalSettings
 from bot.context import Context
 from bot.errors import ApprovalNeededError
 from bot.logs import get_logger
+from bot.waves import KINDS
 from data.models import Approval, Campaign, PauseRule, Run, RunStatus, Wave
 from data.queries import approvals as rows
 from data.queries import campaigns as campaign_rows
 from data.rules import approvals as rules
-from data.rules.campaigns import Tally
-from data.rules.variants import said
-from data.rules.waves import GROUPS, MOMENTS
 
 log = get_logger("approvals")
 
@@ -41,36 +38,20 @@ class Counted:
 
 async def count_campaign(ctx: Context, waves: Sequence[Wave], runs: Sequence[Run] = ()) -> Counted:
     """Count as a preview does; `runs` of a campaign that was started may say something of their own."""
-    as_of, by_wave, whole = ctx.clock.now(), {}, Tally()
+    by_wave: dict[int, int] = {}
+    by_sender = Counter[str]()
     for wave in waves:
-        if wave.kind == MOMENTS:
-            reach = (await moments.preview_wave(ctx, wave)).reach
-            by_wave[wave.id or 0] = reach.customers
-            whole.by_sender.update(reach.by_member)
-            continue
-        if wave.kind == GROUPS:
-            told = await group_waves.preview_wave(ctx, wave)
-            by_wave[wave.id or 0] = told.members.customers
-            whole.by_sender.update(told.by_owner)
-            continue
-        source, unknown = await source_of_wave(ctx, wave, as_of)
-        tally = await count_wave(ctx, source, unknown, as_of)
-        by_wave[wave.id or 0] = tally.recipients
-        whole.by_sender.update(tally.by_sender)
-    return Counted(by_wave, whole.by_sender, await _words(ctx, waves, runs, whole))
+        by_wave[wave.id or 0], mine = await KINDS[wave.kind].count_reached(ctx, wave)
+        by_sender.update(mine)
+    return Counted(by_wave, by_sender, await _words(ctx, waves, runs, by_sender))
 
 
-async def _words(ctx: Context, waves: Sequence[Wave], runs: Sequence[Run], whole: Tally) -> str:
+async def _words(ctx: Context, waves: Sequence[Wave], runs: Sequence[Run], by_sender: Counter[str]) -> str:
     by_id = {wave.id: wave for wave in waves}
     changed = [(by_id[run.wave_id], run.content) for run in runs if run.ended_at is None and run.content]
     wave, written = (changed + [(wave, None) for wave in waves])[0]
-    texts = {name: str(each.get("text") or "") for name, each in said(wave.content, wave.variants, written).items()}
-    if wave.kind == MOMENTS:
-        campaign = await ctx.db.read(campaign_rows.get_campaign, wave.campaign_id)
-        return await moments.words_of(ctx, texts[""], campaign.name)
-    first = whole.by_sender.most_common(1)
-    words = {name: await words_of(ctx, text, first[0][0] if first else "") for name, text in texts.items()}
-    return "\n".join(f"{name}：{text}" if name else text for name, text in words.items())
+    first = by_sender.most_common(1)
+    return await KINDS[wave.kind].tell_words(ctx, wave, written, first[0][0] if first else "")
 
 
 class Excess(NamedTuple):

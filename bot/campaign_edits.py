@@ -13,15 +13,12 @@ from bot.campaigns import Told, check_campaign, make_campaign, read_campaign
 from bot.cards import end_requests
 from bot.context import Context
 from bot.rule_edits import merged
-from data.models import Wave
+from bot.waves import KINDS
 from data.queries import campaign_edits as rows
 from data.queries.media_uses import hold_files
-from data.rules.campaigns import NAME_MAX_LENGTH, CampaignDraft, CustomerWave
-from data.rules.group_waves import GroupWave
-from data.rules.moments import MomentWave
+from data.rules.campaigns import NAME_MAX_LENGTH, CampaignDraft
 from data.rules.problems import InvalidRuleError, Problem, RuleModel, parse
 from data.rules.timings import Timing
-from data.rules.waves import GROUPS, MOMENTS
 
 
 class Version(RuleModel):
@@ -135,25 +132,7 @@ def _changed_wave(before: Mapping[str, Any], changes: Mapping[str, Any]) -> dict
 def _read_draft(session: Session, campaign_id: int) -> tuple[Told, dict[str, Any]]:
     """A campaign, and the draft that would make it, with the number of each wave."""
     told = read_campaign(session, campaign_id)
-    waves = [{"id": wave.id, **_draft_of(session, wave)} for wave in told.waves]
+    waves = [{"id": wave.id, **KINDS[wave.kind].draft_of(session, wave)} for wave in told.waves]
     campaign = told.campaign
     draft = {"name": campaign.name, "owner": campaign.owner or None, "test_first": campaign.test_first}
     return told, {**draft, "waves": waves}
-
-
-def _draft_of(session: Session, wave: Wave) -> dict[str, Any]:
-    if wave.kind == MOMENTS:
-        draft = {name: value for name, value in wave.model_dump().items() if name in MomentWave.model_fields}
-        return {**draft, "visible": wave.audience}
-    if wave.kind == GROUPS:
-        return {name: value for name, value in wave.model_dump().items() if name in GroupWave.model_fields}
-    draft = {name: value for name, value in wave.model_dump().items() if name in CustomerWave.model_fields}
-    if wave.audience.keys() & {"pairs", "external_userids"}:
-        draft["audience"] = _audience_of(wave.audience, rows.list_listed(session, wave.id or 0))
-    return draft
-
-
-def _audience_of(told: Mapping[str, Any], listed: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    if "pairs" in told:
-        return {"pairs": [{"external_userid": whom, "userid": userid} for whom, userid in listed]}
-    return {"external_userids": [whom for whom, _ in listed]}

@@ -11,15 +11,12 @@ from typing import Any, NamedTuple
 
 from bot.config import Settings, days_of
 from bot.context import Context
-from bot.links import addresses
-from bot.render import LINK_PREFIX
 from data.models import Run, RunStatus, Wave
 from data.queries import campaigns as rows
 from data.queries import customers as customer_rows
 from data.queries import recipients as recipient_rows
 from data.queries import segments
 from data.queries import senders as sender_rows
-from data.queries import staff as staff_rows
 from data.queries import wave_lists as list_rows
 from data.queries.recipients import Limits, Source, Span
 from data.rules import campaigns as rules
@@ -174,7 +171,7 @@ async def count_wave(ctx: Context, source: Source, unknown: int, as_of: datetime
     return tally
 
 
-# -- times and words
+# -- times
 
 
 def calendar_of(settings: Settings) -> Calendar:
@@ -182,20 +179,3 @@ def calendar_of(settings: Settings) -> Calendar:
     opens, _, closes = settings.campaigns.hours.partition("-")
     hours = TimeWindow.model_validate({"start": opens, "end": closes})
     return Calendar(settings.zone, hours, [days_of(words) for words in settings.company.holidays])
-
-
-async def words_of(ctx: Context, text: str, userid: str, batch_id: int | None = None) -> str:
-    """A broadcast's text as one staff member sends it, in one batch. Raises UnusableLinkError."""
-    if not text:
-        return ""
-    links = await addresses(ctx, ctx.renderer.links_of("broadcast", text), batch_id)
-    card = await ctx.db.read(staff_rows.get_card, userid)
-    values: dict[str, str | None] = {
-        "staff_name": card.name,
-        "staff_alias": card.alias,
-        "staff_position": card.position,
-        "department_name": card.department_name,
-        "company_name": ctx.settings.company.name,
-        **{f"{LINK_PREFIX}{name}": address for name, address in links.items()},
-    }
-    return ctx.renderer.render_source("broadcast", text, values)

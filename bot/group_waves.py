@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bot.campaign_plans import words_of
+from sqlmodel import Session
+
+from bot.broadcasts import content_problems, words_of
 from bot.context import Context
 from data.models import RunStatus, Wave
 from data.queries import campaigns as campaign_rows
@@ -14,17 +17,34 @@ from data.queries import group_waves as rows
 from data.queries import senders as sender_rows
 from data.queries.group_waves import Members
 from data.rules import group_waves as rules
-from data.rules.group_waves import Assigned, GroupAudience
+from data.rules.group_waves import Assigned, GroupAudience, GroupWave
+from data.rules.messages import MessageContent
 from data.rules.problems import Problem, parse
+from data.rules.senders import SenderChoice
 from data.rules.waves import GROUPS
 
 #: Owners that a preview names, those with the most groups first.
 OWNERS_TOLD = 1000
 
 
-async def audience_problems(ctx: Context, audience: GroupAudience) -> list[Problem]:
-    """What is wrong with which groups a wave is for."""
-    return rules.audience_problems(audience, await ctx.db.read(rows.list_unknown, audience.chat_ids))
+#: What a wave's row has for customers only.
+_OF_CUSTOMERS = {*SenderChoice.model_fields, "not_bought_hours", "variants", "hold_out_percent"}
+
+
+async def wave_problems(ctx: Context, wave: GroupWave) -> list[Problem]:
+    """What is wrong with a draft apart from its timing."""
+    unknown = await ctx.db.read(rows.list_unknown, wave.audience.chat_ids)
+    return await content_problems(ctx, wave.content) + rules.audience_problems(wave.audience, unknown)
+
+
+async def with_segment(_ctx: Context, wave: GroupWave) -> GroupWave:
+    """The draft as it is: groups are not chosen by a segment."""
+    return wave
+
+
+def draft_of(_session: Session, wave: Wave) -> dict[str, Any]:
+    """The draft that would make a wave."""
+    return {name: value for name, value in wave.model_dump().items() if name in GroupWave.model_fields}
 
 
 async def _assign(ctx: Context, audience: GroupAudience) -> Assigned:
@@ -73,6 +93,42 @@ def preview_to_json(told: GroupPreview) -> dict[str, Any]:
         "owners": [{"userid": userid, "groups": number} for userid, number in owners],
         "words": told.words,
     }
+
+
+async def tell_draft(ctx: Context, wave: GroupWave) -> dict[str, Any]:
+    """What a wave would do that is not kept, as it is shown."""
+    return preview_to_json(await preview(ctx, wave.audience, wave.content.text))
+
+
+async def tell_wave(ctx: Context, wave: Wave) -> dict[str, Any]:
+    """The same of a wave that is kept."""
+    return preview_to_json(await preview_wave(ctx, wave))
+
+
+async def count_reached(ctx: Context, wave: Wave) -> tuple[int, Mapping[str, int]]:
+    """How many customers would read a wave now, and how many groups are each owner's."""
+    told = await preview_wave(ctx, wave)
+    return told.members.customers, told.by_owner
+
+
+def wave_to_json(wave: Wave) -> dict[str, Any]:
+    """A wave as it is shown."""
+    return wave.model_dump(exclude={"campaign_id", *_OF_CUSTOMERS})
+
+
+async def tell_words(ctx: Context, wave: Wave, written: Mapping[str, Any] | None, userid: str) -> str:
+    """What a wave says, or one of its sendings for which that was `written`, as `userid` sends it."""
+    return await words_of(ctx, str((written or wave.content).get("text") or ""), userid)
+
+
+def parse_words(_wave: Wave, source: Mapping[str, Any]) -> MessageContent:
+    """What a sending is to say. Raises InvalidRuleError."""
+    return parse(MessageContent, source)
+
+
+async def words_problems(ctx: Context, content: MessageContent) -> list[Problem]:
+    """What is wrong with what a sending is to say."""
+    return await content_problems(ctx, content)
 
 
 async def plan_groups(ctx: Context, run_id: int) -> RunStatus:

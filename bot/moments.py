@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sqlmodel import Session
+
 from bot.context import Context
 from bot.delivery import media_id_of
 from bot.links import addresses, link_problems
@@ -16,7 +18,7 @@ from data.queries import campaigns as campaign_rows
 from data.queries import moments as rows
 from data.queries.moments import Publishers, Reach
 from data.rules.moments import MomentContent, MomentWave, Visible, problems, range_problems, to_wecom
-from data.rules.problems import Problem
+from data.rules.problems import Problem, parse
 from data.rules.schedule import day_words, local_datetime
 from data.rules.waves import MOMENTS
 
@@ -38,6 +40,17 @@ async def wave_problems(ctx: Context, wave: MomentWave) -> list[Problem]:
     """The same, and what is wrong with who publishes it and who may see it."""
     unknown = await ctx.db.read(rows.list_unknown_names, wave.visible)
     return await content_problems(ctx, wave.content) + range_problems(wave.visible, unknown)
+
+
+async def with_segment(_ctx: Context, wave: MomentWave) -> MomentWave:
+    """The draft as it is: who sees a post is not chosen by a segment."""
+    return wave
+
+
+def draft_of(_session: Session, wave: Wave) -> dict[str, Any]:
+    """The draft that would make a wave."""
+    draft = {name: value for name, value in wave.model_dump().items() if name in MomentWave.model_fields}
+    return {**draft, "visible": wave.audience}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +91,22 @@ def preview_to_json(told: MomentPreview) -> dict[str, Any]:
     }
 
 
+async def tell_draft(ctx: Context, wave: MomentWave) -> dict[str, Any]:
+    """What a post would do that is not kept, as it is shown."""
+    return preview_to_json(await preview(ctx, wave.content, wave.visible))
+
+
+async def tell_wave(ctx: Context, wave: Wave) -> dict[str, Any]:
+    """The same of a wave that is kept."""
+    return preview_to_json(await preview_wave(ctx, wave))
+
+
+async def count_reached(ctx: Context, wave: Wave) -> tuple[int, Mapping[str, int]]:
+    """How many customers could see a post now, and how many of them through each member."""
+    reach = (await preview_wave(ctx, wave)).reach
+    return reach.customers, reach.by_member
+
+
 def wave_to_json(wave: Wave) -> dict[str, Any]:
     """A wave as it is shown."""
     visible = visible_of(wave).model_dump(mode="json")
@@ -87,6 +116,22 @@ def wave_to_json(wave: Wave) -> dict[str, Any]:
 def visible_of(wave: Wave) -> Visible:
     """Who publishes a wave's post, and who may see it."""
     return Visible.model_validate(wave.audience)
+
+
+async def tell_words(ctx: Context, wave: Wave, written: Mapping[str, Any] | None, _userid: str) -> str:
+    """What a wave's post says, or one of its sendings for which that was `written`: the same whoever publishes it."""
+    campaign = await ctx.db.read(campaign_rows.get_campaign, wave.campaign_id)
+    return await words_of(ctx, str((written or wave.content).get("text") or ""), campaign.name)
+
+
+def parse_words(_wave: Wave, source: Mapping[str, Any]) -> MomentContent:
+    """What a sending is to show. Raises InvalidRuleError."""
+    return parse(MomentContent, source)
+
+
+async def words_problems(ctx: Context, content: MomentContent) -> list[Problem]:
+    """What is wrong with what a sending is to show."""
+    return await content_problems(ctx, content)
 
 
 async def words_of(ctx: Context, text: str, campaign_name: str, batch_id: int | None = None) -> str:

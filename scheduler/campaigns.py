@@ -11,10 +11,11 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from bot.approval_limits import is_covered
-from bot.campaign_plans import calendar_of, limits_of, plan_run, words_of
+from bot.broadcasts import words_of
+from bot.campaign_plans import calendar_of, limits_of, plan_run
 from bot.campaign_tests import is_tested
 from bot.context import Context
 from bot.delivery import forget_media, message_body
@@ -72,24 +73,12 @@ async def _work_off(ctx: Context) -> None:
     while (run := await ctx.db.write(run_rows.begin_due_run, ctx.clock.now(), calendar)) is not None:
         assert run.id is not None
         wave = await ctx.db.read(campaign_rows.get_wave, run.wave_id)
-        is_post = wave.kind == MOMENTS
         if run.status == RunStatus.PLANNING:
             log.info("run_planning", run=run.id, resumed=run.planned_until > 0)
-            if await PLANS[wave.kind](ctx, run.id) == RunStatus.PLANNING:
+            if await STEPS[wave.kind].plan(ctx, run.id) == RunStatus.PLANNING:
                 return  # another process has planned some of it: the lease was lost
-        elif not await is_covered(ctx, run) or not await is_tested(ctx, run):
-            continue
-        elif is_post:
-            await send_post(ctx, run, calendar)
-        else:
-            await Sender(ctx, run, calendar).send()
-
-
-PLANS: Mapping[str, Callable[[Context, int], Awaitable[RunStatus]]] = {
-    CUSTOMERS: plan_run,
-    GROUPS: plan_groups,
-    MOMENTS: plan_post,
-}
+        elif await is_covered(ctx, run) and await is_tested(ctx, run):
+            await STEPS[wave.kind].send(ctx, run, calendar)
 
 
 class Sender:
@@ -234,3 +223,23 @@ class Sender:
     async def _rest(self, batch: Waiting, error: WeComError) -> None:
         self._stopped = True
         await rest(self.ctx, self.run_id, self._rests, batch.batch_id, error)
+
+
+async def send_batches(ctx: Context, run: Run, calendar: Calendar) -> None:
+    """Ask for all of a run's batches, until that is done, has to rest, or somebody stops it."""
+    await Sender(ctx, run, calendar).send()
+
+
+class Steps(NamedTuple):
+    """How a run is planned, resumable (it tells how the run stands then), and how what was planned is asked for."""
+
+    plan: Callable[[Context, int], Awaitable[RunStatus]]
+    send: Callable[[Context, Run, Calendar], Awaitable[None]]
+
+
+#: By kind of wave.
+STEPS: Mapping[str, Steps] = {
+    CUSTOMERS: Steps(plan_run, send_batches),
+    GROUPS: Steps(plan_groups, send_batches),
+    MOMENTS: Steps(plan_post, send_post),
+}

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlmodel import Session, col, select
 
-from bot import campaign_plans, campaigns
+from bot import campaign_plans, campaigns, customer_waves
 from bot.assembly import open_context
 from bot.campaign_plans import calendar_of
 from bot.clock import FrozenClock
@@ -166,7 +166,7 @@ async def test_a_run_is_planned_alike_in_any_pieces_and_as_its_preview_said(
     for choice in CHOICES:
         outcomes = []
         draft = wave(AUDIENCES[number // 2], **choice)
-        preview = await campaigns.preview_draft(ctx, draft)
+        preview = await customer_waves.preview_draft(ctx, draft)
         for span in (1000, 17):
             monkeypatch.setattr(campaign_plans, "SPAN", span)
             run_id = await start_run(ctx, draft)
@@ -205,7 +205,7 @@ async def test_a_split_is_planned_alike_in_any_pieces_and_as_its_preview_said(
         wave = await ctx.db.read(rows.get_wave, run.wave_id)
         split = rows.split_of_wave(wave)
         assert split is not None
-        preview = (await campaigns.preview_wave(ctx, wave)).tally
+        preview = (await customer_waves.preview_wave(ctx, wave)).tally
         outcomes: list[dict[int, Any]] = []
         for span in (1000, 5):
             monkeypatch.setattr(campaign_plans, "SPAN", span)
@@ -256,7 +256,7 @@ async def test_a_list_counts_those_who_are_nobodys_contact(ctx: Context, now: da
     follows = (await ctx.db.read(ledger, run_id))[3].values()
     known = next(each for each in follows if each.status == "present" and each.userid == "ann")
     pair = {"userid": "ann", "external_userid": known.external_userid}
-    preview = await campaigns.preview_draft(
+    preview = await customer_waves.preview_draft(
         ctx, wave({"pairs": [pair, pair, {**pair, "userid": "nobody"}, {**pair, "external_userid": "wmNobody"}]})
     )
     assert (preview.tally.matched, preview.tally.left_out["unknown"]) == (3, 2)

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlmodel import Session
 
-from bot import campaigns
+from bot import campaigns, customer_waves
 from bot.config import CampaignsSettings
 from data.errors import ConflictError
 from data.models import Order, Run
@@ -195,7 +195,7 @@ async def test_who_has_bought_since_is_left_out(company: Company) -> None:
     await company.bot.db.write(buy, one, company.bot.clock.now() - timedelta(hours=47))
     (mine,) = draft.waves
     assert isinstance(mine, CustomerWave)
-    preview = await campaigns.preview_draft(company.bot.context, mine)
+    preview = await customer_waves.preview_draft(company.bot.context, mine)
     assert (preview.tally.recipients, dict(preview.tally.left_out)) == (1, {"bought": 1})
     await campaigns.start_campaign(company.bot.context, made.id or 0, None)
     await until(company, made.id or 0, has_status("awaiting"))

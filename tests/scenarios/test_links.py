@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import aiohttp
 import pytest
 
-from bot import campaigns, links, redirects
+from bot import campaigns, customer_waves, links, redirects
 from bot.app import Bot
 from bot.clock import Clock
 from bot.config import ServerSettings
@@ -154,7 +154,7 @@ async def test_a_link_in_a_campaign_tells_who_followed_it_and_puts_the_tag_on_on
     )
     assert "「spring」" in alerts[0].words
     segment = {"campaign": {"campaign_id": campaign_id, "did": "clicked"}}
-    preview = await campaigns.preview_draft(
+    preview = await customer_waves.preview_draft(
         company.bot.context,
         CampaignDraft.model_validate({"name": "x", "waves": [wave(audience={"segment": segment})]}).waves[0],  # type: ignore[arg-type]
     )

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlmodel import Session, col, select
 
-from bot import campaigns
+from bot import customer_waves
 from bot.config import CampaignsSettings
 from bot.sandbox.faults import Fault
 from bot.wecom.errors import WeComError
@@ -70,10 +70,10 @@ async def test_the_preview_says_to_whom_wecom_would_likely_not_deliver(start: St
     send_own(company, userid, had)
     await pull_own_sends(company.bot.context)
     draft = CustomerWave.model_validate(part((userid, had), (userid, free)))
-    tally = (await campaigns.preview_draft(company.bot.context, draft)).tally
+    tally = (await customer_waves.preview_draft(company.bot.context, draft)).tally
     assert (tally.recipients, tally.likely_over_cap) == (2, 1)
     company.bot.clock.advance(timedelta(days=1))
-    tally = (await campaigns.preview_draft(company.bot.context, draft)).tally
+    tally = (await customer_waves.preview_draft(company.bot.context, draft)).tally
     assert (tally.recipients, tally.likely_over_cap) == (2, 0)
 
 

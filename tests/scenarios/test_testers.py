@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlmodel import Session, col, select
 
-from bot import campaign_edits, campaign_tests, campaigns
+from bot import campaign_edits, campaign_tests, campaigns, customer_waves
 from bot.campaigns import Told
 from bot.config import ApprovalSettings, CampaignsSettings
 from bot.sandbox.faults import Fault
@@ -79,7 +79,7 @@ async def test_test_customers_receive_every_variant_first_and_count_nowhere(star
     touches = await company.read(list_explained, listed[0][0])
     assert {each.touch.kind for each in touches} >= {"test"}
     assert touches[0].because["campaign"] == "测试：新品"
-    preview = await campaigns.preview_wave(ctx, told.waves[0])
+    preview = await customer_waves.preview_wave(ctx, told.waves[0])
     assert "capped" not in preview.tally.left_out, "no cap counts a test"
 
     changes = {"version": 1, "waves": [{"id": told.waves[0].id, "hold_out_percent": 0}]}

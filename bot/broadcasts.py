@@ -1,0 +1,39 @@
+"""What broadcasts (群发) to customers and to groups say: checked, and put into the words of whoever sends them."""
+
+from __future__ import annotations
+
+from bot.context import Context
+from bot.links import addresses, link_problems
+from bot.render import LINK_PREFIX
+from bot.rule_edits import media_problems
+from data.queries import staff as staff_rows
+from data.rules.campaigns import problems
+from data.rules.messages import MessageContent, links_of
+from data.rules.problems import Problem
+
+
+async def content_problems(ctx: Context, content: MessageContent) -> list[Problem]:
+    """What is wrong with what a broadcast says."""
+    found = problems(content)
+    if content.text:
+        faults = ctx.renderer.check("broadcast", content.text)
+        found += [Problem("content.text", f"第 {fault.line} 行：{fault.message}") for fault in faults]
+    found += await link_problems(ctx, "broadcast", content.text, links_of(content))
+    return found + await ctx.db.read(media_problems, content)
+
+
+async def words_of(ctx: Context, text: str, userid: str, batch_id: int | None = None) -> str:
+    """A broadcast's text as one staff member sends it, in one batch. Raises UnusableLinkError."""
+    if not text:
+        return ""
+    links = await addresses(ctx, ctx.renderer.links_of("broadcast", text), batch_id)
+    card = await ctx.db.read(staff_rows.get_card, userid)
+    values: dict[str, str | None] = {
+        "staff_name": card.name,
+        "staff_alias": card.alias,
+        "staff_position": card.position,
+        "department_name": card.department_name,
+        "company_name": ctx.settings.company.name,
+        **{f"{LINK_PREFIX}{name}": address for name, address in links.items()},
+    }
+    return ctx.renderer.render_source("broadcast", text, values)

@@ -1,0 +1,181 @@
+"""Waves to customers (群发) of campaigns: checked, previewed, shown. `bot/campaign_plans.py` finds their recipients."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlmodel import Session
+
+from bot.broadcasts import content_problems, words_of
+from bot.campaign_plans import count_wave, source_of_draft, source_of_wave
+from bot.context import Context
+from bot.rule_edits import unwritable
+from data.models import Wave
+from data.queries import segment_names as segment_rows
+from data.queries import senders as sender_rows
+from data.queries.campaign_edits import list_listed
+from data.rules import variants
+from data.rules.campaigns import CustomerWave, Tally, audience_problems
+from data.rules.messages import MessageContent
+from data.rules.problems import Problem, parse
+from data.rules.senders import choice_problems
+from data.rules.variants import RunWords
+
+#: Senders that a preview names, those with the most recipients first.
+SENDERS_TOLD = 1000
+
+
+# -- drafts
+
+
+async def wave_problems(ctx: Context, wave: CustomerWave) -> list[Problem]:
+    """What is wrong with a draft apart from its timing and its segment."""
+    found = await _variant_problems(ctx, wave) + audience_problems(wave.audience)
+    return found + choice_problems(wave, *await ctx.db.read(sender_rows.list_named, wave))
+
+
+async def _variant_problems(ctx: Context, wave: CustomerWave) -> list[Problem]:
+    found = variants.problems(wave.variants, wave.content)
+    for number, each in enumerate(wave.variants):
+        found += unwritable(each.name, f"variants[{number}].name")
+    for path, content in wave.contents.items():
+        for fault in await content_problems(ctx, content):
+            found.append(Problem(path + fault.path.removeprefix("content"), fault.message))
+    return found
+
+
+async def with_segment(ctx: Context, wave: CustomerWave) -> CustomerWave:
+    """A draft with its saved segment read. Raises InvalidRuleError, NotFoundError."""
+    return wave.model_copy(update={"audience": await ctx.db.read(segment_rows.read_audience, wave.audience)})
+
+
+def draft_of(session: Session, wave: Wave) -> dict[str, Any]:
+    """The draft that would make a wave."""
+    draft = {name: value for name, value in wave.model_dump().items() if name in CustomerWave.model_fields}
+    if wave.audience.keys() & {"pairs", "external_userids"}:
+        draft["audience"] = _audience_of(wave.audience, list_listed(session, wave.id or 0))
+    return draft
+
+
+def _audience_of(told: Mapping[str, Any], listed: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    if "pairs" in told:
+        return {"pairs": [{"external_userid": whom, "userid": userid} for whom, userid in listed]}
+    return {"external_userids": [whom for whom, _ in listed]}
+
+
+# -- what a wave would do
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a wave would do now: the same counting as planning, and the words of the first sender, by variant."""
+
+    tally: Tally
+    calls: int
+    words: Mapping[str, str]
+
+
+async def preview_draft(ctx: Context, wave: CustomerWave) -> Preview:
+    """What a wave would do that is not kept. It was checked, and its segment read."""
+    as_of = ctx.clock.now()
+    source, unknown = await source_of_draft(ctx, wave, as_of)
+    tally = await count_wave(ctx, source, unknown, as_of)
+    names = [each.name for each in wave.variants] or [""]
+    return await _preview(ctx, tally, dict(zip(names, (each.text for each in wave.contents.values()), strict=True)))
+
+
+async def preview_wave(ctx: Context, wave: Wave) -> Preview:
+    """What a wave would do that is kept."""
+    return await _preview(ctx, await _count(ctx, wave), _texts(wave, None))
+
+
+async def _preview(ctx: Context, tally: Tally, texts: Mapping[str, str]) -> Preview:
+    first = tally.by_sender.most_common(1)
+    return Preview(tally, tally.calls, await _words(ctx, texts, first[0][0] if first else ""))
+
+
+async def _count(ctx: Context, wave: Wave) -> Tally:
+    as_of = ctx.clock.now()
+    source, unknown = await source_of_wave(ctx, wave, as_of)
+    return await count_wave(ctx, source, unknown, as_of)
+
+
+def _texts(wave: Wave, written: Mapping[str, Any] | None) -> dict[str, str]:
+    said = variants.said(wave.content, wave.variants, written)
+    return {name: str(each.get("text") or "") for name, each in said.items()}
+
+
+async def _words(ctx: Context, texts: Mapping[str, str], userid: str) -> dict[str, str]:
+    return {name: await words_of(ctx, text, userid) for name, text in texts.items()}
+
+
+def preview_to_json(preview: Preview) -> dict[str, Any]:
+    """A preview as it is shown."""
+    tally = preview.tally
+    return {
+        "matched": tally.matched,
+        "recipients": tally.recipients,
+        "left_out": dict(sorted(tally.left_out.items())),
+        "likely_over_cap": tally.likely_over_cap,
+        "calls": preview.calls,
+        "senders": [
+            {"userid": userid, "recipients": number} for userid, number in tally.by_sender.most_common(SENDERS_TOLD)
+        ],
+        "sender_count": len(tally.by_sender),
+        "words": next(iter(preview.words.values())),
+        "variants": [
+            {"name": name, "recipients": tally.variants.get(name, 0), "words": words}
+            for name, words in preview.words.items()
+            if name
+        ],
+    }
+
+
+async def tell_draft(ctx: Context, wave: CustomerWave) -> dict[str, Any]:
+    """What a wave would do that is not kept, as it is shown."""
+    return preview_to_json(await preview_draft(ctx, wave))
+
+
+async def tell_wave(ctx: Context, wave: Wave) -> dict[str, Any]:
+    """The same of a wave that is kept."""
+    return preview_to_json(await preview_wave(ctx, wave))
+
+
+async def count_reached(ctx: Context, wave: Wave) -> tuple[int, Mapping[str, int]]:
+    """How many customers a wave would reach now, and how many through each sender."""
+    tally = await _count(ctx, wave)
+    return tally.recipients, tally.by_sender
+
+
+# -- what a wave is, and what its sendings say
+
+
+def wave_to_json(wave: Wave) -> dict[str, Any]:
+    """A wave as it is shown."""
+    return wave.model_dump(exclude={"campaign_id"})
+
+
+async def tell_words(ctx: Context, wave: Wave, written: Mapping[str, Any] | None, userid: str) -> str:
+    """What a wave says, or one of its sendings for which that was `written`, as `userid` sends it; by variant."""
+    words = await _words(ctx, _texts(wave, written), userid)
+    return "\n".join(f"{name}：{text}" if name else text for name, text in words.items())
+
+
+def parse_words(wave: Wave, source: Mapping[str, Any]) -> MessageContent | RunWords:
+    """What a sending is to say. Raises InvalidRuleError."""
+    if wave.variants:
+        return variants.parse_words([str(each["name"]) for each in wave.variants], source)
+    return parse(MessageContent, source)
+
+
+async def words_problems(ctx: Context, content: MessageContent | RunWords) -> list[Problem]:
+    """What is wrong with what a sending is to say."""
+    if not isinstance(content, RunWords):
+        return await content_problems(ctx, content)
+    return [
+        Problem(f"variants[{number}].{fault.path}", fault.message)
+        for number, each in enumerate(content.variants)
+        for fault in await content_problems(ctx, each.content)
+    ]
