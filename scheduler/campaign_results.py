@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,10 +23,9 @@ from data.queries import batches as batch_rows
 from data.queries import runs as run_rows
 from data.queries.batch_results import Due, Result
 from data.rules.batches import pull_pause
-from data.rules.waves import GROUPS
 from scheduler.campaign_lookups import id_of
 from scheduler.leases import LeaseHeldError, alone
-from scheduler.unknown_batches import read_all
+from scheduler.unknown_batches import read_all, read_pages
 
 log = get_logger("campaigns")
 
@@ -34,8 +34,6 @@ CHUNK = 100
 IN_FLIGHT = 8
 #: Results that are written in one go: some tens of milliseconds.
 WRITTEN_ROWS = 1500
-#: So long after an owner has confirmed, groups of which WeCom tells nothing may still have been sent to.
-GROUPS_LAG = timedelta(hours=1)
 #: WeCom says in this number that a task is confirmed.
 CONFIRMED = 2
 
@@ -94,56 +92,45 @@ async def _pull_tasks(ctx: Context, batch: Batch, *, withdraw: bool) -> None:
         await ctx.db.write(rows.note_withdrawn, batch.id, ctx.clock.now())
         return
     confirmed = [each for each in tasks if int(each.get("status") or 0) == CONFIRMED]
-    all_confirmed = bool(tasks) and len(confirmed) == len(tasks)
-    at = max((each for each in map(_sent_at, confirmed) if each is not None), default=None)
-    members = [str(each["userid"]) for each in tasks] or [batch.userid]
-    confirmed_at = at if all_confirmed else None
-    if members != (batch.members or [batch.userid]) or confirmed_at != batch.confirmed_at:
-        await ctx.db.write(rows.note_members, batch.id, members, confirmed_at)
-    waiting = 0
-    for each in confirmed:
-        waiting += await _pull_results(ctx, batch, str(each["userid"]))
-    if all_confirmed and batch.kind == GROUPS:
-        # Only groups that were sent to are told: whether that is all of them shows only in time.
-        lately = at is None or ctx.clock.now() - at < GROUPS_LAG
-        waiting = await ctx.db.read(rows.count_waiting, batch.id) if lately else 0
-    if all_confirmed and not waiting:
-        rest = RecipientState.STOPPED if batch.kind == GROUPS else RecipientState.REFUSED
-        await ctx.db.write(rows.end_batch, batch.id, rest, ctx.clock.now())
-    elif withdraw:
+    results, waiting = await _read_results(ctx, batch, [str(each["userid"]) for each in confirmed])
+    look = rows.Look(
+        members=[str(each["userid"]) for each in tasks] or [batch.userid],
+        all_confirmed=bool(tasks) and len(confirmed) == len(tasks),
+        confirmed_at=max((each for each in map(_sent_at, confirmed) if each is not None), default=None),
+        results=results,
+        waiting=waiting,
+    )
+    now = ctx.clock.now()
+    pause = timedelta(seconds=pull_pause((now - (batch.made_at or now)).total_seconds()))
+    if not await ctx.db.write(rows.note_look, batch.id, look, now, None if withdraw else now + pause) and withdraw:
         with contextlib.suppress(AlreadyDoneError):
             await wecom.cancel_groupmsg_send(msgid)
         await ctx.db.write(rows.note_withdrawn, batch.id, ctx.clock.now())
-    else:
-        now = ctx.clock.now()
-        pause = pull_pause((now - (batch.made_at or now)).total_seconds())
-        await ctx.db.write(batch_rows.put_off, batch.id, now + timedelta(seconds=pause))
 
 
 async def _pull_last(ctx: Context, batch: Batch) -> None:
     """Who confirmed before it was withdrawn has sent it."""
     assert batch.id is not None
-    for userid in batch.members or [batch.userid]:
-        await _pull_results(ctx, batch, userid)
+    results, _ = await _read_results(ctx, batch, batch.members or [batch.userid])
+    await ctx.db.write(rows.write_results, batch.id, results)
     await ctx.db.write(rows.end_batch, batch.id, RecipientState.STOPPED, ctx.clock.now())
 
 
-async def _pull_results(ctx: Context, batch: Batch, userid: str) -> int:
-    """Read and write one member's results, some pages at a time; how many of them wait still."""
+async def _read_results(ctx: Context, batch: Batch, userids: Sequence[str]) -> tuple[list[Result], int]:
+    """Read the results of members. Where they are many, all but the last are written: what is left to write, and how
+    many of those that are written wait still."""
     assert batch.id is not None
-    wecom, waiting, cursor = ctx.wecom.external_contact, 0, ""
-    read: list[Result] = []
-    while True:
-        answer = await wecom.get_groupmsg_send_result(batch.msgid or "", userid, cursor)
-        read += _results(answer.get("send_list") or ())
-        following = str(answer.get("next_cursor") or "")
-        ended = not following or following == cursor
-        if len(read) >= WRITTEN_ROWS or ended:
-            waiting += await ctx.db.write(rows.write_results, batch.id, read)
-            read = []
-        if ended:
-            return waiting
-        cursor = following
+    wecom, msgid = ctx.wecom.external_contact, batch.msgid or ""
+    left: list[Result] = []
+    waiting = 0
+    for userid in userids:
+        ask = functools.partial(wecom.get_groupmsg_send_result, msgid, userid)
+        async for page in read_pages(ask, "send_list"):
+            left += _results(page)
+            if len(left) >= WRITTEN_ROWS:
+                waiting += await ctx.db.write(rows.write_results, batch.id, left)
+                left = []
+    return left, waiting
 
 
 def _results(listed: Sequence[Mapping[str, Any]]) -> list[Result]:

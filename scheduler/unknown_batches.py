@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -61,16 +61,20 @@ async def put_off(ctx: Context, batch: Batch, error: str, after_seconds: float |
     await ctx.db.write(rows.put_off, batch.id or 0, now + timedelta(seconds=max(after_seconds or 0, pause)), error)
 
 
-async def read_all(ask: Callable[[str], Awaitable[Mapping[str, Any]]], name: str) -> list[Any]:
-    """Every row over all pages. Raises BusyError where the pages do not come to an end: the list is not complete."""
-    found: list[Any] = []
+async def read_pages(ask: Callable[[str], Awaitable[Mapping[str, Any]]], name: str) -> AsyncIterator[Sequence[Any]]:
+    """The rows of each page. Raises BusyError where the pages do not come to an end: the list is not complete."""
     cursor, seen = "", set[str]()
     while True:
         answer = await ask(cursor)
-        found += answer.get(name) or ()
+        yield answer.get(name) or ()
         cursor = str(answer.get("next_cursor") or "")
         if not cursor:
-            return found
+            return
         if cursor in seen:
             raise BusyError("WeCom's pages do not end.", "They are read again later.")
         seen.add(cursor)
+
+
+async def read_all(ask: Callable[[str], Awaitable[Mapping[str, Any]]], name: str) -> list[Any]:
+    """Every row over all pages. Raises BusyError as `read_pages`."""
+    return [row async for page in read_pages(ask, name) for row in page]

@@ -11,8 +11,8 @@ from sqlmodel import Session, col
 
 from data.models import Batch, BatchStatus, Campaign, Recipient, RecipientState, Run
 from data.queries import links, targets, touches
-from data.queries.batches import MADE, get_batch, is_over, lock_alone
-from data.rules.batches import LAST_LOOK_SECONDS
+from data.queries.batches import MADE, is_over, lock_alone
+from data.rules.batches import GROUPS_LAG, LAST_LOOK_SECONDS
 from data.rules.preferences import TouchKind
 from data.rules.waves import GROUPS, MOMENTS
 
@@ -37,6 +37,17 @@ class Result(NamedTuple):
     userid: str
     state: RecipientState
     sent_at: datetime | None
+
+
+class Look(NamedTuple):
+    """What a look at a batch told: who has the task, whether all of them have confirmed it and when the last did; the
+    results that are not written yet, and how many of those that are waited still."""
+
+    members: Sequence[str]
+    all_confirmed: bool
+    confirmed_at: datetime | None
+    results: Sequence[Result]
+    waiting: int
 
 
 class Due(NamedTuple):
@@ -67,7 +78,10 @@ def write_results(session: Session, batch_id: int, results: Sequence[Result]) ->
 
     The same page again changes nothing.
     """
-    batch = lock_alone(session, batch_id)
+    return _write_results(session, lock_alone(session, batch_id), results)
+
+
+def _write_results(session: Session, batch: Batch, results: Sequence[Result]) -> int:
     known = targets.map_targets(session, batch, [each.id for each in results])
     changed: dict[RecipientState, list[Any]] = {}
     reached: list[touches.NewTouch] = []
@@ -93,16 +107,27 @@ def write_results(session: Session, batch_id: int, results: Sequence[Result]) ->
     return sum(each.state is RecipientState.WAITING for each in results)
 
 
-def count_waiting(session: Session, batch_id: int) -> int:
-    """Of how many of a batch's recipients nothing is known."""
-    return targets.count_waiting(session, get_batch(session, batch_id))
+def note_look(session: Session, batch_id: int, look: Look, now: datetime, again_at: datetime | None) -> bool:
+    """Write what a look told that is not written yet. Where nothing can change any more the batch ends; whether it did.
 
-
-def note_members(session: Session, batch_id: int, members: Sequence[str], confirmed_at: datetime | None) -> None:
-    """Who has the task, and when all of them had confirmed it."""
+    Otherwise it is looked at again at `again_at`; None: as it was.
+    """
     batch = lock_alone(session, batch_id)
-    batch.members = None if list(members) == [batch.userid] else list(members)
-    batch.confirmed_at = confirmed_at
+    batch.members = None if list(look.members) == [batch.userid] else list(look.members)
+    batch.confirmed_at = look.confirmed_at if look.all_confirmed else None
+    waiting = look.waiting + _write_results(session, batch, look.results)
+    if batch.final_at is not None:
+        return True
+    if look.all_confirmed and batch.kind == GROUPS:
+        # Only groups that were sent to are told: whether that is all of them shows only in time.
+        lately = look.confirmed_at is None or now - look.confirmed_at < GROUPS_LAG
+        waiting = targets.count_waiting(session, batch) if lately else 0
+    if look.all_confirmed and not waiting:
+        _end(session, batch, RecipientState.STOPPED if batch.kind == GROUPS else RecipientState.REFUSED, now)
+        return True
+    if again_at is not None and batch.next_at is not None:
+        batch.next_at, batch.error = again_at, ""
+    return False
 
 
 def note_withdrawn(session: Session, batch_id: int, now: datetime) -> None:
@@ -114,8 +139,11 @@ def note_withdrawn(session: Session, batch_id: int, now: datetime) -> None:
 def end_batch(session: Session, batch_id: int, state: RecipientState, now: datetime, error: str = "") -> None:
     """Nothing can change any more; `state` is what became of those of whom WeCom tells nothing."""
     batch = lock_alone(session, batch_id)
-    if batch.final_at is not None:
-        return
+    if batch.final_at is None:
+        _end(session, batch, state, now, error)
+
+
+def _end(session: Session, batch: Batch, state: RecipientState, now: datetime, error: str = "") -> None:
     left = targets.set_waiting(session, batch, state)
     setattr(batch, _COUNTED[state], getattr(batch, _COUNTED[state]) + left)
     batch.final_at, batch.next_at, batch.error = now, None, error

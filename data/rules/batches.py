@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from datetime import timedelta
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 #: A call begins right after its row is written and is over after this.
@@ -14,6 +15,8 @@ SKEW_SECONDS = 300.0
 SETTLE_SECONDS = 600.0
 #: Between the withdrawal of a task and the last look at its results.
 LAST_LOOK_SECONDS = 60.0
+#: So long after an owner has confirmed, groups of which WeCom tells nothing may still have been sent to.
+GROUPS_LAG = timedelta(hours=1)
 #: So long after a call WeCom's list of it cannot be asked for in one piece any more: a person has to look.
 FORGOTTEN_SECONDS = 30 * 86_400.0
 
