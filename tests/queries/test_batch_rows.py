@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
+import pytest
 from sqlalchemy import delete
 from sqlmodel import Session
 
+from bot.wecom.errors import BusyError
 from data.db import Database
 from data.models import Batch, Customer, Follow, Leave, Recipient, RecipientState, Run, RunStatus, Wave
 from data.queries import batch_results as result_rows
 from data.queries import batches as rows
 from data.queries import recipients as recipient_rows
-from data.queries.batch_results import Result
+from data.queries.batch_results import Look, Result
 from data.queries.recipients import Limits
 from data.rules.campaigns import Filled, Tally
+from scheduler.unknown_batches import read_all
 
 ZONE = ZoneInfo("Asia/Shanghai")
 WHOM = ["wm1", "wm2"]
@@ -91,6 +95,33 @@ async def test_the_same_page_of_results_twice_is_counted_once(db: Database, now:
         assert await db.write(result_rows.write_results, batch_id, page) == 0
         batch = await db.read(rows.get_batch, batch_id)
         assert (batch.sent, batch.not_friend) == (1, 1)
+
+
+async def test_a_batch_ends_with_the_look_that_tells_of_everybody(db: Database, now: datetime) -> None:
+    _, batch_id = await db.write(fill, now, RunStatus.AWAITING)
+    await db.write(lambda session: setattr(session.get_one(Batch, batch_id), "next_at", now))
+    soon = now + timedelta(minutes=1)
+    first = [Result("wm1", "ann", RecipientState.SENT, now), Result("wm2", "ann", RecipientState.WAITING, None)]
+    told = Look(members=["ann"], all_confirmed=False, confirmed_at=None, results=[], waiting=0)
+    assert not await db.write(result_rows.note_look, batch_id, told, now, soon)
+    assert not await db.write(result_rows.note_look, batch_id, told, now, None)
+    half = told._replace(all_confirmed=True, confirmed_at=now, results=first)
+    assert not await db.write(result_rows.note_look, batch_id, half, now, soon)
+    batch = await db.read(rows.get_batch, batch_id)
+    assert (batch.sent, batch.next_at, batch.confirmed_at, batch.final_at) == (1, soon, now, None)
+    # Of the second WeCom tells nothing at all now: it has made no task for them.
+    for _ in range(2):
+        assert await db.write(result_rows.note_look, batch_id, half._replace(results=first[:1]), soon, soon)
+        batch = await db.read(rows.get_batch, batch_id)
+        assert (batch.sent, batch.refused, batch.next_at, batch.final_at) == (1, 1, None, soon)
+
+
+async def test_pages_that_do_not_end_are_no_end() -> None:
+    async def ask(cursor: str) -> dict[str, Any]:
+        return {"rows": [cursor], "next_cursor": "again"}
+
+    with pytest.raises(BusyError):
+        await read_all(ask, "rows")
 
 
 async def test_nothing_is_asked_of_a_sender_who_has_gone_on_leave_since(db: Database, now: datetime) -> None:
