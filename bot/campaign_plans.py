@@ -18,6 +18,7 @@ from data.queries import recipients as recipient_rows
 from data.queries import segments
 from data.queries import senders as sender_rows
 from data.queries import wave_lists as list_rows
+from data.queries import winners as winner_rows
 from data.queries.recipients import Limits, Source, Span
 from data.rules import campaigns as rules
 from data.rules.campaigns import Audience, CustomerWave, Tally, split
@@ -88,17 +89,20 @@ async def source_of_draft(ctx: Context, wave: CustomerWave, as_of: datetime) -> 
     return await _source(ctx, wave.audience.segment or EVERYBODY, (), as_of, limits, wave, wave.split, whole=True), 0
 
 
-async def source_of_wave(ctx: Context, wave: Wave, as_of: datetime, run_id: int | None = None) -> tuple[Source, int]:
-    """The same for a wave, or for one of its runs."""
+async def source_of_wave(ctx: Context, wave: Wave, as_of: datetime, run: Run | None = None) -> tuple[Source, int]:
+    """The same for a wave, or for one of its runs that has begun."""
+    run_id = run.id if run is not None else None
+    variant = run.variant if run is not None else await ctx.db.read(winner_rows.find_variant, wave.id or 0)
+    split = rows.split_of_wave(wave, variant)
     campaign = await ctx.db.read(rows.get_campaign, wave.campaign_id)
     limits = await _limits_beside_runs(ctx, wave.not_bought_hours, as_of, run_id, is_test=campaign.test_of is not None)
     choice = rows.senders_of(wave)
     if wave.audience.keys() & {"pairs", "external_userids"}:
         listed, unknown = await ctx.db.read(list_rows.list_of_wave, wave.id or 0)
-        return await _source(ctx, None, listed, as_of, limits, choice, rows.split_of_wave(wave)), unknown
+        return await _source(ctx, None, listed, as_of, limits, choice, split), unknown
     tree = Audience.model_validate(wave.audience).segment or EVERYBODY
     whole = run_id is None
-    return await _source(ctx, tree, (), as_of, limits, choice, rows.split_of_wave(wave), whole=whole), 0
+    return await _source(ctx, tree, (), as_of, limits, choice, split, whole=whole), 0
 
 
 def limits_of(settings: Settings, not_bought_hours: int | None, now: datetime, *, is_test: bool = False) -> Limits:
@@ -145,7 +149,7 @@ async def plan_run(ctx: Context, run_id: int) -> RunStatus:
     run = await ctx.db.read(rows.get_run, run_id)
     wave = await ctx.db.read(rows.get_wave, run.wave_id)
     assert run.planned_as_of is not None
-    source, unknown = await source_of_wave(ctx, wave, run.planned_as_of, run_id)
+    source, unknown = await source_of_wave(ctx, wave, run.planned_as_of, run)
     batches = await ctx.db.read(recipient_rows.load_batches, run_id, rules.BATCH_RECIPIENTS)
     async for piece in pieces(ctx, run_id, source, after=run.planned_until, as_of=run.planned_as_of):
         assigned, grown = batches.assign(piece.decisions)

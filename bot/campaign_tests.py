@@ -29,7 +29,7 @@ async def give_go(ctx: Context, campaign_id: int, version: int, by: str) -> Told
 
 async def is_tested(ctx: Context, run: Run) -> bool:
     """Whether a run that is planned may be sent; if not, it waits for the test of its campaign from now on."""
-    if not await ctx.db.read(rows.is_waiting, run.campaign_id):
+    if not await ctx.db.read(rows.is_waiting, run.id or 0):
         return True
     held = await ctx.db.write(rows.hold_untested, run.campaign_id, run.id or 0, ctx.clock.now())
     if held:

@@ -20,7 +20,7 @@ from bot.context import Context
 from bot.errors import ObservingError
 from bot.rule_edits import unwritable
 from bot.waves import KINDS, RunContent
-from data.models import Approval, Campaign, Card, Run, Wave
+from data.models import Approval, Campaign, Card, Run, Wave, Winner
 from data.queries import approvals as approval_rows
 from data.queries import batches as batch_rows
 from data.queries import campaign_tests as test_rows
@@ -30,6 +30,7 @@ from data.queries import links as link_rows
 from data.queries import publishers as publisher_rows
 from data.queries import runs as run_rows
 from data.queries import staff as staff_rows
+from data.queries import winners as winner_rows
 from data.queries.campaign_edits import lock_campaign, refuse_stale
 from data.queries.campaign_tests import CampaignTest
 from data.queries.media_uses import hold_files
@@ -38,6 +39,7 @@ from data.rules.campaigns import Act, CampaignDraft, CustomerWave, WaveDraft
 from data.rules.group_waves import GroupWave
 from data.rules.moments import MomentWave
 from data.rules.problems import InvalidRuleError, Problem
+from data.rules.variants import written_alone
 
 Draft = TypeVar("Draft", bound=CustomerWave | GroupWave | MomentWave)
 RESULTS = ("sent", "not_friend", "over_cap", "refused", "stopped")
@@ -102,6 +104,7 @@ class Told:
     approval: Approval | None = None
     card: Card | None = None
     tests: Sequence[CampaignTest] = ()
+    winners: Sequence[Winner] = ()
 
 
 def read_campaign(session: Session, campaign_id: int) -> Told:
@@ -121,6 +124,7 @@ def _told(session: Session, campaigns: Sequence[Campaign]) -> list[Told]:
     newest = approval_rows.find_latest(session, ids)
     cards = card_rows.find_cards(session, [each.id or 0 for each in newest.values()])
     tests = test_rows.list_tests(session, ids)
+    winners = winner_rows.find_winners(session, [wave.id or 0 for wave in waves if wave.variants])
     found: list[Told] = []
     for each in campaigns:
         approval = newest.get(each.id or 0)
@@ -132,6 +136,7 @@ def _told(session: Session, campaigns: Sequence[Campaign]) -> list[Told]:
                 approval,
                 cards.get(approval.id or 0) if approval else None,
                 tests.get(each.id or 0, ()),
+                [winners[wave.id] for wave in waves if wave.id in winners and wave.campaign_id == each.id],
             )
         )
     return found
@@ -145,6 +150,7 @@ def to_json(told: Told) -> dict[str, Any]:
         "runs": [run_to_json(run) for run in told.runs],
         "approval": approvals.to_json(told.approval, told.card) if told.approval else None,
         "tests": [{**each._asdict(), "is_current": each.version == told.campaign.version} for each in told.tests],
+        "winners": [each.model_dump(exclude={"id", "figures", "undone_at", "undone_by"}) for each in told.winners],
     }
 
 
@@ -200,7 +206,9 @@ def _write_words(session: Session, run_id: int, content: dict[str, Any], now: da
     campaign = lock_campaign(session, rows.get_run(session, run_id).campaign_id)
     campaign.version += 1
     end_requests(session, campaign.id or 0, "changed", now)
-    run = run_rows.write_words(session, run_id, content)
+    run = run_rows.write_words(session, run_id, content, campaign.version)
+    if written_alone(content) not in ("", rows.variant_of(session, run)):
+        raise InvalidRuleError([Problem("variants", "只有选定的版本可以单独写；否则请给每个版本各写一次")])
     hold_files(session, "campaign", campaign.id or 0)
     return run
 

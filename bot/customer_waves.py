@@ -15,6 +15,7 @@ from bot.rule_edits import unwritable
 from data.models import Wave
 from data.queries import segment_names as segment_rows
 from data.queries import senders as sender_rows
+from data.queries import winners as winner_rows
 from data.queries.campaign_edits import list_listed
 from data.rules import variants
 from data.rules.campaigns import CustomerWave, Tally, audience_problems
@@ -88,7 +89,8 @@ async def preview_draft(ctx: Context, wave: CustomerWave) -> Preview:
 
 async def preview_wave(ctx: Context, wave: Wave) -> Preview:
     """What a wave would do that is kept."""
-    return await _preview(ctx, await _count(ctx, wave), _texts(wave, None))
+    variant = await ctx.db.read(winner_rows.find_variant, wave.id or 0)
+    return await _preview(ctx, await _count(ctx, wave), _texts(wave, None, variant))
 
 
 async def _preview(ctx: Context, tally: Tally, texts: Mapping[str, str]) -> Preview:
@@ -102,8 +104,8 @@ async def _count(ctx: Context, wave: Wave) -> Tally:
     return await count_wave(ctx, source, unknown, as_of)
 
 
-def _texts(wave: Wave, written: Mapping[str, Any] | None) -> dict[str, str]:
-    said = variants.said(wave.content, wave.variants, written)
+def _texts(wave: Wave, written: Mapping[str, Any] | None, variant: str = "") -> dict[str, str]:
+    said = variants.said(wave.content, wave.variants, written, variant)
     return {name: str(each.get("text") or "") for name, each in said.items()}
 
 

@@ -71,6 +71,15 @@ class PreviewTold(RuleModel):
     variants: list[VariantCounted]
 
 
+class WinnerTold(RuleModel):
+    """The variant that runs of a wave which are still to begin send alone, and who has chosen it."""
+
+    wave_id: int
+    variant: str
+    chosen_by: str
+    chosen_at: datetime
+
+
 class WaveTold(RuleModel):
     """A part of a campaign. `audience` of a list says only how long it is. With `variants` the `content` is empty."""
 
@@ -94,7 +103,8 @@ class RunTold(RuleModel):
 
     Of a post in Moments these are the members who are to publish it; `reach` customers could see it.
 
-    `content`: what it says, where that is not what its wave says; empty while it is to be written (`words_due`).
+    `content`: what it says, where that is not what its wave says; empty while it is to be written (`words_due`). It was
+    written as `words_version` of the campaign. `variant`: which one it sends alone, once it has begun.
     While it is `paused`: who did it (`paused_by`: a userid, a token's name or `command`), or which rule (`pause_rule`).
     """
 
@@ -113,6 +123,8 @@ class RunTold(RuleModel):
     left_out: dict[str, int]
     error: str
     content: dict[str, Any] | None
+    words_version: int | None
+    variant: str
     paused_at: datetime | None
     paused_by: str
     pause_rule: PauseRule | Literal[""]
@@ -133,10 +145,11 @@ class TestTold(RuleModel):
 
 
 class CampaignTold(RuleModel):
-    """A campaign with its waves; `runs` is empty until it is started. `approval`: the newest request for it.
+    """A campaign with its waves; `runs` is empty until it is started. `approval`: the newest request for it; `winners`:
+    the variants that are chosen.
 
-    `tests`: the newest first. With `test_first` nothing is sent unless `go_version` is its `version`. `test_of`: it is
-    a test itself, of `test_version` of that campaign.
+    `tests`: the newest first. With `test_first` a run is sent once there is a `go_version`, not below its
+    `words_version`. `test_of`: it is a test itself, of `test_version` of that campaign.
     `accepted_at`: who resumed it then knew what had happened until then; its brakes count what comes after.
     """
 
@@ -156,6 +169,7 @@ class CampaignTold(RuleModel):
     waves: list[WaveTold | GroupWaveTold | MomentWaveTold]
     runs: list[RunTold]
     approval: ApprovalTold | None
+    winners: list[WinnerTold]
 
 
 class WavePreview(PreviewTold):

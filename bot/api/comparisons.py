@@ -1,4 +1,4 @@
-"""`/runs/{id}/comparison`: what the variants of a wave brought, against each other and against the hold-out."""
+"""`/runs/{id}/comparison` and `/waves/{id}/comparison`: what variants brought, against each other and the hold-out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import Field
 from bot.api.answers import answer, path_id, read_query
 from bot.api.described import described
 from bot.api.service import Api
-from bot.comparisons import read_comparison
+from bot.comparisons import read_comparison, read_wave_comparison
 from data.rules.comparisons import DAYS, DAYS_MAX, Verdict
 from data.rules.problems import RuleModel
 
@@ -55,10 +55,9 @@ class ComparedTold(RuleModel):
     words: str
 
 
-class ComparisonTold(RuleModel):
+class Figures(RuleModel):
     """What customers did from `since` until `until`; before that instant it is not `complete`."""
 
-    run_id: int
     since: datetime
     until: datetime
     complete: bool
@@ -66,7 +65,26 @@ class ComparisonTold(RuleModel):
     comparisons: list[ComparedTold]
 
 
+class ComparisonTold(Figures):
+    """The figures of one run."""
+
+    run_id: int
+
+
+class WaveComparisonTold(Figures):
+    """The figures of several runs of a wave, each customer once; `planned` and `sent` count at every run anew."""
+
+    wave_id: int
+    run_ids: list[int]
+
+
 @described(ComparisonTold, query=ComparisonQuery)
 async def get_comparison(api: Api, request: web.Request) -> web.Response:
     query = read_query(ComparisonQuery, request)
     return answer(await api.db.read(read_comparison, path_id(request), query.days, api.clock.now()))
+
+
+@described(WaveComparisonTold, query=ComparisonQuery)
+async def get_wave_comparison(api: Api, request: web.Request) -> web.Response:
+    query = read_query(ComparisonQuery, request)
+    return answer(await api.db.read(read_wave_comparison, path_id(request), query.days, api.clock.now()))

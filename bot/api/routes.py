@@ -31,6 +31,7 @@ from bot.api import (
     testers,
     welcome_rules,
     welcomes,
+    winners,
 )
 from bot.api.service import Route
 
@@ -127,6 +128,10 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", f"/runs/{ID}/groups", "campaigns:read", group_waves.list_groups, "What became of each customer group of a run, or why nothing is sent."),
     Route("GET", f"/runs/{ID}/recipients", "campaigns:read", batches.list_recipients, "What became of each recipient of a run, or why nothing is sent."),
     Route("GET", f"/runs/{ID}/comparison", "campaigns:read", comparisons.get_comparison, "What the variants of its wave brought, against each other and the hold-out."),
+    Route("GET", f"/waves/{ID}/comparison", "campaigns:read", comparisons.get_wave_comparison, "The same over all runs of a wave, each customer once."),
+    Route("POST", f"/waves/{ID}/winner", "sending:write", winners.choose_winner, "Have runs that are still to begin send one variant alone."),
+    Route("DELETE", f"/waves/{ID}/winner", "sending:write", winners.undo_winner, "Have them send all variants again."),
+    Route("GET", f"/waves/{ID}/winners", "campaigns:read", winners.list_winners, "Which variants were chosen, by whom and on which figures, newest first."),
     Route("GET", f"/runs/{ID}/publishers", "campaigns:read", moments.list_publishers, "Who has published a run's Moments post, who is to, and who can see it."),
     Route("GET", f"/runs/{ID}/reactions", "campaigns:read", moments.list_reactions, "Customers' likes and comments on a run's Moments post, newest first."),
     Route("POST", f"/batches/{ID}/adopt", "sending:write", batches.adopt_batch, "Say which group-send or post in WeCom an unknown batch is."),

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bot.commands import campaign_files
+from bot.commands import campaign_files, comparisons, winners
+from bot.commands.comparisons import Days, say_comparison
 from bot.commands.terminal import (
     AsJson,
     Config,
@@ -237,7 +238,7 @@ def _act(campaign_id: int, name: str, config: Config) -> None:
 @app.command()
 def results(
     campaign_id: CampaignId,
-    days: Annotated[int, typer.Option("--days", min=1, max=90, help="Clicks and orders count for so long.")] = 7,
+    days: Days = 7,
     as_json: AsJson = False,
     config: Config = None,
 ) -> None:
@@ -265,26 +266,14 @@ def results(
             "It was not started.",
         )  # fmt: skip
         for each in compared:
-            _say_comparison(place, each)
+            say_comparison(place, f"Run {each['run_id']}", each)
 
     work(config, read)
 
 
-def _say_comparison(place: Workplace, compared: dict[str, Any]) -> None:
-    until = "" if compared["complete"] else ": not over yet"
-    say(f"Run {compared['run_id']}, orders until {place.local(compared['until'])}{until}")
-    say_table(
-        ("GROUP", "CUSTOMERS", "SENT", "CLICKED", "BUYERS", "RATE", "ORDERS", "YUAN"),
-        (
-            (cut(each["name"], 20), f"{each['customers']:,}", f"{each['sent']:,}", f"{each['clickers']:,}",
-             f"{each['buyers']:,}", f"{each['order_rate']:.2%}", f"{each['orders']:,}",
-             f"{each['amount_fen'] / 100:,.2f}")
-            for each in compared["groups"]
-        ),
-        "",
-    )  # fmt: skip
-    for each in compared["comparisons"]:
-        say(cut(each["words"], 200))
+app.command()(comparisons.compare)
+app.command()(winners.choose)
+app.command()(winners.unchoose)
 
 
 def _instant(ctx: Context, at: str | None) -> datetime | None:

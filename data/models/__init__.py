@@ -41,6 +41,7 @@ from data.models.tags import Tag, TagGroup
 from data.models.testers import Tester
 from data.models.touches import OwnSendPull, Touch
 from data.models.welcomes import Welcome, WelcomeStatus
+from data.models.winners import Winner
 
 __all__ = [
     "AccessToken",
@@ -123,5 +124,6 @@ __all__ = [
     "Welcome",
     "WelcomeRuleRow",
     "WelcomeStatus",
+    "Winner",
     "inbox_metadata",
 ]

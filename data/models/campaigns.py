@@ -104,8 +104,8 @@ class RecipientState(IntEnum):
 class Campaign(SQLModel, table=True):
     """One plan under one name. `version` rises with every edit.
 
-    `test_first`: nothing is sent until a person has seen a test of this version, which `go_version` says. `test_of`: it
-    is a test itself, of `test_version` of that campaign.
+    `test_first`: nothing is sent until a person has seen a test of what it says; `go_version` is the newest version of
+    which somebody has. `test_of`: it is a test itself, of `test_version` of that campaign.
     `accepted_at`: whoever resumed it then knew what had happened until then; its brakes count what comes after.
     """
 
@@ -181,7 +181,8 @@ class Run(SQLModel, table=True):
     `matched` follows were looked at, `recipients` of them are to receive it, `left_out` counts the others by why. Of a
     Moments post these are the members who are to publish it, and `reach` customers could see it when it was planned.
     `rest_until`: nothing is sent before this instant, because WeCom wants a pause or staff are not to be asked yet.
-    `content`: what it says, where that is not what its wave says; empty while somebody has to write it.
+    `content`: what it says, where that is not what its wave says; empty while somebody has to write it. It was written
+    as `words_version` of the campaign. `variant`: which one it sends alone, as a Winner said when it began.
     While it is paused: `paused_at`, and who did it (`paused_by`: a userid, a token's name or "command") or which rule.
     """
 
@@ -212,6 +213,8 @@ class Run(SQLModel, table=True):
     left_out: dict[str, int] = Field(default_factory=dict, sa_column=Column(Json, nullable=False))
     error: str = Field(default="", sa_column=Column(Text, nullable=False))
     content: dict[str, Any] | None = Field(default=None, sa_column=Column(Json))
+    words_version: int | None = None
+    variant: str = Field(default="", max_length=20, sa_column_kwargs={"server_default": ""})
     paused_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
     paused_by: str = Field(default="", max_length=80, sa_column_kwargs={"server_default": ""})
     pause_rule: str = Field(

@@ -53,6 +53,7 @@ def replace_draft(
     refuse_stale(campaign, version)
     campaign.name, campaign.owner, campaign.version = draft.name, draft.owner or "", version + 1
     campaign.test_first = draft.test_first
+    campaign.go_version, campaign.go_by = None, ""
     waves = {wave.id or 0: wave for wave in list_waves(session, [campaign_id])}
     _forget_lists(session, list(waves))
     for wave_id, each in zip(wave_ids, draft.waves, strict=True):

@@ -17,7 +17,7 @@ from data.errors import ConflictError
 from data.models import Batch, Campaign, PauseRule, Run, RunStatus, Wave, WaveCustomer
 from data.queries.approvals import has_begun, hold_run
 from data.queries.campaign_edits import lock_campaign, refuse_stale
-from data.queries.campaigns import get_campaign, list_runs, list_waves, lock_run, new_run, unpause
+from data.queries.campaigns import get_campaign, get_run, list_runs, list_waves, lock_run, new_run, timing_of, unpause
 from data.queries.testers import list_reachable
 from data.rules.campaigns import NAME_MAX_LENGTH
 from data.rules.senders import SenderPolicy
@@ -92,16 +92,23 @@ def _add_wave(
 
 
 def _to_come(session: Session, campaign_id: int) -> Iterator[tuple[Wave, Any]]:
-    """What the waves of a campaign say to customers that has not begun to be sent: each content once."""
+    """What the waves of a campaign may still say to customers: each content once."""
     runs = list_runs(session, [campaign_id])
     for wave in list_waves(session, [campaign_id]):
         mine = [run for run in runs if run.wave_id == wave.id]
         open_ = [run for run in mine if run.ended_at is None and not has_begun(session, run.id or 0)]
         if wave.kind != CUSTOMERS or (mine and not open_):
             continue
-        written = next((run.content for run in reversed(open_) if run.content), None)
-        for content in said(wave.content, wave.variants, written).values():
-            yield wave, content
+        # Empty: nobody has written it yet. What is chosen for a run that has not begun may be undone.
+        written = [(run.content, run.variant) for run in open_ if run.content != {}]
+        timing = timing_of(wave)
+        if not mine or (timing.repeats and not timing.fresh_words):
+            written.append((None, ""))
+        told: list[Any] = []
+        for each, variant in written:
+            words = said(wave.content, wave.variants, each, variant)
+            told += [content for content in words.values() if content not in told]
+        yield from ((wave, content) for content in told)
 
 
 def list_tests(session: Session, campaign_ids: Sequence[int]) -> dict[int, list[CampaignTest]]:
@@ -134,20 +141,22 @@ def list_tests(session: Session, campaign_ids: Sequence[int]) -> dict[int, list[
     return told
 
 
-def is_waiting(session: Session, campaign_id: int) -> bool:
-    """Whether a campaign waits for its test."""
-    return _waits(get_campaign(session, campaign_id))
+def is_waiting(session: Session, run_id: int) -> bool:
+    """Whether a run may not be sent before it was tested."""
+    run = get_run(session, run_id)
+    return _waits(get_campaign(session, run.campaign_id), run)
 
 
-def _waits(campaign: Campaign) -> bool:
+def _waits(campaign: Campaign, run: Run) -> bool:
     return waits_for_test(
-        test_first=campaign.test_first, version=campaign.version, go_version=campaign.go_version
-    )  # fmt: skip
+        test_first=campaign.test_first, go_version=campaign.go_version, words_version=run.words_version
+    )
 
 
 def hold_untested(session: Session, campaign_id: int, run_id: int, now: datetime) -> bool:
-    """A run of a campaign that waits for its test waits with it, if nothing of it was asked. Whether it does."""
-    if not _waits(lock_campaign(session, campaign_id)) or has_begun(session, run_id):
+    """A run that may not be sent before it was tested waits for that, if nothing of it was asked. Whether it does."""
+    campaign = lock_campaign(session, campaign_id)
+    if not _waits(campaign, lock_run(session, run_id)) or has_begun(session, run_id):
         return False
     hold_run(session, run_id, WAITS_FOR_TEST, PauseRule.TEST, now)
     return True
@@ -155,8 +164,9 @@ def hold_untested(session: Session, campaign_id: int, run_id: int, now: datetime
 
 def refuse_untested(session: Session, campaign_id: int) -> None:
     """Raises ConflictError when a run of a campaign waits for its test."""
-    held = any(is_held(run.status, run.pause_rule) for run in list_runs(session, [campaign_id]))
-    if held and is_waiting(session, campaign_id):
+    campaign = get_campaign(session, campaign_id)
+    runs = list_runs(session, [campaign_id])
+    if any(is_held(run.status, run.pause_rule) and _waits(campaign, run) for run in runs):
         raise ConflictError(f"Campaign {campaign_id} waits for its test.", "siyu campaigns test, then go.")
 
 

@@ -12,12 +12,13 @@ from sqlmodel import Session, col
 from data.bulk import BulkUpsert
 from data.errors import ConflictError, NotFoundError
 from data.models import Campaign, PauseRule, Run, RunStatus, Wave, WaveCustomer
+from data.queries.winners import find_variant
 from data.rules.campaigns import ACTS, Act, CampaignDraft, CustomerWave, WaveDraft, after
 from data.rules.group_waves import GroupWave
 from data.rules.moments import MomentWave
 from data.rules.senders import SenderChoice
 from data.rules.timings import Calendar, Timing
-from data.rules.variants import Split, split_of
+from data.rules.variants import Split, alone, split_of, written_alone
 
 _LISTED = BulkUpsert(WaveCustomer, ("wave_id", "external_userid", "userid"))
 
@@ -131,10 +132,10 @@ def start_campaign(session: Session, campaign_id: int, due_at: datetime, calenda
     return list_runs(session, [campaign_id])
 
 
-def split_of_wave(wave: Wave) -> Split | None:
-    """How its customers are split at each of its sendings; None where all get the same."""
+def split_of_wave(wave: Wave, variant: str = "") -> Split | None:
+    """How its customers are split at each of its sendings, or at one of a `variant` alone; None: all get the same."""
     weights = [(str(each["name"]), int(each["weight"])) for each in wave.variants]
-    return split_of(f"wave {wave.id}", weights, wave.hold_out_percent)
+    return alone(split_of(f"wave {wave.id}", weights, wave.hold_out_percent), variant)
 
 
 def timing_of(wave: Wave) -> Timing:
@@ -172,9 +173,15 @@ def lock_run(session: Session, run_id: int) -> Run:
     return row if row is not None else get_run(session, run_id)
 
 
-def begin(run: Run, now: datetime) -> None:
-    """Its recipients are looked for from now on, as of now."""
+def begin(session: Session, run: Run, now: datetime) -> None:
+    """Its recipients are looked for from now on, as of now, and split as it was chosen until now."""
     run.status, run.started_at, run.planned_as_of = RunStatus.PLANNING, now, now
+    run.variant = written_alone(run.content) or find_variant(session, run.wave_id)
+
+
+def variant_of(session: Session, run: Run) -> str:
+    """The variant that a run sends alone, as far as that is chosen; empty: all are sent."""
+    return run.variant if run.started_at is not None else find_variant(session, run.wave_id)
 
 
 def pause(run: Run, now: datetime, why: str = "", *, by: str = "", rule: PauseRule | None = None) -> None:
@@ -209,7 +216,7 @@ def act_on(session: Session, campaign_id: int, act: Act, now: datetime, by: str 
             continue
         if act is Act.RESUME and run.error and run.started_at is None and run.due_at <= now:
             # It was late and waited for this word: now it begins, however late it is.
-            begin(run, now)
+            begin(session, run, now)
         else:
             run.status = after(
                 act, written=run.content != {}, started=run.started_at is not None, planned=run.planned_at is not None

@@ -193,6 +193,7 @@ NOT_ABOUT_ONE: Mapping[str, str] = MappingProxyType(
         "tag_rules": "rules for all",
         "tags": "the company's tags, not who has them",
         "waves": "a content for many: a list of customers is in wave_customers",
+        "winners": "which variant a manager has chosen, on figures of many",
         "welcome_rules": "rules for all",
     }
 )

@@ -61,7 +61,7 @@ def _take_turn(session: Session, run: Run, now: datetime, calendar: Calendar) ->
     turn = judge(timing.late, run.due_at, next_due, now)
     late = f"It was due at {run.due_at:%Y-%m-%d %H:%M} UTC and is late"
     if turn is Turn.GO and now < run.valid_until:
-        begin(run, now)
+        begin(session, run, now)
         return True
     if turn is Turn.WAIT:
         pause(run, now, f"{late}: a person says whether it is still sent.", rule=PauseRule.LATE)
@@ -93,15 +93,17 @@ def _add_next(session: Session, wave: Wave, due_at: datetime | None, *, stopped:
     )
 
 
-def write_words(session: Session, run_id: int, content: Mapping[str, Any]) -> Run:
-    """What a sending says. Raises NotFoundError, and ConflictError when it is not to come any more."""
+def write_words(session: Session, run_id: int, content: Mapping[str, Any], version: int) -> Run:
+    """What a sending says, as a `version` of its campaign.
+
+    Raises NotFoundError, and ConflictError when it is not to come any more.
+    """
     run = lock_run(session, run_id)
-    if is_held(run.status, run.pause_rule):
-        run.content = dict(content)
-        return run
-    if run.status not in _WAITING:
-        raise ConflictError(f"Run {run_id} is {run.status}: its words cannot be changed.", "Look at its campaign.")
-    run.content, run.status = dict(content), RunStatus.DUE
+    if not is_held(run.status, run.pause_rule):
+        if run.status not in _WAITING:
+            raise ConflictError(f"Run {run_id} is {run.status}: its words cannot be changed.", "Look at its campaign.")
+        run.status = RunStatus.DUE
+    run.content, run.words_version = dict(content), version
     return run
 
 

@@ -26,6 +26,10 @@ def is_held(status: str, pause_rule: str) -> bool:
     return status == RunStatus.PAUSED and pause_rule == PauseRule.TEST
 
 
-def waits_for_test(*, test_first: bool, version: int, go_version: int | None) -> bool:
-    """Whether nothing of a campaign may be sent: what it says now was not tested and found right."""
-    return test_first and go_version != version
+def waits_for_test(*, test_first: bool, go_version: int | None, words_version: int | None) -> bool:
+    """Whether a run may not be sent: what it says was not tested and found right.
+
+    Its words are those of its campaign since `words_version`, or since that was started. What was found right later
+    was tested with all that was still to come then.
+    """
+    return test_first and (go_version is None or go_version < (words_version or 0))

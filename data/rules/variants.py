@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import blake2b
 from itertools import accumulate
@@ -64,6 +64,11 @@ class Split:
     weights: tuple[int, ...] = (1,)
     hold_out_percent: int = 0
 
+    @property
+    def compares(self) -> bool:
+        """Whether there is more than one group."""
+        return len(self.names) > 1 or self.hold_out_percent > 0
+
     @cached_property
     def _bounds(self) -> tuple[int, ...]:
         whole = sum(self.weights)
@@ -79,6 +84,11 @@ class Split:
         if int.from_bytes(drawn[:4]) < self._held_out:
             return HELD_OUT
         return bisect_right(self._bounds, int.from_bytes(drawn[4:]))
+
+
+def alone(split: Split | None, variant: str) -> Split | None:
+    """The same with one variant for all who are not held out: these are whom they were. Empty: as it is."""
+    return replace(split, names=(variant,), weights=(1,)) if split is not None and variant else split
 
 
 def split_of(seed: str, variants: Sequence[tuple[str, int]], hold_out_percent: int) -> Split | None:
@@ -116,18 +126,29 @@ def each_content(content: Mapping[str, Any], variants: Sequence[Mapping[str, Any
 
 
 def said(
-    content: Mapping[str, Any], variants: Sequence[Mapping[str, Any]], written: Mapping[str, Any] | None
+    content: Mapping[str, Any],
+    variants: Sequence[Mapping[str, Any]],
+    written: Mapping[str, Any] | None,
+    variant: str = "",
 ) -> dict[str, Mapping[str, Any]]:
-    """What a run says by variant: `written` for it alone, or as its wave does."""
-    if written:
-        return dict(each_content(written, written.get("variants") or ()))
-    return dict(each_content(content, variants))
+    """What a run says by variant: `written` for it alone, or as its wave does; of a `variant` alone only its words."""
+    found = dict(each_content(written, written.get("variants") or ()) if written else each_content(content, variants))
+    return {name: each for name, each in found.items() if variant in ("", name)}
+
+
+def written_alone(written: Mapping[str, Any] | None) -> str:
+    """The variant for which alone a run has words of its own, if so."""
+    variants: Sequence[Any] = (written or {}).get("variants") or ()
+    return str(variants[0]["name"]) if len(variants) == 1 else ""
 
 
 def parse_words(names: Sequence[str], source: Mapping[str, Any]) -> RunWords:
-    """What the variants of these names say at one sending, in their order. Raises InvalidRuleError."""
+    """What the variants of these names say at one sending, in their order, or what one says alone.
+
+    Raises InvalidRuleError.
+    """
     words = parse(RunWords, source)
     given = [each.name for each in words.variants]
-    if sorted(given) != sorted(names):
+    if sorted(given) != sorted(names) and (len(given) > 1 or given[0] not in names):
         raise InvalidRuleError([Problem("variants", f"请给每个版本各写一次：{'、'.join(names)}")])
     return RunWords(variants=tuple(sorted(words.variants, key=lambda each: names.index(each.name))))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
+from sqlmodel import Session
+
+from data.queries import campaigns as rows
 from tests.api.conftest import Caller
 from tests.api.test_campaigns import synced, until
 
@@ -70,6 +73,39 @@ async def test_variants_are_counted_changed_and_explained(caller: Caller) -> Non
     assert {each["verdict"] for each in compared["comparisons"]} == {"too_few"}
     assert (await caller.call("GET", f"/runs/{run['id']}/comparison?days=91"))[0] == 422
     assert (await caller.call("GET", "/runs/77/comparison"))[0] == 404
+
+    wave = f"/waves/{kept['id']}"
+    status, added_up = await caller.call("GET", f"{wave}/comparison?days=30")
+    assert (status, added_up["run_ids"], added_up["groups"]) == (200, [run["id"]], compared["groups"])
+    assert (await caller.call("GET", "/waves/77/comparison"))[0] == 404
+    choice = {"variant": NAMES[1], "days": 30}
+    assert (await caller.call("POST", f"{wave}/winner", choice))[0] == 409, "nothing is to come"
+    await caller.bot.db.write(add_run, kept["id"], caller.bot.clock.now() + timedelta(days=1))
+    status, told = await caller.call("POST", f"{wave}/winner", {"variant": "丁"})
+    assert (status, told["error"]["problems"][0]["path"]) == (422, "variant")
+    status, told = await caller.call("POST", f"{wave}/winner", choice)
+    assert (status, told["version"]) == (200, changed["version"])
+    (winner,) = told["winners"]
+    assert (winner["wave_id"], winner["variant"], winner["chosen_by"]) == (kept["id"], NAMES[1], "everything")
+    assert [each["variant"] for each in told["runs"]] == ["", ""], "one has begun, the other not yet"
+    content = f"/runs/{told['runs'][1]['id']}/content"
+    alone = {"variants": [{"name": NAMES[1], "content": {"text": "只有这一个"}}]}
+    assert (await caller.call("PUT", content, {"variants": [{**alone["variants"][0], "name": "甲"}]}))[0] == 422
+    assert (await caller.call("PUT", content, alone))[0] == 200
+    assert (await caller.call("DELETE", f"{wave}/winner"))[0] == 409, "there are words for one alone"
+    both = {"variants": [*alone["variants"], {"name": NAMES[0], "content": {"text": "又有了"}}]}
+    assert (await caller.call("PUT", content, both))[0] == 200
+    status, told = await caller.call("DELETE", f"{wave}/winner")
+    assert (status, told["winners"]) == (200, [])
+    assert (await caller.call("DELETE", f"{wave}/winner"))[0] == 409
+    _, winners = await caller.call("GET", f"{wave}/winners")
+    (winner,) = winners["items"]
+    assert (winner["variant"], winner["undone_by"], winner["figures"]) == (NAMES[1], "everything", added_up)
+
+
+def add_run(session: Session, wave_id: int, due_at: datetime) -> None:
+    """One more sending of a wave."""
+    session.add(rows.new_run(rows.get_wave(session, wave_id), due_at))
 
 
 async def test_what_is_wrong_with_variants_is_told_with_its_path(caller: Caller) -> None:

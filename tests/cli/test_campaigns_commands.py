@@ -6,10 +6,15 @@ import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 
+from sqlmodel import Session
+
 from data.db import Database
-from data.models import CustomerGroup, Staff
+from data.models import Batch, CustomerGroup, Staff
+from data.queries import campaigns as rows
 from data.queries.campaigns import add_campaign
 from data.rules.campaigns import CampaignDraft
+from data.rules.schedule import TimeWindow
+from data.rules.timings import Calendar
 from tests.api.test_segments import make_follows
 from tests.cli.conftest import Siyu, write_config
 from tests.conftest import Urls
@@ -48,6 +53,32 @@ async def test_a_campaign_is_approved_started_and_cancelled(
     await db.write(lambda session: session.add(CustomerGroup(chat_id="wr1", name="茶友群", owner="seg")))
     config = write_config(tmp_path / "config.toml", urls, approval='above = 1\napprovers = ["boss", "lead"]')
     await asyncio.to_thread(_act, siyu, config)
+    await db.write(begin_split)
+    await asyncio.to_thread(_choose, siyu, config)
+
+
+def begin_split(session: Session) -> None:
+    """One run of the campaign with variants is sent, another one is to come."""
+    (run,) = rows.start_campaign(session, 4, NOW, Calendar(UTC, TimeWindow(), ()))
+    run.status, run.started_at, run.planned_at = "awaiting", NOW, NOW
+    session.add(
+        Batch(run_id=run.id or 0, batch_no=1, userid="seg", variant="甲", recipients=1, status="created",
+              first_called_at=NOW)
+    )  # fmt: skip
+    session.add(rows.new_run(rows.get_wave(session, run.wave_id), datetime(2099, 3, 8, tzinfo=UTC)))
+
+
+def _choose(siyu: Siyu, config: Path) -> None:
+    assert siyu("campaigns", "compare", 1, config=config).out.startswith("Nothing of it")
+    assert "人数太少" in siyu("campaigns", "compare", 4, config=config).out
+    (compared,) = siyu("campaigns", "compare", 4, "--json", config=config).json
+    wave = compared["wave_id"]
+    assert siyu("campaigns", "choose", wave, "丁", config=config).code == 2
+    told = siyu("campaigns", "choose", wave, "乙", config=config).out
+    assert told == f"Runs of wave {wave} that are still to begin send 乙 alone.\n"
+    assert siyu("campaigns", "show", 4, config=config).json["winners"][0]["chosen_by"] == "command"
+    assert siyu("campaigns", "unchoose", wave, config=config).code == 0
+    assert siyu("campaigns", "unchoose", wave, config=config).code == 2
 
 
 def _act(siyu: Siyu, config: Path) -> None:

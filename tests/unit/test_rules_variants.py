@@ -17,7 +17,17 @@ from data.rules.messages import MessageContent
 from data.rules.moments import MomentWave
 from data.rules.problems import InvalidRuleError, parse
 from data.rules.senders import Decision
-from data.rules.variants import HELD_OUT, Split, Variant, parse_words, problems, said, split_of
+from data.rules.variants import (
+    HELD_OUT,
+    Split,
+    Variant,
+    alone,
+    parse_words,
+    problems,
+    said,
+    split_of,
+    written_alone,
+)
 
 PEOPLE = [f"wm{number:05}" for number in range(2000)]
 #: So many standard deviations from what is expected happen once in some ten million tries.
@@ -128,3 +138,26 @@ def test_a_sending_says_what_its_wave_says_or_what_was_written_for_it() -> None:
     for wrong in ([a], [a, b, b], [a, {**b, "name": "C"}]):
         with pytest.raises(InvalidRuleError, match="variants: 请给每个版本各写一次：A、B"):
             parse_words(["A", "B"], {"variants": wrong})
+
+
+@given(st.text(max_size=9), st.integers(0, 90), st.lists(st.text(min_size=1, max_size=9), min_size=1, max_size=30))
+def test_one_variant_alone_goes_to_all_but_those_who_are_held_out_anyway(
+    seed: str, percent: int, whom: list[str]
+) -> None:
+    split = split_of(seed, [("A", 2), ("B", 1)], percent)
+    assert split is not None
+    only = alone(split, "B")
+    assert only is not None
+    assert (only.names, only.compares, alone(split, ""), alone(None, "B")) == (("B",), percent > 0, split, None)
+    for each in whom:
+        assert only.place(each) == (HELD_OUT if split.place(each) == HELD_OUT else 0)
+
+
+def test_one_variant_alone_says_its_own_words() -> None:
+    a, b = ({"name": name, "content": {"text": name}} for name in "AB")
+    assert said({}, [a, b], None, "B") == {"B": {"text": "B"}}
+    new = parse_words(["A", "B"], {"variants": [{"name": "B", "content": {"text": "2"}}]}).model_dump(mode="json")
+    assert said({}, [a, b], new, "B")["B"]["text"] == "2"
+    assert (written_alone(new), written_alone({"variants": [a, b]}), written_alone({"text": "x"})) == ("B", "", "")
+    assert written_alone(None) == ""
+    assert len(parse_words(["A", "B"], {"variants": [a, b]}).variants) == 2
