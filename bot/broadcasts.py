@@ -34,6 +34,6 @@ async def words_of(ctx: Context, text: str, userid: str, batch_id: int | None = 
         "staff_position": card.position,
         "department_name": card.department_name,
         "company_name": ctx.settings.company.name,
-        **{f"{LINK_PREFIX}{name}": address for name, address in links.items()},
+        **{f"{LINK_PREFIX}{name}": address.url for name, address in links.items()},
     }
     return ctx.renderer.render_source("broadcast", text, values)

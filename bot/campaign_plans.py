@@ -9,8 +9,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from bot.config import Settings, days_of
+from bot.config import Settings
 from bot.context import Context
+from bot.setting_values import days_of
 from data.models import Run, RunStatus, Wave
 from data.queries import campaigns as rows
 from data.queries import customers as customer_rows

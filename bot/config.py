@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import stat
 import tomllib
-from collections.abc import Callable
-from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -23,33 +21,9 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from bot.errors import ConfigurationError
+from bot.setting_values import days, network, never_or
 
 Seconds = Annotated[float, Field(gt=0)]
-
-
-def _never_or(least: int) -> Callable[[int], int]:
-    def check(days: int) -> int:
-        if days and days < least:
-            raise ValueError(f"write 0 or at least {least}")
-        return days
-
-    return check
-
-
-def _days(words: str) -> str:
-    try:
-        first, last = days_of(words)
-    except ValueError as error:
-        raise ValueError(f"{words!r} is no day; write 2026-10-01 or 2026-10-01..2026-10-07") from error
-    if last < first:
-        raise ValueError(f"{words!r} ends before it begins")
-    return words
-
-
-def days_of(words: str) -> tuple[date, date]:
-    """The first and the last day of `2026-10-01..2026-10-07`, or of a single day. Raises ValueError."""
-    first, _, last = words.partition("..")
-    return date.fromisoformat(first), date.fromisoformat(last or first)
 
 
 class Section(BaseModel):
@@ -64,11 +38,11 @@ class CompanySettings(Section):
     corpid: str = Field("", description="企业ID, on the page 我的企业 of the admin console; starts with ww.")
     name: str = Field("", description="What templates call the company.")
     timezone: str = Field("Asia/Shanghai", description="IANA name; rules and schedules use this local time.")
-    holidays: tuple[Annotated[str, AfterValidator(_days)], ...] = Field(
+    holidays: tuple[Annotated[str, AfterValidator(days)], ...] = Field(
         default=(), description='Days on which campaigns may rest: "2026-10-01" or "2026-10-01..2026-10-07".'
     )
 
-    workdays: tuple[Annotated[str, AfterValidator(_days)], ...] = Field(
+    workdays: tuple[Annotated[str, AfterValidator(days)], ...] = Field(
         default=(), description="Saturdays and Sundays on which the company works (调休), written alike."
     )
 
@@ -131,6 +105,12 @@ class ServerSettings(Section):
         max_length=96,
         pattern=r"^(https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?/?)?$",
         description="https:// and the host by which customers reach the bot: tracked links begin with it.",
+    )
+    trusted_proxies: tuple[Annotated[str, AfterValidator(network)], ...] = Field(
+        ("127.0.0.0/8", "::1"), description="Addresses of reverse proxies, whose X-Forwarded-For is believed."
+    )
+    link_misses_per_minute: int = Field(
+        60, ge=0, le=100_000, description="Wrong links that one address may try before it has to wait; 0: any number."
     )
     max_body_bytes: int = Field(262_144, gt=0, description="A callback larger than this is refused.")
     store_deadline_seconds: Seconds = Field(
@@ -263,16 +243,16 @@ class ApprovalSettings(Section):
 class PrivacySettings(Section):
     """How long is kept what was said to customers and about them. 0: until the customer is erased."""
 
-    alerts_days: Annotated[int, AfterValidator(_never_or(31))] = Field(
+    alerts_days: Annotated[int, AfterValidator(never_or(31))] = Field(
         180, description="Alerts to staff, with their words: 0 or at least 31 days."
     )
-    welcomes_days: Annotated[int, AfterValidator(_never_or(31))] = Field(
+    welcomes_days: Annotated[int, AfterValidator(never_or(31))] = Field(
         730, description="Welcomes, with their words: 0 or at least 31 days."
     )
-    touches_days: Annotated[int, AfterValidator(_never_or(366))] = Field(
+    touches_days: Annotated[int, AfterValidator(never_or(366))] = Field(
         730, description="What reached customers; limits count back a year: 0 or at least 366 days."
     )
-    clicks_days: Annotated[int, AfterValidator(_never_or(31))] = Field(
+    clicks_days: Annotated[int, AfterValidator(never_or(31))] = Field(
         730, description="Which customers followed which tracked links: 0 or at least 31 days."
     )
 

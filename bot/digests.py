@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from bot.config import Settings, days_of
+from bot.config import Settings
 from bot.context import Context
+from bot.setting_values import days_of
 from data.models import Approval, Run, RunStatus
 from data.queries.digests import Mine, Overview, Standing
 from data.rules.digests import DigestDays

@@ -140,7 +140,7 @@ async def words_of(ctx: Context, text: str, campaign_name: str, batch_id: int | 
         return ""
     links = await addresses(ctx, ctx.renderer.links_of("moment", text), batch_id)
     values = {
-        **{f"{LINK_PREFIX}{name}": address for name, address in links.items()},
+        **{f"{LINK_PREFIX}{name}": address.url for name, address in links.items()},
         "campaign_name": campaign_name or None,
         "company_name": ctx.settings.company.name,
         "date": day_words(local_datetime(ctx.clock.now(), ctx.settings.zone).date()),

@@ -2,14 +2,18 @@
 
 Whatever goes wrong on the way, the customer gets there; nothing of a request ever decides where. Only what comes back
 from WeCom with a code counts: programs that look at a link before people do (previews, scanners) do not get that far.
+
+What comes back counts once because WeCom takes each code once (WeCom doc 91023): a page that is loaded again, by any
+copy of the program, is refused there, so that nothing of it is remembered here. The state is signed and lives for
+minutes; who takes one to WeCom several times has opened the link several times.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-import secrets
-from collections import OrderedDict
+from collections.abc import Mapping
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +23,10 @@ from yarl import URL
 
 from bot.context import Context
 from bot.logs import get_logger
+from bot.throttling import Throttle, networks_of, visitor_address
 from bot.wecom.errors import WeComError
 from data.errors import StorageError
+from data.queries import link_clicks
 from data.queries import links as rows
 from data.queries.links import Target
 from data.rules.links import CODE, PATH, STATE_LIFE, Visitor, Way, key_of, read_state, read_via, sign
@@ -32,8 +38,6 @@ ASK_SECONDS = 3.0
 STORE_SECONDS = 2.0
 #: So many are asked about at the same time; whoever comes beyond that goes on without.
 AT_ONCE = 64
-#: States that were used, kept to be used once: no more than come in their life.
-STATES_KEPT = 50_000
 #: WeCom's refusals of a code: used, too old, or made up. Nobody new has come.
 NO_CODE = frozenset({40029, 42003, 42022})
 
@@ -56,10 +60,13 @@ class Redirects:
         self._public_url = settings.server.public_url
         self._key = key_of(settings.app.secret.get_secret_value())
         self._asking = 0
-        self._used: OrderedDict[str, None] = OrderedDict()
+        self._throttle = Throttle(settings.server.link_misses_per_minute)
+        self._proxies = networks_of(settings.server.trusted_proxies)
         folder = Path(__file__).resolve().parents[1] / "templates" / "links"
         pages = Environment(loader=FileSystemLoader(folder), autoescape=True)
-        self._gone, self._again = (pages.get_template(name).render() for name in ("gone.html", "again.html"))
+        self._gone, self._again, self._wait = (
+            pages.get_template(name).render() for name in ("gone.html", "again.html", "wait.html")
+        )
 
     def add_routes(self, app: web.Application) -> None:
         """The way out and the way back."""
@@ -69,18 +76,20 @@ class Redirects:
 
     async def follow(self, request: web.Request) -> web.Response:
         """A link is opened: in WeChat by way of WeCom, anywhere else straight to its target."""
+        if waits := self._held_up(request):
+            return waits
         code = request.match_info["code"]
         try:
             target = await self._read(rows.find_target, code) if CODE.fullmatch(code) else None
         except (StorageError, TimeoutError):
             return self._page(self._again, 503)
-        if target is None or target.retired:
-            return self._page(self._gone, 404 if target is None else 410)
+        if target is None:
+            return self._missed(request)
+        if target.retired:
+            return self._page(self._gone, 410)
         if not self._public_url or not is_read_in_wechat(request):
             return self._go(target.url)
-        way = Way(
-            target.link_id, read_via(request.match_info.get("via", "")), self.context.clock.now(), secrets.token_hex(8)
-        )
+        way = Way(target.link_id, read_via(request.match_info.get("via", "")), self.context.clock.now())
         return self._go(self._authorize(sign(self._key, way)))
 
     def _authorize(self, state: str) -> str:
@@ -98,47 +107,41 @@ class Redirects:
 
     async def come_back(self, request: web.Request) -> web.Response:
         """Back from WeCom: who it was is asked and written, and then they go on."""
+        if waits := self._held_up(request):
+            return waits
         way = read_state(self._key, request.query.get("state", ""))
         if way is None:
-            return self._page(self._gone, 404)
+            return self._missed(request)
         try:
             target = await self._read(rows.find_target_of, way.link_id)
         except (StorageError, TimeoutError):
             return self._page(self._again, 503)
         if target is None or target.retired:
             return self._page(self._gone, 410)
-        if is_opened(request) and self._use(way):
+        if is_opened(request) and abs(self.context.clock.now() - way.begun_at) <= STATE_LIFE:
             try:
-                await self._count(way, request.query.get("code", ""))
+                if not await self._count(way, request.query.get("code", "")):
+                    self._note_miss(request)
             except Exception as error:
                 # Whatever it is: the customer goes on.
                 log.exception("lost", link=way.link_id, cause=type(error).__name__)
                 self.context.metrics.link_clicks.labels("lost").inc()
         return self._go(target.url)
 
-    def _use(self, way: Way) -> bool:
-        """Whether a state is young and comes for the first time."""
-        if abs(self.context.clock.now() - way.begun_at) > STATE_LIFE or way.nonce in self._used:
-            return False
-        self._used[way.nonce] = None
-        if len(self._used) > STATES_KEPT:
-            self._used.popitem(last=False)
-        return True
-
-    async def _count(self, way: Way, code: str) -> None:
-        if not _WECOM_CODE.fullmatch(code):
-            return
-        told = await self._ask(code)
+    async def _count(self, way: Way, code: str) -> bool:
+        """Write down who it was; False: the code is none."""
+        told = await self._ask(code) if _WECOM_CODE.fullmatch(code) else None
         if told is None:
-            return
+            return False
         kind, external_userid = told
         now = self.context.clock.now()
         async with asyncio.timeout(STORE_SECONDS):
             if kind is Visitor.CUSTOMER:
-                await self.context.db.write(rows.record_click, way.link_id, external_userid, way.batch_id, now)
+                await self.context.db.write(link_clicks.record_click, way.link_id, external_userid, way.via, now)
             else:
-                await self.context.db.write(rows.record_other, way.link_id, kind, way.batch_id, now)
+                await self.context.db.write(link_clicks.record_other, way.link_id, kind, way.via, now)
         self.context.metrics.link_clicks.labels(kind.value).inc()
+        return True
 
     async def _ask(self, code: str) -> tuple[Visitor, str] | None:
         """Who it is, as WeCom says; None: nobody who has not come before."""
@@ -161,11 +164,31 @@ class Redirects:
             found: Target | None = await self.context.db.read(query, value)
         return found
 
+    def _missed(self, request: web.Request) -> web.Response:
+        self._note_miss(request)
+        return self._page(self._gone, 404)
+
+    def _note_miss(self, request: web.Request) -> None:
+        address = self._address(request)
+        if self._throttle.miss(address):
+            log.warning("refusing", address=address, cause="many tracked links that there are not")
+
+    def _held_up(self, request: web.Request) -> web.Response | None:
+        """The page for whoever has tried too many links that there are not."""
+        seconds = self._throttle.wait_seconds(self._address(request))
+        return self._page(self._wait, 429, {"Retry-After": str(ceil(seconds))}) if seconds else None
+
+    def _address(self, request: web.Request) -> str:
+        forwarded = ",".join(request.headers.getall("X-Forwarded-For", ()))
+        return visitor_address(request.remote, forwarded, self._proxies)
+
     def _go(self, address: str) -> web.Response:
         return web.Response(status=302, headers={**_HEADERS, "Location": address})
 
-    def _page(self, page: str, status: int) -> web.Response:
-        return web.Response(text=page, status=status, content_type="text/html", headers=_PAGE_HEADERS)
+    def _page(self, page: str, status: int, headers: Mapping[str, str] | None = None) -> web.Response:
+        return web.Response(
+            text=page, status=status, content_type="text/html", headers={**_PAGE_HEADERS, **(headers or {})}
+        )
 
 
 def is_opened(request: web.Request) -> bool:

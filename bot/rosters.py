@@ -7,14 +7,17 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from sqlmodel import Session
 
 from bot.roster_files import Named, read_rows
 from bot.rule_edits import unwritable
 from data.db import Database
+from data.errors import ConflictError
 from data.models import Roster
 from data.queries import rosters as rows
+from data.queries.roster_uses import list_uses
 from data.rules.problems import InvalidRuleError, Problem
 
 #: Rows that are looked up and written in one go.
@@ -90,11 +93,37 @@ def _row_of(problem: Problem) -> int:
     return int(problem.path.removeprefix("file[").partition("]")[0])
 
 
-async def remove_roster(db: Database, roster_id: int, now: datetime) -> None:
-    """Remove a roster, bit by bit. Segments that ask for it are nobody then. Raises NotFoundError."""
-    await db.read(rows.get_roster, roster_id)
-    await db.write(rows.drop_roster, roster_id)
+def tell_rosters(session: Session, rosters: Iterable[Roster]) -> list[dict[str, Any]]:
+    """Rosters as they are shown, with who uses them."""
+    uses = list_uses(session)
+    return [
+        {
+            **each.model_dump(exclude={"begun_at"}),
+            "used_by": [use._asdict() for use in uses.get(each.id or 0, ())],
+        }
+        for each in rosters
+    ]
+
+
+async def remove_roster(db: Database, roster_id: int, now: datetime, *, force: bool = False) -> None:
+    """Remove a roster, bit by bit. `force`: also while it is used; what asks for it is nobody then.
+
+    Raises NotFoundError, and ConflictError naming who uses it.
+    """
+    await db.write(_drop, roster_id, force)
     await sweep(db, now)
+
+
+def _drop(session: Session, roster_id: int, force: bool) -> None:
+    roster = rows.get_roster(session, roster_id)
+    used_by = [] if force else list_uses(session).get(roster_id, [])
+    if used_by:
+        who = ", ".join(f"{use.kind} {use.id} {use.name}".rstrip() for use in used_by)
+        raise ConflictError(
+            f"Roster {roster_id} {roster.name} is used by {who}.",
+            "Change those first; or remove it by force: what asks for it is nobody then.",
+        )
+    rows.drop_roster(session, roster_id)
 
 
 async def sweep(db: Database, now: datetime) -> None:

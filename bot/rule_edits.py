@@ -14,12 +14,14 @@ from typing import Any, TypeVar
 from sqlmodel import Session
 
 from bot.render import Renderer
+from bot.welcome_links import names_in, read_places
 from data.queries import media as media_rows
 from data.queries import rules as rule_rows
 from data.queries import segment_names as segment_rows
 from data.queries import tags as tag_rows
 from data.queries.media_uses import hold_files
 from data.rules import tagging, welcome
+from data.rules.links import unusable
 from data.rules.messages import MediaType, MessageContent, media_of
 from data.rules.problems import InvalidRuleError, Problem, RuleModel, parse
 from data.rules.segments import Node, Segment, unknown_names
@@ -30,7 +32,7 @@ Rule = TypeVar("Rule", bound=RuleModel)
 KIND_WORDS = {"image": "图片", "video": "视频", "file": "文件"}
 
 
-def welcome_problems(session: Session, rule: WelcomeRule, renderer: Renderer) -> list[Problem]:
+def welcome_problems(session: Session, rule: WelcomeRule, renderer: Renderer, public_url: str) -> list[Problem]:
     """Everything that would keep a welcome rule from being sent, by field; empty: it can be used."""
     found = [*unwritable(rule.model_dump(mode="json", exclude={"content", "fallback_text"})), *welcome.problems(rule)]
     for path, source in (("content.text", rule.content.text), ("fallback_text", rule.fallback_text)):
@@ -38,7 +40,8 @@ def welcome_problems(session: Session, rule: WelcomeRule, renderer: Renderer) ->
             found += [
                 Problem(path, f"第 {fault.line} 行：{fault.message}") for fault in renderer.check("welcome", source)
             ]
-    return found + media_problems(session, rule.content)
+    retired = {name: place.retired for name, place in read_places(session, [rule], renderer).items()}
+    return found + unusable(names_in(rule, renderer), retired, public_url) + media_problems(session, rule.content)
 
 
 def media_problems(session: Session, content: MessageContent) -> list[Problem]:
@@ -79,9 +82,11 @@ def tag_problems(session: Session, rule: TagRule) -> list[Problem]:
     return found
 
 
-def save_welcome_rule(session: Session, rule: WelcomeRule, renderer: Renderer, now: datetime) -> WelcomeRule:
+def save_welcome_rule(
+    session: Session, rule: WelcomeRule, renderer: Renderer, public_url: str, now: datetime
+) -> WelcomeRule:
     """Check and write a rule (id 0: a new one). Raises InvalidRuleError, NotFoundError, ConflictError."""
-    _refuse(welcome_problems(session, rule, renderer))
+    _refuse(welcome_problems(session, rule, renderer, public_url))
     saved = rule_rows.save_welcome_rule(session, rule, now)
     hold_files(session, "welcome_rule", saved.id)
     return saved
@@ -94,7 +99,7 @@ def save_tag_rule(session: Session, rule: TagRule, now: datetime) -> TagRule:
 
 
 def change_welcome_rule(
-    session: Session, rule_id: int, changes: Mapping[str, Any], renderer: Renderer, now: datetime
+    session: Session, rule_id: int, changes: Mapping[str, Any], renderer: Renderer, public_url: str, now: datetime
 ) -> WelcomeRule:
     """Change some fields of a rule, as `merged` describes. To switch a rule off is always possible.
 
@@ -103,7 +108,7 @@ def change_welcome_rule(
     rule = changed(rule_rows.get_welcome_rule(session, rule_id), changes)
     if changes == {"enabled": False}:
         return rule_rows.save_welcome_rule(session, rule, now)
-    return save_welcome_rule(session, rule, renderer, now)
+    return save_welcome_rule(session, rule, renderer, public_url, now)
 
 
 def change_tag_rule(session: Session, rule_id: int, changes: Mapping[str, Any], now: datetime) -> TagRule:
@@ -161,10 +166,10 @@ def merged(before: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, A
     return after
 
 
-def list_unusable(session: Session, renderer: Renderer) -> list[tuple[str, str, list[Problem]]]:
+def list_unusable(session: Session, renderer: Renderer, public_url: str) -> list[tuple[str, str, list[Problem]]]:
     """Enabled rules that were right when they were saved and are not any more: (welcome or tag, name, why)."""
     found = [
-        ("welcome", rule.name, welcome_problems(session, rule, renderer))
+        ("welcome", rule.name, welcome_problems(session, rule, renderer, public_url))
         for rule in rule_rows.list_welcome_rules(session)
         if rule.enabled
     ]

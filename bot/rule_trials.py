@@ -10,7 +10,9 @@ from typing import Any, TypeVar
 from pydantic import Field
 from sqlmodel import Session
 
-from bot.render import Renderer
+from bot.config import Settings
+from bot.render import LINK_PREFIX, Renderer
+from bot.welcome_links import addresses_in, read_places
 from data.queries import channels as channel_rows
 from data.queries import rules as rule_rows
 from data.queries import staff as staff_rows
@@ -93,7 +95,7 @@ class TagTrial:
 
 
 def try_welcome(
-    session: Session, asked: WelcomeTry, renderer: Renderer, company_name: str, zone: tzinfo, now: datetime
+    session: Session, asked: WelcomeTry, renderer: Renderer, settings: Settings, now: datetime
 ) -> WelcomeTrial:
     """Which welcome rule a made-up add would match, with its words. Raises TemplateError for a draft that is none."""
     card = staff_rows.get_card(session, asked.userid)
@@ -102,7 +104,7 @@ def try_welcome(
         userid=asked.userid,
         external_userid=NOBODY,
         at=at,
-        zone=zone,
+        zone=settings.zone,
         state=asked.state,
         department_ids=card.department_ids if asked.department_ids is None else asked.department_ids,
         followed_by_colleague=None if asked.customer is None else asked.customer == "followed",
@@ -113,15 +115,17 @@ def try_welcome(
     channel = channel_rows.find_by_state(session, asked.state)
     values = welcome_values(
         at=at,
-        zone=zone,
+        zone=settings.zone,
         customer_name=asked.customer_name,
         staff_name=card.name,
         staff_alias=card.alias,
         staff_position=card.position,
         department_name=card.department_name,
-        company_name=company_name,
+        company_name=settings.company.name,
         channel_name=channel.name if channel else "",
     )
+    links = addresses_in(read_places(session, [found.rule], renderer), settings.server.public_url)
+    values |= {f"{LINK_PREFIX}{name}": address.url for name, address in links.items()}
     content = found.rule.content
 
     def words(source: str) -> str:

@@ -7,7 +7,7 @@ need, waits for it only so long, and never lets a failed tag or remark stand in 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -17,21 +17,16 @@ from bot.context import Context, Receipt
 from bot.delivery import add_alert, forget_media, message_body
 from bot.erasing import let_back_in
 from bot.logs import get_logger
+from bot.render import LINK_PREFIX
 from bot.router import Outcome, Router, done, skipped
 from bot.wecom.errors import CredentialsError, UnreachableError, WeComError
 from bot.wecom.events import AddedEvent, AddExternalContact, AddHalfExternalContact
+from bot.welcome_facts import Known, load_known
+from bot.welcome_links import addresses_in
 from data.models import WelcomeStatus
 from data.models.inbox import Lane
-from data.queries import channels as channel_rows
-from data.queries import customers as customer_rows
-from data.queries import erasures as erasure_rows
 from data.queries import preferences as preference_rows
-from data.queries import rules as rule_rows
-from data.queries import staff as staff_rows
-from data.queries import transfers as transfer_rows
 from data.queries import welcomes as welcome_rows
-from data.queries.staff import StaffCard
-from data.queries.transfers import TransferSigns
 from data.queries.welcomes import WelcomeStart
 from data.rules.messages import MessageContent, MissingMediaError
 from data.rules.preferences import TouchKind
@@ -64,39 +59,11 @@ RETRY_SECONDS = 0.5
 DELIVERED = 41051
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What our own tables say about an add."""
-
-    rules: list[WelcomeRule]
-    staff: StaffCard
-    channel_name: str
-    followed_by_colleague: bool
-    transfer: TransferSigns
-    start: WelcomeStart
-    erased: bool
-
-
-def load_known(session: Session, event: AddedEvent, event_id: int, received_at: datetime, now: datetime) -> Known:
-    """Everything a decision needs, in one reading."""
-    userid, external_userid = event.userid, event.external_userid
-    channel = channel_rows.find_by_state(session, event.state)
-    return Known(
-        rules=rule_rows.list_welcome_rules(session),
-        staff=staff_rows.get_card(session, userid),
-        channel_name=channel.name if channel else "",
-        followed_by_colleague=customer_rows.is_followed_by_colleague(session, userid, external_userid),
-        transfer=transfer_rows.find_signs(session, userid, external_userid, now),
-        start=welcome_rows.find_add(session, event_id, event.kind, userid, external_userid, received_at),
-        erased=erasure_rows.find_erased_at(session, external_userid) is not None,
-    )
-
-
 @router.on(AddExternalContact, AddHalfExternalContact, lane=Lane.WELCOME)
 async def on_added(event: AddedEvent, ctx: Context, receipt: Receipt) -> Outcome:
     """Greet a customer who was added, once per add, whichever of its events comes first."""
     now = ctx.clock.now()
-    known = await ctx.db.read_here(load_known, event, receipt.event_id, receipt.received_at, now)
+    known = await ctx.db.read_here(load_known, event, receipt.event_id, receipt.received_at, now, ctx.renderer)
     if known.erased:
         await let_back_in(ctx, event, patient=True)
     greeting = Greeting(event, ctx, receipt, known)
@@ -122,6 +89,7 @@ class Greeting:
         )
         self.match = match(known.rules, self.facts)
         self.start = known.start
+        self.links = addresses_in(known.places, ctx.settings.server.public_url, receipt.event_id)
         self.words = ""
         self.attachments = 0
 
@@ -253,6 +221,7 @@ class Greeting:
             company_name=self.ctx.settings.company.name,
             channel_name=self.known.channel_name,
         )
+        values |= {f"{LINK_PREFIX}{name}": address.url for name, address in self.links.items()}
         return self.ctx.renderer.render_source("welcome", source, values) if source else ""
 
     async def _send(self, rule: WelcomeRule, contact: dict[str, Any] | None) -> Outcome:
@@ -263,8 +232,8 @@ class Greeting:
             if self.start.status == WelcomeStatus.SENT or self.age_seconds >= CODE_LIFE_SECONDS:
                 return await self._skip(Skip(SkipReason.ALREADY_SENT), None)
             return await self._send(rule, contact)
-        content = rule.content.with_text(self.words)
-        without_media = rule.content.with_text(self._render(rule.text_without_media, contact)).without_media()
+        content = rule.content.with_text(self.words).with_links(self.links)
+        without_media = content.with_text(self._render(rule.text_without_media, contact)).without_media()
         body, content = await self._body(content, without_media)
         # An earlier try, of this process or of one that died, may have arrived without our seeing the answer.
         maybe_sent = begun.status == WelcomeStatus.SENDING
@@ -372,7 +341,7 @@ class Greeting:
 
     async def _record(self, status: WelcomeStatus, reason: str, note: str, sent_at: datetime | None = None) -> None:
         values = {**self._row(status), "reason": reason, "note": note, "sent_at": sent_at}
-        await self.ctx.db.write(welcome_rows.record_welcome, values)
+        await self.ctx.db.write(welcome_rows.record_welcome, values, shows_links=bool(self.links))
         if status == WelcomeStatus.SENT:
             self.ctx.metrics.welcomes.labels(status.value, reason).inc()
 

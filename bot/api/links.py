@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
+from typing import Literal
 
 from aiohttp import web
 from pydantic import Field
 from sqlmodel import Session
 
 from bot import links
-from bot.api.answers import answer, page, path_customer, path_id, read_object, read_query
+from bot.api.answers import answer, answer_text, page, path_customer, path_id, read_object, read_query
 from bot.api.described import described
+from bot.api.repeats import REPLAYED, do_once
 from bot.api.service import CALLER, Api
 from bot.api.shapes import Page
+from bot.links import Opening
 from data.models import Link
 from data.queries import links as rows
+from data.queries.repeated_requests import Answered
 from data.rules.links import LinkDraft, LinkEdit
 from data.rules.problems import RuleModel, parse
 
@@ -26,11 +31,32 @@ class ListQuery(RuleModel):
     before_id: int | None = Field(default=None, ge=1, le=2**62)
 
 
+class OpeningTold(RuleModel):
+    """Who opened it: a customer, or an outsider, in whom we know no customer."""
+
+    visitor: Literal["customer", "outsider"]
+
+
+class Retirement(RuleModel):
+    """`force`: also while welcomes show it."""
+
+    force: bool = False
+
+
+class WelcomeClicksTold(RuleModel):
+    """How many customers have followed a link out of a welcome by this rule; one that is gone has no name."""
+
+    rule_id: int
+    name: str
+    customers: int
+    clicks: int
+
+
 class LinkTold(RuleModel):
     """A link. `address` is what customers open, empty without `server.public_url`; texts write `{{ link_NAME }}`.
 
     `customers` have followed it, `clicks` times together; `other_clicks` of outsiders, staff, and visitors that WeCom
-    did not name.
+    did not name. `welcomes`: out of which welcomes.
     """
 
     id: int
@@ -46,6 +72,7 @@ class LinkTold(RuleModel):
     customers: int
     clicks: int
     other_clicks: dict[str, int]
+    welcomes: list[WelcomeClicksTold]
 
 
 class FollowUpTold(RuleModel):
@@ -57,7 +84,7 @@ class FollowUpTold(RuleModel):
 
 
 class ClickTold(RuleModel):
-    """A customer has followed a link. `run_id` 0: not out of what one of our campaigns sent them.
+    """A customer has followed a link, out of what a run sent them, or the welcome of a rule; both 0: elsewhere.
 
     `due_at`: what follows from it is still to be done.
     """
@@ -67,6 +94,7 @@ class ClickTold(RuleModel):
     link: str
     external_userid: str
     run_id: int
+    welcome_rule_id: int
     campaign_id: int | None
     follow_id: int | None
     userid: str
@@ -105,9 +133,26 @@ async def change_link(api: Api, request: web.Request) -> web.Response:
     return answer(await _told(api, await api.db.write(links.change_link, path_id(request), edit, _public_url(api))))
 
 
-@described(LinkTold)
+@described(LinkTold, query=Retirement)
 async def retire_link(api: Api, request: web.Request) -> web.Response:
-    return answer(await _told(api, await api.db.write(rows.retire_link, path_id(request), api.clock.now())))
+    asked = (path_id(request), api.renderer, api.clock.now())
+    force = read_query(Retirement, request).force
+    return answer(await _told(api, await api.db.write(links.retire_link, *asked, force=force)))
+
+
+@described(OpeningTold, body=Opening, keyed=True)
+async def record_opening(api: Api, request: web.Request) -> web.Response:
+    opening = parse(Opening, await read_object(request))
+
+    def record(session: Session, now: datetime) -> Answered:
+        visitor = links.record_opening(session, opening, now)
+        return Answered(200, answer_text(OpeningTold.model_validate({"visitor": visitor.value})))
+
+    done = await do_once(api, request, record)
+    if REPLAYED not in done.headers:
+        visitor = json.loads(done.text or "")["visitor"]
+        api.context.metrics.link_clicks.labels(visitor).inc()
+    return done
 
 
 @described(Page[ClickTold], query=ListQuery)

@@ -6,9 +6,11 @@ import asyncio
 import tempfile
 from datetime import datetime
 from pathlib import Path
+from typing import Any, Literal
 
 from aiohttp import web
 from pydantic import Field
+from sqlmodel import Session
 
 from bot import rosters
 from bot.api.answers import ApiError, answer, path_id, read_query
@@ -31,6 +33,20 @@ class Upload(RuleModel):
     skip_faulty: bool = False
 
 
+class Removal(RuleModel):
+    """`force`: also while it is used."""
+
+    force: bool = False
+
+
+class RosterUseTold(RuleModel):
+    """Who uses a roster: a segment, a campaign that may still send, a marking that is still being planned."""
+
+    kind: Literal["segment", "campaign", "marking"]
+    id: int
+    name: str
+
+
 class RosterTold(RuleModel):
     """A roster: of the `rows` of its file `skipped` were left out, and the others named so many `customers`."""
 
@@ -41,17 +57,20 @@ class RosterTold(RuleModel):
     rows: int
     customers: int
     skipped: int
+    used_by: list[RosterUseTold]
 
 
 @described(Items[RosterTold])
 async def list_rosters(api: Api, _request: web.Request) -> web.Response:
-    found = await api.db.read(rows.list_rosters)
-    return answer({"items": [_told(each).model_dump(mode="json") for each in found]})
+    def unit(session: Session) -> list[dict[str, Any]]:
+        return rosters.tell_rosters(session, rows.list_rosters(session))
+
+    return answer({"items": await api.db.read(unit)})
 
 
 @described(RosterTold)
 async def get_roster(api: Api, request: web.Request) -> web.Response:
-    return answer(_told(await api.db.read(rows.get_roster, path_id(request))))
+    return answer(await _told(api, await api.db.read(rows.get_roster, path_id(request))))
 
 
 @described(RosterTold, status=201, query=Upload, content="application/octet-stream")
@@ -67,12 +86,13 @@ async def create_roster(api: Api, request: web.Request) -> web.Response:
         made = await rosters.make_roster(
             api.db, file, upload.name, request[CALLER], api.clock.now, skip_faulty=upload.skip_faulty
         )
-    return answer(_told(made), 201, Location=f"/api/v1/rosters/{made.id}")
+    return answer(await _told(api, made), 201, Location=f"/api/v1/rosters/{made.id}")
 
 
-@described(Nothing)
+@described(Nothing, query=Removal)
 async def delete_roster(api: Api, request: web.Request) -> web.Response:
-    await rosters.remove_roster(api.db, path_id(request), api.clock.now())
+    removal = read_query(Removal, request)
+    await rosters.remove_roster(api.db, path_id(request), api.clock.now(), force=removal.force)
     return answer({})
 
 
@@ -87,5 +107,6 @@ async def _receive(request: web.Request, file: Path) -> None:
             opened.write(chunk)
 
 
-def _told(row: Roster) -> RosterTold:
-    return RosterTold.model_validate(row.model_dump(exclude={"begun_at"}))
+async def _told(api: Api, row: Roster) -> dict[str, Any]:
+    (told,) = await api.db.read(rosters.tell_rosters, [row])
+    return told

@@ -31,6 +31,7 @@ SCOPES: Mapping[str, str] = MappingProxyType(
         "markings:write": "mark customers in bulk",
         "links:read": "read tracked links and who followed them",
         "links:write": "make, change and retire them",
+        "openings:write": "say that a mini-program was opened by a tracked link",
         "campaigns:read": "read and preview campaigns",
         "campaigns:write": "make, change and remove campaigns",
         "campaigns:approve": "approve and reject campaigns that another token has submitted",

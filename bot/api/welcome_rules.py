@@ -30,21 +30,23 @@ async def get_rule(api: Api, request: web.Request) -> web.Response:
 @described(WelcomeRule, status=201, body=WelcomeRule)
 async def create_rule(api: Api, request: web.Request) -> web.Response:
     rule = parse(WelcomeRule, {**await read_object(request), "id": 0})
-    saved = await api.db.write(save_welcome_rule, rule, api.renderer, api.clock.now())
+    saved = await api.db.write(save_welcome_rule, rule, api.renderer, _public_url(api), api.clock.now())
     return answer(saved.model_dump(mode="json"), 201, Location=f"/api/v1/welcome-rules/{saved.id}")
 
 
 @described(WelcomeRule, body=WelcomeRule)
 async def replace_rule(api: Api, request: web.Request) -> web.Response:
     rule = parse(WelcomeRule, {**await read_object(request), "id": path_id(request)})
-    saved = await api.db.write(save_welcome_rule, rule, api.renderer, api.clock.now())
+    saved = await api.db.write(save_welcome_rule, rule, api.renderer, _public_url(api), api.clock.now())
     return answer(saved.model_dump(mode="json"))
 
 
 @described(WelcomeRule, body=MergePatch)
 async def change_rule(api: Api, request: web.Request) -> web.Response:
     changes = await read_object(request)
-    saved = await api.db.write(change_welcome_rule, path_id(request), changes, api.renderer, api.clock.now())
+    saved = await api.db.write(
+        change_welcome_rule, path_id(request), changes, api.renderer, _public_url(api), api.clock.now()
+    )
     return answer(saved.model_dump(mode="json"))
 
 
@@ -57,6 +59,9 @@ async def delete_rule(api: Api, request: web.Request) -> web.Response:
 @described(WelcomeTrialTold, body=WelcomeTry)
 async def try_rules(api: Api, request: web.Request) -> web.Response:
     asked = parse(WelcomeTry, await read_object(request))
-    settings = api.settings
-    trial = await api.db.read(try_welcome, asked, api.renderer, settings.company.name, settings.zone, api.clock.now())
+    trial = await api.db.read(try_welcome, asked, api.renderer, api.settings, api.clock.now())
     return answer(trial.to_json())
+
+
+def _public_url(api: Api) -> str:
+    return api.settings.server.public_url

@@ -149,7 +149,7 @@ async def _furnish(bot: Bot) -> None:
     for name, content in sample_media().items():
         media[name] = await bot.db.write(media_rows.add_media, "image", f"{name}.png", content, now)
     for rule in sample_welcome_rules(media):
-        await bot.db.write(save_welcome_rule, rule, bot.context.renderer, now)
+        await bot.db.write(save_welcome_rule, rule, bot.context.renderer, bot.context.settings.server.public_url, now)
     tags = {tag["name"]: tag["tag_id"] for tag in await bot.db.read(tag_rows.list_tags)}
     for tag_rule in sample_tag_rules(tags):
         await bot.db.write(save_tag_rule, tag_rule, now)

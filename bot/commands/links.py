@@ -45,7 +45,7 @@ def list_links(
 
 @app.command()
 def add(
-    name: Annotated[str, typer.Argument(help="One word; texts of campaigns name the link by it.")],
+    name: Annotated[str, typer.Argument(help="One word; texts name the link by it.")],
     url: Annotated[str, typer.Argument(help="Where it leads.")],
     tag: Annotated[list[str] | None, typer.Option("--tag", help="tag_id to put on who follows it.")] = None,
     tell: Annotated[bool, typer.Option("--tell", help="Tell the staff member who follows the customer.")] = False,
@@ -91,11 +91,14 @@ def show(
     say(f"{_address(told)}  {told['name']}\n{told['url']}\n")
     others = "".join(f", {count} clicks of {kind}" for kind, count in sorted(told["other_clicks"].items()))
     say(f"{told['customers']} customers, {told['clicks']} clicks{others}\n")
+    for each in told["welcomes"]:
+        rule = f"welcome rule {each['rule_id']} {each['name']}".rstrip()
+        say(f"{each['customers']} of them, {each['clicks']} clicks, out of {rule}")
     say_table(
-        ("EXTERNAL_USERID", "FIRST", "CLICKS", "RUN", "SENT BY"),
+        ("EXTERNAL_USERID", "FIRST", "CLICKS", "RUN", "WELCOME", "SENT BY"),
         (
             (row["external_userid"], row["first_at"].strftime("%Y-%m-%d %H:%M"), row["clicks"], row["run_id"] or "-",
-             row["userid"] or "-")
+             row["welcome_rule_id"] or "-", row["userid"] or "-")
             for row in told["followed_by"]
         ),
         "No customer has followed it yet.",
@@ -106,6 +109,7 @@ def show(
 def retire(
     link_id: LinkId,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Also while welcomes show it.")] = False,
     config: Config = None,
 ) -> None:
     """Have a link lead nowhere any more; what is known of its clicks stays."""
@@ -116,7 +120,10 @@ def retire(
         typer.confirm(f"Retire link {link.id} {link.name}? It cannot be taken back.", abort=True)
 
     async def action(place: Workplace) -> None:
-        await place.db.write(rows.retire_link, link_id, place.now)
+        from bot.links import retire_link
+        from bot.render import Renderer
+
+        await place.db.write(retire_link, link_id, Renderer(), place.now, force=force)
 
     work(config, action)
     say(f"Link {link.id} {link.name} is retired.")

@@ -54,17 +54,18 @@ def list_rosters(as_json: AsJson = False, config: Config = None) -> None:
     """The rosters, newest first."""
 
     async def read(place: Workplace) -> None:
+        from bot.rosters import tell_rosters
         from data.queries import rosters as rows
 
-        found = await place.db.read(rows.list_rosters)
+        found = await place.db.read(lambda session: tell_rosters(session, rows.list_rosters(session)))
         if as_json:
-            say_json([each.model_dump(exclude={"begun_at"}) for each in found])
+            say_json(found)
             return
         say_table(
-            ("ID", "NAME", "MADE", "BY", "CUSTOMERS", "ROWS", "SKIPPED"),
+            ("ID", "NAME", "MADE", "BY", "CUSTOMERS", "ROWS", "SKIPPED", "USED BY"),
             (
-                (each.id, each.name, place.local(each.made_at), each.made_by, f"{each.customers:,}",
-                 f"{each.rows:,}", f"{each.skipped:,}")
+                (each["id"], each["name"], place.local(each["made_at"]), each["made_by"], f"{each['customers']:,}",
+                 f"{each['rows']:,}", f"{each['skipped']:,}", len(each["used_by"]) or "-")
                 for each in found
             ),
             "There is no roster: siyu rosters add customers.csv",
@@ -77,14 +78,17 @@ def list_rosters(as_json: AsJson = False, config: Config = None) -> None:
 def remove(
     roster_id: RosterId,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also while it is used: what asks for it is nobody then.")
+    ] = False,
     config: Config = None,
 ) -> None:
-    """Remove a roster: segments that ask for it are nobody then."""
+    """Remove a roster that no segment, campaign or marking uses."""
 
     async def action(place: Workplace) -> None:
         from bot.rosters import remove_roster
 
-        await remove_roster(place.db, roster_id, place.now)
+        await remove_roster(place.db, roster_id, place.now, force=force)
 
     if not yes:
         typer.confirm(f"Remove roster {roster_id}?", abort=True)

@@ -54,7 +54,9 @@ async def _change(place: Workplace, rule_id: int, changes: dict[str, Any]) -> We
     from bot.render import Renderer
     from bot.rule_edits import change_welcome_rule
 
-    return await place.db.write(change_welcome_rule, rule_id, changes, Renderer(), place.now)
+    return await place.db.write(
+        change_welcome_rule, rule_id, changes, Renderer(), place.settings.server.public_url, place.now
+    )
 
 
 async def _delete(place: Workplace, rule_id: int) -> None:
@@ -128,7 +130,7 @@ def add(
             source, await _changes(place, name, text, fallback_text, priority, found, customer, media, attachments)
         )
         rule = parse(WelcomeRule, source | ({"enabled": False} if disabled else {}))
-        return await place.db.write(save_welcome_rule, rule, Renderer(), place.now)
+        return await place.db.write(save_welcome_rule, rule, Renderer(), place.settings.server.public_url, place.now)
 
     say_saved(KIND, work(config, action), "added")
 
@@ -162,7 +164,9 @@ def edit(
         changes = await _changes(place, name, text, fallback_text, priority, found, customer, media, attachments)
         if file is not None:
             rule = parse(WelcomeRule, {**merged(read_rule(file), changes), "id": rule_id})
-            return await place.db.write(save_welcome_rule, rule, Renderer(), place.now)
+            return await place.db.write(
+                save_welcome_rule, rule, Renderer(), place.settings.server.public_url, place.now
+            )
         if not changes:
             refuse("Say what to change: a file, or options such as --text.")
         return await _change(place, rule_id, changes)
@@ -202,8 +206,7 @@ def try_rules(
                 "customer_name": customer_name, "rule": read_rule(Path(file)) if file else None,
             },
         )  # fmt: skip
-        settings = place.settings
-        trial = await place.db.read(try_welcome, asked, Renderer(), settings.company.name, settings.zone, place.now)
+        trial = await place.db.read(try_welcome, asked, Renderer(), place.settings, place.now)
         return trial.to_json()
 
     told = work(config, action)

@@ -59,7 +59,7 @@ async def examine_records(settings: Settings, clock: Clock, tables: dict[Tree, T
             db = open_database(settings.database.url, pool_size=2)
             stack.push_async_callback(db.close)
             health = {row.name: row for row in await db.read(health_rows.list_health)}
-            async for finding in _rules(db):
+            async for finding in _rules(db, settings):
                 yield finding
             for finding in _group_welcomes(await db.read(group_welcome_rows.list_troubled)):
                 yield finding
@@ -130,7 +130,7 @@ def _no_rule() -> Finding:
     )  # fmt: skip
 
 
-async def _rules(db: Database) -> AsyncIterator[Finding]:
+async def _rules(db: Database, settings: Settings) -> AsyncIterator[Finding]:
     enabled = [rule for rule in await db.read(rule_rows.list_welcome_rules) if rule.enabled]
     if enabled:
         yield ok(
@@ -138,7 +138,7 @@ async def _rules(db: Database) -> AsyncIterator[Finding]:
         )
     else:
         yield _no_rule()
-    for noun, name, problems in await db.read(list_unusable, Renderer()):
+    for noun, name, problems in await db.read(list_unusable, Renderer(), settings.server.public_url):
         why = "；".join(str(problem) for problem in problems)
         yield warn(
             "rule_unusable", f"规则「{name}」现在不能用：{why}。", f"The {noun} rule {name} cannot be used: {why}."

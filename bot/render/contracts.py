@@ -64,7 +64,9 @@ class Contract:
 
 #: By `kind`, or by `kind/slug` where each template of a kind has variables of its own.
 CONTRACTS: dict[str, Contract] = {
-    "welcome": Contract(kind="welcome", variables=WELCOME_VARIABLES, max_output_bytes=WELCOME_MAX_BYTES),
+    "welcome": Contract(
+        kind="welcome", variables=WELCOME_VARIABLES, max_output_bytes=WELCOME_MAX_BYTES, has_links=True
+    ),
     "broadcast": Contract(
         kind="broadcast",
         variables=SENDER_VARIABLES,

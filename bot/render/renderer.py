@@ -86,7 +86,9 @@ class Renderer:
     def links_of(self, kind: str, source: str, slug: str = "") -> frozenset[str]:
         """The names of the tracked links that `source` shows; none where it cannot be used."""
         contract = contract_for(kind, slug)
-        used = self._compiled(contract, source).analysis.variables if contract.has_links else ()
+        if not contract.has_links or LINK_PREFIX not in source:
+            return frozenset()
+        used = self._compiled(contract, source).analysis.variables
         return frozenset(each.removeprefix(LINK_PREFIX) for each in used if each.startswith(LINK_PREFIX))
 
     def needs_fetch(self, kind: str, source: str, slug: str = "") -> bool:

@@ -31,15 +31,16 @@ class Link(SQLModel, table=True):
 
 
 class LinkClick(SQLModel, table=True):
-    """A customer has followed a link, `clicks` times, out of what one run sent (`run_id` 0: elsewhere).
+    """A customer has followed a link, `clicks` times, out of what one run sent, or a welcome by one rule said.
 
-    `follow_id`: the run's recipient that this customer is; of a group wave there is none. `userid`: who sent it.
+    Both are 0: elsewhere. `follow_id`: the run's recipient that this customer is; of a group wave there is none.
+    `userid`: who sent it.
     `due_at`: when what follows from the first click is to be done; `outcome`: what of it was done, and for whom.
     """
 
     __tablename__ = "link_clicks"
     __table_args__ = (
-        UniqueConstraint("link_id", "external_userid", "run_id", name="uq_link_clicks"),
+        UniqueConstraint("link_id", "external_userid", "run_id", "welcome_rule_id", name="uq_link_clicks"),
         Index("ix_link_clicks_external_userid", "external_userid"),
         partial_index("ix_link_clicks_run", "run_id", "external_userid", where="run_id <> 0"),
         partial_index("ix_link_clicks_due", "due_at", where="due_at IS NOT NULL"),
@@ -49,6 +50,7 @@ class LinkClick(SQLModel, table=True):
     link_id: int = Field(sa_column=Column(BigInt, nullable=False))
     external_userid: str = Field(max_length=64)
     run_id: int = Field(default=0, sa_column=Column(BigInt, nullable=False))
+    welcome_rule_id: int = Field(default=0, sa_column=Column(BigInt, nullable=False, server_default="0"))
     follow_id: int | None = Field(default=None, sa_column=Column(BigInt))
     userid: str = Field(default="", max_length=64)
     clicks: int = 1

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlmodel import Session, col
 
 from data.models import Batch, BatchStatus, Campaign, Recipient, RecipientState, Run
-from data.queries import links, targets, touches
+from data.queries import link_clicks, targets, touches
 from data.queries.batches import MADE, is_over, lock_alone
 from data.rules.batches import GROUPS_LAG, LAST_LOOK_SECONDS
 from data.rules.preferences import TouchKind
@@ -103,7 +103,7 @@ def _write_results(session: Session, batch: Batch, results: Sequence[Result]) ->
         campaign_id = session.get_one(Run, batch.run_id).campaign_id
         is_test = session.execute(select(col(Campaign.test_of)).where(col(Campaign.id) == campaign_id)).scalar()
         touches.record_many(session, reached, TouchKind.TEST if is_test else TouchKind.BROADCAST, campaign_id)
-        links.note_reached(session, batch.run_id, {each.external_userid for each in reached})
+        link_clicks.note_reached(session, batch.run_id, {each.external_userid for each in reached})
     return sum(each.state is RecipientState.WAITING for each in results)
 
 

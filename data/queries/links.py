@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, bindparam, func, literal_column, select, update
+from sqlalchemy import Select, bindparam, func, literal_column, select
 from sqlmodel import Session, col
 
-from data.bulk import among
 from data.errors import ConflictError, NotFoundError
-from data.models import Batch, Follow, Link, LinkClick, OtherClick, Recipient, Run, Touch
-from data.queries.erasures import find_erased_at
-from data.queries.touches import broadcast_origin
-from data.queries.upsert import insert_into
-from data.rules.links import LinkDraft, LinkEdit, Visitor, normal_target
-from data.rules.waves import CUSTOMERS
-from data.types import UtcDateTime
+from data.models import Link, LinkClick, OtherClick, Run, Touch, WelcomeRuleRow
+from data.rules.links import LinkDraft, LinkEdit, normal_target
 
 L: Any = Link.__table__  # type: ignore[attr-defined]
 K: Any = LinkClick.__table__  # type: ignore[attr-defined]
@@ -29,19 +23,7 @@ OF_A_RUN: Any = literal_column("link_clicks.run_id <> 0")
 _TARGET = (L.c.id, L.c.url, L.c.retired_at)
 _BY_CODE = select(*_TARGET).where(L.c.code == bindparam("code"))
 _BY_ID = select(*_TARGET).where(L.c.id == bindparam("id"))
-_RECIPIENT = (
-    select(col(Follow.id))
-    .join(Recipient, col(Recipient.follow_id) == col(Follow.id))
-    .where(
-        col(Follow.userid) == bindparam("userid"), col(Follow.external_userid) == bindparam("whom"),
-        col(Recipient.run_id) == bindparam("run_id"), col(Recipient.batch_no) == bindparam("batch_no"),
-    )
-)  # fmt: skip
-_CLICKED = (
-    update(T)
-    .where(T.c.origin == bindparam("of"), T.c.clicked_at.is_(None))
-    .values(clicked_at=bindparam("at", type_=UtcDateTime()))
-)
+_PLACES = select(L.c.name, L.c.code, L.c.url, L.c.retired_at).where(L.c.name.in_(bindparam("names", expanding=True)))
 
 
 class Target(NamedTuple):
@@ -93,10 +75,18 @@ def list_links(session: Session, limit: int, before_id: int | None = None) -> li
     return list(session.execute(query).scalars())
 
 
-def list_named(session: Session, names: Collection[str]) -> dict[str, Link]:
-    """Those of the names that are links, retired ones among them."""
-    rows = session.execute(select(Link).where(col(Link.name).in_(sorted(names)))).scalars() if names else ()
-    return {row.name: row for row in rows}
+class Place(NamedTuple):
+    """Where a link is found, and where it leads."""
+
+    code: str
+    url: str
+    retired: bool
+
+
+def map_places(session: Session, names: Collection[str]) -> dict[str, Place]:
+    """The places of those of the names that are links."""
+    found = session.connection().execute(_PLACES, {"names": sorted(names)})
+    return {row.name: Place(row.code, row.url, row.retired_at is not None) for row in found}
 
 
 def change_link(session: Session, link_id: int, edit: LinkEdit) -> Link:
@@ -130,95 +120,6 @@ def find_target_of(session: Session, link_id: int) -> Target | None:
 
 def _target(row: Any) -> Target | None:
     return None if row is None else Target(row.id, row.url, row.retired_at is not None)
-
-
-# -- clicks are written
-
-
-class _Source(NamedTuple):
-    """The sending that a click came out of. `run_id` 0: none that is known to have reached this customer."""
-
-    run_id: int = 0
-    follow_id: int | None = None
-    userid: str = ""
-
-
-def _find_source(session: Session, batch_id: int, external_userid: str) -> _Source:
-    """What the address says of its batch, as far as our own rows bear it out: anybody can write an address."""
-    # Shared with other clicks, and one after the other with results: the touch is there, or they look for the click.
-    batch = session.get(Batch, batch_id, with_for_update={"read": True}) if batch_id else None
-    if batch is None:
-        return _Source()
-    if batch.kind != CUSTOMERS:
-        return _Source(batch.run_id, None, batch.userid)
-    asked = {"userid": batch.userid, "whom": external_userid, "run_id": batch.run_id, "batch_no": batch.batch_no}
-    follow_id = session.execute(_RECIPIENT, asked).scalar()
-    return _Source() if follow_id is None else _Source(batch.run_id, follow_id, batch.userid)
-
-
-def record_click(session: Session, link_id: int, external_userid: str, batch_id: int, now: datetime) -> None:
-    """A customer has followed a link. The first time, what follows from it is due.
-
-    About a customer who was erased nothing is written but that somebody came.
-    """
-    if find_erased_at(session, external_userid) is not None:
-        record_other(session, link_id, Visitor.UNKNOWN, batch_id, now)
-        return
-    link = get_link(session, link_id)
-    source = _find_source(session, batch_id, external_userid)
-    known = select(K.c.id).where(K.c.link_id == link_id, K.c.external_userid == external_userid).limit(1)
-    wants = bool(link.tag_ids) or link.tells_staff
-    due_at = now if wants and session.execute(known).first() is None else None
-    row = {
-        "link_id": link_id, "external_userid": external_userid, **source._asdict(), "clicks": 1,
-        "first_at": now, "last_at": now, "due_at": due_at, "attempts": 0,
-    }  # fmt: skip
-    session.execute(
-        insert_into(session, LinkClick)
-        .values(**row)
-        .on_conflict_do_update(
-            index_elements=["link_id", "external_userid", "run_id"],
-            set_={"clicks": K.c.clicks + 1, "last_at": now},
-        )
-    )
-    if source.follow_id is not None:
-        _note_touches(session, [(broadcast_origin(source.run_id, source.follow_id), now)])
-
-
-def record_other(session: Session, link_id: int, kind: Visitor, batch_id: int, now: datetime) -> None:
-    """Somebody else has followed a link."""
-    batch = session.get(Batch, batch_id) if batch_id else None
-    row = {
-        "link_id": link_id, "run_id": batch.run_id if batch else 0, "kind": kind.value, "clicks": 1,
-        "first_at": now, "last_at": now,
-    }  # fmt: skip
-    session.execute(
-        insert_into(session, OtherClick)
-        .values(**row)
-        .on_conflict_do_update(
-            index_elements=["link_id", "run_id", "kind"], set_={"clicks": O.c.clicks + 1, "last_at": now}
-        )
-    )
-
-
-def _note_touches(session: Session, clicked: Sequence[tuple[str, datetime]]) -> None:
-    """Touches by their origin, and when a link in them was followed."""
-    if clicked:
-        session.connection().execute(_CLICKED, [{"of": origin, "at": at} for origin, at in clicked])
-
-
-def note_reached(session: Session, run_id: int, external_userids: Collection[str]) -> None:
-    """WeCom tells now that a run has reached these customers: some may have followed its links already."""
-    dialect = session.get_bind().dialect.name
-    query = (
-        select(K.c.follow_id, func.min(K.c.first_at))
-        .where(
-            K.c.run_id == run_id, OF_A_RUN, K.c.follow_id.is_not(None), among(dialect, K.c.external_userid, "ids")
-        )
-        .group_by(K.c.follow_id)
-    )  # fmt: skip
-    found = session.execute(query, {"ids": sorted(external_userids)}).all()
-    _note_touches(session, [(broadcast_origin(run_id, follow_id), first_at) for follow_id, first_at in found])
 
 
 # -- clicks are read
@@ -277,6 +178,26 @@ def count_of_links(session: Session, link_ids: Collection[int]) -> dict[int, Cli
         .group_by(K.c.link_id)
     )
     return {link_id: Clicks(customers, int(clicks)) for link_id, customers, clicks in session.execute(query)}
+
+
+def count_of_welcomes(session: Session, link_ids: Collection[int]) -> dict[int, list[dict[str, Any]]]:
+    """By link: who has followed it out of a welcome, by the rule that said it; a rule that is gone has no name."""
+    query = (
+        select(
+            K.c.link_id, K.c.welcome_rule_id, func.coalesce(col(WelcomeRuleRow.name), ""), func.count(),
+            func.sum(K.c.clicks),
+        )
+        .outerjoin(WelcomeRuleRow, col(WelcomeRuleRow.id) == K.c.welcome_rule_id)
+        .where(K.c.link_id.in_(sorted(link_ids)), K.c.welcome_rule_id != 0)
+        .group_by(K.c.link_id, K.c.welcome_rule_id, col(WelcomeRuleRow.name))
+        .order_by(K.c.welcome_rule_id)
+    )  # fmt: skip
+    told: dict[int, list[dict[str, Any]]] = {}
+    for link_id, rule_id, name, customers, clicks in session.execute(query):
+        told.setdefault(link_id, []).append(
+            {"rule_id": rule_id, "name": name, "customers": customers, "clicks": int(clicks)}
+        )
+    return told
 
 
 def count_others(session: Session, link_ids: Collection[int]) -> dict[int, dict[str, int]]:

@@ -12,6 +12,7 @@ from sqlmodel import Session, col
 
 from data.models import Welcome, WelcomeStatus
 from data.queries.erasures import refuse_erased
+from data.queries.link_clicks import note_greeted
 from data.queries.locks import lock_names
 from data.queries.touches import WELCOME_ORIGIN
 from data.queries.touches import record as record_touch
@@ -106,10 +107,10 @@ def lock_pair(session: Session, userid: str, external_userid: str) -> None:
     lock_names(session, "welcome", [f"{userid}\n{external_userid}"])
 
 
-def record_welcome(session: Session, values: Mapping[str, Any]) -> None:
+def record_welcome(session: Session, values: Mapping[str, Any], *, shows_links: bool = False) -> None:
     """Write how a welcome ended, over the event's own row if it has one. What was sent stays sent, and is a touch.
 
-    Raises ErasedError.
+    `shows_links`: the customer may have followed one by now. Raises ErasedError.
     """
     refuse_erased(session, values["external_userid"])
     query = select(Welcome).where(col(Welcome.event_id) == values["event_id"]).with_for_update()
@@ -128,6 +129,8 @@ def record_welcome(session: Session, values: Mapping[str, Any]) -> None:
             userid=values["userid"],
             touched_at=values["sent_at"],
         )
+        if shows_links and values["rule_id"] is not None:
+            note_greeted(session, values["event_id"], values["rule_id"], values["external_userid"])
 
 
 def end_adds(session: Session, userid: str, external_userid: str, at: datetime) -> None:

@@ -7,7 +7,7 @@ import hmac
 import re
 import string
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
@@ -30,8 +30,8 @@ PATH = "/l/"
 STATE_LIFE = timedelta(minutes=15)
 
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", re.ASCII)
-_VIA = re.compile(r"[0-9a-z]{1,12}", re.ASCII)
-_STATE = re.compile(r"[0-9a-f]{88}", re.ASCII)
+_VIA = re.compile(r"(w-)?([0-9a-z]{1,12})", re.ASCII)
+_STATE = re.compile(r"[0-9a-f]{73}", re.ASCII)
 #: What stays as it is in an address; everything else is percent-encoded.
 _SAFE = "%/?#[]!$&'()*+,;=:@~-._"
 
@@ -99,15 +99,57 @@ def new_code(choose: Callable[[str], str]) -> str:
     return "".join(choose(_ALPHABET) for _ in range(CODE_LENGTH))
 
 
-def address_of(public_url: str, code: str, batch_id: int | None = None) -> str:
-    """A link's address; with the batch in whose text it stands, a click tells which sending it came from."""
-    via = "" if batch_id is None else f"/{_base36(batch_id)}"
-    return f"{public_url}{PATH}{code}{via}"
+class Via(NamedTuple):
+    """What a link stands in: what a batch sends, or the welcome of an event. Both 0: neither is known."""
+
+    batch_id: int = 0
+    event_id: int = 0
 
 
-def read_via(text: str) -> int:
-    """The batch in an address; 0: none, or nothing that we wrote."""
-    return int(text, 36) if _VIA.fullmatch(text) else 0
+ELSEWHERE = Via()
+
+
+def address_of(public_url: str, code: str, via: Via = ELSEWHERE) -> str:
+    """A link's address; it says what it stands in, so that a click tells where it came from."""
+    return f"{public_url}{PATH}{code}/{_told(via)}".rstrip("/")
+
+
+def mark_of(code: str, via: Via = ELSEWHERE) -> str:
+    """The same for a page that no address can lead to."""
+    return f"{code}-{_told(via)}".rstrip("-")
+
+
+def read_mark(mark: str) -> tuple[str, Via]:
+    """The code of a mark, and what it stood in; the code is empty where we never wrote such a mark."""
+    code, _, told = mark.partition("-")
+    return (code, read_via(told)) if CODE.fullmatch(code) else ("", ELSEWHERE)
+
+
+def _told(via: Via) -> str:
+    return f"w-{_base36(via.event_id)}" if via.event_id else _base36(via.batch_id) if via.batch_id else ""
+
+
+def read_via(text: str) -> Via:
+    """What the end of an address says; anybody can write one."""
+    found = _VIA.fullmatch(text)
+    if found is None:
+        return ELSEWHERE
+    number = int(found[2], 36)
+    return Via(event_id=number) if found[1] else Via(batch_id=number)
+
+
+def unusable(named: Mapping[str, str], retired: Mapping[str, bool], public_url: str) -> list[Problem]:
+    """What is wrong with links that a text or a card names, each with its path. `retired`: of the links there are."""
+    if named and not public_url:
+        why = "用到了跟踪链接，请先在配置里填写 server.public_url（客户访问机器人的网址）"
+        return [Problem(path, why) for path in named.values()]
+    found: list[Problem] = []
+    for name, path in named.items():
+        if name not in retired:
+            found.append(Problem(path, f"没有跟踪链接 {name}，请先用 siyu links add 添加"))
+        elif retired[name]:
+            found.append(Problem(path, f"跟踪链接 {name} 已停用"))
+    return found
 
 
 def _base36(number: int) -> str:
@@ -123,12 +165,11 @@ def _base36(number: int) -> str:
 
 
 class Way(NamedTuple):
-    """Which link somebody is following, out of which batch (0: none), since when; `nonce` is of this one time."""
+    """Which link somebody is following, where it stood, and since when."""
 
     link_id: int
-    batch_id: int
+    via: Via
     begun_at: datetime
-    nonce: str
 
 
 def key_of(secret: str) -> bytes:
@@ -137,9 +178,9 @@ def key_of(secret: str) -> bytes:
 
 
 def sign(key: bytes, way: Way) -> str:
-    """The state for WeCom: 88 letters and digits (it takes 128, doc 91022), of which 32 sign the others."""
+    """The state for WeCom: 73 letters and digits (it takes 128, doc 91022), of which 32 sign the others."""
     begun = int(way.begun_at.timestamp())
-    said = f"{way.link_id:016x}{way.batch_id:016x}{begun:08x}{way.nonce}"
+    said = f"{way.link_id:016x}{int(way.via.event_id > 0)}{way.via.event_id or way.via.batch_id:016x}{begun:08x}"
     return said + _mac(key, said)
 
 
@@ -147,11 +188,12 @@ def read_state(key: bytes, state: str) -> Way | None:
     """What a state says; None: we never made it. How old it is, is for the caller to judge."""
     if not _STATE.fullmatch(state):
         return None
-    said, mac = state[:56], state[56:]
+    said, mac = state[:41], state[41:]
     if not hmac.compare_digest(mac, _mac(key, said)):
         return None
-    begun = datetime.fromtimestamp(int(said[32:40], 16), UTC)
-    return Way(int(said[:16], 16), int(said[16:32], 16), begun, said[40:])
+    number = int(said[17:33], 16)
+    via = Via(event_id=number) if said[16] == "1" else Via(batch_id=number)
+    return Way(int(said[:16], 16), via, datetime.fromtimestamp(int(said[33:], 16), UTC))
 
 
 def _mac(key: bytes, said: str) -> str:

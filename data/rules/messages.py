@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from pydantic import Field
@@ -25,6 +25,9 @@ MINIPROGRAM_TITLE_MAX_BYTES = 64
 #: WeCom names no limit for these two; anything longer is a mistake.
 APPID_MAX_BYTES = 64
 PAGE_MAX_BYTES = 1024
+#: The parameter of a page that carries the mark of a tracked link, and the most that it adds to the page.
+MARK_PARAMETER = "siyu"
+MARK_MAX_BYTES = 32
 
 MediaType = Literal["image", "video", "file"]
 #: Name of a tracked link.
@@ -35,6 +38,13 @@ MediaKey = Annotated[str, Field(min_length=1, max_length=128)]
 
 class MissingMediaError(SiyuError):
     """An attachment's media item has no WeCom media id at hand."""
+
+
+class TrackedAddress(NamedTuple):
+    """Where a tracked link is found in one message; `mark` is the same for pages that no address can lead to."""
+
+    url: str
+    mark: str = ""
 
 
 class Image(RuleModel):
@@ -55,12 +65,16 @@ class Link(RuleModel):
 
 
 class Miniprogram(RuleModel):
-    """A card that opens `page` of a mini-program bound to the company; `pic_media` is its cover image."""
+    """A card that opens `page` of a mini-program bound to the company; `pic_media` is its cover image.
+
+    `tracked`: the page is given the mark of this tracked link, for the mini-program to report that it was opened.
+    """
 
     title: str
     pic_media: MediaKey
     appid: str
     page: str
+    tracked: TrackedName = ""
 
 
 class Video(RuleModel):
@@ -116,8 +130,8 @@ class MessageContent(RuleModel):
         """The same attachments under another text: the rendered one, or a fallback."""
         return self.model_copy(update={"text": text})
 
-    def with_links(self, addresses: Mapping[str, str]) -> MessageContent:
-        """The same with the addresses of its tracked links, by their names, in the place of the names."""
+    def with_links(self, addresses: Mapping[str, TrackedAddress]) -> MessageContent:
+        """The same with what its tracked links are in this message, by their names, in the place of the names."""
         return self.model_copy(update={"attachments": tuple(led(each, addresses) for each in self.attachments)})
 
     def without_media(self) -> MessageContent:
@@ -141,21 +155,28 @@ def media_of(attachment: Attachment) -> tuple[str, MediaType] | None:
             return None
 
 
-def led(attachment: Any, addresses: Mapping[str, str]) -> Any:
-    """An attachment; a link that leads by a tracked one has its address in the place of its name."""
-    link = getattr(attachment, "link", None)
-    if link is None or not link.tracked:
+def led(attachment: Any, addresses: Mapping[str, TrackedAddress]) -> Any:
+    """An attachment; a card that names a tracked link has its address, or its mark, in the place of the name."""
+    kind: str = attachment.msgtype
+    card = getattr(attachment, kind)
+    if not getattr(card, "tracked", ""):
         return attachment
-    plain = link.model_copy(update={"url": addresses[link.tracked], "tracked": ""})
-    return attachment.model_copy(update={"link": plain})
+    address = addresses[card.tracked]
+    told = {"page": marked(card.page, address.mark)} if kind == "miniprogram" else {"url": address.url}
+    return attachment.model_copy(update={kind: card.model_copy(update={**told, "tracked": ""})})
+
+
+def marked(page: str, mark: str) -> str:
+    """The path of a mini-program's page with the mark of a tracked link."""
+    return f"{page}{'&' if '?' in page else '?'}{MARK_PARAMETER}={mark}" if mark else page
 
 
 def links_of(content: MessageContent) -> dict[str, str]:
     """The names of the tracked links that attachments lead by, each with its path."""
     return {
-        each.link.tracked: f"content.attachments[{index}].link.tracked"
+        name: f"content.attachments[{index}].{each.msgtype}.tracked"
         for index, each in enumerate(content.attachments)
-        if isinstance(each, LinkAttachment) and each.link.tracked
+        if (name := getattr(getattr(each, each.msgtype), "tracked", ""))
     }
 
 
@@ -229,7 +250,7 @@ def attachment_problems(content: MessageContent, *, tracked: bool = False) -> li
             case LinkAttachment(link=link):
                 found += _link_problems(path, link, tracked=tracked)
             case MiniprogramAttachment(miniprogram=card):
-                found += _miniprogram_problems(path, card)
+                found += _miniprogram_problems(path, card, tracked=tracked)
             case VideoAttachment() | FileAttachment():
                 pass
     return found
@@ -263,12 +284,17 @@ def address_problems(path: str, link: Any) -> list[Problem]:
     return url_problems(f"{path}.url", link.url) if link.url else [Problem(f"{path}.url", "必填")]
 
 
-def _miniprogram_problems(path: str, card: Miniprogram) -> list[Problem]:
-    return [
+def _miniprogram_problems(path: str, card: Miniprogram, *, tracked: bool) -> list[Problem]:
+    found = [
         *required(f"{path}.title", card.title, MINIPROGRAM_TITLE_MAX_BYTES),
         *required(f"{path}.appid", card.appid, APPID_MAX_BYTES),
-        *required(f"{path}.page", card.page, PAGE_MAX_BYTES),
+        *required(f"{path}.page", card.page, PAGE_MAX_BYTES - (MARK_MAX_BYTES if card.tracked else 0)),
     ]
+    if card.tracked and not tracked:
+        found.append(Problem(f"{path}.tracked", "这里不能用跟踪链接"))
+    elif card.tracked and "#" in card.page:
+        found.append(Problem(f"{path}.page", "用到跟踪链接时，页面路径里不能有 #"))
+    return found
 
 
 def required(path: str, text: str, max_bytes: int) -> list[Problem]:

@@ -17,6 +17,7 @@ from data.rules.messages import (
     MediaKey,
     MediaType,
     MissingMediaError,
+    TrackedAddress,
     TrackedName,
     Video,
     VideoAttachment,
@@ -82,7 +83,7 @@ class MomentContent(RuleModel):
             if isinstance(each, MomentLinkAttachment) and each.link.tracked
         }
 
-    def with_links(self, addresses: Mapping[str, str]) -> MomentContent:
+    def with_links(self, addresses: Mapping[str, TrackedAddress]) -> MomentContent:
         """The same with the addresses of its tracked links, by their names, in the place of the names."""
         return self.model_copy(update={"attachments": tuple(led(each, addresses) for each in self.attachments)})
 

@@ -93,7 +93,7 @@ def problems(rule: WelcomeRule) -> list[Problem]:
     found = rule.conditions.problems()
     if rule.content.is_empty:
         found.append(Problem("content", "文字和附件不能都为空"))
-    for each in messages.attachment_problems(rule.content):
+    for each in messages.attachment_problems(rule.content, tracked=True):
         found.append(Problem(f"content.{each.path}", each.message))
     only_media = rule.content.attachments and rule.content.without_media().is_empty
     if only_media and not rule.fallback_text.strip():

@@ -37,7 +37,13 @@ async def test_a_file_becomes_an_audience_and_is_removed(caller: Caller) -> None
         assert (await caller.call("POST", f"/rosters?{query}", data=io.BytesIO(content)))[0] == code
     assert len((await caller.call("GET", "/rosters"))[1]["items"]) == 2
 
-    assert (await caller.call("DELETE", f"/rosters/{made['id']}"))[0] == 200
+    segment = {"name": "名单上的", "definition": audience["segment"]}
+    _, saved = await caller.call("POST", "/segments", segment)
+    use = {"kind": "segment", "id": saved["id"], "name": "名单上的"}
+    assert (await caller.call("GET", f"/rosters/{made['id']}"))[1]["used_by"] == [use]
+    status, refused = await caller.call("DELETE", f"/rosters/{made['id']}")
+    assert (status, f"segment {saved['id']} 名单上的" in refused["error"]["message"]) == (409, True)
+    assert (await caller.call("DELETE", f"/rosters/{made['id']}?force=true"))[0] == 200
     assert (await caller.call("GET", f"/rosters/{made['id']}"))[0] == 404
     status, refused = await caller.call("POST", "/campaigns/preview", wave(audience=audience))
     assert (status, refused["error"]["problems"][0]["path"]) == (422, "audience.segment.roster.roster_id")

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from data.db import Database
-from data.queries import links as rows
+from data.queries import link_clicks
+from data.rules.links import ELSEWHERE
 from tests.cli.conftest import Ended, Siyu
 
 AT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -34,11 +35,22 @@ async def test_a_link_is_made_shown_and_retired(
         assert (refused.code, path in refused.err) == (2, True)
     assert (await run("add", "春茶", "https://b.example")).code == 2
 
-    await db.write(rows.record_click, 1, "wmA", 0, AT)
-    assert "wmA              2026-03-04 05:06  1       -    -" in (await run("show", 1)).out
+    await db.write(link_clicks.record_click, 1, "wmA", ELSEWHERE, AT)
+    assert "wmA              2026-03-04 05:06  1       -    -        -" in (await run("show", 1)).out
     assert (await run("show", 1, "--json")).json["followed_by"][0]["external_userid"] == "wmA"
     (listed,) = (await run("list", "--json")).json
     assert (listed["customers"], listed["address"]) == (1, made.out.strip())
-    assert (await run("retire", 1, "--yes")).out == "Link 1 春茶 is retired.\n"
+    card = '{"msgtype":"link","link":{"title":"春茶","tracked":"春茶"}}'
+    words = ("--text", "{{ link_春茶 }} 见", "--attachment", card)
+    assert (await asyncio.to_thread(siyu, "welcome", "add", "--name", "默认", *words, config=config)).code == 0
+    tried = await asyncio.to_thread(siyu, "welcome", "try", "--userid", "ann", config=config)
+    assert f"\n{made.out.strip()} 见\n" in tried.out
+    unknown = await asyncio.to_thread(siyu, "welcome", "edit", 1, "--text", "{{ link_x }}", config=config)
+    assert (unknown.code, "content.text: 没有跟踪链接 x" in unknown.err) == (2, True)
+    refused = await run("retire", 1, "--yes")
+    assert (refused.code, "shown by welcome rule 1 默认" in refused.err) == (2, True)
+    assert (await run("retire", 1, "--yes", "--force")).out == "Link 1 春茶 is retired.\n"
+    checked = await asyncio.to_thread(siyu, "welcome", "edit", 1, "--name", "新", config=config)
+    assert (checked.code, "跟踪链接 春茶 已停用" in checked.err) == (2, True)
     assert "(retired)" in (await run("list")).out
     assert (await run("show", 77)).code == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -29,5 +30,11 @@ def _act(siyu: Siyu, config: Path, file: Path) -> None:
     assert "regulars: 1 customers of 2 rows, 1 faulty ones left out" in told
     (kept,) = siyu("rosters", "list", "--json", config=config).json
     assert siyu("rosters", "list", config=config).out.count("regulars") == 1
-    assert siyu("rosters", "remove", kept["id"], "--yes", config=config).code == 0
+    definition = json.dumps({"roster": {"roster_id": kept["id"]}})
+    segment = file.with_name("segment.json")
+    segment.write_text(definition, "utf-8")
+    assert siyu("segments", "add", segment, "--name", "regulars", config=config).code == 0
+    refused = siyu("rosters", "remove", kept["id"], "--yes", config=config)
+    assert (refused.code, "is used by segment 1 regulars" in refused.err) == (2, True)
+    assert siyu("rosters", "remove", kept["id"], "--yes", "--force", config=config).code == 0
     assert siyu("rosters", "remove", kept["id"], "--yes", config=config).code == 2

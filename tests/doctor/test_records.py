@@ -127,7 +127,7 @@ async def test_a_welcome_of_the_admin_console_is_noticed_end_to_end(patient: Pat
 async def test_no_rule_is_enabled(patient: Patient, db: Database) -> None:
     await db.write(rule_rows.save_welcome_rule, greeting(enabled=False), patient.clock.now())
     assert "no_welcome_rule" in warnings(await patient.examine())
-    await db.write(save_welcome_rule, greeting(name="二"), Renderer(), patient.clock.now())
+    await db.write(save_welcome_rule, greeting(name="二"), Renderer(), "", patient.clock.now())
     found = await patient.examine()
     assert "no_welcome_rule" not in found
     assert "welcome_rules" in found

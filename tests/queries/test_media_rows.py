@@ -124,7 +124,7 @@ async def test_a_file_is_not_removed_while_somebody_saves_its_use(db: Database, 
     rule = WelcomeRule.model_validate({"name": "默认", "content": {"text": "您好", "attachments": [picture(key)]}})
 
     def save(session: Session) -> int:
-        return save_welcome_rule(session, rule, Renderer(), now).id
+        return save_welcome_rule(session, rule, Renderer(), "", now).id
 
     saved = await meanwhile(db, save, remove_media, key)
     assert isinstance(saved, ConflictError)

@@ -22,6 +22,7 @@ from bot.sandbox.server import Sandbox
 from data.models import Link
 from data.queries import follow_tags as mark_rows
 from data.queries import links as rows
+from data.queries import touches as touch_rows
 from data.rules.campaigns import CampaignDraft
 from data.rules.links import LinkDraft
 from data.rules.problems import InvalidRuleError
@@ -85,7 +86,7 @@ async def phone(sandbox: Sandbox, urls: Urls, clock: Clock, monkeypatch: pytest.
     """A company whose bot has a public address, and waits long for a busy machine."""
     monkeypatch.setattr(redirects, "ASK_SECONDS", 30.0)
     monkeypatch.setattr(redirects, "STORE_SECONDS", 30.0)
-    server = ServerSettings(port=0, public_url=PUBLIC)
+    server = ServerSettings(port=0, public_url=PUBLIC, link_misses_per_minute=3)
     settings = settings_for(sandbox, urls, timeout_seconds=30).model_copy(update={"server": server})
     async with Bot(settings, clock) as bot, aiohttp.ClientSession() as http:
         app = sandbox.world.app
@@ -161,6 +162,51 @@ async def test_a_link_in_a_campaign_tells_who_followed_it_and_puts_the_tag_on_on
     assert preview.tally.matched >= 2
 
 
+async def test_a_link_in_a_welcome_tells_who_followed_it_and_by_which_rule(phone: Phone) -> None:
+    company = phone.company
+    await company.bot.runner.stop()
+    tag = company.tag_ids[0]
+    link = await make(company, tag_ids=[tag], tells_staff=True)
+    cover = (await company.bot.db.write(add_media, "a.png", PNG, None, company.bot.clock.now()))["media"]
+    cards = [
+        {"msgtype": "link", "link": {"title": "春茶", "tracked": "spring"}},
+        {"msgtype": "miniprogram", "miniprogram": {
+            "title": "春茶", "pic_media": cover, "appid": "wx1", "page": "goods?id=3", "tracked": "spring",
+        }},
+    ]  # fmt: skip
+    rule = await company.add_rule("您好，{{ link_spring }} 见", attachments=cards)
+    first, second = company.scan(), company.scan()
+    await company.settle()
+    addresses = []
+    for added in (first, second):
+        (shown,) = [message.content["url"] for message in company.messages(added) if message.msgtype == "link"]
+        assert company.texts(added) == [f"您好，{shown} 见"]
+        addresses.append(shown)
+    assert len(set(addresses)) == 2
+
+    pair = (first.follow.userid, first.follow.external_userid)
+    for _ in range(2):
+        assert await phone.follow(addresses[0], external_userid=pair[1]) == TARGET
+    # Sent on to somebody else, it is no longer the welcome's.
+    assert await phone.follow(addresses[0], external_userid=second.follow.external_userid) == TARGET
+    (page,) = [message.content["page"] for message in company.messages(first) if message.msgtype == "miniprogram"]
+    path, _, mark = page.partition("&siyu=")
+    assert path == "goods?id=3"
+    opening = links.Opening(mark=mark, external_userid=pair[1])
+    await company.bot.db.write(links.record_opening, opening, company.bot.clock.now())
+    (told_of,) = await company.read(links.tell_links, [link], PUBLIC)
+    assert (told_of["customers"], told_of["clicks"]) == (2, 4)
+    assert told_of["welcomes"] == [{"rule_id": rule.id, "name": "默认", "customers": 1, "clicks": 3}]
+    (click,) = await company.read(rows.list_of_customer, pair[1], 10)
+    assert (click["welcome_rule_id"], click["run_id"], click["userid"]) == (rule.id, 0, pair[0])
+    (explained,) = await company.read(touch_rows.list_explained, pair[1])
+    assert explained.touch.clicked_at == click["first_at"]
+    assert await follow_up_clicks(company.bot.context) == 2
+    assert tag in await company.read(mark_rows.list_tag_ids, *pair)
+    alerts = [alert for alert in await company.alerts() if alert.kind == "link_clicked"]
+    assert pair in [(alert.userid, alert.external_userid) for alert in alerts]
+
+
 async def test_whatever_goes_wrong_the_customer_gets_there_and_nowhere_else(phone: Phone) -> None:
     company = phone.company
     await company.bot.runner.stop()
@@ -185,12 +231,11 @@ async def test_whatever_goes_wrong_the_customer_gets_there_and_nowhere_else(phon
     assert company.calls(ASK) == asked
     assert await phone.back(await phone.open(address), "neverIssued") == (302, TARGET)
 
-    # A code and a state count once, and a state that is too old not at all.
+    # A code counts once, whatever it comes back with, and a state that is too old not at all.
     used = await phone.open(address)
     assert await phone.back(used, code) == (302, TARGET)
     for again in (used, await phone.open(address)):
         assert await phone.back(again, code) == (302, TARGET)
-    assert await phone.back(used, phone.code(external_userid=whom)) == (302, TARGET)
     late = await phone.open(address)
     company.bot.clock.advance(timedelta(hours=1))
     assert await phone.back(late, phone.code(external_userid=whom)) == (302, TARGET)
@@ -219,6 +264,19 @@ async def test_whatever_goes_wrong_the_customer_gets_there_and_nowhere_else(phon
                  f"{link.code}0", link.code.swapcase(), "%2e%2e%2fevil.example", "0" * 5000):  # fmt: skip
         status, location = await phone.get(f"{PUBLIC}/l/{path}")
         assert (status, location) in ((404, ""), (400, "")), path
+
+    # An address that has tried too many wrong ones waits, and asks WeCom nothing; nobody else does.
+    state = await phone.open(address)
+    scanner, neighbour = {"X_Forwarded_For": "6.6.6.6, 203.0.113.9"}, {"X_Forwarded_For": "203.0.113.8"}
+    assert await phone.get(f"{PUBLIC}/l/{link.code.swapcase()}", **scanner) == (404, "")
+    assert await phone.back(forged, code, **scanner) == (404, "")
+    assert await phone.back(state, "neverIssued", **scanner) == (302, TARGET)
+    asked = company.calls(ASK)
+    assert await phone.get(address, **scanner) == (429, "")
+    assert await phone.back(state, "neverIssued", **scanner) == (429, "")
+    assert company.calls(ASK) == asked
+    assert await phone.get(address, agent="", **neighbour) == (302, TARGET)
+
     state, code = await phone.open(address), phone.code(external_userid=whom)
     await company.bot.db.write(rows.retire_link, link.id, company.bot.clock.now())
     assert await phone.get(address) == (410, "")

@@ -16,25 +16,28 @@ from bot.render import Renderer
 from bot.render.contracts import LINK_MAX_BYTES
 from data.rules.links import (
     CODE,
+    ELSEWHERE,
+    Via,
     Way,
     address_of,
     key_of,
+    mark_of,
     name_problems,
     new_code,
     normal_target,
+    read_mark,
     read_state,
     read_via,
     sign,
     target_problems,
 )
+from data.rules.messages import MARK_MAX_BYTES, MARK_PARAMETER
 
 OWN = "https://bot.example.com"
 KEY = key_of("secret")
 numbers = st.integers(0, 2**62)
-ways = st.builds(
-    Way, numbers, numbers, st.integers(0, 2**31).map(lambda at: datetime.fromtimestamp(at, UTC)),
-    st.binary(min_size=8, max_size=8).map(bytes.hex),
-)  # fmt: skip
+origins = st.builds(Via, numbers, st.just(0)) | st.builds(Via, st.just(0), numbers)
+ways = st.builds(Way, numbers, origins, st.integers(0, 2**31).map(lambda at: datetime.fromtimestamp(at, UTC)))
 
 
 @pytest.mark.parametrize(
@@ -106,17 +109,42 @@ def test_a_code_is_drawn_from_all_letters_and_digits() -> None:
     assert CODE.fullmatch(code)
 
 
-@given(numbers.filter(bool))
-def test_an_address_tells_its_batch_and_is_as_long_as_texts_count(batch_id: int) -> None:
+@given(origins.filter(any))
+def test_an_address_tells_what_it_stands_in_and_is_as_long_as_texts_count(via: Via) -> None:
     longest = ServerSettings(public_url=f"https://{'a' * 87}/").public_url
-    address = address_of(longest, "4fQ0zKm9Xb", batch_id)
+    address = address_of(longest, "4fQ0zKm9Xb", via)
     assert len(address) <= LINK_MAX_BYTES
-    assert read_via(address.rpartition("/")[2]) == batch_id
+    assert read_via(address.rpartition("/")[2]) == via
 
 
-@pytest.mark.parametrize("via", ["", "-1", "z" * 13, "A", "١", "1_0", " 1", "é"])
-def test_what_is_no_batch(via: str) -> None:
-    assert read_via(via) == 0
+@given(origins)
+def test_a_mark_tells_the_same_and_is_as_long_as_pages_count(via: Via) -> None:
+    mark = mark_of("4fQ0zKm9Xb", via)
+    assert len(f"&{MARK_PARAMETER}={mark}") <= MARK_MAX_BYTES
+    assert re.fullmatch("[0-9A-Za-z-]+", mark)
+    assert read_mark(mark) == ("4fQ0zKm9Xb", via)
+
+
+@given(st.text(max_size=40))
+def test_what_is_no_mark(mark: str) -> None:
+    code, via = read_mark(mark)
+    assert code == "" or mark == code or mark.startswith(f"{code}-")
+    assert code != "" or via == ELSEWHERE
+
+
+def test_an_address_that_stands_anywhere() -> None:
+    assert address_of(OWN, "4fQ0zKm9Xb") == f"{OWN}/l/4fQ0zKm9Xb"
+
+
+@pytest.mark.parametrize("via", ["", "-1", "z" * 13, "A", "١", "1_0", " 1", "é", "w-", "w-w-1", "w1-", "W-1"])
+def test_what_we_never_wrote_at_the_end_of_an_address(via: str) -> None:
+    assert read_via(via) == ELSEWHERE
+
+
+@given(st.from_regex("(w-)?[0-9a-z]{1,12}", fullmatch=True))
+def test_whatever_is_written_there_comes_back_in_a_state(written: str) -> None:
+    way = Way(1, read_via(written), datetime.fromtimestamp(0, UTC))
+    assert read_state(KEY, sign(KEY, way)) == way
 
 
 @given(ways)
@@ -127,7 +155,7 @@ def test_a_state_comes_back_as_it_went(way: Way) -> None:
     assert read_state(key_of("another"), state) is None
 
 
-@given(ways, st.integers(0, 87), st.sampled_from("0123456789abcdefABCDEF-é١"))
+@given(ways, st.integers(0, 72), st.sampled_from("0123456789abcdefABCDEF-é١"))
 def test_a_state_with_one_letter_changed_is_nobodys(way: Way, at: int, letter: str) -> None:
     state = sign(KEY, way)
     forged = state[:at] + letter + state[at + 1 :]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from data.rules.messages import (
     MessageContent,
     MissingMediaError,
+    TrackedAddress,
     attachment_problems,
     links_of,
     media_needed,
@@ -98,9 +99,23 @@ def test_a_link_leads_by_a_tracked_one_where_that_can_be_told() -> None:
     both = content(changed(LINK, tracked="spring"))
     assert [each.path for each in attachment_problems(both, tracked=True)] == ["attachments[0].link.tracked"]
     assert links_of(message) == {"spring": "content.attachments[1].link.tracked"}
-    led = message.with_links({"spring": "https://bot.example.com/l/x/1"})
+    led = message.with_links({"spring": TrackedAddress("https://bot.example.com/l/x/1", "x-1")})
     assert to_wecom(led, {"m1": "M"})["attachments"][1]["link"]["url"] == "https://bot.example.com/l/x/1"
     assert attachment_problems(led) == []
+
+
+@pytest.mark.parametrize(("page", "told"), [("p/i", "p/i?siyu=x-1"), ("p/i.html?id=3", "p/i.html?id=3&siyu=x-1")])
+def test_a_mini_programs_page_is_told_the_mark_of_a_tracked_link(page: str, told: str) -> None:
+    message = content(changed(CARD, page=page, tracked="spring"))
+    assert [each.path for each in attachment_problems(message)] == ["attachments[0].miniprogram.tracked"]
+    assert attachment_problems(message, tracked=True) == []
+    assert links_of(message) == {"spring": "content.attachments[0].miniprogram.tracked"}
+    for mark, expected in (("x-1", told), ("", page)):
+        led = message.with_links({"spring": TrackedAddress("https://bot.example.com/l/x/1", mark)})
+        assert to_wecom(led, {"m1": "M"})["attachments"][0]["miniprogram"]["page"] == expected
+    for bad in ("p/i#top", "p" * 993):
+        wrong = content(changed(CARD, page=bad, tracked="spring"))
+        assert [each.path for each in attachment_problems(wrong, tracked=True)] == ["attachments[0].miniprogram.page"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,40 @@
+"""Values of settings that need more than a type: each is given back as it was written. Raises ValueError."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from ipaddress import ip_network
+
+
+def never_or(least: int) -> Callable[[int], int]:
+    def check(days: int) -> int:
+        if days and days < least:
+            raise ValueError(f"write 0 or at least {least}")
+        return days
+
+    return check
+
+
+def days(words: str) -> str:
+    try:
+        first, last = days_of(words)
+    except ValueError as error:
+        raise ValueError(f"{words!r} is no day; write 2026-10-01 or 2026-10-01..2026-10-07") from error
+    if last < first:
+        raise ValueError(f"{words!r} ends before it begins")
+    return words
+
+
+def days_of(words: str) -> tuple[date, date]:
+    """The first and the last day of `2026-10-01..2026-10-07`, or of a single day. Raises ValueError."""
+    first, _, last = words.partition("..")
+    return date.fromisoformat(first), date.fromisoformat(last or first)
+
+
+def network(words: str) -> str:
+    try:
+        ip_network(words)
+    except ValueError as error:
+        raise ValueError(f"{words!r} is no address or network; write 10.0.0.5 or 10.0.0.0/8") from error
+    return words
