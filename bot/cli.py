@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from functools import cache
 
 import typer
 
@@ -64,10 +66,16 @@ app.add_typer(alerts.app, name="alerts")
 app.add_typer(tokens.app, name="token")
 
 
+@cache
+def command() -> Callable[[], object]:
+    """All commands, put together from their functions once."""
+    return typer.main.get_command(app)
+
+
 def main() -> None:
     """Run a command. What went wrong and has a remedy is said in plain words, with exit code 2."""
     try:
-        app()
+        command()()
     except SiyuError as error:
         for problem in getattr(error, "problems", ()):
             typer.echo(str(problem), err=True)

@@ -1,5 +1,6 @@
 """Migrations, run from code: two trees (`main`, `inbox`), because on SQLite the inbox is a file of its own.
 
+Here is whether a database is of this version; `data/revisions.py` changes it, and is loaded where that is to be done.
 `python -m data.migrate "what changed"` writes the migration that takes the tables to what the models say.
 """
 
@@ -13,12 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from alembic.autogenerate import compare_metadata, produce_migrations, render_python_code
-from alembic.config import Config
-from alembic.runtime.environment import EnvironmentContext
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, MetaData, exc, text
+from sqlalchemy import Connection, MetaData, exc, inspect, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlmodel import SQLModel
 
@@ -30,14 +26,17 @@ Tree = Literal["main", "inbox"]
 T = TypeVar("T")
 
 TREES: dict[Tree, MetaData] = {"main": SQLModel.metadata, "inbox": inbox_metadata}
-#: PostgreSQL's advisory lock that keeps two replicas from migrating at once.
-LOCK = 0x5349_5955
+
+
+def folder_of(tree: Tree) -> Path:
+    """Where the migration scripts of one tree are."""
+    return Path(__file__).parent / "migrations" / tree
 
 
 @cache
-def script_of(tree: Tree) -> ScriptDirectory:
-    """The migration scripts of one tree, read once: they are part of the program."""
-    return ScriptDirectory(str(Path(__file__).parent / "migrations" / tree))
+def revisions_of(tree: Tree) -> tuple[str, ...]:
+    """The revisions of one tree that this version knows, the newest last: each file is named after its own."""
+    return tuple(sorted(path.stem for path in (folder_of(tree) / "versions").glob("*.py")))
 
 
 async def upgrade(url: str, tree: Tree, to: str | None = None) -> None:
@@ -45,21 +44,35 @@ async def upgrade(url: str, tree: Tree, to: str | None = None) -> None:
 
     Raises SchemaError when the database is newer than this version.
     """
-    await _with_connection(url, lambda connection: _upgrade(connection, tree, to))
+    from data import revisions
+
+    def work(connection: Connection) -> None:
+        revisions.lock(connection)
+        at = _revision(connection, tree)
+        if at is not None:
+            _refuse_newer(tree, at)
+        revisions.upgrade(connection, tree, to or revisions_of(tree)[-1])
+
+    await _with_connection(url, work)
 
 
 async def revision(url: str, tree: Tree) -> str | None:
     """The revision the tables are at; None when there are none yet."""
-    return await _with_connection(url, lambda connection: _context(connection, tree).get_current_revision())
+    return await _with_connection(url, lambda connection: _revision(connection, tree))
+
+
+def _revision(connection: Connection, tree: Tree) -> str | None:
+    table = f"alembic_version_{tree}"
+    if not inspect(connection).has_table(table):
+        return None
+    return connection.execute(text(f"SELECT version_num FROM {table}")).scalar_one_or_none()  # noqa: S608 - our word
 
 
 async def differences(url: str, tree: Tree) -> list[Any]:
     """How the database's tables differ from the models; a test holds this empty."""
+    from data import revisions
 
-    def compare(connection: Connection) -> list[Any]:
-        return list(compare_metadata(_context(connection, tree), TREES[tree]))
-
-    return await _with_connection(url, compare)
+    return await _with_connection(url, lambda connection: revisions.differences(connection, tree))
 
 
 async def prepare(url: str, tree: Tree) -> None:
@@ -68,7 +81,7 @@ async def prepare(url: str, tree: Tree) -> None:
     Raises SchemaError, naming the command that helps.
     """
     at = await revision(url, tree)
-    head = script_of(tree).get_current_head()
+    head = revisions_of(tree)[-1]
     if at is None:
         await upgrade(url, tree)
     elif at != head:
@@ -80,54 +93,11 @@ async def prepare(url: str, tree: Tree) -> None:
 
 
 def _refuse_newer(tree: Tree, at: str) -> None:
-    known = {script.revision for script in script_of(tree).walk_revisions()}
-    if at not in known:
+    if at not in revisions_of(tree):
         raise SchemaError(
             f"The {tree} database was written by a newer version (revision {at}).",
             "Install that version again, or restore the backup made before it.",
         )
-
-
-def _options(tree: Tree, dialect: str) -> dict[str, Any]:
-    # The two trees may share one PostgreSQL database: each sees its own tables only.
-    tables = TREES[tree].tables
-
-    def include(one: Any, name: str | None, kind: str, _reflected: bool, _other: Any) -> bool:
-        if kind == "index":
-            return bool(one.info.get("only_on", dialect) == dialect)
-        return kind != "table" or name in tables
-
-    return {
-        "target_metadata": TREES[tree],
-        "version_table": f"alembic_version_{tree}",
-        "include_object": include,
-        "render_item": _render_item,
-        "render_as_batch": True,
-    }
-
-
-def _context(connection: Connection, tree: Tree) -> MigrationContext:
-    return MigrationContext.configure(connection, opts=_options(tree, connection.dialect.name))
-
-
-def _upgrade(connection: Connection, tree: Tree, to: str | None) -> None:
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
-    at = _context(connection, tree).get_current_revision()
-    if at is not None:
-        _refuse_newer(tree, at)
-    script = script_of(tree)
-    head = to or script.get_current_head()
-    if head is None:
-        return
-    environment = EnvironmentContext(
-        Config(),
-        script,
-        fn=lambda current, _context: script._upgrade_revs(head, current),  # noqa: SLF001
-    )
-    with environment:
-        environment.configure(connection=connection, transactional_ddl=True, **_options(tree, connection.dialect.name))
-        environment.run_migrations()
 
 
 async def _with_connection(url: str, work: Callable[[Connection], T]) -> T:
@@ -156,72 +126,14 @@ def _on_sqlite(path: Path, work: Callable[[Connection], T]) -> T:
         engine.dispose()
 
 
-def _render_item(kind: str, item: Any, autogen: Any) -> str | Literal[False]:
-    if kind == "type" and type(item).__module__ == "data.types":
-        autogen.imports.add("import data.types")
-        return f"data.types.{type(item).__name__}()"
-    if kind == "type" and type(item).__name__ in ("JSON", "JSONB"):
-        autogen.imports.add("import data.types")
-        return "data.types.Json"
-    if kind == "type" and type(item).__name__ == "AutoString":
-        return f"sa.String(length={item.length})" if item.length else "sa.String()"
-    return False
-
-
-_TEMPLATE = '''"""{message}"""
-
-import sqlalchemy as sa
-from alembic import op
-
-{imports}
-revision = {revision!r}
-down_revision = {down!r}
-branch_labels = None
-depends_on = None
-
-
-def upgrade() -> None:
-{body}
-'''
-
-
 async def write_revision(tree: Tree, message: str) -> Path | None:
     """Write the migration from the newest revision to the models; None when nothing changed. For developers."""
-    script = script_of(tree)
-    head = script.get_current_head()
-    number = f"{tree}_{len(list(script.walk_revisions())) + 1:04d}"
-
-    def render(connection: Connection) -> Path | None:
-        migrations = produce_migrations(_context(connection, tree), TREES[tree])
-        operations = migrations.upgrade_ops
-        assert operations is not None
-        if operations.is_empty():
-            return None
-        imports: Any = set()
-        body = render_python_code(
-            operations,
-            render_as_batch=True,
-            render_item=_render_item,
-            imports=imports,
-            user_module_prefix=None,
-        )
-        path = Path(script.versions) / f"{number}.py"
-        path.write_text(
-            _TEMPLATE.format(
-                message=message,
-                imports="".join(f"{line}\n" for line in sorted(imports | {"import data.types"})),
-                revision=number,
-                down=head,
-                body="    " + body.strip() if body else "    pass",
-            ),
-            "utf-8",
-        )
-        return path
+    from data import revisions
 
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{folder}/now.db"
         await upgrade(url, tree)
-        return await _with_connection(url, render)
+        return await _with_connection(url, lambda connection: revisions.write(connection, tree, message))
 
 
 if __name__ == "__main__":

@@ -86,12 +86,11 @@ async def _tables(tree: Tree, url: str) -> Tables:
         at = await migrate.revision(url, tree)
     except SiyuError as error:
         return Tables(fail(f"database_{tree}", f"{name_zh}打不开。", str(error)))
-    script = migrate.script_of(tree)
     if at is None:
         return Tables(_no_tables(name_zh, tree))
-    if at == script.get_current_head():
+    if at == migrate.revisions_of(tree)[-1]:
         return Tables(ok(f"database_{tree}", f"{name_zh}正常。", f"The {tree} database is in order."), ready=True)
-    if at in {each.revision for each in script.walk_revisions()}:
+    if at in migrate.revisions_of(tree):
         return Tables(fail(
             f"database_{tree}", f"{name_zh}是旧版本的；请先备份，再运行 siyu migrate。",
             f"The {tree} database is of an older version: make a backup, then run siyu migrate.",

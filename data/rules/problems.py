@@ -14,7 +14,10 @@ from bot.errors import SiyuError
 class RuleModel(BaseModel):
     """A frozen value that comes from and goes to JSON; fields it does not know are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False)
+    # Built at their first use: most runs of the program need a few of hundreds.
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False, defer_build=True
+    )
 
 
 Item = TypeVar("Item")

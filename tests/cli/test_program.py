@@ -17,8 +17,12 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from bot import cli
+from bot.app import Bot
 from bot.commands import terminal
+from bot.config import load_settings
+from bot.errors import ConfigurationError
 from data.db import Database
+from data.errors import SchemaError
 from tests.cli.conftest import SIYU, Siyu, siyu_process, write_config
 from tests.conftest import Urls
 
@@ -115,8 +119,9 @@ async def test_a_database_of_a_newer_version_is_refused(siyu: Siyu, config: Path
         session.execute(text("UPDATE alembic_version_main SET version_num = 'main_9999'"))
 
     await db.write(make_newer)
+    with pytest.raises(SchemaError, match="newer version"):
+        await Bot(load_settings(config)).__aenter__()
     for ended in (
-        await siyu_process("serve", "--config", config),
         await asyncio.to_thread(siyu, "migrate", config=config),
         await asyncio.to_thread(siyu, "welcome", "list", config=config),
     ):
@@ -182,12 +187,10 @@ async def test_two_bots_on_one_sqlite_file_and_two_on_one_port(tmp_path: Path) -
         assert "Another process is running" in second.err
         other = Urls(f"sqlite:///{tmp_path}/main2.db", f"sqlite:///{tmp_path}/inbox2.db")
         port = url.rpartition(":")[2]
-        third = await siyu_process(
-            "serve", "--config", write_config(tmp_path / "c.toml", other, server=f"port = {port}")
-        )
-        assert third.code == 2
-        assert "cannot be listened on" in third.err
-        assert "Traceback" not in second.err + third.err
+        third = write_config(tmp_path / "c.toml", other, server=f"port = {port}")
+        with pytest.raises(ConfigurationError, match="cannot be listened on"):
+            await Bot(load_settings(third)).__aenter__()
+        assert "Traceback" not in second.err
 
 
 async def test_the_sandbox_serves_a_sample_company_until_it_is_told_to_stop() -> None:

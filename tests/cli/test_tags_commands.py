@@ -12,8 +12,9 @@ from bot.sandbox.server import Sandbox
 from bot.sandbox.world import World
 from data.db import open_database
 from data.queries import tags as rows
-from tests.cli.conftest import siyu_beside, siyu_process, write_config
+from tests.cli.conftest import siyu_beside, write_config
 from tests.conftest import Urls
+from tests.scenarios.conftest import read_company
 
 #: A process for each command takes long; what the commands do is tested on both databases elsewhere.
 ON_SQLITE = pytest.mark.parametrize("urls", ["sqlite"], indirect=True)
@@ -75,7 +76,7 @@ async def test_marking_counts_marks_and_tells_how_far_it_is(urls: Urls, tmp_path
             company=f'corpid = "{company.corpid}"', app=f'agentid = {app.agentid}\nsecret = "{app.secret}"',
             wecom=f'api_base_url = "{sandbox.api_base_url}"',
         )  # fmt: skip
-        assert (await siyu_process("sync", "--config", config)).code == 0
+        await read_company(sandbox, urls)
         tag = next(iter(sandbox.world.tags))
         pairs = [
             (member.userid, whom)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import pytest
 from sqlalchemy import text
 from sqlmodel import Session, select
 
-from data import migrate
+from data import migrate, revisions
 from data.db import open_database
 from data.models import FollowMobile, Tag
 from data.queries import customers as customer_rows
@@ -59,3 +60,10 @@ async def test_tags_and_telephone_numbers_survive_the_change_to_numbers(empty_ur
         assert await migrate.differences(url, "main") == []
     finally:
         await db.close()
+
+
+@pytest.mark.parametrize("tree", list(migrate.TREES))
+def test_scripts_are_named_after_their_revisions_in_their_order(tree: migrate.Tree) -> None:
+    """Whether a database is of this version is told from the names, without loading the scripts."""
+    scripts = [each.revision for each in revisions.script_of(tree).walk_revisions()]
+    assert migrate.revisions_of(tree) == tuple(reversed(scripts))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal
@@ -12,6 +13,7 @@ import pytest
 from pydantic import SecretStr
 
 from bot.app import Bot
+from bot.assembly import open_context
 from bot.clock import Clock
 from bot.config import (
     AppSettings,
@@ -25,19 +27,23 @@ from bot.config import (
     SyncSettings,
     WecomSettings,
 )
+from bot.metrics import Metrics
 from bot.sandbox.people import Added, People
 from bot.sandbox.records import Message
 from bot.sandbox.server import Sandbox
 from bot.sandbox.world import World
-from data.models import Alert, Welcome
+from data.db import open_database
+from data.models import Alert, SyncStatus, Welcome
 from data.queries import alerts as alert_rows
 from data.queries import events as event_rows
 from data.queries import inbox_claims as claim_rows
 from data.queries import rules as rule_rows
+from data.queries import sync_runs as run_rows
 from data.queries import welcomes as welcome_rows
 from data.rules.messages import MessageContent
 from data.rules.tagging import TagRule
 from data.rules.welcome import WelcomeConditions, WelcomeRule
+from scheduler.sync import Sync
 from tests.conftest import Urls
 
 
@@ -168,6 +174,17 @@ def settings_for(sandbox: Sandbox, urls: Urls, mode: Literal["live", "observe"] 
         campaigns=more.pop("campaigns", CampaignsSettings(hours="00:00-00:00")),
         **more,
     )
+
+
+async def read_company(sandbox: Sandbox, urls: Urls) -> None:
+    """Staff and customers are known, as after `siyu sync`, without a process of its own."""
+    clock = sandbox.world.clock
+    async with AsyncExitStack() as stack:
+        db = open_database(urls.main, pool_size=10)
+        stack.push_async_callback(db.close)
+        context = await open_context(stack, settings_for(sandbox, urls), clock, db, Metrics())
+        run = await db.write(run_rows.ask_for_run, "command", clock.now())
+        assert await Sync(context).run(run.id or 0) == SyncStatus.DONE
 
 
 @pytest.fixture

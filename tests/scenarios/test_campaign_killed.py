@@ -24,9 +24,10 @@ from data.db import open_database
 from data.models import Lease
 from data.queries import campaigns as rows
 from data.rules.campaigns import CampaignDraft
-from tests.cli.conftest import siyu_process, write_config
+from tests.cli.conftest import write_config
 from tests.conftest import Urls, killed_on
 from tests.scenarios.campaign_ledger import ADD, ALWAYS, compare, confirm, is_ended, ledger_rows, runs_and_batches
+from tests.scenarios.conftest import read_company
 from tests.scenarios.test_variants import contents_agree, placed_rows
 
 ROOT = Path(__file__).parents[2]
@@ -66,7 +67,7 @@ async def test_killed_at_random_moments_each_recipient_has_one_task(urls: Urls, 
         config = config_for(sandbox, tmp_path / "config.toml", urls)
         for number, member in enumerate(sandbox.world.population.service):
             sandbox.machine.group_acts.create(member.userid, f"茶友{number}群", [])
-        assert (await siyu_process("sync", "--config", config)).code == 0
+        await read_company(sandbox, urls)
         db = open_database(urls.main, pool_size=2)
         killed, rounds = 0, -(-KILLS // KILLS_PER_CAMPAIGN)
         for number in range(rounds):

@@ -18,8 +18,9 @@ from bot.sandbox.server import Sandbox
 from bot.sandbox.world import World
 from data.db import open_database
 from data.models import Follow, FollowStatus, FollowTag, Lease, Marking, MarkingItem, Tag
-from tests.cli.conftest import SIYU, siyu_process, write_config
+from tests.cli.conftest import SIYU, siyu_beside, siyu_process, write_config
 from tests.conftest import Urls
+from tests.scenarios.conftest import read_company
 
 #: `SIYU_KILLS=50` makes it as long as one likes; `SIYU_KILL_SEED` repeats a run.
 KILLS = int(os.environ.get("SIYU_KILLS", "2"))
@@ -58,11 +59,11 @@ async def test_killed_at_random_moments_everybody_is_marked_in_the_end(urls: Url
             company=f'corpid = "{company.corpid}"', app=f'agentid = {app.agentid}\nsecret = "{app.secret}"',
             wecom=f'api_base_url = "{sandbox.api_base_url}"',
         )  # fmt: skip
-        assert (await siyu_process("sync", "--config", config)).code == 0
+        await read_company(sandbox, urls)
         put, off = [tag.id for tag in sandbox.world.tags][:2]
         options = ("--put-on", put, "--take-off", off, "--everyone", "--config", config)
-        counted = (await siyu_process("tags", "mark", "--dry-run", *options)).json
-        made = (await siyu_process("tags", "mark", "--no-wait", *options)).json
+        counted = (await siyu_beside("tags", "mark", "--dry-run", *options)).json
+        made = (await siyu_beside("tags", "mark", "--no-wait", *options)).json
         follow = ("tags", "markings", "follow", str(made["marking"]), "--config", str(config))
         db = open_database(urls.main, pool_size=2)
 

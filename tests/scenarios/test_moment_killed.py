@@ -23,10 +23,10 @@ from data.db import open_database
 from data.queries import batch_results
 from data.queries import campaigns as rows
 from data.rules.campaigns import CampaignDraft
-from tests.cli.conftest import siyu_process
 from tests.conftest import Urls, killed_on
 from tests.scenarios import campaign_worker
 from tests.scenarios.campaign_ledger import ALWAYS, is_ended, runs_and_batches
+from tests.scenarios.conftest import read_company
 from tests.scenarios.moment_ledger import ADD, JOB, compare, ledger_rows, post, publish, react
 from tests.scenarios.test_campaign_killed import KILLS, SEED, config_for, let_leases_run_out, start
 
@@ -48,7 +48,7 @@ async def test_killed_at_random_moments_each_run_has_one_post(urls: Urls, tmp_pa
     async with Sandbox(World(clock=Clock())) as sandbox:
         sandbox.machine.settings.moment_job_seconds = 0.3
         config = config_for(sandbox, tmp_path / "config.toml", urls)
-        assert (await siyu_process("sync", "--config", config)).code == 0
+        await read_company(sandbox, urls)
         db = open_database(urls.main, pool_size=2)
         killed = 0
         for number in range(-(-KILLS // KILLS_PER_CAMPAIGN)):
