@@ -183,4 +183,7 @@ def calendar_of(settings: Settings) -> Calendar:
     """The company's clock, as its settings have it."""
     opens, _, closes = settings.campaigns.hours.partition("-")
     hours = TimeWindow.model_validate({"start": opens, "end": closes})
-    return Calendar(settings.zone, hours, [days_of(words) for words in settings.company.holidays])
+    holidays, workdays = (
+        [days_of(words) for words in listed] for listed in (settings.company.holidays, settings.company.workdays)
+    )
+    return Calendar(settings.zone, hours, holidays, workdays)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import NamedTuple
 
-from data.rules.occurrences import Days
+from data.rules.occurrences import Days, is_workday
 from data.rules.schedule import local_datetime
 
 #: One that could not be sent in time is sent so much later at most.
 LATE = timedelta(hours=6)
-SATURDAY = 6
 
 
 class DigestDays(NamedTuple):
@@ -26,13 +25,7 @@ class DigestDays(NamedTuple):
 
     def holds(self, day: date) -> bool:
         """Whether it is such a day."""
-        if self.every_day or _among(day, self.workdays):
-            return True
-        return day.isoweekday() < SATURDAY and not _among(day, self.holidays)
-
-
-def _among(day: date, days: Days) -> bool:
-    return any(first <= day <= last for first, last in days)
+        return self.every_day or is_workday(day, self.holidays, self.workdays)
 
 
 def due_day(at: time, days: DigestDays, now: datetime) -> date | None:

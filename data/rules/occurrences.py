@@ -13,10 +13,21 @@ from data.rules.schedule import TimeWindow, local_datetime
 CRON_MAX_LENGTH = 100
 #: So many times without one that counts: there is none.
 TRIES = 2000
+SATURDAY = 6
 _WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _PART = re.compile(r"(?P<first>\*|[a-z]{3}|\d)(?:-(?P<last>[a-z]{3}|\d))?(?:/(?P<step>\d{1,2}))?")
 #: From and to, both included.
 Days = Sequence[tuple[date, date]]
+
+
+def among(day: date, days: Days) -> bool:
+    """Whether a day is one of those."""
+    return any(first <= day <= last for first, last in days)
+
+
+def is_workday(day: date, holidays: Days, worked: Days) -> bool:
+    """Whether a company works on a day: from Monday to Friday but on holidays, and on what is `worked` all the same."""
+    return among(day, worked) or (day.isoweekday() < SATURDAY and not among(day, holidays))
 
 
 class Cron(NamedTuple):
@@ -95,7 +106,7 @@ def list_occurrences(
             return
         wall = found
         at = found.replace(tzinfo=zone).astimezone(UTC)
-        if at > after and not any(first <= found.date() <= last for first, last in without):
+        if at > after and not among(found.date(), without):
             after = at
             yield at
 

@@ -81,7 +81,6 @@ MESSAGES = {
     "model_attributes_type": "应为一个对象",
     "tuple_type": "应为一个列表",
     "frozen_set_type": "应为一个列表",
-    "union_tag_not_found": "缺少 msgtype",
     "timezone_aware": "应带时区，如 2026-03-04T10:00:00+08:00",
     "string_unicode": "有不能用 UTF-8 表示的字符",
     "float_type": "应为数字",
@@ -94,6 +93,7 @@ MESSAGES = {
 }
 #: The same for those that name a bound.
 BOUNDS = {
+    "string_pattern_mismatch": "写法不对，应符合 {pattern}",
     "too_short": "至少要 {min_length} 项",
     "too_long": "最多 {max_length} 项",
     "string_too_short": "至少 {min_length} 个字",
@@ -125,6 +125,8 @@ def _problem(detail: Any) -> Problem:
     message = MESSAGES.get(kind)
     if message is None and kind in ("enum", "literal_error"):
         message = f"只能是 {context['expected']}"
+    elif kind == "union_tag_not_found":
+        message = f"缺少 {context['discriminator'].strip(chr(39))}"
     elif message is None and kind == "union_tag_invalid":
         message = f"没有类型 {context['tag']}，只能是 {context['expected_tags']}"
     elif message is None and kind == "value_error":
@@ -140,17 +142,23 @@ def _path(location: tuple[int | str, ...]) -> str:
     for index, part in enumerate(location):
         if isinstance(part, int):
             path += f"[{part}]"
-        elif index and _holds_union(location[index - 1]) and part in UNION_TAGS:
+        elif index and _is_tag(location, index):
             continue
         else:
             path += f".{part}" if path else part
     return path
 
 
-def _holds_union(part: int | str) -> bool:
-    return isinstance(part, int) or part == "attachment"
+def _is_tag(location: tuple[int | str, ...], index: int) -> bool:
+    """Whether a part names the member of a union that stands before it, and is no field."""
+    before = location[index - 1]
+    if isinstance(before, int):
+        return location[index] in UNION_TAGS or (index > 1 and location[index - 2] in UNION_LISTS)
+    return before in UNIONS
 
 
-#: Values of `msgtype`, and kinds of waves: where they follow an index (or a single `attachment`) in a location they
-#: name the union's member, not a field.
+#: Fields, and lists, that hold one of several kinds of models.
+UNIONS = frozenset({"attachment", "trigger", "goal", "action"})
+UNION_LISTS = frozenset({"stops"})
+#: Values of `msgtype`, and kinds of waves, where they follow an index.
 UNION_TAGS = frozenset({"image", "link", "miniprogram", "video", "file", "customers", "groups", "moments"})

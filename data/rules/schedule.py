@@ -55,6 +55,12 @@ class TimeWindow(RuleModel):
         yesterday = 7 if today == 1 else today - 1
         return (today in self.weekdays and now >= self.start) or (yesterday in self.weekdays and now < self.end)
 
+    def holds_time(self, at: time) -> bool:
+        """Whether a time of the day lies in the window on the days that it is for."""
+        if self.start < self.end:
+            return self.start <= at < self.end
+        return at >= self.start or at < self.end
+
 
 def any_holds(windows: Iterable[TimeWindow], at: datetime, zone: tzinfo) -> bool:
     """Whether `at` lies in one of the windows."""

@@ -20,11 +20,13 @@ CHECKED = 60
 
 
 class Calendar(NamedTuple):
-    """The company's clock: its zone, the hours in which staff are asked to send, its holidays."""
+    """The company's clock: its zone, the hours in which staff are asked to send, its holidays, and what is worked
+    although it is at a weekend."""
 
     zone: tzinfo
     hours: TimeWindow
     holidays: Days
+    workdays: Days = ()
 
 
 class Late(RuleModel):
