@@ -12,13 +12,13 @@ from data.rules.messages import MessageContent, links_of
 from data.rules.problems import Problem
 
 
-async def content_problems(ctx: Context, content: MessageContent) -> list[Problem]:
-    """What is wrong with what a broadcast says."""
+async def content_problems(ctx: Context, content: MessageContent, kind: str = "broadcast") -> list[Problem]:
+    """What is wrong with what a broadcast says, or with a text of another kind that has links too."""
     found = problems(content)
     if content.text:
-        faults = ctx.renderer.check("broadcast", content.text)
+        faults = ctx.renderer.check(kind, content.text)
         found += [Problem("content.text", f"第 {fault.line} 行：{fault.message}") for fault in faults]
-    found += await link_problems(ctx, "broadcast", content.text, links_of(content))
+    found += await link_problems(ctx, kind, content.text, links_of(content))
     return found + await ctx.db.read(media_problems, content)
 
 

@@ -17,6 +17,7 @@ from bot.commands import (
     events,
     fields,
     group_welcomes,
+    journeys,
     links,
     media,
     orders,
@@ -57,6 +58,7 @@ app.add_typer(fields.app, name="fields")
 app.add_typer(rosters.app, name="rosters")
 app.add_typer(segments.app, name="segments")
 app.add_typer(campaigns.app, name="campaigns")
+app.add_typer(journeys.app, name="journeys")
 app.add_typer(testers.app, name="testers")
 app.add_typer(group_welcomes.app, name="group-welcomes")
 app.add_typer(links.app, name="links")

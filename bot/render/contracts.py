@@ -8,6 +8,7 @@ from bot.render.alerts import ALERTS
 from bot.render.variables import (
     COMPANY_NAME,
     MOMENT_VARIABLES,
+    PERSONAL_VARIABLES,
     SENDER_VARIABLES,
     WELCOME_MAX_BYTES,
     WELCOME_VARIABLES,
@@ -18,6 +19,8 @@ from bot.render.variables import (
 ALERT_MAX_BYTES = 8192
 #: Text of a group-send (WeCom doc 92135).
 BROADCAST_MAX_BYTES = 4000
+#: What WeCom lets a member send a customer at once is nowhere said; as much as a welcome.
+PERSONAL_MAX_BYTES = 4000
 #: Text of a Moments post (WeCom doc 95094).
 MOMENT_MAX_BYTES = 4000
 MOMENT_MAX_CHARACTERS = 2000
@@ -82,6 +85,14 @@ CONTRACTS: dict[str, Contract] = {
         max_output_characters=MOMENT_MAX_CHARACTERS,
         withheld=tuple(each.name for each in WELCOME_VARIABLES if each is not COMPANY_NAME),
         withheld_because="朋友圈由所有员工发表同一段文字，不能写某位员工或客户的信息",
+        has_links=True,
+    ),
+    "personal": Contract(
+        kind="personal",
+        variables=PERSONAL_VARIABLES,
+        max_output_bytes=PERSONAL_MAX_BYTES,
+        withheld=("time_of_day",),
+        withheld_because="这段话由员工稍后发出，说不准是一天里的什么时候",
         has_links=True,
     ),
     **{

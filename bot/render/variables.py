@@ -85,3 +85,5 @@ WELCOME_VARIABLES = (
         max_bytes=32,
     ),
 )
+#: Words for one customer that a staff member sends later, at an hour that nobody knows before.
+PERSONAL_VARIABLES = (CUSTOMER_NAME, *SENDER_VARIABLES, CHANNEL_NAME, ADDED_DATE)

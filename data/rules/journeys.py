@@ -14,7 +14,7 @@ from pydantic import Field
 from data.rules import messages
 from data.rules.fields import FieldName
 from data.rules.journey_times import LateStep, When, when_problems
-from data.rules.journey_triggers import DAYS_MAX, Added, Happening, OnCalendar, Trigger, trigger_problems
+from data.rules.journey_triggers import DAYS_MAX, Added, Entered, Happening, OnCalendar, Trigger, trigger_problems
 from data.rules.messages import MessageContent
 from data.rules.problems import Problem, RuleModel, SortedSet
 from data.rules.segments import Tree
@@ -165,6 +165,8 @@ class Journey(SenderChoice):
 
     def list_trees(self) -> Iterator[tuple[str, Tree]]:
         """Every segment in it with its path."""
+        if isinstance(self.trigger, Entered):
+            yield "trigger.segment", self.trigger.segment
         if self.audience is not None:
             yield "audience", self.audience
         for number, step in enumerate(self.steps):
@@ -176,7 +178,7 @@ class Journey(SenderChoice):
 
 
 def problems(journey: Journey, calendar: Calendar) -> list[Problem]:
-    """What is wrong with a journey, apart from templates, media, segments and names, which others check."""
+    """What is wrong with a journey, apart from its contents, and from what it names, which others check."""
     found = trigger_problems(journey.trigger)
     if isinstance(journey.trigger, OnCalendar) and journey.again.after_days is None:
         found.append(Problem("again.after_days", "按日历重复的旅程，每次都要能重新开始：请填写天数，如 1"))
@@ -203,11 +205,6 @@ def _step_problems(steps: Sequence[Step], number: int, step: Step, calendar: Cal
 
 def _action_problems(path: str, action: Action, later: AbstractSet[str]) -> Iterator[Problem]:
     match action:
-        case SendBroadcast(content=content) | GiveTask(content=content):
-            if content.is_empty:
-                yield Problem(f"{path}.content", "文字和附件不能都为空")
-            for each in messages.attachment_problems(content, tracked=True):
-                yield Problem(f"{path}.content.{each.path}", each.message)
         case PutTags(put_on=put_on, take_off=take_off):
             if not put_on and not take_off:
                 yield Problem(path, "没有要打上或去掉的标签")

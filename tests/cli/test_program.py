@@ -46,6 +46,7 @@ def test_every_command_explains_itself(siyu: Siyu) -> None:
         "orders",
         "fields",
         "segments",
+        "journeys",
         "links",
         "campaigns",
         "testers",

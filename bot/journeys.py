@@ -1,0 +1,133 @@
+"""Journeys (旅程): checked with all that they name, and when their steps would be due. See `data/rules/journeys.py`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sqlmodel import Session
+
+from bot.broadcasts import content_problems
+from bot.campaign_plans import calendar_of
+from bot.context import Context
+from bot.rule_edits import unwritable
+from data.queries import fields as field_rows
+from data.queries import links as link_rows
+from data.queries import segment_names as segment_rows
+from data.queries import senders as sender_rows
+from data.queries import tags as tag_rows
+from data.rules import journeys
+from data.rules.journey_times import due_at
+from data.rules.journey_triggers import Clicked, FieldDay, Tagged
+from data.rules.journeys import GiveTask, Journey, PutTags, SendBroadcast, SetField, Step
+from data.rules.problems import InvalidRuleError, Problem
+from data.rules.segments import DEFINITION, unknown_names
+from data.rules.senders import choice_problems
+from data.rules.timings import Calendar
+
+SHIPPED = Path(__file__).parent.parent / "templates" / "journeys"
+LANGUAGES = ("zh", "en")
+KINDS = {SendBroadcast: "broadcast", GiveTask: "personal"}
+
+
+def list_shipped() -> list[str]:
+    """The names of the journeys that come with the program."""
+    return sorted({path.name.split(".")[0] for path in SHIPPED.glob("*.zh.json")})
+
+
+def read_shipped(name: str, language: str = "zh") -> dict[str, Any]:
+    """A journey that comes with the program, to be changed as one likes. Raises LookupError naming those there are."""
+    if language not in LANGUAGES:
+        raise LookupError(f"There is no language {language}: {', '.join(LANGUAGES)}.")
+    if name not in list_shipped():
+        raise LookupError(f"No journey {name} comes with the program: {', '.join(list_shipped())}.")
+    found: dict[str, Any] = json.loads((SHIPPED / f"{name}.{language}.json").read_text("utf-8"))
+    return found
+
+
+async def check_journey(ctx: Context, journey: Journey) -> None:
+    """Raise InvalidRuleError with the path of each thing that is wrong with a journey, or that it names in vain."""
+    found = [*unwritable(journey.name, "name"), *journeys.problems(journey, calendar_of(ctx.settings))]
+    found += choice_problems(journey, *await ctx.db.read(sender_rows.list_named, journey))
+    for number, step in enumerate(journey.steps):
+        if isinstance(step.action, SendBroadcast | GiveTask):
+            faults = await content_problems(ctx, step.action.content, KINDS[type(step.action)])
+            found += [Problem(f"steps[{number}].action.{fault.path}", fault.message) for fault in faults]
+    found += await ctx.db.read(_unknown, journey)
+    if found:
+        raise InvalidRuleError(found)
+
+
+def _unknown(session: Session, journey: Journey) -> list[Problem]:
+    """What a journey names that is not there."""
+    trees = list(journey.list_trees())
+    known = segment_rows.read_known(session, *(tree for _, tree in trees))
+    found = [
+        Problem(path + fault.path.removeprefix(DEFINITION), fault.message)
+        for path, tree in trees
+        for fault in unknown_names(tree, known)
+    ]
+    tags, kinds = (
+        set(tag_rows.list_live_ids(session)),
+        {each.name: each.kind for each in field_rows.list_definitions(session)},
+    )
+    for path, tag_id in _list_tags(journey):
+        if tag_id not in tags:
+            found.append(Problem(path, f"企业标签里没有 {tag_id}（已被删除，或还没有从企业微信读到）"))
+    for path, field, kind in _list_fields(journey):
+        if field not in kinds:
+            found.append(Problem(path, f"没有自定义字段 {field}"))
+        elif kind and kinds[field] != kind:
+            found.append(Problem(path, f"自定义字段 {field} 不是日期"))
+    links = [(path, each.link) for path, each in _list_happenings(journey) if isinstance(each, Clicked)]
+    there = link_rows.list_named(session, [name for _, name in links])
+    found += [Problem(f"{path}.link", f"没有跟踪链接 {name}") for path, name in links if name not in there]
+    return found
+
+
+def _list_happenings(journey: Journey) -> Iterator[tuple[str, Any]]:
+    yield "trigger", journey.trigger
+    if journey.goal is not None:
+        yield "goal", journey.goal
+    for number, stop in enumerate(journey.stops):
+        yield f"stops[{number}]", stop
+
+
+def _list_tags(journey: Journey) -> Iterator[tuple[str, str]]:
+    for path, each in _list_happenings(journey):
+        if isinstance(each, Tagged):
+            yield f"{path}.tag_id", each.tag_id
+    for number, step in enumerate(journey.steps):
+        if isinstance(step.action, PutTags):
+            for name in ("put_on", "take_off"):
+                for tag_id in sorted(getattr(step.action, name)):
+                    yield f"steps[{number}].action.{name}", tag_id
+
+
+def _list_fields(journey: Journey) -> Iterator[tuple[str, str, str]]:
+    """Each field with its path and the kind that it has to be of, if that matters."""
+    if isinstance(journey.trigger, FieldDay):
+        yield "trigger.field", journey.trigger.field, "date"
+    for number, step in enumerate(journey.steps):
+        if isinstance(step.action, SetField):
+            yield f"steps[{number}].action.field", step.action.field, ""
+
+
+class Due(NamedTuple):
+    """A step, and when it would be due."""
+
+    step: Step
+    at: datetime
+
+
+def timetable(journey: Journey, started_at: datetime, calendar: Calendar) -> list[Due]:
+    """When the steps would be due for a customer who goes through all of them, each done as soon as it is due."""
+    found: list[Due] = []
+    before = started_at
+    for step in journey.steps:
+        before = due_at(step.when, started_at, before, calendar, disturbs=step.disturbs)
+        found.append(Due(step, before))
+    return found

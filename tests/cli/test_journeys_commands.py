@@ -1,0 +1,80 @@
+"""`siyu journeys`: what comes with the program can be used, and what is wrong with a file is told by its path."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bot.journeys import LANGUAGES, list_shipped, read_shipped
+from tests.cli.conftest import ROOT, Siyu
+
+pytestmark = pytest.mark.first_case_on_both
+
+
+def test_what_comes_with_the_program_can_be_used(siyu: Siyu, config: Path, tmp_path: Path) -> None:
+    table = siyu("journeys", "shipped").out
+    assert "新客 7 天" in table
+    assert "Birthday" in siyu("journeys", "shipped", "--language", "en").out
+    file = tmp_path / "journey.json"
+    for name in list_shipped():
+        assert name in table
+        shapes = []
+        for language in LANGUAGES:
+            told = siyu("journeys", "shipped", name, "--language", language)
+            file.write_text(told.out, "utf-8")
+            assert told.json == read_shipped(name, language)
+            said = siyu("journeys", "check", file, "--from", "2026-03-04T11:00", config=config)
+            assert said.code == 0, (name, said.err)
+            shapes.append([(step["key"], step.get("when")) for step in told.json["steps"]])
+        assert shapes[0] == shapes[1], name
+    file.write_text(siyu("journeys", "shipped", "new_customer").out, "utf-8")
+    checked = siyu("journeys", "check", file, "--from", "2026-03-04T11:00", config=config).out
+    assert "day_two    task  2026-03-05 10:30 Thu" in checked
+    assert "day_four   task  2026-03-07 19:30 Sat" in checked
+
+
+def test_the_documents_example_can_be_used(siyu: Siyu, config: Path, tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "reference" / "journeys.md").read_text("utf-8")
+    file = tmp_path / "journey.json"
+    file.write_text(page.partition("```json\n")[2].partition("```")[0], "utf-8")
+    told = siyu("journeys", "check", file, config=config)
+    assert told.code == 0, told.err
+
+
+def test_what_is_wrong_is_told_by_its_path(siyu: Siyu, config: Path, tmp_path: Path) -> None:
+    assert siyu("journeys", "shipped", "nothing").code == 2
+    assert "birthday" in siyu("journeys", "shipped", "nothing").err
+    assert "zh, en" in siyu("journeys", "shipped", "--language", "fr").err
+    file = tmp_path / "journey.json"
+    content = {
+        "text": "{{ customer_name }}{{ time_of_day }}",
+        "attachments": [{"msgtype": "file", "file": {"media": "x"}}],
+    }
+    bad = {
+        "name": "x",
+        "trigger": {"on": "date_field", "field": "expires"},
+        "audience": {"not": {"tags": {"tag_ids": ["nobody"]}}},
+        "goal": {"on": "tagged", "tag_id": "nobody"},
+        "stops": [{"on": "clicked", "link": "none"}],
+        "excluded_userids": ["nobody"],
+        "steps": [
+            {"key": "a", "action": {"do": "task", "content": content}},
+            {"key": "b", "action": {"do": "broadcast", "content": {"text": "{{ customer_name }}"}}},
+            {"key": "c", "action": {"do": "tags", "put_on": ["nobody"]}},
+            {"key": "d", "action": {"do": "field", "field": "level", "value": 1}},
+            {"key": "e", "action": {"do": "broadcast", "content": {}}},
+        ],
+    }
+    file.write_text(json.dumps(bad), "utf-8")
+    told = siyu("journeys", "check", file, config=config)
+    assert told.code == 2
+    for path in (
+        "trigger.field", "audience.not.tags.tag_ids", "goal.tag_id", "stops[0].link", "excluded_userids",
+        "steps[0].action.content.text", "steps[0].action.content.attachments[0].file.media",
+        "steps[1].action.content.text", "steps[2].action.put_on", "steps[3].action.field", "steps[4].action.content",
+    ):  # fmt: skip
+        assert f"{path}: " in told.err, (path, told.err)
+    file.write_text("[]", "utf-8")
+    assert siyu("journeys", "check", file, config=config).code == 2
