@@ -83,7 +83,7 @@ def _unknown(session: Session, journey: Journey) -> list[Problem]:
         elif kind and kinds[field] != kind:
             found.append(Problem(path, f"自定义字段 {field} 不是日期"))
     links = [(path, each.link) for path, each in _list_happenings(journey) if isinstance(each, Clicked)]
-    there = link_rows.list_named(session, [name for _, name in links])
+    there = link_rows.map_places(session, [name for _, name in links]) if links else {}
     found += [Problem(f"{path}.link", f"没有跟踪链接 {name}") for path, name in links if name not in there]
     return found
 
