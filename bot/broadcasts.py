@@ -10,6 +10,7 @@ from data.queries import staff as staff_rows
 from data.rules.campaigns import problems
 from data.rules.messages import MessageContent, links_of
 from data.rules.problems import Problem
+from data.rules.schedule import day_words, local_datetime
 
 
 async def content_problems(ctx: Context, content: MessageContent, kind: str = "broadcast") -> list[Problem]:
@@ -22,8 +23,8 @@ async def content_problems(ctx: Context, content: MessageContent, kind: str = "b
     return found + await ctx.db.read(media_problems, content)
 
 
-async def words_of(ctx: Context, text: str, userid: str, batch_id: int | None = None) -> str:
-    """A broadcast's text as one staff member sends it, in one batch. Raises UnusableLinkError."""
+async def words_of(ctx: Context, text: str, userid: str, campaign_name: str, batch_id: int | None = None) -> str:
+    """A broadcast's text as one staff member is asked to send it today, in one batch. Raises UnusableLinkError."""
     if not text:
         return ""
     links = await addresses(ctx, ctx.renderer.links_of("broadcast", text), batch_id)
@@ -34,6 +35,8 @@ async def words_of(ctx: Context, text: str, userid: str, batch_id: int | None = 
         "staff_position": card.position,
         "department_name": card.department_name,
         "company_name": ctx.settings.company.name,
+        "campaign_name": campaign_name or None,
+        "date": day_words(local_datetime(ctx.clock.now(), ctx.settings.zone).date()),
         **{f"{LINK_PREFIX}{name}": address.url for name, address in links.items()},
     }
     return ctx.renderer.render_source("broadcast", text, values)

@@ -46,7 +46,7 @@ RESULTS = ("sent", "not_friend", "over_cap", "refused", "stopped")
 
 
 async def check_campaign(ctx: Context, draft: CampaignDraft) -> CampaignDraft:
-    """The draft with its saved segments read. Raises InvalidRuleError with a path per fault, and NotFoundError."""
+    """The draft with its saved segments read. Raises InvalidRuleError with a path per fault."""
     found = list(unwritable(draft.name, "name"))
     if draft.owner is not None and await ctx.db.read(staff_rows.find_staff, draft.owner) is None:
         found.append(Problem("owner", f"没有成员 {draft.owner}（或还没有从企业微信读到）"))
@@ -162,11 +162,13 @@ def run_to_json(run: Run) -> dict[str, Any]:
 async def start_campaign(ctx: Context, campaign_id: int, at: datetime | None) -> Told:
     """Have a campaign sent, now or at an instant to come.
 
-    Raises ObservingError, NotFoundError, ApprovalNeededError, and ConflictError for one that was started before or
-    changed meanwhile.
+    Raises ObservingError, NotFoundError, InvalidRuleError for an instant that has passed, ApprovalNeededError, and
+    ConflictError for one that was started before or changed meanwhile.
     """
     if ctx.observes:
         raise ObservingError
+    if at is not None and at < ctx.clock.now():
+        raise InvalidRuleError([Problem("at", "时间已经过去；不填 at 就是现在开始")])
     told = await ctx.db.read(read_campaign, campaign_id)
     if not told.runs:
         await require_approval(ctx, told.campaign, told.waves)

@@ -13,6 +13,7 @@ from bot.campaign_plans import count_wave, source_of_draft, source_of_wave
 from bot.context import Context
 from bot.rule_edits import unwritable
 from data.models import Wave
+from data.queries import campaigns as campaign_rows
 from data.queries import segment_names as segment_rows
 from data.queries import senders as sender_rows
 from data.queries import winners as winner_rows
@@ -48,7 +49,7 @@ async def _variant_problems(ctx: Context, wave: CustomerWave) -> list[Problem]:
 
 
 async def with_segment(ctx: Context, wave: CustomerWave) -> CustomerWave:
-    """A draft with its saved segment read. Raises InvalidRuleError, NotFoundError."""
+    """A draft with its saved segment read. Raises InvalidRuleError."""
     return wave.model_copy(update={"audience": await ctx.db.read(segment_rows.read_audience, wave.audience)})
 
 
@@ -84,18 +85,19 @@ async def preview_draft(ctx: Context, wave: CustomerWave) -> Preview:
     source, unknown = await source_of_draft(ctx, wave, as_of)
     tally = await count_wave(ctx, source, unknown, as_of)
     names = [each.name for each in wave.variants] or [""]
-    return await _preview(ctx, tally, dict(zip(names, (each.text for each in wave.contents.values()), strict=True)))
+    texts = dict(zip(names, (each.text for each in wave.contents.values()), strict=True))
+    return await _preview(ctx, tally, texts, "")
 
 
 async def preview_wave(ctx: Context, wave: Wave) -> Preview:
     """What a wave would do that is kept."""
     variant = await ctx.db.read(winner_rows.find_variant, wave.id or 0)
-    return await _preview(ctx, await _count(ctx, wave), _texts(wave, None, variant))
+    return await _preview(ctx, await _count(ctx, wave), _texts(wave, None, variant), await _name(ctx, wave))
 
 
-async def _preview(ctx: Context, tally: Tally, texts: Mapping[str, str]) -> Preview:
+async def _preview(ctx: Context, tally: Tally, texts: Mapping[str, str], campaign_name: str) -> Preview:
     first = tally.by_sender.most_common(1)
-    return Preview(tally, tally.calls, await _words(ctx, texts, first[0][0] if first else ""))
+    return Preview(tally, tally.calls, await _words(ctx, texts, first[0][0] if first else "", campaign_name))
 
 
 async def _count(ctx: Context, wave: Wave) -> Tally:
@@ -109,8 +111,12 @@ def _texts(wave: Wave, written: Mapping[str, Any] | None, variant: str = "") -> 
     return {name: str(each.get("text") or "") for name, each in said.items()}
 
 
-async def _words(ctx: Context, texts: Mapping[str, str], userid: str) -> dict[str, str]:
-    return {name: await words_of(ctx, text, userid) for name, text in texts.items()}
+async def _words(ctx: Context, texts: Mapping[str, str], userid: str, campaign_name: str) -> dict[str, str]:
+    return {name: await words_of(ctx, text, userid, campaign_name) for name, text in texts.items()}
+
+
+async def _name(ctx: Context, wave: Wave) -> str:
+    return await ctx.db.read(campaign_rows.get_name_in_words, wave.campaign_id)
 
 
 def preview_to_json(preview: Preview) -> dict[str, Any]:
@@ -161,7 +167,7 @@ def wave_to_json(wave: Wave) -> dict[str, Any]:
 
 async def tell_words(ctx: Context, wave: Wave, written: Mapping[str, Any] | None, userid: str) -> str:
     """What a wave says, or one of its sendings for which that was `written`, as `userid` sends it; by variant."""
-    words = await _words(ctx, _texts(wave, written), userid)
+    words = await _words(ctx, _texts(wave, written), userid, await _name(ctx, wave))
     return "\n".join(f"{name}：{text}" if name else text for name, text in words.items())
 
 

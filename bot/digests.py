@@ -10,6 +10,7 @@ from bot.context import Context
 from bot.setting_values import days_of
 from data.models import Approval, Run, RunStatus
 from data.queries.digests import Mine, Overview, Standing
+from data.rules.campaigns import who_words
 from data.rules.digests import DigestDays
 from data.rules.schedule import day_words, local_datetime, moment_words
 
@@ -130,7 +131,7 @@ def _what_waits(ctx: Context, standing: Standing) -> list[str]:
 
 
 def _waiting(ctx: Context, kind: str, number: int, name: str, run: Run | None = None, *, count: int = 0) -> str:
-    cause = (run.error or (f"由 {run.paused_by} 暂停" if run.paused_by else "")) if run is not None else ""
+    cause = (run.error or (f"由 {who_words(run.paused_by)} 暂停" if run.paused_by else "")) if run is not None else ""
     at = moment_words(run.due_at, ctx.settings.zone) if run is not None else None
     return render(
         ctx, "daily_waiting", kind=kind, campaign_id=str(number), campaign_name=name, happened_at=at, cause=cause,

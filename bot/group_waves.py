@@ -62,20 +62,21 @@ class GroupPreview:
     words: str
 
 
-async def preview(ctx: Context, audience: GroupAudience, text: str) -> GroupPreview:
-    """Count what a wave would do that is not kept."""
+async def preview(ctx: Context, audience: GroupAudience, text: str, name: str = "") -> GroupPreview:
+    """Count what a wave would do that is not kept. `name` is the campaign's."""
     assigned = await _assign(ctx, audience)
     by_owner = Counter[str]()
     for owner, groups in assigned.batches.values():
         by_owner[owner] += groups
     members = await ctx.db.read(rows.count_members, assigned.reached)
     first = by_owner.most_common(1)
-    return GroupPreview(assigned, by_owner, members, await words_of(ctx, text, first[0][0] if first else ""))
+    return GroupPreview(assigned, by_owner, members, await words_of(ctx, text, first[0][0] if first else "", name))
 
 
 async def preview_wave(ctx: Context, wave: Wave) -> GroupPreview:
     """The same of a wave that is kept."""
-    return await preview(ctx, parse(GroupAudience, wave.audience), str(wave.content.get("text") or ""))
+    name = await ctx.db.read(campaign_rows.get_name_in_words, wave.campaign_id)
+    return await preview(ctx, parse(GroupAudience, wave.audience), str(wave.content.get("text") or ""), name)
 
 
 def preview_to_json(told: GroupPreview) -> dict[str, Any]:
@@ -118,7 +119,8 @@ def wave_to_json(wave: Wave) -> dict[str, Any]:
 
 async def tell_words(ctx: Context, wave: Wave, written: Mapping[str, Any] | None, userid: str) -> str:
     """What a wave says, or one of its sendings for which that was `written`, as `userid` sends it."""
-    return await words_of(ctx, str((written or wave.content).get("text") or ""), userid)
+    name = await ctx.db.read(campaign_rows.get_name_in_words, wave.campaign_id)
+    return await words_of(ctx, str((written or wave.content).get("text") or ""), userid, name)
 
 
 def parse_words(_wave: Wave, source: Mapping[str, Any]) -> MessageContent:

@@ -43,7 +43,7 @@ def change_of(draft: MarkingDraft) -> Change:
 
 
 async def check(ctx: Context, draft: Draft) -> Draft:
-    """The draft with its segment read. Raises InvalidRuleError with a path per fault, and NotFoundError."""
+    """The draft with its segment read. Raises InvalidRuleError with a path per fault."""
     found = problems(draft, frozenset(await ctx.db.read(tag_rows.list_live_ids)))
     if found:
         raise InvalidRuleError(found)

@@ -29,7 +29,7 @@ class WaveKind(Protocol):
         """What is wrong with a draft apart from its timing and its segment."""
 
     async def with_segment(self, ctx: Context, draft: Any, /) -> Any:
-        """A draft with its saved segment read, where it has one. Raises InvalidRuleError, NotFoundError."""
+        """A draft with its saved segment read, where it has one. Raises InvalidRuleError."""
 
     def draft_of(self, session: Session, wave: Wave, /) -> dict[str, Any]:
         """The draft that would make a wave."""

@@ -109,7 +109,9 @@ class Sender:
         self._contents = {name: parse(MessageContent, each) for name, each in contents.items()}
         self._not_bought_hours = wave.not_bought_hours
         self._to_groups = wave.kind == GROUPS
-        self._is_test = (await self.ctx.db.read(campaign_rows.get_campaign, wave.campaign_id)).test_of is not None
+        campaign = await self.ctx.db.read(campaign_rows.get_campaign, wave.campaign_id)
+        self._is_test = campaign.test_of is not None
+        self._campaign_name = await self.ctx.db.read(campaign_rows.get_name_in_words, wave.campaign_id)
         chains = [asyncio.create_task(self._chain(), name="campaign") for _ in range(IN_FLIGHT)]
         try:
             await asyncio.gather(*chains)
@@ -146,7 +148,7 @@ class Sender:
         ctx = self.ctx
         try:
             content = self._contents[batch.variant]
-            words = await words_of(ctx, content.text, batch.userid, batch.batch_id)
+            words = await words_of(ctx, content.text, batch.userid, self._campaign_name, batch.batch_id)
             led = await addresses(ctx, links_of(content), batch.batch_id)
             body = await message_body(ctx, content.with_text(words).with_links(led))
         except UnusableLinkError as error:

@@ -85,9 +85,9 @@ async def read_object(request: web.Request, max_bytes: int | None = None) -> dic
         remedy = "See server.max_body_bytes." if max_bytes is None else f"At most {max_bytes:,} bytes: send several."
         raise ApiError(413, "too_large", "The body is too large.", remedy) from None
     except (ValueError, RecursionError):
-        raise ApiError(400, "bad_request", "The body is not JSON in UTF-8.") from None
+        raise ApiError(400, "bad_request", "The body is not JSON in UTF-8.", "Send one JSON object.") from None
     if not isinstance(value, dict):
-        raise ApiError(400, "bad_request", "The body is not a JSON object.")
+        raise ApiError(400, "bad_request", "The body is not a JSON object.", "Send one JSON object.")
     if _holds_nul(value):
         raise ApiError(400, "bad_request", "The body holds a NUL character.")
     return value

@@ -80,14 +80,19 @@ def add_api(app: web.Application, prefix: str, api: Api, routes: Sequence[Route]
     app.router.add_route("*", f"{prefix}/{{rest:.*}}", _no_such_route)
 
 
+_ROUTES = "GET /api/v1/openapi.json lists the routes; an id is a number."
+
+
 async def _no_such_route(request: web.Request) -> web.Response:
     allowed: set[str] = set()
     for resource in request.app.router.resources():
         if resource is not request.match_info.route.resource:
             allowed |= (await resource.resolve(request))[1]
     if allowed:
-        return failure(405, "method_not_allowed", "Method Not Allowed.", headers={"Allow": ",".join(sorted(allowed))})
-    return failure(404, "not_found", "Not Found.")
+        return failure(
+            405, "method_not_allowed", "Method Not Allowed.", _ROUTES, headers={"Allow": ",".join(sorted(allowed))}
+        )
+    return failure(404, "not_found", "Not Found.", _ROUTES)
 
 
 def _framed(api: Api, gate: Gate, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:

@@ -113,7 +113,7 @@ port = {bot_port}
 public_url = "http://{HOST}:{bot_port}"
 
 [database]
-url = "sqlite:///{folder / "siyu.db"}"
+url = "sqlite:///{(folder / "siyu.db").resolve()}"
 """,
         "utf-8",
     )

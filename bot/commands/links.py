@@ -78,13 +78,14 @@ def show(
 ) -> None:
     """One link, and who has followed it, newest first."""
 
-    async def action(place: Workplace) -> dict[str, Any]:
+    async def action(place: Workplace) -> tuple[dict[str, Any], list[str]]:
         from data.queries import links as rows
 
         (told,) = await _tell(place, [await place.db.read(rows.get_link, link_id)])
-        return {**told, "followed_by": await place.db.read(rows.list_clicks, link_id, limit)}
+        clicks = await place.db.read(rows.list_clicks, link_id, limit)
+        return {**told, "followed_by": clicks}, [place.local(each["first_at"]) for each in clicks]
 
-    told = work(config, action)
+    told, firsts = work(config, action)
     if as_json:
         say_json(told)
         return
@@ -97,9 +98,9 @@ def show(
     say_table(
         ("EXTERNAL_USERID", "FIRST", "CLICKS", "RUN", "WELCOME", "SENT BY"),
         (
-            (row["external_userid"], row["first_at"].strftime("%Y-%m-%d %H:%M"), row["clicks"], row["run_id"] or "-",
-             row["welcome_rule_id"] or "-", row["userid"] or "-")
-            for row in told["followed_by"]
+            (row["external_userid"], first, row["clicks"], row["run_id"] or "-", row["welcome_rule_id"] or "-",
+             row["userid"] or "-")
+            for row, first in zip(told["followed_by"], firsts, strict=True)
         ),
         "No customer has followed it yet.",
     )  # fmt: skip

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from bot.render.alerts import ALERTS
 from bot.render.variables import (
+    BROADCAST_VARIABLES,
     COMPANY_NAME,
     MOMENT_VARIABLES,
     PERSONAL_VARIABLES,
@@ -72,7 +73,7 @@ CONTRACTS: dict[str, Contract] = {
     ),
     "broadcast": Contract(
         kind="broadcast",
-        variables=SENDER_VARIABLES,
+        variables=BROADCAST_VARIABLES,
         max_output_bytes=BROADCAST_MAX_BYTES,
         withheld=tuple(each.name for each in WELCOME_VARIABLES if each not in SENDER_VARIABLES),
         withheld_because="群发时同一位员工的所有客户收到的是同一段文字，不能写客户自己的信息",

@@ -63,11 +63,18 @@ SENDER_VARIABLES = (
     DEPARTMENT_NAME,
     COMPANY_NAME,
 )
+CAMPAIGN_NAME = Variable(
+    name="campaign_name", zh="群发计划", en="campaign's name", fallback="本次活动", sample="三月上新", max_bytes=256
+)
+#: One text serves all customers of a sender. The day is that on which WeCom is asked for the task.
+BROADCAST_VARIABLES = (
+    *SENDER_VARIABLES,
+    CAMPAIGN_NAME,
+    Variable(name="date", zh="发送日期", en="day of the task", fallback="今天", sample="5月20日", max_bytes=64),
+)
 #: One text serves all members who publish a post.
 MOMENT_VARIABLES = (
-    Variable(
-        name="campaign_name", zh="群发计划", en="campaign's name", fallback="本次活动", sample="三月上新", max_bytes=256
-    ),
+    CAMPAIGN_NAME,
     COMPANY_NAME,
     Variable(name="date", zh="发布日期", en="day of the post", fallback="今天", sample="5月20日", max_bytes=64),
 )

@@ -82,8 +82,15 @@ def get_campaign(session: Session, campaign_id: int) -> Campaign:
     """One campaign. Raises NotFoundError."""
     row = session.get(Campaign, campaign_id)
     if row is None:
-        raise NotFoundError(f"There is no campaign {campaign_id}.", "GET /campaigns lists them.")
+        raise NotFoundError(f"There is no campaign {campaign_id}.", "siyu campaigns list, or GET /campaigns.")
     return row
+
+
+def get_name_in_words(session: Session, campaign_id: int) -> str:
+    """What a campaign is called in its texts: a test says the name of the one that it tests. Raises NotFoundError."""
+    campaign = get_campaign(session, campaign_id)
+    tested = session.get(Campaign, campaign.test_of) if campaign.test_of is not None else None
+    return (tested or campaign).name
 
 
 def list_campaigns(session: Session, limit: int = 50, before_id: int | None = None) -> list[Campaign]:
@@ -206,8 +213,8 @@ def act_on(session: Session, campaign_id: int, act: Act, now: datetime, by: str 
     runs = [lock_run(session, run.id or 0) for run in list_runs(session, [campaign_id])]
     wanted = [run for run in runs if run.status in ACTS[act]]
     if not wanted and not (runs and all(run.status == _done(act) for run in runs)):
-        told = "、".join(sorted({run.status for run in runs})) or "not started"
-        raise ConflictError(f"Campaign {campaign_id} is {told}: it cannot be {act}d.", "Look at it first.")
+        told = ", ".join(sorted({run.status for run in runs})) or "not started"
+        raise ConflictError(f"Campaign {campaign_id} is {told}: it cannot be {_BEEN[act]}.", _remedy(act, runs))
     if act is Act.RESUME and wanted:
         campaign.accepted_at = now
     for run in wanted:
@@ -227,6 +234,17 @@ def act_on(session: Session, campaign_id: int, act: Act, now: datetime, by: str 
         if act is Act.CANCEL and run.started_at is None:
             run.ended_at = now
     return runs
+
+
+_BEEN = {Act.PAUSE: "paused", Act.RESUME: "resumed", Act.CANCEL: "cancelled"}
+
+
+def _remedy(act: Act, runs: Sequence[Run]) -> str:
+    if not runs:
+        return "Start it first: siyu campaigns start, or POST /campaigns/{id}/start."
+    if act is Act.PAUSE and any(run.status == RunStatus.AWAITING for run in runs):
+        return "All of it was asked of WeCom: cancel it to withdraw what staff have not confirmed."
+    return "Look at it first: siyu campaigns show, or GET /campaigns/{id}."
 
 
 def _done(act: Act) -> RunStatus | None:

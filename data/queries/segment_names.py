@@ -143,10 +143,12 @@ Audience = TypeVar("Audience", bound=BySegment)
 
 def read_audience(session: Session, audience: Audience) -> Audience:
     """An audience with its segment, read if it is a saved one. Raises InvalidRuleError where that names what there is
-    not, and NotFoundError."""
+    not, or is not there itself."""
     if audience.segment_id is not None:
-        saved = get_segment(session, audience.segment_id).definition
-        audience = audience.model_copy(update={"segment": saved, "segment_id": None})
+        saved = session.get(SegmentRow, audience.segment_id)
+        if saved is None:
+            raise InvalidRuleError([Problem("audience.segment_id", f"没有编号为 {audience.segment_id} 的分群")])
+        audience = audience.model_copy(update={"segment": _segment(saved).definition, "segment_id": None})
     if audience.segment is not None:
         unknown = unknown_names(audience.segment, read_known(session, audience.segment))
         if unknown:

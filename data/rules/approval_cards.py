@@ -8,6 +8,7 @@ from typing import Any
 
 from data.models.approvals import Approval, ApprovalStatus
 from data.rules.approvals import Decision, Refusal
+from data.rules.campaigns import who_words
 from data.rules.schedule import moment_words
 from data.rules.timings import Timing
 
@@ -41,7 +42,7 @@ def card_of(
         ("接收客户", f"{approval.recipients:,} 位"),
         ("发送员工", f"{approval.senders:,} 人"),
         ("发送时间", when_words(approval, timings, zone)),
-        ("申请人", requester or approval.submitted_by),
+        ("申请人", requester or who_words(approval.submitted_by)),
         ("审批截止", moment_words(approval.expires_at, zone)),
     ]
     return {

@@ -246,6 +246,11 @@ ACTS: Mapping[Act, frozenset[RunStatus]] = {
 }
 
 
+def who_words(by: str) -> str:
+    """Who did something, in texts: a userid or a token's name as it is; whoever used a command has none."""
+    return "命令行" if by == "command" else by
+
+
 def after(act: Act, *, written: bool, started: bool, planned: bool) -> RunStatus:
     """Where an act takes a run: a paused one goes on as far as it had come."""
     if act is Act.RESUME:

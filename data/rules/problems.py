@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
@@ -90,6 +91,13 @@ MESSAGES = {
     "date_parsing": "应为日期，如 2026-03-04",
     "date_from_datetime_parsing": "应为日期，如 2026-03-04",
     "date_from_datetime_inexact": "应为日期，如 2026-03-04",
+    "datetime_type": "应为时间，如 2026-03-04T10:00:00+08:00",
+    "datetime_parsing": "应为时间，如 2026-03-04T10:00:00+08:00",
+    "datetime_from_date_parsing": "应为时间，如 2026-03-04T10:00:00+08:00",
+    "dict_type": "应为一个对象",
+    "list_type": "应为一个列表",
+    "set_type": "应为一个列表",
+    "int_parsing_size": "数字太大",
 }
 #: The same for those that name a bound.
 BOUNDS = {
@@ -124,16 +132,21 @@ def _problem(detail: Any) -> Problem:
     kind, context = detail["type"], detail.get("ctx", {})
     message = MESSAGES.get(kind)
     if message is None and kind in ("enum", "literal_error"):
-        message = f"只能是 {context['expected']}"
+        message = f"只能是 {_either(context['expected'])}"
     elif kind == "union_tag_not_found":
         message = f"缺少 {context['discriminator'].strip(chr(39))}"
     elif message is None and kind == "union_tag_invalid":
-        message = f"没有类型 {context['tag']}，只能是 {context['expected_tags']}"
+        message = f"没有类型 {context['tag']}，只能是 {_either(context['expected_tags'])}"
     elif message is None and kind == "value_error":
         message = str(context["error"])
     elif message is None and kind in BOUNDS:
         message = BOUNDS[kind].format(**context)
     return Problem(_path(detail["loc"]), message or str(detail["msg"]))
+
+
+def _either(expected: str) -> str:
+    """`a、b、c` of pydantic's `'a', 'b' or 'c'`."""
+    return "、".join(re.findall(r"'([^']*)'", expected)) or expected
 
 
 def _path(location: tuple[int | str, ...]) -> str:

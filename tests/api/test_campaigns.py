@@ -72,6 +72,7 @@ async def test_what_cannot_be_sent_is_told_with_its_path(caller: Caller) -> None
         (wave(content={"text": "x", "attachments": [image]}), "content.attachments[0].image.media"),
         (wave(audience={"segment": {"tags": {"tag_ids": ["etNone"]}}}), "audience.segment.tags.tag_ids"),
         (wave(audience={"segment": {"any": []}}), "audience.segment"),
+        (wave(audience={"segment_id": 77}), "audience.segment_id"),
     ):
         for route, asked, where in (
             ("/campaigns/preview", body, path),
@@ -80,9 +81,6 @@ async def test_what_cannot_be_sent_is_told_with_its_path(caller: Caller) -> None
             status, told = await caller.call("POST", route, asked)
             assert status == 422
             assert [each["path"] for each in told["error"]["problems"]] == [where]
-    assert (await caller.call("POST", "/campaigns", {"name": "x", "waves": [wave(audience={"segment_id": 77})]}))[
-        0
-    ] == 404
     assert (await caller.call("GET", "/campaigns/77"))[0] == 404
     assert (await caller.call("POST", "/campaigns/77/preview"))[0] == 404
 
@@ -107,6 +105,10 @@ async def test_a_campaign_is_started_followed_and_cancelled(caller: Caller) -> N
     campaign = f"/campaigns/{made['id']}"
     assert (await caller.call("POST", f"{campaign}/pause"))[0] == 409
     at = caller.bot.clock.now() + timedelta(hours=1)
+    for wrong in ((at - timedelta(days=1)).isoformat(), "tomorrow"):
+        status, told = await caller.call("POST", f"{campaign}/start", {"at": wrong})
+        assert (status, [each["path"] for each in told["error"]["problems"]]) == (422, ["at"])
+        assert "时间" in told["error"]["problems"][0]["message"]
     status, started = await caller.call("POST", f"{campaign}/start", {"at": at.isoformat()})
     assert (status, [each["status"] for each in started["runs"]]) == (200, ["due"])
     assert (await caller.call("POST", f"{campaign}/start"))[0] == 409

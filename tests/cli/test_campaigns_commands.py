@@ -104,6 +104,11 @@ def _act(siyu: Siyu, config: Path) -> None:
     for userid in ("lead", "seg"):
         assert siyu("campaigns", "approve", 1, "--userid", userid, config=config).code == 2
     assert siyu("campaigns", "approve", 1, "--userid", "boss", config=config).out == "Campaign 1 is approved.\n"
+    refused = siyu("campaigns", "cancel", 1, config=config)
+    assert "is not started: it cannot be cancelled" in refused.err
+    for past in ("2020-03-08T10:00", "2h"):
+        refused = siyu("campaigns", "start", 1, "--at", past, config=config)
+        assert (refused.code, "时间已经过去" in refused.err) == (2, True), "a slip in a date sends nothing"
     assert siyu("campaigns", "start", 1, "--at", "2099-03-08T10:00", config=config).out == "Campaign 1 三月上新: due.\n"
     for act, status in (("pause", "paused (by command)"), ("resume", "due"), ("cancel", "cancelled")):
         assert siyu("campaigns", act, 1, config=config).out == f"Campaign 1 三月上新: {status}.\n"

@@ -36,7 +36,7 @@ async def test_a_link_is_made_shown_and_retired(
     assert (await run("add", "春茶", "https://b.example")).code == 2
 
     await db.write(link_clicks.record_click, 1, "wmA", ELSEWHERE, AT)
-    assert "wmA              2026-03-04 05:06  1       -    -        -" in (await run("show", 1)).out
+    assert "wmA              2026-03-04 13:06:07  1       -    -        -" in (await run("show", 1)).out
     assert (await run("show", 1, "--json")).json["followed_by"][0]["external_userid"] == "wmA"
     (listed,) = (await run("list", "--json")).json
     assert (listed["customers"], listed["address"]) == (1, made.out.strip())

@@ -12,7 +12,7 @@ from sqlmodel import Session, col, select
 from bot import marking_plans, markings
 from bot.errors import ObservingError
 from bot.sandbox.faults import Fault
-from data.errors import ConflictError, NotFoundError
+from data.errors import ConflictError
 from data.models import Marking, MarkingItem
 from data.queries import marking_items as item_rows
 from data.queries import markings as rows
@@ -369,8 +369,10 @@ async def test_a_segment_is_an_audience_too(company: Company) -> None:
     assert marking.examined == sum(worn in row[-1] for row in world.values())
     assert marking.audience == {"segment": {"tags": {"tag_ids": [worn]}}}, "as it was when it was asked for"
     await agree(company)
-    with pytest.raises(NotFoundError):
-        await ask(company, everyone([third], segment_id=77))
-    with pytest.raises(InvalidRuleError) as refused:
-        await ask(company, everyone([third], segment={"tags": {"tag_ids": ["etNone"]}}))
-    assert [problem.path for problem in refused.value.problems] == ["audience.segment.tags.tag_ids"]
+    for audience, path in (
+        ({"segment_id": 77}, "audience.segment_id"),
+        ({"segment": {"tags": {"tag_ids": ["etNone"]}}}, "audience.segment.tags.tag_ids"),
+    ):
+        with pytest.raises(InvalidRuleError) as refused:
+            await ask(company, everyone([third], **audience))
+        assert [problem.path for problem in refused.value.problems] == [path]

@@ -16,6 +16,7 @@ from data.models import Touch
 from data.queries import testers as rows
 from data.queries.touches import list_explained
 from data.rules.campaigns import Act, CampaignDraft
+from data.rules.schedule import day_words, local_datetime
 from tests.scenarios.campaign_ledger import ADD, confirm, has_status, is_ended, ready, runs_and_batches, until, work
 from tests.scenarios.conftest import Company, Start
 from tests.scenarios.test_variants import split_wave
@@ -60,15 +61,17 @@ async def test_test_customers_receive_every_variant_first_and_count_nowhere(star
     )
     await ready(company)
     ctx, listed = company.bot.context, await add_testers(company)
-    told = await make(company)
+    named = [{"name": each, "content": {"text": each + "{{ campaign_name }}，{{ date }}"}} for each in ("甲", "乙")]
+    told = await make(company, waves=[split_wave(sender_policy="all", variants=named)])
     campaign_id = told.campaign.id or 0
     company.sandbox.machine.faults.add(Fault(id=0, target="api", on=ADD, kind="lose_answer", count=1))
     test_id = await have_tested(company, campaign_id)
     runs, batches = await company.read(runs_and_batches, test_id)
     assert {run.status for run in runs} == {"finished"}
     assert {each.status for each in batches} == {"created", "reconciled"}
-    texts = sorted(str(send.content[0][1]["content"])[:1] for send in company.world.group_sends)
-    assert texts == ["乙", "甲"], "each variant once, no hold-out"
+    texts = sorted(str(send.content[0][1]["content"]) for send in company.world.group_sends)
+    today = day_words(local_datetime(ctx.clock.now(), ctx.settings.zone).date())
+    assert texts == [f"乙新品，{today}", f"甲新品，{today}"], "each variant once, no hold-out, as it will be said"
     assert sum(each.sent for each in batches) == 2 * len(listed)
 
     told = await told_of(company, campaign_id)

@@ -107,12 +107,13 @@ def test_a_card_and_the_words_on_it_are_short_whatever_they_are_about(
 ) -> None:
     approval = Approval(
         campaign_id=1, campaign_name=name, version=1, status=status, counts={}, recipients=1234, senders=5,
-        start_at=start_at, submitted_by="shop", approvers=[], submitted_at=NOW, expires_at=NOW, decided_at=NOW,
+        start_at=start_at, submitted_by="command", approvers=[], submitted_at=NOW, expires_at=NOW, decided_at=NOW,
     )  # fmt: skip
     timings = [Timing(), Timing(at=NOW), Timing(cron="0 9 * * 1")]
     card = card_of(approval, "task", text=text, requester=person, timings=timings, zone=UTC)
     shown = [card["main_title"]["title"], *(each["value"] for each in card["horizontal_content_list"])]
     assert max(map(len, shown)) <= 26
+    assert "command" not in shown
     assert len(card["sub_title_text"]) <= 112
     assert 0 < len(change_words(approval, person)) <= CHANGE_CHARS
     assert outcome_words(approval, person, UTC)

@@ -167,7 +167,7 @@ def test_the_explanation_stays_small_with_many_rules() -> None:
         ),
         (
             {"name": "x", "content": {"attachments": [{"msgtype": "voice"}]}},
-            "content.attachments[0]: 没有类型 voice，只能是 'image', 'link', 'miniprogram', 'video', 'file'",
+            "content.attachments[0]: 没有类型 voice，只能是 image、link、miniprogram、video、file",
         ),
     ],
 )
