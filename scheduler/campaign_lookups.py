@@ -90,7 +90,7 @@ async def _read_found(ctx: Context, asked: Sequence[Asked], userids: set[str], n
     """What WeCom has made in the time of these calls and no row of ours owns. Raises WeComError where it cannot all be
     read."""
     wecom = ctx.wecom.external_contact
-    start = int(min(each.since for each in asked) - rules.SKEW_SECONDS)
+    start = int(min(each.since for each in asked) - rules.STRAY_SECONDS)
     # What WeCom dates into our future shows in a later list: none is believed before it must.
     end = min(int(now.timestamp()) + 1, start + 31 * 86_400)
     listed = await read_all(
@@ -103,10 +103,10 @@ async def _read_found(ctx: Context, asked: Sequence[Asked], userids: set[str], n
     owned = await ctx.db.read(lookup_rows.list_owned, list(made))
     found: list[Found] = []
     for msgid, row in made.items():
-        at = float(row.get("create_time") or 0)
-        if msgid not in owned and any(rules.in_time(each, at) for each in asked):
+        at, content = float(row.get("create_time") or 0), content_of(row)
+        if msgid not in owned and any(rules.may_be(each, at, content) for each in asked):
             tasks = await _read_tasks(ctx, msgid, userids, to_groups=asked[0].to_groups)
-            found.append(Found(msgid, at, content_of(row), tasks))
+            found.append(Found(msgid, at, content, tasks))
     # What was answered while we read has an owner now.
     owned = await ctx.db.read(lookup_rows.list_owned, [each.msgid for each in found])
     return [each for each in found if each.msgid not in owned]

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from bot.approval_limits import is_covered
@@ -28,12 +29,12 @@ from bot.wecom.errors import (
     UnknownOutcomeError,
     WeComError,
 )
+from data.errors import StorageError
 from data.models import PauseRule, Run, RunStatus
 from data.queries import batches as rows
 from data.queries import campaigns as campaign_rows
 from data.queries import runs as run_rows
 from data.queries.batches import Waiting
-from data.rules.batches import CALL_SECONDS
 from data.rules.brakes import Refused, is_refused
 from data.rules.messages import MessageContent, MissingMediaError, links_of
 from data.rules.occurrences import next_open
@@ -41,7 +42,7 @@ from data.rules.problems import parse
 from data.rules.timings import Calendar
 from data.rules.variants import said
 from data.rules.waves import CUSTOMERS, GROUPS, MOMENTS
-from scheduler.batch_calls import is_refusal, pause, rest
+from scheduler.batch_calls import is_refusal, is_refused_sender, pause, put_back, rest, seconds_left
 from scheduler.brakes import pause_refused
 from scheduler.leases import LeaseHeldError, alone
 from scheduler.moments import plan_post, send_post
@@ -66,19 +67,38 @@ async def send_when_due(ctx: Context) -> bool:
 
 
 async def _work_off(ctx: Context) -> None:
-    interrupted = await ctx.db.write(rows.note_interrupted, ctx.clock.now())
-    if interrupted:
-        log.warning("batches_unknown", batches=interrupted)
     calendar = calendar_of(ctx.settings)
-    while (run := await ctx.db.write(run_rows.begin_due_run, ctx.clock.now(), calendar)) is not None:
+    while True:
+        # None of ours is under way here; one that lost the lease may have claimed another after we took it.
+        if interrupted := await ctx.db.write(rows.note_interrupted, ctx.clock.now()):
+            log.warning("batches_unknown", batches=interrupted)
+        run = await ctx.db.write(run_rows.begin_due_run, ctx.clock.now(), calendar)
+        if run is None:
+            return
         assert run.id is not None
-        wave = await ctx.db.read(campaign_rows.get_wave, run.wave_id)
-        if run.status == RunStatus.PLANNING:
-            log.info("run_planning", run=run.id, resumed=run.planned_until > 0)
-            if await STEPS[wave.kind].plan(ctx, run.id) == RunStatus.PLANNING:
-                return  # another process has planned some of it: the lease was lost
-        elif await is_covered(ctx, run) and await is_tested(ctx, run):
-            await STEPS[wave.kind].send(ctx, run, calendar)
+        try:
+            if not await _work_on(ctx, run, calendar):
+                return
+        except StorageError:
+            raise
+        except Exception as error:
+            # What is wrong with one sending does not keep the others waiting.
+            log.exception("run_failed", run=run.id)
+            why = f"The program failed: {error if isinstance(error, SiyuError) else type(error).__name__}"
+            await ctx.db.write(run_rows.set_aside, run.id, ctx.clock.now(), why)
+
+
+async def _work_on(ctx: Context, run: Run, calendar: Calendar) -> bool:
+    """Plan or send a run. False: another process does it."""
+    assert run.id is not None
+    wave = await ctx.db.read(campaign_rows.get_wave, run.wave_id)
+    if run.status == RunStatus.PLANNING:
+        log.info("run_planning", run=run.id, resumed=run.planned_until > 0)
+        # Another process has planned some of it if it is to be planned still: the lease was lost.
+        return await STEPS[wave.kind].plan(ctx, run.id) != RunStatus.PLANNING
+    if await is_covered(ctx, run) and await is_tested(ctx, run):
+        await STEPS[wave.kind].send(ctx, run, calendar)
+    return True
 
 
 class Sender:
@@ -91,7 +111,6 @@ class Sender:
         self._written = run.content
         self.run_id = run.id
         self.wave_id = run.wave_id
-        self.wecom = ctx.wecom.within(CALL_SECONDS).external_contact
         self._queue: deque[Waiting] = deque()
         self._after = 0
         self._all_read = False
@@ -156,7 +175,7 @@ class Sender:
             await pause(ctx, self.run_id, batch.batch_id, str(error), PauseRule.LINK)
             return
         except MissingMediaError as error:
-            await ctx.db.write(rows.note_refused, batch.batch_id, None, str(error), ctx.clock.now())
+            await ctx.db.write(rows.note_refused, batch.batch_id, None, None, str(error), ctx.clock.now())
             await self._count_refusal(batch, error, 1)
             return
         except WeComError as error:
@@ -170,26 +189,31 @@ class Sender:
             self._stopped = True
         elif whom:
             to = {"chat_type": "group", "chat_id_list": whom} if self._to_groups else {"external_userid": whom}
-            await self._call(batch, {"sender": batch.userid, **to, **body}, len(whom))
+            await self._call(batch, now, {"sender": batch.userid, **to, **body}, len(whom))
 
-    async def _call(self, batch: Waiting, template: dict[str, Any], recipients: int) -> None:
+    async def _call(self, batch: Waiting, called_at: datetime, template: dict[str, Any], recipients: int) -> None:
         ctx = self.ctx
+        left = seconds_left(ctx, called_at)
+        if not left:
+            self._stopped = True
+            await put_back(ctx, self.run_id, batch.batch_id, called_at)
+            return
         try:
-            answer = await self.wecom.add_msg_template(template)
+            answer = await ctx.wecom.within(left).external_contact.add_msg_template(template)
         except UnknownOutcomeError as error:
             self._stopped = True
             log.warning("batch_unknown", run=self.run_id, batch=batch.batch_id, cause=str(error))
-            await ctx.db.write(rows.note_unknown, batch.batch_id, str(error), ctx.clock.now())
+            await ctx.db.write(rows.note_unknown, batch.batch_id, called_at, str(error), ctx.clock.now())
             return
         except WeComError as error:
-            await self._refused(batch, error, recipients)
+            await self._refused(batch, called_at, error, recipients)
             return
         msgid = str(answer.get("msgid") or "")
         if not msgid:
-            await ctx.db.write(rows.note_unknown, batch.batch_id, "WeCom gave no msgid.", ctx.clock.now())
+            await ctx.db.write(rows.note_unknown, batch.batch_id, called_at, "WeCom gave no msgid.", ctx.clock.now())
             return
         failed = [str(each) for each in answer.get("fail_list") or ()]
-        if not await ctx.db.write(rows.note_made, batch.batch_id, msgid, failed, ctx.clock.now()):
+        if not await ctx.db.write(rows.note_made, batch.batch_id, called_at, msgid, failed, ctx.clock.now()):
             log.error("batch_made_twice", batch=batch.batch_id, run=self.run_id)
         self._in_a_row = 0
         self._answers.note(recipients, len(failed), whole=False)
@@ -202,16 +226,17 @@ class Sender:
         if is_refused(self._answers, settings.brake_refused_percent, settings.brake_refused_least):
             await pause_refused(self.ctx, self._campaign_id)
 
-    async def _refused(self, batch: Waiting, error: WeComError, recipients: int) -> None:
+    async def _refused(self, batch: Waiting, called_at: datetime, error: WeComError, recipients: int) -> None:
         if isinstance(error, InvalidMediaError):
             # Older than WeCom keeps it, whatever we thought: uploaded again for the next try.
             await forget_media(self.ctx, self._contents[batch.variant])
-            await self._rest(batch, error)
-        elif is_refusal(error):
-            await self.ctx.db.write(rows.note_refused, batch.batch_id, error.errcode, str(error), self.ctx.clock.now())
+            await self._rest(batch, error, called_at)
+        elif is_refusal(error) or is_refused_sender(error):
+            now = self.ctx.clock.now()
+            await self.ctx.db.write(rows.note_refused, batch.batch_id, called_at, error.errcode, str(error), now)
             await self._count_refusal(batch, error, recipients)
         else:
-            await self._rest(batch, error)
+            await self._rest(batch, error, called_at)
 
     async def _count_refusal(self, batch: Waiting, error: SiyuError, recipients: int) -> None:
         self._answers.note(recipients, recipients, whole=True)
@@ -222,9 +247,9 @@ class Sender:
             why = f"{self._in_a_row} batches in a row were refused; the last one: {error}"
             await pause(self.ctx, self.run_id, batch.batch_id, why, PauseRule.WECOM)
 
-    async def _rest(self, batch: Waiting, error: WeComError) -> None:
+    async def _rest(self, batch: Waiting, error: WeComError, called_at: datetime | None = None) -> None:
         self._stopped = True
-        await rest(self.ctx, self.run_id, self._rests, batch.batch_id, error)
+        await rest(self.ctx, self.run_id, self._rests, batch.batch_id, error, called_at)
 
 
 async def send_batches(ctx: Context, run: Run, calendar: Calendar) -> None:

@@ -16,8 +16,8 @@ from data.models import Batch, BatchStatus
 from data.queries import batch_lookups as lookup_rows
 from data.queries import moments as rows
 from data.rules import moments as rules
-from data.rules.batches import CALL_SECONDS, SKEW_SECONDS
-from data.rules.moments import Asked, Found, content_asked, content_told, in_time, match
+from data.rules.batches import STRAY_SECONDS
+from data.rules.moments import Asked, Found, content_asked, content_told, match, may_be
 from scheduler.unknown_batches import leave_forgotten, put_off, read_all, settle
 
 log = get_logger("campaigns")
@@ -68,8 +68,8 @@ async def _read_found(ctx: Context, asked: Asked, now: datetime) -> Sequence[Fou
     """
     wecom = ctx.wecom.external_contact
     # Both ends are excluded.
-    start = int(asked.since - SKEW_SECONDS) - 1
-    end = min(int(now.timestamp()) + 1, int(asked.until + CALL_SECONDS + rules.SETTLE_SECONDS) + 2, start + 30 * 86_400)
+    start = int(asked.since - STRAY_SECONDS) - 1
+    end = min(int(now.timestamp()) + 1, start + 30 * 86_400)
     listed = await read_all(
         lambda cursor: wecom.get_moment_list(start, end, filter_type=0, cursor=cursor, limit=PER_PAGE), "moment_list"
     )
@@ -78,7 +78,7 @@ async def _read_found(ctx: Context, asked: Asked, now: datetime) -> Sequence[Fou
     found: list[Found] = []
     for moment_id, row in made.items():
         at, content = float(row.get("create_time") or 0), content_told(row)
-        if moment_id in owned or content[0] != asked.content[0] or not in_time(asked, at):
+        if moment_id in owned or not may_be(asked, at, content):
             continue
         tasks = await read_all(
             lambda cursor, moment_id=moment_id: wecom.get_moment_task(moment_id, cursor),  # type: ignore[misc]

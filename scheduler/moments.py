@@ -6,7 +6,7 @@ post: the row is `making` until the job tells its moment_id, and `unknown` where
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from bot.context import Context
@@ -28,13 +28,13 @@ from data.queries import campaigns as campaign_rows
 from data.queries import moments as rows
 from data.queries import runs as run_rows
 from data.queries.batches import Waiting
-from data.rules.batches import CALL_SECONDS, job_pause
+from data.rules.batches import job_pause
 from data.rules.messages import MissingMediaError
 from data.rules.moments import JOB_SECONDS, MomentContent
 from data.rules.occurrences import next_open
 from data.rules.problems import parse
 from data.rules.timings import Calendar
-from scheduler.batch_calls import is_refusal, pause, rest
+from scheduler.batch_calls import is_refusal, pause, put_back, rest, seconds_left
 
 log = get_logger("campaigns")
 
@@ -78,27 +78,32 @@ async def _ask_for(ctx: Context, run: Run, batch: Waiting) -> bool:
         await pause(ctx, run.id or 0, batch.batch_id, str(error), PauseRule.LINK)
         return False
     except MissingMediaError as error:
-        await ctx.db.write(batch_rows.note_refused, batch.batch_id, None, str(error), ctx.clock.now())
+        await ctx.db.write(batch_rows.note_refused, batch.batch_id, None, None, str(error), ctx.clock.now())
         return True
     except WeComError as error:
         await rest(ctx, run.id or 0, run.rests, batch.batch_id, error)
         return False
     found = await ctx.db.read(rows.find_publishers, visible)
-    if not await ctx.db.write(rows.claim_post, batch.batch_id, body, found, ctx.clock.now()):
+    called_at = ctx.clock.now()
+    if not await ctx.db.write(rows.claim_post, batch.batch_id, body, found, called_at):
+        return False
+    left = seconds_left(ctx, called_at)
+    if not left:
+        await put_back(ctx, run.id or 0, batch.batch_id, called_at)
         return False
     try:
-        answer = await ctx.wecom.within(CALL_SECONDS).external_contact.add_moment_task(**_parts(body))
+        answer = await ctx.wecom.within(left).external_contact.add_moment_task(**_parts(body))
     except UnknownOutcomeError as error:
         log.warning("batch_unknown", run=run.id, batch=batch.batch_id, cause=str(error))
-        await ctx.db.write(batch_rows.note_unknown, batch.batch_id, str(error), ctx.clock.now())
+        await ctx.db.write(batch_rows.note_unknown, batch.batch_id, called_at, str(error), ctx.clock.now())
         return False
     except WeComError as error:
-        return await _refused(ctx, run, batch, content, error)
+        return await _refused(ctx, run, batch, called_at, content, error)
     jobid = str(answer.get("jobid") or "")
     if not jobid:
-        await ctx.db.write(batch_rows.note_unknown, batch.batch_id, "WeCom gave no jobid.", ctx.clock.now())
+        await ctx.db.write(batch_rows.note_unknown, batch.batch_id, called_at, "WeCom gave no jobid.", ctx.clock.now())
         return False
-    if not await ctx.db.write(rows.note_job, batch.batch_id, jobid, ctx.clock.now()):
+    if not await ctx.db.write(rows.note_job, batch.batch_id, called_at, jobid, ctx.clock.now()):
         log.error("batch_made_twice", batch=batch.batch_id, run=run.id)
     return True
 
@@ -107,14 +112,17 @@ def _parts(body: dict[str, Any]) -> dict[str, Any]:
     return {**body, "text": body["text"]["content"]} if "text" in body else body
 
 
-async def _refused(ctx: Context, run: Run, batch: Waiting, content: MomentContent, error: WeComError) -> bool:
+async def _refused(
+    ctx: Context, run: Run, batch: Waiting, called_at: datetime, content: MomentContent, error: WeComError
+) -> bool:
     if isinstance(error, InvalidMediaError):
         # Older than WeCom keeps it, whatever we thought: uploaded again for the next try.
         await forget_uploads(ctx, [key for _, key, _ in content.files], "upload_attachment/1")
     elif is_refusal(error):
-        await ctx.db.write(batch_rows.note_refused, batch.batch_id, error.errcode, str(error), ctx.clock.now())
+        now = ctx.clock.now()
+        await ctx.db.write(batch_rows.note_refused, batch.batch_id, called_at, error.errcode, str(error), now)
         return True
-    await rest(ctx, run.id or 0, run.rests, batch.batch_id, error)
+    await rest(ctx, run.id or 0, run.rests, batch.batch_id, error, called_at)
     return False
 
 

@@ -36,7 +36,7 @@ async def settle(
     elif not settled or (verdict.candidates and making):
         await put_off(ctx, batch, batch.error)
     elif verdict.is_absent:
-        await ctx.db.write(lookup_rows.ask_again, batch.id, now, was_absent=True)
+        await ctx.db.write(lookup_rows.ask_again, batch.id, now, absent=batch.called_at)
         log.info("batch_absent", batch=batch.id)
     else:
         why = "WeCom has made something that may be this one: a person decides."

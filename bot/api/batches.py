@@ -217,7 +217,7 @@ async def adopt_batch(api: Api, request: web.Request) -> web.Response:
 
 @described(BatchTold)
 async def ask_again(api: Api, request: web.Request) -> web.Response:
-    batch = await api.db.write(lookup_rows.ask_again, path_id(request), api.clock.now(), was_absent=False)
+    batch = await api.db.write(lookup_rows.ask_again, path_id(request), api.clock.now(), absent=None)
     return answer(_told(batch))
 
 

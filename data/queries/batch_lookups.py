@@ -63,13 +63,15 @@ def adopt(session: Session, batch_id: int, msgid: str, now: datetime) -> Batch:
     return batch
 
 
-def ask_again(session: Session, batch_id: int, now: datetime, *, was_absent: bool) -> Batch:
+def ask_again(session: Session, batch_id: int, now: datetime, *, absent: datetime | None) -> Batch:
     """WeCom has made nothing of a batch whose answer never came: it is asked for again, unless its run is over.
 
-    `was_absent`: the program is sure of it; else a person is, of one that rests. Raises ConflictError.
+    `absent`: the program is sure of it, of the call that was begun then; else a person is, of one that rests. Raises
+    ConflictError.
     """
     run, batch = lock_batch(session, batch_id)
-    if batch.status != BatchStatus.UNKNOWN or (not was_absent and batch.next_at is not None):
+    meant = batch.next_at is None if absent is None else batch.called_at == absent
+    if batch.status != BatchStatus.UNKNOWN or not meant:
         raise ConflictError(f"Batch {batch_id} does not rest for a person.", "Look at it first.")
     batch.candidates, batch.error = None, ""
     if is_over(run, now):

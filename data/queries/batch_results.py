@@ -12,7 +12,7 @@ from sqlmodel import Session, col
 from data.models import Batch, BatchStatus, Campaign, Recipient, RecipientState, Run
 from data.queries import link_clicks, targets, touches
 from data.queries.batches import MADE, is_over, lock_alone
-from data.rules.batches import GROUPS_LAG, LAST_LOOK_SECONDS
+from data.rules.batches import LAST_LOOK_SECONDS, RESULTS_LAG
 from data.rules.preferences import TouchKind
 from data.rules.waves import GROUPS, MOMENTS
 
@@ -118,9 +118,9 @@ def note_look(session: Session, batch_id: int, look: Look, now: datetime, again_
     waiting = look.waiting + _write_results(session, batch, look.results)
     if batch.final_at is not None:
         return True
-    if look.all_confirmed and batch.kind == GROUPS:
-        # Only groups that were sent to are told: whether that is all of them shows only in time.
-        lately = look.confirmed_at is None or now - look.confirmed_at < GROUPS_LAG
+    if look.all_confirmed and (batch.kind == GROUPS or not waiting):
+        # Of whom WeCom tells nothing now it may tell in time: of groups only those that were sent to.
+        lately = look.confirmed_at is None or now - look.confirmed_at < RESULTS_LAG
         waiting = targets.count_waiting(session, batch) if lately else 0
     if look.all_confirmed and not waiting:
         _end(session, batch, RecipientState.STOPPED if batch.kind == GROUPS else RecipientState.REFUSED, now)

@@ -115,8 +115,9 @@ def claim_batch(
         targets.set_states(session, batch, keys, state)
         name = state.name.lower()
         left_out[name] = left_out.get(name, 0) + len(keys)
-        run.recipients -= len(keys)
     run.left_out = left_out
+    # Of who was erased while it was planned nothing is left to count.
+    run.recipients -= batch.recipients - len(whom)
     batch.recipients = len(whom)
     if not whom:
         settle(batch, BatchStatus.CANCELLED, now)
@@ -158,11 +159,17 @@ def settle(batch: Batch, status: BatchStatus, now: datetime) -> None:
     batch.status, batch.final_at, batch.next_at = status, now, None
 
 
-def note_made(session: Session, batch_id: int, msgid: str, failed: Collection[str], now: datetime) -> bool:
+# What became of a call names it by `called_at`, the instant of its claim. A process that stood still meanwhile, so that
+# another has asked for the same again, changes nothing of that other call.
+
+
+def note_made(
+    session: Session, batch_id: int, called_at: datetime, msgid: str, failed: Collection[str], now: datetime
+) -> bool:
     """WeCom answered. False: the row was given up meanwhile and asked for again, so that there may be two tasks."""
     run, batch = lock_batch(session, batch_id)
     run.rests = 0
-    if batch.status not in (BatchStatus.SENDING, BatchStatus.UNKNOWN):
+    if batch.status not in (BatchStatus.SENDING, BatchStatus.UNKNOWN) or batch.called_at != called_at:
         return batch.msgid == msgid
     batch.status, batch.msgid, batch.made_at, batch.candidates, batch.error = BatchStatus.CREATED, msgid, now, None, ""
     batch.next_at = now + timedelta(seconds=pull_pause(0))
@@ -172,10 +179,10 @@ def note_made(session: Session, batch_id: int, msgid: str, failed: Collection[st
     return True
 
 
-def note_unknown(session: Session, batch_id: int, error: str, now: datetime) -> None:
+def note_unknown(session: Session, batch_id: int, called_at: datetime, error: str, now: datetime) -> None:
     """No answer came: to be looked up, and others rather wait than end so too."""
     run, batch = lock_batch(session, batch_id)
-    if batch.status == BatchStatus.SENDING:
+    if batch.status == BatchStatus.SENDING and batch.called_at == called_at:
         batch.status, batch.error = BatchStatus.UNKNOWN, error
         batch.next_at = now + timedelta(seconds=look_pause(0))
     _rest(run, now, 0)
@@ -196,28 +203,37 @@ def note_interrupted(session: Session, now: datetime) -> int:
     return int(changed.rowcount)
 
 
-def note_again(session: Session, batch_id: int, error: str, now: datetime, seconds: float) -> None:
-    """WeCom made nothing of it now: the run rests, at least so long, and then it is asked for again."""
+def note_again(
+    session: Session, batch_id: int, called_at: datetime | None, error: str, now: datetime, seconds: float
+) -> None:
+    """WeCom made nothing of it now, or it was not asked for yet: the run rests, at least so long, and then it is."""
     run, batch = lock_batch(session, batch_id)
-    if batch.status == BatchStatus.SENDING:
-        batch.status, batch.called_at = BatchStatus.PLANNED, None
+    _take_back(batch, called_at)
     run.error = error if run.status == RunStatus.SENDING else run.error
     _rest(run, now, seconds)
 
 
-def pause_run(session: Session, batch_id: int, error: str, rule: PauseRule, now: datetime) -> None:
-    """WeCom made nothing of it, and will not before a person has mended something."""
+def pause_run(
+    session: Session, batch_id: int, called_at: datetime | None, error: str, rule: PauseRule, now: datetime
+) -> None:
+    """WeCom made nothing of it, or it was not asked for yet, and will not be before a person has mended something."""
     run, batch = lock_batch(session, batch_id)
-    if batch.status == BatchStatus.SENDING:
-        batch.status, batch.called_at = BatchStatus.PLANNED, None
+    _take_back(batch, called_at)
     if run.status == RunStatus.SENDING:
         pause(run, now, error, rule=rule)
 
 
-def note_refused(session: Session, batch_id: int, cause: int | None, error: str, now: datetime) -> None:
-    """WeCom will make nothing of it."""
+def _take_back(batch: Batch, called_at: datetime | None) -> None:
+    if batch.status == BatchStatus.SENDING and batch.called_at == called_at:
+        batch.status, batch.called_at = BatchStatus.PLANNED, None
+
+
+def note_refused(
+    session: Session, batch_id: int, called_at: datetime | None, cause: int | None, error: str, now: datetime
+) -> None:
+    """WeCom will make nothing of it; without `called_at` it need not even be asked."""
     _, batch = lock_batch(session, batch_id)
-    if batch.status in (BatchStatus.SENDING, BatchStatus.PLANNED):
+    if batch.status in (BatchStatus.SENDING, BatchStatus.PLANNED) and batch.called_at == called_at:
         settle(batch, BatchStatus.REFUSED, now)
         batch.cause, batch.error = cause, error
         batch.refused += targets.set_waiting(session, batch, RecipientState.REFUSED)

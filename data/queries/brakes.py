@@ -22,7 +22,7 @@ from data.models import (
 )
 from data.queries.batches import MADE
 from data.queries.campaign_edits import lock_campaign
-from data.queries.campaigns import list_runs, lock_run, pause
+from data.queries.campaigns import lock_runs, pause
 from data.rules.brakes import USUAL_DAYS, Reached, Refused
 from data.rules.waves import CUSTOMERS, MOMENTS
 
@@ -169,7 +169,7 @@ def pause_campaign(session: Session, running: Running, rule: PauseRule, why: str
     campaign = lock_campaign(session, running.campaign_id)
     if campaign.accepted_at != running.accepted_at:
         return False
-    runs = [lock_run(session, run.id or 0) for run in list_runs(session, [running.campaign_id])]
+    runs = lock_runs(session, running.campaign_id)
     if not any(run.status in _AT_WORK and run.ended_at is None for run in runs):
         return False
     for run in runs:

@@ -180,6 +180,15 @@ def lock_run(session: Session, run_id: int) -> Run:
     return row if row is not None else get_run(session, run_id)
 
 
+def lock_runs(session: Session, campaign_id: int) -> list[Run]:
+    """All runs of a campaign, the oldest first, locked until the transaction ends: also the next one of a wave, which
+    whoever had locked the one before it has just added."""
+    locked: dict[int, Run] = {}
+    while new := [run.id or 0 for run in list_runs(session, [campaign_id]) if run.id not in locked]:
+        locked |= {run_id: lock_run(session, run_id) for run_id in new}
+    return list(locked.values())
+
+
 def begin(session: Session, run: Run, now: datetime) -> None:
     """Its recipients are looked for from now on, as of now, and split as it was chosen until now."""
     run.status, run.started_at, run.planned_as_of = RunStatus.PLANNING, now, now
@@ -210,7 +219,7 @@ def act_on(session: Session, campaign_id: int, act: Act, now: datetime, by: str 
     """
     campaign = session.get(Campaign, campaign_id, with_for_update=True, populate_existing=True)
     campaign = campaign or get_campaign(session, campaign_id)
-    runs = [lock_run(session, run.id or 0) for run in list_runs(session, [campaign_id])]
+    runs = lock_runs(session, campaign_id)
     wanted = [run for run in runs if run.status in ACTS[act]]
     if not wanted and not (runs and all(run.status == _done(act) for run in runs)):
         told = ", ".join(sorted({run.status for run in runs})) or "not started"
@@ -221,7 +230,7 @@ def act_on(session: Session, campaign_id: int, act: Act, now: datetime, by: str 
         if act is Act.PAUSE:
             pause(run, now, by=by)
             continue
-        if act is Act.RESUME and run.error and run.started_at is None and run.due_at <= now:
+        if act is Act.RESUME and run.pause_rule == PauseRule.LATE:
             # It was late and waited for this word: now it begins, however late it is.
             begin(session, run, now)
         else:

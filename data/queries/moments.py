@@ -183,11 +183,11 @@ def claim_post(session: Session, batch_id: int, body: Mapping[str, Any], found: 
     return True
 
 
-def note_job(session: Session, batch_id: int, jobid: str, now: datetime) -> bool:
+def note_job(session: Session, batch_id: int, called_at: datetime, jobid: str, now: datetime) -> bool:
     """WeCom has begun a job. False: the row was given up meanwhile and asked for again: there may be two posts."""
     run, batch = lock_batch(session, batch_id)
     run.rests = 0
-    if batch.status not in (BatchStatus.SENDING, BatchStatus.UNKNOWN):
+    if batch.status not in (BatchStatus.SENDING, BatchStatus.UNKNOWN) or batch.called_at != called_at:
         return batch.jobid == jobid
     batch.status, batch.jobid, batch.candidates, batch.error = BatchStatus.MAKING, jobid, None, ""
     batch.next_at = now + timedelta(seconds=job_pause(0))

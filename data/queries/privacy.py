@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import ColumnElement, Text, and_, cast, delete, literal_column, or_, select, update
+from sqlalchemy import ColumnElement, Text, and_, cast, delete, func, literal_column, or_, select, update
 from sqlmodel import Session, SQLModel, col
 
 from data.models import (
     Alert,
+    Batch,
     Birthday,
     Customer,
     CustomerField,
@@ -31,6 +32,7 @@ from data.models import (
     Order,
     Preference,
     Recipient,
+    RecipientState,
     RepeatedRequest,
     RosterMember,
     Run,
@@ -231,6 +233,7 @@ def export_person(session: Session, person: Person) -> dict[str, list[dict[str, 
 def erase_person(session: Session, person: Person) -> dict[str, int]:
     """Remove every row about a customer; how many, by table."""
     removed: dict[str, int] = {}
+    _wait_no_more(session, person)
     with overwriting(session):
         for held in HELD:
             change: Any = update(held.table).values(**held.blank) if held.blank else delete(held.table)
@@ -241,6 +244,22 @@ def erase_person(session: Session, person: Person) -> dict[str, int]:
             session.flush()
     session.expire_all()
     return {name: count for name, count in removed.items() if count}
+
+
+def _wait_no_more(session: Session, person: Person) -> None:
+    """Campaigns of whose message to them nothing is known yet go on without them, and so do their counts."""
+    waiting = (
+        select(col(Recipient.run_id), col(Recipient.batch_no), func.count())
+        .where(
+            _received(person), col(Recipient.state) == RecipientState.WAITING, col(Recipient.batch_no).is_not(None)
+        )
+        .group_by(col(Recipient.run_id), col(Recipient.batch_no))
+        .order_by(col(Recipient.run_id), col(Recipient.batch_no))
+    )  # fmt: skip
+    for run_id, batch_no, number in session.execute(waiting).all():
+        mine = (col(Batch.run_id) == run_id, col(Batch.batch_no) == batch_no)
+        session.execute(update(Run).where(col(Run.id) == run_id).values(recipients=col(Run.recipients) - number))
+        session.execute(update(Batch).where(*mine).values(recipients=col(Batch.recipients) - number))
 
 
 def _mentions(session: Session, person: Person) -> Iterator[tuple[type[SQLModel], Any, list[str]]]:

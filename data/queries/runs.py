@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import or_, select
@@ -19,6 +19,8 @@ from data.rules.testers import is_held
 from data.rules.timings import Calendar, Turn, judge
 
 B: Any = Batch.__table__  # type: ignore[attr-defined]
+#: A run with which something went wrong is tried again after so long.
+ASIDE_SECONDS = 60.0
 _WAITING = (RunStatus.DUE, RunStatus.WORDS_DUE)
 
 
@@ -112,6 +114,13 @@ def rest_run(session: Session, run_id: int, until: datetime, why: str) -> None:
     run = lock_run(session, run_id)
     if run.status == RunStatus.SENDING:
         run.rest_until, run.error = until, why
+
+
+def set_aside(session: Session, run_id: int, now: datetime, why: str) -> None:
+    """Something went wrong with a run: it is tried again a little later, and says so meanwhile."""
+    run = lock_run(session, run_id)
+    if run.status in (RunStatus.PLANNING, RunStatus.SENDING):
+        run.rest_until, run.error = now + timedelta(seconds=ASIDE_SECONDS), why
 
 
 def move_runs(session: Session, now: datetime, calendar: Calendar) -> int:

@@ -11,14 +11,26 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 CALL_SECONDS = 30.0
 #: WeCom's clock and ours may differ by this much.
 SKEW_SECONDS = 300.0
+#: A clock that was put right meanwhile may have dated a call this much too late; how much too early does not matter.
+STRAY_SECONDS = 86_400.0
 #: What WeCom has made shows in its list within this, with much to spare: before, nothing is taken for absent.
 SETTLE_SECONDS = 600.0
 #: Between the withdrawal of a task and the last look at its results.
 LAST_LOOK_SECONDS = 60.0
-#: So long after an owner has confirmed, groups of which WeCom tells nothing may still have been sent to.
-GROUPS_LAG = timedelta(hours=1)
+#: So long after a member has confirmed, those of whom WeCom tells nothing may still have been sent to.
+RESULTS_LAG = timedelta(hours=1)
 #: So long after a call WeCom's list of it cannot be asked for in one piece any more: a person has to look.
 FORGOTTEN_SECONDS = 30 * 86_400.0
+
+
+#: WeCom's refusals that are about the member who is to send: outside the app's visible range, not activated, without
+#: customer contact or a licence.
+_OF_SENDER = frozenset({41054, 48011, 50002, 60011, 60021, 60030, 84074, 92000, 701008})
+
+
+def is_of_sender(errcode: int | None) -> bool:
+    """Whether WeCom refuses a call because of the member who is to send."""
+    return errcode in _OF_SENDER
 
 
 def rest_pause(rests: int) -> float:
@@ -104,6 +116,11 @@ def in_time(asked: Asked, created_at: float) -> bool:
     return asked.since - SKEW_SECONDS <= created_at <= asked.until + CALL_SECONDS + SKEW_SECONDS
 
 
+def may_be(asked: Asked, created_at: float, content: Content) -> bool:
+    """Whether more is to be known of what WeCom says was made then: it was in time, or its words make up for that."""
+    return in_time(asked, created_at) or (created_at >= asked.since - STRAY_SECONDS and asked.content == content)
+
+
 def fits(asked: Asked, found: Found) -> bool:
     """Whether all that can be told speaks for it: words, time, sender, and no recipients but those asked for.
 
@@ -121,11 +138,15 @@ def fits(asked: Asked, found: Found) -> bool:
 
 def resembles(asked: Asked, found: Found) -> bool:
     """Whether it may be the same although it does not fit: for some of the recipients, by the same member or with the
-    same words."""
-    alike = asked.content == found.content or asked.userid in found.tasks
+    same words; by the same member with the same words, where it was not in time."""
+    words, member = asked.content == found.content, asked.userid in found.tasks
+    shares = bool(found.recipients & asked.recipients)
+    if not in_time(asked, found.created_at):
+        near = may_be(asked, found.created_at, found.content)
+        return near and member and (shares or (asked.to_groups and not found.recipients))
     if asked.to_groups and not found.recipients:
-        return in_time(asked, found.created_at) and asked.content == found.content
-    return in_time(asked, found.created_at) and alike and bool(found.recipients & asked.recipients)
+        return words
+    return (words or member) and shares
 
 
 def match(asked: Sequence[Asked], found: Sequence[Found]) -> dict[int, Verdict]:

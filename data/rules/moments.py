@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field
 
-from data.rules.batches import CALL_SECONDS, SKEW_SECONDS, Verdict, pair
+from data.rules.batches import CALL_SECONDS, SKEW_SECONDS, STRAY_SECONDS, Verdict, pair
 from data.rules.messages import (
     LINK_TITLE_MAX_BYTES,
     MediaKey,
@@ -237,6 +237,14 @@ def in_time(asked: Asked, created_at: float) -> bool:
     return asked.since - SKEW_SECONDS <= created_at <= asked.until + CALL_SECONDS + SETTLE_SECONDS
 
 
+def may_be(asked: Asked, created_at: float, content: Content) -> bool:
+    """Whether more is to be known of what WeCom says was made then: it was in time and has the words, or all that it
+    shows makes up for the time."""
+    if in_time(asked, created_at):
+        return bool(asked.content[0] == content[0])
+    return created_at >= asked.since - STRAY_SECONDS and asked.content == content
+
+
 def fits(asked: Asked, found: Found) -> bool:
     """Whether all that can be told speaks for it: words, time, and members.
 
@@ -248,11 +256,8 @@ def fits(asked: Asked, found: Found) -> bool:
 
 def resembles(asked: Asked, found: Found) -> bool:
     """Whether it may be the same although it does not fit: its words and somebody who is to publish it."""
-    return (
-        in_time(asked, found.created_at)
-        and asked.content[0] == found.content[0]
-        and bool(found.members & asked.members or not found.members)
-    )
+    known = bool(found.members & asked.members or not found.members)
+    return known and may_be(asked, found.created_at, found.content)
 
 
 def match(asked: Sequence[Asked], found: Sequence[Found]) -> dict[int, Verdict]:

@@ -12,12 +12,15 @@ from sqlmodel import Session
 
 from bot.wecom.errors import BusyError
 from data.db import Database
-from data.models import Batch, Customer, Follow, Leave, Recipient, RecipientState, Run, RunStatus, Wave
+from data.errors import ConflictError
+from data.models import Batch, Customer, Follow, Leave, PauseRule, Recipient, RecipientState, Run, RunStatus, Wave
+from data.queries import batch_lookups as lookup_rows
 from data.queries import batch_results as result_rows
 from data.queries import batches as rows
 from data.queries import recipients as recipient_rows
 from data.queries.batch_results import Look, Result
 from data.queries.recipients import Limits
+from data.rules.batches import RESULTS_LAG
 from data.rules.campaigns import Filled, Tally
 from scheduler.unknown_batches import read_all
 
@@ -109,11 +112,13 @@ async def test_a_batch_ends_with_the_look_that_tells_of_everybody(db: Database, 
     assert not await db.write(result_rows.note_look, batch_id, half, now, soon)
     batch = await db.read(rows.get_batch, batch_id)
     assert (batch.sent, batch.next_at, batch.confirmed_at, batch.final_at) == (1, soon, now, None)
-    # Of the second WeCom tells nothing at all now: it has made no task for them.
+    # Of the second WeCom tells nothing at all now, nor later: it has made no task for them.
+    less, later = half._replace(results=first[:1]), now + RESULTS_LAG
+    assert not await db.write(result_rows.note_look, batch_id, less, soon, later)
     for _ in range(2):
-        assert await db.write(result_rows.note_look, batch_id, half._replace(results=first[:1]), soon, soon)
+        assert await db.write(result_rows.note_look, batch_id, less, later, later)
         batch = await db.read(rows.get_batch, batch_id)
-        assert (batch.sent, batch.refused, batch.next_at, batch.final_at) == (1, 1, None, soon)
+        assert (batch.sent, batch.refused, batch.next_at, batch.final_at) == (1, 1, None, later)
 
 
 async def test_pages_that_do_not_end_are_no_end() -> None:
@@ -147,3 +152,25 @@ def fill_anew(session: Session, now: datetime) -> tuple[int, int]:
     run_id, batch_id = fill(session, now, RunStatus.SENDING)
     session.get_one(Run, run_id).valid_until = now + timedelta(days=2)
     return run_id, batch_id
+
+
+async def test_what_comes_late_of_one_call_changes_nothing_of_the_next(db: Database, now: datetime) -> None:
+    _, batch_id = await db.write(fill, now, RunStatus.SENDING)
+    later = now + timedelta(minutes=11)
+    await db.write(rows.claim_batch, batch_id, {}, now, ZONE, Limits())
+    await db.write(rows.note_interrupted, now)
+    await db.write(lookup_rows.ask_again, batch_id, later, absent=now)
+    await db.write(rows.claim_batch, batch_id, {}, later, ZONE, Limits())
+    await db.write(rows.note_again, batch_id, now, "late", later, 0)
+    await db.write(rows.note_unknown, batch_id, now, "late", later)
+    await db.write(rows.note_refused, batch_id, now, 41048, "late", later)
+    assert not await db.write(rows.note_made, batch_id, now, "msg1", [], later)
+    await db.write(rows.pause_run, batch_id, now, "late", PauseRule.WECOM, later)
+    batch = await db.read(rows.get_batch, batch_id)
+    assert (batch.status, batch.called_at, batch.error) == ("sending", later, "")
+    await db.write(rows.note_unknown, batch_id, later, "lost", later)
+    with pytest.raises(ConflictError):
+        await db.write(lookup_rows.ask_again, batch_id, later, absent=now)
+    assert await db.write(rows.note_made, batch_id, later, "msg2", ["wm2"], later), "it came after all"
+    batch = await db.read(rows.get_batch, batch_id)
+    assert (batch.status, batch.msgid, batch.refused) == ("created", "msg2", 1)

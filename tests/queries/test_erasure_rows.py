@@ -13,9 +13,11 @@ from bot.erasing import SETTLE, erase_customer, export_customer, finish_erasures
 from data import migrate
 from data.db import Database, open_database
 from data.errors import ErasedError, NotFoundError
-from data.models import Customer, Erasure, Follow, Touch, inbox_metadata
+from data.models import Customer, Erasure, Follow, RecipientState, Run, RunStatus, Touch, inbox_metadata
 from data.models.inbox import Lane, OutcomeStatus, TaskStatus
 from data.queries import alerts as alert_rows
+from data.queries import batch_results as result_rows
+from data.queries import batches as batch_rows
 from data.queries import customers as customer_rows
 from data.queries import erasures as rows
 from data.queries import groups as group_rows
@@ -25,10 +27,12 @@ from data.queries import orders as order_rows
 from data.queries import sync_pages as page_rows
 from data.queries import touches as touch_rows
 from data.queries import welcomes as welcome_rows
+from data.queries.batch_results import Result
 from data.queries.inbox import ClaimedTask, NewEvent, NewTask, OutcomeRow, TaskResult, digest_of
 from data.rules.orders import OrderGiven, OrderItem, OrderStatus
 from data.rules.preferences import TouchKind
 from tests.privacy import ID, MOBILE, OTHER, UNIONID, rows_with
+from tests.queries.test_batch_rows import fill as fill_campaign
 
 SECOND = timedelta(seconds=1)
 
@@ -270,3 +274,14 @@ async def test_on_sqlite_what_is_deleted_is_overwritten(tmp_path: Path, now: dat
     await db.close()
     assert b"only here" not in path.read_bytes()
     assert ID.encode() not in path.read_bytes()
+
+
+async def test_a_campaign_goes_on_without_one_who_was_erased(db: Database, now: datetime) -> None:
+    run_id, batch_id = await db.write(fill_campaign, now, RunStatus.AWAITING)
+    sent = [Result("wm2", "ann", RecipientState.SENT, now)]
+    await db.write(result_rows.write_results, batch_id, sent)
+    for whom in ("wm1", "wm2"):
+        await db.write(rows.begin_erasure, whom, "test", now)
+    run = await db.read(lambda session: session.get_one(Run, run_id))
+    batch = await db.read(batch_rows.get_batch, batch_id)
+    assert (run.recipients, batch.recipients, batch.sent) == (1, 1, 1), "of whom nothing is known is waited for no more"

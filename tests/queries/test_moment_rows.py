@@ -62,7 +62,7 @@ async def make(db: Database, now: datetime, moment_id: str = "mom1") -> tuple[in
     """The same with its post made."""
     run_id, batch_id = await plan(db, now)
     assert await db.write(rows.claim_post, batch_id, BODY, ANN_AND_BOB, now)
-    assert await db.write(rows.note_job, batch_id, "job1", now)
+    assert await db.write(rows.note_job, batch_id, now, "job1", now)
     assert await db.write(rows.note_post, batch_id, moment_id, None, now)
     return run_id, batch_id
 
@@ -109,15 +109,15 @@ async def test_nobody_is_left_to_publish_it(db: Database, now: datetime) -> None
 async def test_an_answer_that_comes_after_it_was_given_up_is_no_second_post(db: Database, now: datetime) -> None:
     _, batch_id = await plan(db, now)
     await db.write(rows.claim_post, batch_id, BODY, ANN_AND_BOB, now)
-    await db.write(batch_rows.note_unknown, batch_id, "silence", now)
-    assert await db.write(rows.note_job, batch_id, "job1", now), "it came after all"
-    assert await db.write(rows.note_job, batch_id, "job1", now)
-    assert not await db.write(rows.note_job, batch_id, "job2", now)
+    await db.write(batch_rows.note_unknown, batch_id, now, "silence", now)
+    assert await db.write(rows.note_job, batch_id, now, "job1", now), "it came after all"
+    assert await db.write(rows.note_job, batch_id, now, "job1", now)
+    assert not await db.write(rows.note_job, batch_id, now, "job2", now)
     await db.write(rows.note_job_lost, batch_id, "gone", now)
     _, batch = await db.read(batch_and_run, batch_id)
     assert (batch.status, batch.jobid, batch.error) == ("unknown", None, "gone")
-    await db.write(lookup_rows.ask_again, batch_id, now, was_absent=True)
-    assert not await db.write(rows.note_job, batch_id, "job1", now)
+    await db.write(lookup_rows.ask_again, batch_id, now, absent=now)
+    assert not await db.write(rows.note_job, batch_id, now, "job1", now)
     await db.write(rows.note_job_lost, batch_id, "late", now)
     await db.write(rows.note_job_failed, batch_id, 40068, "late", None, now)
     _, batch = await db.read(batch_and_run, batch_id)
@@ -128,7 +128,7 @@ async def test_a_post_that_another_row_owns_rests_for_a_person(db: Database, now
     await make(db, now)
     _, batch_id = await plan(db, now)
     await db.write(rows.claim_post, batch_id, BODY, ANN_AND_BOB, now)
-    await db.write(rows.note_job, batch_id, "job2", now)
+    await db.write(rows.note_job, batch_id, now, "job2", now)
     assert not await db.write(rows.note_post, batch_id, "mom1", None, now)
     _, batch = await db.read(batch_and_run, batch_id)
     assert (batch.status, batch.next_at) == ("unknown", None)

@@ -78,9 +78,9 @@ async def test_what_only_resembles_rests_for_a_person(company: Company) -> None:
         await work(company)
     assert company.calls(ADD) == calls, "the program does not ask again by itself"
     now = company.bot.clock.now()
-    await company.bot.db.write(lookup_rows.ask_again, batch.id, now, was_absent=False)
+    await company.bot.db.write(lookup_rows.ask_again, batch.id, now, absent=None)
     with pytest.raises(ConflictError):
-        await company.bot.db.write(lookup_rows.ask_again, batch.id, now, was_absent=False)
+        await company.bot.db.write(lookup_rows.ask_again, batch.id, now, absent=None)
     await until(company, campaign_id, is_made)
     assert len(list(company.world.moments)) == 2
 

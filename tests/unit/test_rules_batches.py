@@ -47,13 +47,21 @@ def test_what_only_resembles_is_left_to_a_person(other: Found) -> None:
     [
         found(whom="xyz"),
         found(userid=""),
-        found(at=AT - rules.SKEW_SECONDS - 1),
-        found(at=AT + rules.SKEW_SECONDS + rules.CALL_SECONDS + 1),
+        found(at=AT - rules.STRAY_SECONDS - 1),
+        found(at=AT - rules.SKEW_SECONDS - 1, userid="bo"),
+        found(at=AT + rules.SKEW_SECONDS + rules.CALL_SECONDS + 1, content=content_of({"text": {"content": "别的"}})),
         found(userid="bo", content=content_of({"text": {"content": "别的"}})),
     ],
 )
 def test_what_cannot_be_it_is_none(other: Found) -> None:
     assert match([asked()], [other])[1].is_absent
+
+
+@pytest.mark.parametrize("seconds", [rules.SKEW_SECONDS + rules.CALL_SECONDS + 1, 40 * 86_400, -rules.STRAY_SECONDS])
+def test_what_a_clock_that_jumped_may_have_dated_otherwise_is_left_to_a_person(seconds: float) -> None:
+    assert match([asked()], [found(at=AT + seconds)]) == {1: Verdict(candidates=("m1",))}
+    groups = asked()._replace(to_groups=True)
+    assert match([groups], [found(at=AT + seconds, whom="")]) == {1: Verdict(candidates=("m1",))}
 
 
 def test_two_that_fit_one_or_one_that_fits_two_are_left_to_a_person() -> None:

@@ -206,6 +206,9 @@ def test_time_and_members_have_to_agree() -> None:
     assert fits(asked, Found("m", latest, said, frozenset("abd"))), "WeCom knows members whom we do not"
     assert not fits(asked, Found("m", latest + 1, said, frozenset("abc")))
     assert not fits(asked, Found("m", 10_000 - SKEW_SECONDS - 1, said, frozenset("abc")))
+    by_another_clock = Found("m", latest + 1, said, frozenset("abc"))
+    assert match([asked], [by_another_clock])[1].candidates == ("m",)
+    assert match([asked], [by_another_clock._replace(created_at=-100_000.0)])[1].is_absent
     assert not fits(asked, Found("m", 10_000, said, frozenset("axyz")))
     assert not fits(asked, Found("m", 10_000, said, frozenset()))
     other = content_told({"text": {"content": "x"}, "visible_type": 0})
