@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import and_, case, func, or_, select, update
 from sqlmodel import Session, col
 
-from data.models import Batch, Campaign, Department, Publisher, PublisherState, Run, RunStatus, Staff
+from data.models import Batch, BatchStatus, Campaign, Department, Publisher, PublisherState, Run, RunStatus, Staff
 from data.models.campaigns import BRAKES
 from data.queries.batches import MADE
 from data.rules.waves import GROUPS
@@ -72,7 +72,8 @@ def _tasks_of(runs: Any) -> Any:
     to_groups = B.c.kind == GROUPS
     failed = B.c.not_friend + B.c.over_cap + B.c.refused + B.c.stopped
     sums = {
-        "tasks": 1,
+        # What WeCom refused, and what nobody was asked for, is nobody's to confirm.
+        "tasks": case((B.c.status.in_((BatchStatus.REFUSED, BatchStatus.CANCELLED)), 0), else_=1),
         "confirmed": case((B.c.confirmed_at.is_not(None), 1), else_=0),
         "recipients": case((to_groups, 0), else_=B.c.recipients),
         "sent": case((to_groups, 0), else_=B.c.sent),

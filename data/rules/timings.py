@@ -15,6 +15,8 @@ from data.rules.problems import Problem, RuleModel
 from data.rules.schedule import Instant, TimeWindow, moment_words
 
 LATE_MINUTES_MAX = 7 * 24 * 60
+#: What begins so soon is not late: the bell rings every two seconds, and another sending may have its turn first.
+PUNCTUAL = timedelta(minutes=5)
 #: So many occurrences are looked at when a wave is checked.
 CHECKED = 60
 
@@ -113,6 +115,6 @@ def judge(late: Late, due_at: datetime, next_due: datetime | None, now: datetime
     """What becomes of a sending that was due at `due_at`; `next_due` is when its wave is due again."""
     if next_due is not None and next_due <= now:
         return Turn.SUPERSEDED
-    if now - due_at <= timedelta(minutes=late.within_minutes):
+    if now - due_at <= max(timedelta(minutes=late.within_minutes), PUNCTUAL):
         return Turn.GO
     return {"send": Turn.GO, "skip": Turn.SKIP, "wait": Turn.WAIT}[late.then]

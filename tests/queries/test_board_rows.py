@@ -27,13 +27,15 @@ def fill(session: Session, now: datetime) -> None:
                 left_out={})
         )  # fmt: skip
     batches = [
-        (1, "customers", "ann", 10, 6, 4, True), (1, "customers", "bo", 5, 0, 0, False),
-        (2, "groups", "ann", 3, 2, 1, True), (2, "moments", "", 3, 1, 0, False),
-        (3, "customers", "bo", 99, 0, 0, False),
+        (1, "customers", "ann", 10, 6, 4, "created"), (1, "customers", "bo", 5, 0, 0, "reconciled"),
+        (2, "groups", "ann", 3, 2, 1, "created"), (2, "moments", "", 3, 1, 0, "reconciled"),
+        (3, "customers", "bo", 99, 0, 0, "created"), (1, "customers", "bo", 2, 0, 2, "refused"),
+        (1, "customers", "bo", 0, 0, 0, "cancelled"),
     ]  # fmt: skip
-    for number, (run_id, kind, userid, recipients, sent, refused, confirmed) in enumerate(batches, 1):
+    for number, (run_id, kind, userid, recipients, sent, refused, status) in enumerate(batches, 1):
+        confirmed = status == "created"
         session.add(
-            Batch(run_id=run_id, batch_no=number, kind=kind, userid=userid, recipients=recipients, status="created",
+            Batch(run_id=run_id, batch_no=number, kind=kind, userid=userid, recipients=recipients, status=status,
                   sent=sent, refused=refused, made_at=now, confirmed_at=now if confirmed else None)
         )  # fmt: skip
     for userid, state in (("ann", "published"), ("cy", "waiting"), ("gone", "stopped")):
@@ -46,7 +48,7 @@ async def test_broadcasts_groups_and_posts_stand_side_by_side(db: Database, now:
     assert await db.read(rows.read_board, 1) == [
         BoardRow("gone", "", 0, "", posts=1),
         BoardRow("cy", "CY", 1, "总部", posts=1, posts_waiting=1),
-        BoardRow("bo", "BO", 2, "一店", tasks=1, recipients=5),
+        BoardRow("bo", "BO", 2, "一店", tasks=1, recipients=7, not_sent=2),
         BoardRow("ann", "ANN", 2, "一店", **ann, posts=1, published=1),
     ]
     assert await db.read(rows.read_board, 9) == []
