@@ -70,7 +70,7 @@ async def test_a_campaign_is_cancelled_with_the_run_that_is_added_at_this_moment
         run = run_rows.begin_due_run(session, due_at, ALWAYS)
         session.flush()
         begun.set()
-        waits = text("SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
+        waits = text("SELECT 1 FROM pg_locks WHERE NOT granted")
         while session.execute(waits).first() is None:
             session.execute(text("SELECT pg_sleep(0.01)"))
         return run
