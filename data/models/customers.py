@@ -86,6 +86,11 @@ class Follow(SQLModel, table=True):
     paid_orders: int = Field(default=0, sa_column=_number())
     paid_fen: int = Field(default=0, sa_column=_number(BigInt))
     bought_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime), description="The last paid order.")
+    active_at: datetime | None = Field(
+        default=None,
+        sa_column=Column(UtcDateTime),
+        description="When the customer last did something that we see: `follow_facts`.",
+    )
     in_groups: int = Field(default=0, sa_column=_number(), description="Customer groups that the customer is in.")
     birthday: int | None = Field(default=None, description="`follow_facts.birthday_number`.")
     known_before: bool = Field(

@@ -13,11 +13,11 @@ from enum import Enum
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import BigInteger, Text, and_, case, cast, func, literal, or_, select, update
+from sqlalchemy import BigInteger, Text, and_, case, cast, func, literal, or_, select, union_all, update
 from sqlmodel import Session
 
 from data.bulk import among
-from data.models import Birthday, Customer, Follow, FollowTag, GroupMember, Order, Touch
+from data.models import Birthday, Customer, Follow, FollowTag, GroupMember, LinkClick, MomentReaction, Order, Touch
 from data.queries.locks import lock_names
 from data.rules.birthdays import LUNAR, BirthdayKey
 from data.rules.orders import PAID
@@ -29,6 +29,8 @@ T: Any = Touch.__table__  # type: ignore[attr-defined]
 O: Any = Order.__table__  # type: ignore[attr-defined]  # noqa: E741
 G: Any = GroupMember.__table__  # type: ignore[attr-defined]
 B: Any = Birthday.__table__  # type: ignore[attr-defined]
+K: Any = LinkClick.__table__  # type: ignore[attr-defined]
+MR: Any = MomentReaction.__table__  # type: ignore[attr-defined]
 
 E: Any = F.alias("earlier")
 
@@ -43,6 +45,8 @@ class Facts(Enum):
     TOUCHES = "touches"
     ORDERS = "orders"
     GROUPS = "groups"
+    CLICKS = "clicks"
+    REACTIONS = "reactions"
     BIRTHDAY = "birthday"
     COLLEAGUES = "colleagues"
 
@@ -64,6 +68,23 @@ def _of_customer(table: Any, what: Any, *where: Any, key: Any = None) -> Any:
     return select(what).where((table.c.external_userid if key is None else key) == F.c.external_userid, *where)
 
 
+#: By whom, and when: all that customers do and the company's own app sees, each in a table of its own.
+_ACTS = (
+    (O.c.external_userid, O.c.placed_at),
+    (K.c.external_userid, K.c.last_at),
+    (MR.c.external_userid, MR.c.reacted_at),
+    (G.c.userid, G.c.joined_at),
+)
+
+
+def _active_at() -> Any:
+    """When a follow's customer last did any of these."""
+    last = union_all(
+        *(select(func.max(at).label("at")).where(whose == F.c.external_userid).correlate(F) for whose, at in _ACTS)
+    ).subquery()
+    return select(func.max(last.c.at)).correlate(F).scalar_subquery()
+
+
 def _counted() -> dict[Facts, dict[str, Any]]:
     """The facts of a follow's customer, as the other tables have them."""
     paid = and_(O.c.status.in_([status.value for status in PAID]), O.c.covered.is_(False))
@@ -72,6 +93,7 @@ def _counted() -> dict[Facts, dict[str, Any]]:
         and_(E.c.added_at.is_not_distinct_from(F.c.added_at), E.c.id < F.c.id),
     )
     number = B.c.month_day + case((B.c.calendar != LUNAR, 0), (B.c.is_leap_month.is_(True), _LEAP), else_=_LUNAR)
+    active = {"active_at": _active_at()}
     return {
         Facts.CARD: {
             "gender": func.coalesce(_of_customer(C, C.c.gender).scalar_subquery(), 0),
@@ -84,10 +106,14 @@ def _counted() -> dict[Facts, dict[str, Any]]:
                 _of_customer(O, func.coalesce(func.sum(O.c.amount_fen), 0), paid).scalar_subquery(), BigInteger
             ),
             "bought_at": _of_customer(O, func.max(O.c.placed_at), paid).scalar_subquery(),
+            **active,
         },
         Facts.GROUPS: {
-            "in_groups": _of_customer(G, func.count(), G.c.left_at.is_(None), key=G.c.userid).scalar_subquery()
+            "in_groups": _of_customer(G, func.count(), G.c.left_at.is_(None), key=G.c.userid).scalar_subquery(),
+            **active,
         },
+        Facts.CLICKS: active,
+        Facts.REACTIONS: active,
         Facts.BIRTHDAY: {"birthday": _of_customer(B, number).scalar_subquery()},
         Facts.COLLEAGUES: {
             "known_before": _of_customer(E, literal(1), earlier).correlate(F).exists(),
@@ -150,7 +176,7 @@ def note_tags(session: Session, follow_ids: Collection[int | None]) -> None:
 
 
 _THERE_ARE = select(
-    *(select(literal(1)).select_from(table).exists() for table in (T, O, G, B)),
+    *(select(literal(1)).select_from(table).exists() for table in (T, O, G, B, K, MR)),
 )
 
 
@@ -158,7 +184,7 @@ def note_new_follows(session: Session, external_userids: Collection[str]) -> Non
     """Let follows that were just made, with their customers' cards and tags, know the rest."""
     if external_userids:
         filled = session.connection().execute(_THERE_ARE).one()
-        which = (Facts.TOUCHES, Facts.ORDERS, Facts.GROUPS, Facts.BIRTHDAY)
+        which = (Facts.TOUCHES, Facts.ORDERS, Facts.GROUPS, Facts.BIRTHDAY, Facts.CLICKS, Facts.REACTIONS)
         wanted = [fact for fact, there in zip(which, filled, strict=True) if there]
         if wanted:
             note_facts(session, external_userids, *wanted)

@@ -12,6 +12,7 @@ from sqlmodel import Session, col
 from data.bulk import among
 from data.models import Batch, Follow, LinkClick, OtherClick, Recipient, Touch, Welcome
 from data.queries.erasures import find_erased_at
+from data.queries.follow_facts import Facts, note_facts
 from data.queries.links import OF_A_RUN, get_link
 from data.queries.touches import WELCOME_ORIGIN, broadcast_origin
 from data.queries.upsert import insert_into
@@ -106,6 +107,7 @@ def record_click(session: Session, link_id: int, external_userid: str, via: Via,
             set_={"clicks": K.c.clicks + 1, "last_at": now},
         )
     )
+    note_facts(session, [external_userid], Facts.CLICKS)
     if source.touch:
         _note_touches(session, [(source.touch, now)])
 

@@ -23,6 +23,7 @@ from data.models import (
 from data.queries import touches
 from data.queries.batches import lock_batch, settle
 from data.queries.erasures import list_erased
+from data.queries.follow_facts import Facts, note_facts
 from data.queries.targets import set_waiting
 from data.rules.preferences import TouchKind
 
@@ -130,6 +131,7 @@ def write_reactions(session: Session, run_id: int, userid: str, reactions: Colle
         if each.external_userid not in erased
     }
     _REACTIONS.write(session, sorted(rows))
+    note_facts(session, {row[2] for row in rows}, Facts.REACTIONS)
     kinds = [each.kind for each in reactions]
     _change(session, run_id, userid, likes=kinds.count(ReactionKind.LIKE), comments=kinds.count(ReactionKind.COMMENT))
 

@@ -36,6 +36,9 @@ AGEING: Mapping[str, Ageing] = MappingProxyType(
     }
 )
 
+#: What follows repeat of a table.
+NOTED: Mapping[type[SQLModel], Facts] = MappingProxyType({Touch: Facts.TOUCHES, LinkClick: Facts.CLICKS})
+
 
 def purge_window(session: Session, name: str, before: datetime, after_id: int) -> tuple[int, int | None]:
     """Remove what is older than `before` among the next rows behind `after_id`.
@@ -49,17 +52,15 @@ def purge_window(session: Session, name: str, before: datetime, after_id: int) -
     old = [row_id for row_id, happened_at in rows if happened_at < before]
     if not old:
         return 0, None
-    touched = _touched(session, old) if ageing.model is Touch else ()
+    noted = NOTED.get(ageing.model)
+    whose = _whose(session, table, old) if noted else ()
     gone = delete(table).where(table.c.id.in_(old))
     done: Any = session.execute(gone if ageing.stays is None else gone.where(~ageing.stays))
-    note_facts(session, touched, Facts.TOUCHES)
+    if noted:
+        note_facts(session, whose, noted)
     return int(done.rowcount), rows[-1].id if len(rows) == WINDOW else None
 
 
-def _touched(session: Session, touch_ids: Collection[int]) -> Collection[str]:
-    """Whom these touches reached."""
-    return (
-        session.execute(select(col(Touch.external_userid)).where(col(Touch.id).in_(touch_ids)).distinct())
-        .scalars()
-        .all()
-    )
+def _whose(session: Session, table: Any, ids: Collection[int]) -> Collection[str]:
+    """The customers that these rows are about."""
+    return session.execute(select(table.c.external_userid).where(table.c.id.in_(ids)).distinct()).scalars().all()

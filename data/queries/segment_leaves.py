@@ -285,6 +285,12 @@ def _fen(yuan: float | None) -> int | None:
     return None if yuan is None else round(yuan * 100)
 
 
+def _silent(leaf: leaves.SilentLeaf, asking: Asking) -> Condition:
+    since = asking.days_ago(leaf.for_days - 1)
+    old = and_(F.c.added_at.is_not(None), F.c.added_at < since)
+    return Is(ColumnTerm(and_(old, or_(F.c.active_at.is_(None), F.c.active_at < since))))
+
+
 def _birthday(leaf: leaves.BirthdayLeaf, asking: Asking) -> Condition:
     rows: Any = Birthday.__table__.alias()  # type: ignore[attr-defined]
     found = birthdays.upcoming(asking.today, leaf.within_days)
@@ -377,6 +383,7 @@ MEANINGS: dict[type[leaves.Leaf], Any] = {
     leaves.LinkLeaf: _link,
     leaves.RosterLeaf: _roster,
     leaves.OrdersLeaf: _orders,
+    leaves.SilentLeaf: _silent,
     leaves.BirthdayLeaf: _birthday,
     leaves.FieldLeaf: _field,
     leaves.PreferenceLeaf: _preference,

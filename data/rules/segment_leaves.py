@@ -283,6 +283,16 @@ class OrdersLeaf(Leaf):
         return self
 
 
+class SilentLeaf(Leaf):
+    """Nothing was seen of the customer for at least so many days, and the two have been contacts for as long.
+
+    Seen are orders, clicks on tracked links, joining a customer group, and likes of and comments on posts in Moments.
+    What the two write to each other no app sees. Of a pair whose beginning is not known it does not hold.
+    """
+
+    for_days: int = Field(ge=1, le=DAYS_MAX)
+
+
 class BirthdayLeaf(Leaf):
     """The birthday, solar or lunar, is celebrated today (0) or within so many days."""
 

@@ -52,6 +52,7 @@ class Node(RuleModel):
     link: leaves.LinkLeaf | None = None
     roster: leaves.RosterLeaf | None = None
     orders: leaves.OrdersLeaf | None = None
+    silent: leaves.SilentLeaf | None = None
     birthday: leaves.BirthdayLeaf | None = None
     field: leaves.FieldLeaf | None = None
     preference: leaves.PreferenceLeaf | None = None

@@ -82,6 +82,8 @@ def customers() -> st.SearchStrategy[dict[str, Any]]:
             "fields": fields,
             "rosters": st.sets(st.sampled_from([1, 2]), max_size=2),
             "links": st.dictionaries(st.sampled_from([1, 2]), instants(), max_size=2),
+            "joined": st.one_of(st.none(), instants()),
+            "reactions": st.lists(instants(), max_size=2, unique=True),
             "preference": st.one_of(
                 st.none(),
                 st.tuples(st.sampled_from([None, NOW]), st.sampled_from([None, NOW, NOW + timedelta(seconds=1)])),
@@ -172,6 +174,7 @@ def leaves() -> st.SearchStrategy[dict[str, Any]]:
                   last_within_days=st.integers(0, 12), last_more_than_days_ago=st.integers(0, 12)),
             st.fixed_dictionaries({}, optional={**WITHIN, "statuses": some(["placed", "paid", "refunded"])}),
         ).map(lambda it: it[0] | it[1]),
+        "silent": st.fixed_dictionaries({"for_days": st.integers(1, 12)}),
         "birthday": st.fixed_dictionaries({"within_days": st.integers(0, 9)}),
         "field": field_questions,
         "preference": st.fixed_dictionaries({"wishes": some(["opted_out", "paused"])}),
@@ -329,6 +332,19 @@ def _orders(asks: Any, follow: Any, world: World) -> bool:
     )
 
 
+def acts_of(customer: dict[str, Any]) -> list[datetime]:
+    """When a customer did something that the company's own app sees."""
+    joined = [customer["joined"]] if customer["joined"] and customer["groups"] else []
+    ordered = [order["placed_at"] for order in customer["orders"]]
+    return [*joined, *ordered, *customer["links"].values(), *customer["reactions"]]
+
+
+def _silent(asks: Any, follow: Any, world: World) -> bool:
+    if follow["added_at"] is None:
+        return False
+    return all(days_since(at) >= asks["for_days"] for at in (follow["added_at"], *acts_of(world.of(follow))))
+
+
 #: The new years of the lunar calendar around TODAY: 2026-02-17 begins a year without a first leap month.
 LUNAR_FIRST = date(2026, 2, 17)
 
@@ -391,6 +407,7 @@ LEAVES: dict[str, Callable[[Any, Any, World], bool | None]] = {
     "link": _link,
     "roster": _roster,
     "orders": _orders,
+    "silent": _silent,
     "birthday": _birthday,
     "field": _field,
     "preference": _preference,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,11 +12,19 @@ from sqlalchemy import update
 from sqlmodel import Session, col, select
 
 from data.db import Database
-from data.models import Customer, Follow, FollowTag, Touch
+from data.models import Customer, CustomerGroup, Follow, FollowTag, Link, LinkClick, ReactionKind, Touch
 from data.queries import follow_facts as rows
+from data.queries import segments
 from data.queries.follow_facts import Facts, birthday_number, tag_list_of
+from data.queries.groups import apply_member_change
+from data.queries.link_clicks import record_click
+from data.queries.orders import save_orders
+from data.queries.publishers import Reaction, write_reactions
 from data.queries.retention import purge_window
 from data.rules.birthdays import LUNAR, SOLAR, BirthdayKey
+from data.rules.links import Via
+from data.rules.orders import OrderGiven, OrderStatus
+from data.rules.segments import Node
 
 
 @pytest.fixture
@@ -62,11 +71,17 @@ async def test_only_what_is_named_is_counted_anew(pair: Database) -> None:
     await pair.write(rows.mend, [(1, "wm1"), (2, "wm1")])
 
 
-async def test_touches_that_go_by_their_age_are_forgotten(pair: Database, now: datetime) -> None:
+async def test_what_goes_by_its_age_is_forgotten(pair: Database, now: datetime) -> None:
+    at = now - timedelta(days=400)
+    click = LinkClick(link_id=1, external_userid="wm1", first_at=at, last_at=at)
+    await pair.write(lambda session: session.add(click))
     await pair.write(rows.mend, [(1, "wm1"), (2, "wm1")])
-    await pair.write(lambda session: session.execute(update(Touch).values(touched_at=now - timedelta(days=400))))
-    await pair.write(purge_window, "touches", now - timedelta(days=365), 0)
-    assert (await pair.read(lambda session: session.get_one(Follow, 1))).touched_at is None
+    assert (await pair.read(lambda session: session.get_one(Follow, 1))).active_at == at
+    await pair.write(lambda session: session.execute(update(Touch).values(touched_at=at)))
+    for name in ("touches", "clicks"):
+        await pair.write(purge_window, name, now - timedelta(days=365), 0)
+    first = await pair.read(lambda session: session.get_one(Follow, 1))
+    assert (first.touched_at, first.active_at) == (None, None)
 
 
 @given(tag_nos=st.sets(st.integers(1, 10**9)), other=st.integers(1, 10**9))
@@ -84,3 +99,47 @@ def test_no_two_birthdays_have_one_number() -> None:
         for day in range(1, 32)
     ]
     assert len({birthday_number(key) for key in keys}) == len(keys)
+
+
+def _order(session: Session, at: datetime) -> None:
+    given = OrderGiven(
+        source="shop", number=str(at), status=OrderStatus.CANCELLED, amount_fen=1, placed_at=at, external_userid="wm1"
+    )
+    save_orders(session, [given], at)
+
+
+def _click(session: Session, at: datetime) -> None:
+    link = Link(code="c", name=f"n{at.timestamp():.0f}", url="https://a", made_by="test", made_at=at)
+    session.add(link)
+    session.flush()
+    record_click(session, link.id or 0, "wm1", Via(), at)
+    session.delete(link)
+
+
+def _join(session: Session, at: datetime) -> None:
+    versions = {"last_version": "1", "current_version": "1"}
+    assert apply_member_change(
+        session, "wr1", joined=["wm1"], left=[], join_scene=3, quit_scene=None, **versions, at=at, now=at
+    )
+
+
+def _like(session: Session, at: datetime) -> None:
+    write_reactions(session, 7, "second", [Reaction("wm1", ReactionKind.LIKE, at)])
+
+
+@pytest.mark.parametrize("act", [_order, _click, _join, _like])
+async def test_whatever_we_see_a_customer_do_ends_their_silence(pair: Database, now: datetime, act: Any) -> None:
+    await pair.write(rows.mend, [(1, "wm1"), (2, "wm1")])
+    await pair.write(lambda session: session.add(CustomerGroup(chat_id="wr1", member_version="1")))
+    asked_at = now + timedelta(days=100)
+    silent = Node.model_validate({"silent": {"for_days": 30}})
+
+    async def are_silent() -> set[int]:
+        found = await pair.read(segments.list_page, silent, asked_at, UTC, limit=10)
+        return {each["id"] for each in found}
+
+    assert await are_silent() == {1, 2}
+    await pair.write(act, asked_at - timedelta(days=30))
+    assert await are_silent() == {1, 2}, "thirty days ago"
+    await pair.write(act, asked_at - timedelta(days=29))
+    assert await are_silent() == set(), "through both of the staff"

@@ -18,7 +18,7 @@ OLD = "2026-01-02 03:04:05.000000"
 
 
 def fill_0002(session: Session, stamp: datetime | str) -> None:
-    """A customer of two staff members; one has a tag that the company's list does not have."""
+    """A customer of two staff members, in a group; one has a tag that the company's list does not have."""
     given = {"now": stamp}
     session.execute(text("INSERT INTO tags VALUES ('etA', 'g', 'VIP', 1, NULL)"))
     session.execute(
@@ -34,6 +34,13 @@ def fill_0002(session: Session, stamp: datetime | str) -> None:
             ),
             given,
         )
+    session.execute(
+        text(
+            "INSERT INTO group_members (chat_id, userid, type, invitor, state, joined_at) "
+            "VALUES ('wr1', 'wm1', 2, '', '', :now)"
+        ),
+        given,
+    )
     for userid, tag_id in (("lin", "etA"), ("lin", "etUnknown"), ("wu", "etA")):
         session.execute(text(f"INSERT INTO follow_tags VALUES ('{userid}', 'wm1', '{tag_id}', :now)"), given)
 
@@ -52,6 +59,7 @@ async def test_tags_and_telephone_numbers_survive_the_change_to_numbers(empty_ur
         follow = await db.read(customer_rows.find_follow, "lin", "wm1")
         assert follow is not None
         assert follow.remark_mobiles == ["13800000001"]
+        assert follow.active_at == datetime.fromisoformat(OLD).replace(tzinfo=UTC)
         found = await db.read(lambda session: session.exec(select(FollowMobile)).all())
         assert [(each.mobile, each.follow_id) for each in found] == [("13800000001", follow.id)]
         tags = {tag.tag_id: tag for tag in await db.read(lambda session: session.exec(select(Tag)).all())}

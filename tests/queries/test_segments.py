@@ -25,6 +25,7 @@ from data.models import (
     GroupMember,
     Link,
     LinkClick,
+    MomentReaction,
     Order,
     Preference,
     Roster,
@@ -54,6 +55,7 @@ FILLED = (
     Order,
     Touch,
     LinkClick,
+    MomentReaction,
     RosterMember,
     GroupMember,
     Birthday,
@@ -133,8 +135,11 @@ def fill(session: Session, world: World) -> None:
             for link_id, at in customer["links"].items()
         ]
         made[GroupMember] += [
-            {"chat_id": chat_id, "userid": whose, "left_at": None if inside else NOW}
+            {"chat_id": chat_id, "userid": whose, "joined_at": customer["joined"], "left_at": None if inside else NOW}
             for chat_id, inside in customer["groups"].items()
+        ]
+        made[MomentReaction] += [
+            {**key, "run_id": 1, "userid": "bo", "kind": "like", "reacted_at": at} for at in customer["reactions"]
         ]
         if customer["birthday"]:
             made[Birthday].append({**key, **customer["birthday"], "changed_at": NOW})
