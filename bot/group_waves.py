@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlmodel import Session
@@ -16,10 +17,12 @@ from data.queries import campaigns as campaign_rows
 from data.queries import group_waves as rows
 from data.queries import senders as sender_rows
 from data.queries.group_waves import Members
+from data.queries.leaves import map_substitutes
 from data.rules import group_waves as rules
 from data.rules.group_waves import Assigned, GroupAudience, GroupWave
 from data.rules.messages import MessageContent
 from data.rules.problems import Problem, parse
+from data.rules.schedule import local_datetime
 from data.rules.senders import SenderChoice
 from data.rules.waves import GROUPS
 
@@ -47,9 +50,10 @@ def draft_of(_session: Session, wave: Wave) -> dict[str, Any]:
     return {name: value for name, value in wave.model_dump().items() if name in GroupWave.model_fields}
 
 
-async def _assign(ctx: Context, audience: GroupAudience) -> Assigned:
+async def _assign(ctx: Context, audience: GroupAudience, as_of: datetime) -> Assigned:
     groups = await ctx.db.read(rows.list_groups, audience)
-    return rules.assign(groups, await ctx.db.read(sender_rows.list_unable))
+    on_leave = await ctx.db.read(map_substitutes, local_datetime(as_of, ctx.settings.zone).date())
+    return rules.assign(groups, await ctx.db.read(sender_rows.list_unable), on_leave)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,7 @@ class GroupPreview:
 
 async def preview(ctx: Context, audience: GroupAudience, text: str, name: str = "") -> GroupPreview:
     """Count what a wave would do that is not kept. `name` is the campaign's."""
-    assigned = await _assign(ctx, audience)
+    assigned = await _assign(ctx, audience, ctx.clock.now())
     by_owner = Counter[str]()
     for owner, groups in assigned.batches.values():
         by_owner[owner] += groups
@@ -81,17 +85,16 @@ async def preview_wave(ctx: Context, wave: Wave) -> GroupPreview:
 
 def preview_to_json(told: GroupPreview) -> dict[str, Any]:
     """A preview as it is shown."""
-    matched, groups = len(told.assigned.rows), len(told.assigned.reached)
-    owners = told.by_owner.most_common(OWNERS_TOLD)
     return {
         "kind": GROUPS,
-        "matched": matched,
-        "groups": groups,
-        "left_out": {"sender_unable": matched - groups} if matched > groups else {},
+        "matched": len(told.assigned.rows),
+        "groups": len(told.assigned.reached),
+        "left_out": dict(sorted(told.assigned.left_out.items())),
         "customers": told.members.customers,
         "opted_out": told.members.opted_out,
         "calls": len(told.assigned.batches),
-        "owners": [{"userid": userid, "groups": number} for userid, number in owners],
+        "owners": _owners(told.by_owner),
+        "on_leave": _owners(Counter(told.assigned.on_leave)),
         "words": told.words,
     }
 
@@ -133,9 +136,13 @@ async def words_problems(ctx: Context, content: MessageContent) -> list[Problem]
     return await content_problems(ctx, content)
 
 
+def _owners(groups: Counter[str]) -> list[dict[str, Any]]:
+    return [{"userid": userid, "groups": number} for userid, number in groups.most_common(OWNERS_TOLD)]
+
+
 async def plan_groups(ctx: Context, run_id: int) -> RunStatus:
     """Find the groups of a run; how the run stands then: it may have been stopped."""
     run = await ctx.db.read(campaign_rows.get_run, run_id)
     wave = await ctx.db.read(campaign_rows.get_wave, run.wave_id)
-    assigned = await _assign(ctx, parse(GroupAudience, wave.audience))
+    assigned = await _assign(ctx, parse(GroupAudience, wave.audience), run.planned_as_of or ctx.clock.now())
     return await ctx.db.write(rows.plan_groups, run_id, assigned, ctx.clock.now())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlmodel import Session
@@ -65,9 +66,14 @@ class MomentPreview:
 async def preview(ctx: Context, content: Mapping[str, Any] | MomentContent, visible: Visible, name: str = ""
                   ) -> MomentPreview:  # fmt: skip
     """Count who would publish a post and who could see it. `name` is the campaign's."""
-    publishers = await ctx.db.read(rows.find_publishers, visible)
+    publishers = await find_publishers(ctx, visible, ctx.clock.now())
     reach = await ctx.db.read(rows.count_reach, visible, publishers.userids)
     return MomentPreview(publishers, reach, await words_of(ctx, MomentContent.model_validate(content).text, name))
+
+
+async def find_publishers(ctx: Context, visible: Visible, as_of: datetime) -> Publishers:
+    """Who would be asked to publish a post."""
+    return await ctx.db.read(rows.find_publishers, visible, local_datetime(as_of, ctx.settings.zone).date())
 
 
 async def preview_wave(ctx: Context, wave: Wave) -> MomentPreview:
@@ -86,6 +92,7 @@ def preview_to_json(told: MomentPreview) -> dict[str, Any]:
         "left_out": dict(sorted(told.publishers.left_out.items())),
         "customers": told.reach.customers,
         "opted_out": told.reach.opted_out,
+        "on_leave": list(told.publishers.on_leave[:MEMBERS_TOLD]),
         "members": [{"userid": userid, "customers": number} for userid, number in by_member[:MEMBERS_TOLD]],
         "words": told.words,
     }
@@ -148,14 +155,12 @@ async def words_of(ctx: Context, text: str, campaign_name: str, batch_id: int | 
     return ctx.renderer.render_source("moment", text, values)
 
 
-async def post_body(
-    ctx: Context, content: MomentContent, visible: Visible, campaign_name: str, batch_id: int
-) -> dict[str, Any]:
-    """The body of `add_moment_task`, with files uploaded for Moments.
+async def post_body(ctx: Context, content: MomentContent, campaign_name: str, batch_id: int) -> dict[str, Any]:
+    """The body of `add_moment_task` apart from its range, with files uploaded for Moments.
 
     Raises UnusableLinkError, MissingMediaError, WeComError.
     """
     words = await words_of(ctx, content.text, campaign_name, batch_id)
     content = content.with_links(await addresses(ctx, content.links, batch_id))
     ids = {key: await media_id_of(ctx, key, kind, endpoint="upload_attachment/1") for _, key, kind in content.files}
-    return to_wecom(content, words, ids, visible)
+    return to_wecom(content, words, ids)

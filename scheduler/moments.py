@@ -13,7 +13,7 @@ from bot.context import Context
 from bot.delivery import forget_uploads
 from bot.links import UnusableLinkError
 from bot.logs import get_logger
-from bot.moments import post_body, visible_of
+from bot.moments import find_publishers, post_body, visible_of
 from bot.wecom.errors import (
     GoneError,
     InvalidMediaError,
@@ -30,7 +30,7 @@ from data.queries import runs as run_rows
 from data.queries.batches import Waiting
 from data.rules.batches import job_pause
 from data.rules.messages import MissingMediaError
-from data.rules.moments import JOB_SECONDS, MomentContent
+from data.rules.moments import JOB_SECONDS, MomentContent, in_range
 from data.rules.occurrences import next_open
 from data.rules.problems import parse
 from data.rules.timings import Calendar
@@ -47,7 +47,7 @@ async def plan_post(ctx: Context, run_id: int) -> RunStatus:
     run = await ctx.db.read(campaign_rows.get_run, run_id)
     wave = await ctx.db.read(campaign_rows.get_wave, run.wave_id)
     visible = visible_of(wave)
-    found = await ctx.db.read(rows.find_publishers, visible)
+    found = await find_publishers(ctx, visible, run.planned_as_of or ctx.clock.now())
     reach = await ctx.db.read(rows.count_reach, visible, found.userids)
     return await ctx.db.write(rows.plan_post, run_id, found, reach.customers, ctx.clock.now())
 
@@ -73,7 +73,7 @@ async def _ask_for(ctx: Context, run: Run, batch: Waiting) -> bool:
     campaign = await ctx.db.read(campaign_rows.get_campaign, run.campaign_id)
     content, visible = parse(MomentContent, run.content or wave.content), visible_of(wave)
     try:
-        body = await post_body(ctx, content, visible, campaign.name, batch.batch_id)
+        body = await post_body(ctx, content, campaign.name, batch.batch_id)
     except UnusableLinkError as error:
         await pause(ctx, run.id or 0, batch.batch_id, str(error), PauseRule.LINK)
         return False
@@ -83,7 +83,8 @@ async def _ask_for(ctx: Context, run: Run, batch: Waiting) -> bool:
     except WeComError as error:
         await rest(ctx, run.id or 0, run.rests, batch.batch_id, error)
         return False
-    found = await ctx.db.read(rows.find_publishers, visible)
+    found = await find_publishers(ctx, visible, ctx.clock.now())
+    body = in_range(body, found.asked)
     called_at = ctx.clock.now()
     if not await ctx.db.write(rows.claim_post, batch.batch_id, body, found, called_at):
         return False

@@ -39,7 +39,7 @@ class OwnerTold(RuleModel):
 
 class GroupPreviewTold(RuleModel):
     """What a wave would do: of the `matched` groups their owners send to `groups`; `customers` are in these. That
-    `opted_out` are among them is WeCom's way, not ours."""
+    `opted_out` are among them is WeCom's way, not ours. Groups of owners `on_leave` are held back."""
 
     kind: Literal["groups"]
     matched: int
@@ -49,6 +49,7 @@ class GroupPreviewTold(RuleModel):
     opted_out: int
     calls: int
     owners: list[OwnerTold]
+    on_leave: list[OwnerTold]
     words: str
 
 

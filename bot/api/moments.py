@@ -41,7 +41,8 @@ class MemberTold(RuleModel):
 
 class MomentPreviewTold(RuleModel):
     """What a post would do: of the `matched` members in its range `publishers` are asked to publish it, `left_out` says
-    why not the others. `customers` could see it then; that `opted_out` are among them is WeCom's way, not ours."""
+    why not the others, and `on_leave` who of them is. `customers` could see it then; that `opted_out` are among them is
+    WeCom's way, not ours."""
 
     kind: Literal["moments"]
     matched: int
@@ -49,6 +50,7 @@ class MomentPreviewTold(RuleModel):
     left_out: dict[str, int]
     customers: int
     opted_out: int
+    on_leave: list[str]
     members: list[MemberTold]
     words: str
 

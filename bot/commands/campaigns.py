@@ -93,12 +93,20 @@ def preview(campaign_id: CampaignId, as_json: AsJson = False, config: Config = N
             say(f"Wave {each['wave_id']}: {_reach(each)}")
             for reason, number in each["left_out"].items():
                 say(f"  {reason}: {number:,}")
+            if each.get("on_leave"):
+                say(f"  on leave: {_named(each['on_leave'])}")
             for variant in each.get("variants") or ():
                 say(f"  {cut(variant['name'], 20)} {variant['recipients']:,}: {cut(variant['words'], 100)}")
             if each["words"] and not each.get("variants"):
                 say(f"  {cut(each['words'], 100)}")
 
     work_with_wecom(config, action)
+
+
+def _named(on_leave: list[Any]) -> str:
+    """Some of the members on leave, of a post by userid, of groups with how many are theirs."""
+    names = [each if isinstance(each, str) else f"{each['userid']} ({each['groups']})" for each in on_leave[:20]]
+    return ", ".join(names) + (" …" if len(on_leave) > len(names) else "")
 
 
 def _reach(told: dict[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from typing import Any, NamedTuple
 
 from sqlalchemy import case, func, select, update
@@ -99,8 +99,9 @@ def claim_batch(
 ) -> list[str] | None:
     """Write that a batch is being asked for; for whom. None: it may not be, by now.
 
-    Who wants to hear nothing any more, is no contact any more or is left out by `limits` is taken out, and all of a
-    sender who has gone on leave meanwhile; nobody left is an empty list, and the batch is settled.
+    Who wants to hear nothing any more, is no contact any more or is left out by `limits` is taken out, and all
+    customers or groups of a sender who has gone on leave meanwhile; nobody left is an empty list, and the batch is
+    settled.
     """
     run, batch = lock_batch(session, batch_id)
     if batch.status != BatchStatus.PLANNED or run.status != RunStatus.SENDING or is_over(run, now):
@@ -108,8 +109,11 @@ def claim_batch(
     whom, out = (
         targets.list_groups_now(session, batch)
         if batch.kind == GROUPS
-        else _list_customers_now(session, batch, reason_of(session, now, zone, limits), now.astimezone(zone).date())
+        else _list_customers_now(session, batch, reason_of(session, now, zone, limits))
     )
+    if whom and is_on_leave(session, batch.userid, now.astimezone(zone).date()):
+        out[RecipientState.SENDER_ON_LEAVE] = [each.key for each in targets.map_targets(session, batch, whom).values()]
+        whom = []
     left_out = dict(run.left_out)
     for state, keys in out.items():
         targets.set_states(session, batch, keys, state)
@@ -129,8 +133,8 @@ def claim_batch(
 
 
 def _list_customers_now(
-    session: Session, batch: Batch, reason: Any, day: date
-) -> tuple[list[str], Mapping[RecipientState, Collection[Any]]]:
+    session: Session, batch: Batch, reason: Any
+) -> tuple[list[str], dict[RecipientState, list[Any]]]:
     """The customers of a batch that can be sent to now, and the follows of the others by why not."""
     query = (
         select(R.c.follow_id, F.c.external_userid, F.c.status, reason)
@@ -140,15 +144,12 @@ def _list_customers_now(
     )
     query = targets.of_batch(join_preferences(query, F.c.external_userid), batch)
     whom: list[str] = []
-    out: dict[RecipientState, list[int]] = {}
-    on_leave = is_on_leave(session, batch.userid, day)
+    out: dict[RecipientState, list[Any]] = {}
     for follow_id, external_userid, status, why in session.execute(query).all():
         if (state := state_of(why)) is not None:
             out.setdefault(state, []).append(follow_id)
         elif status != FollowStatus.PRESENT:
             out.setdefault(RecipientState.LEFT, []).append(follow_id)
-        elif on_leave:
-            out.setdefault(RecipientState.SENDER_ON_LEAVE, []).append(follow_id)
         else:
             whom.append(external_userid)
     return whom, out

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -90,9 +89,8 @@ def plan_groups(session: Session, run_id: int, assigned: Assigned, now: datetime
             Batch(run_id=run_id, batch_no=batch_no, kind=GROUPS, userid=owner, recipients=groups,
                   status=BatchStatus.PLANNED)
         )  # fmt: skip
-    left_out = Counter(RecipientState(state).name.lower() for _, number, state in assigned.rows if number is None)
-    run.matched, run.recipients = len(assigned.rows), len(assigned.rows) - left_out.total()
-    run.left_out, run.planned_at, run.status = dict(left_out), now, RunStatus.SENDING
+    run.matched, run.recipients = len(assigned.rows), len(assigned.reached)
+    run.left_out, run.planned_at, run.status = assigned.left_out, now, RunStatus.SENDING
     return RunStatus(run.status)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import case, func, select
@@ -30,6 +30,7 @@ from data.queries.batch_lookups import list_owned, list_unknown
 from data.queries.batch_results import list_due
 from data.queries.batches import is_over, lock_batch, settle
 from data.queries.campaigns import lock_run
+from data.queries.leaves import map_substitutes
 from data.queries.senders import list_unable
 from data.queries.staff import map_departments
 from data.queries.targets import set_waiting
@@ -73,15 +74,18 @@ def _tag_nos(session: Session, visible: Visible) -> dict[str, int]:
 
 
 class Publishers(NamedTuple):
-    """Who is to publish a post: `matched` members are in its range; `left_out` counts the others by why."""
+    """Who is to publish a post: `matched` members are in its range; `left_out` counts the others by why, and those
+    `on_leave` are named. `asked`: the range that WeCom is to be given, which names members where one is on leave."""
 
     userids: list[str]
     matched: int
     left_out: dict[str, int]
+    on_leave: tuple[str, ...] = ()
+    asked: Visible = Visible()
 
 
-def find_publishers(session: Session, visible: Visible) -> Publishers:
-    """Who would be asked to publish a post now, as far as we know the members; WeCom decides."""
+def find_publishers(session: Session, visible: Visible, day: date) -> Publishers:
+    """Who would be asked to publish a post on a day, as far as we know the members; WeCom decides."""
     known, matched = _userids(session), set[str]()
     if visible.userids or visible.department_ids:
         matched = {known[each.lower()] for each in visible.userids if each.lower() in known}
@@ -94,11 +98,16 @@ def find_publishers(session: Session, visible: Visible) -> Publishers:
         matched = set(session.execute(serving).scalars())
     able = matched - list_unable(session)
     left_out = {"sender_unable": len(matched) - len(able)}
+    away = able & map_substitutes(session, day).keys()
+    left_out["sender_on_leave"], able = len(away), able - away
     if visible.tag_ids:
         with_tag = select(F.c.userid).join(FT, FT.c.follow_id == F.c.id).where(*_tagged(session, visible)).distinct()
         having = able & set(session.execute(with_tag).scalars())
         left_out["without_customers"], able = len(able) - len(having), having
-    return Publishers(sorted(able), len(matched), {name: number for name, number in left_out.items() if number})
+    named = {"userids": tuple(sorted(matched - away)), "department_ids": ()}
+    asked = visible.model_copy(update=named) if away else visible
+    told = {name: number for name, number in left_out.items() if number}
+    return Publishers(sorted(able), len(matched), told, tuple(sorted(away)), asked)
 
 
 def _tagged(session: Session, visible: Visible) -> tuple[Any, ...]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import and_, bindparam, case, func, literal, select, type_coerce
+from sqlalchemy import Text, and_, bindparam, case, cast, func, literal, null, select, type_coerce
 from sqlmodel import Session, col
 
 from data.bulk import BulkUpsert, among
@@ -29,7 +29,7 @@ from data.queries.campaigns import lock_run
 from data.queries.preferences import cap_windows, join_preferences, refusal_of
 from data.queries.segment_plans import prepare
 from data.queries.segment_sql import Plan, selected
-from data.queries.senders import of_several, sender_refusal, tag_place
+from data.queries.senders import of_several, tag_place
 from data.rules.campaigns import BATCH_RECIPIENTS, Batches, Filled, Tally, placed
 from data.rules.caps import Cap
 from data.rules.preferences import NOT_COUNTED, TouchKind
@@ -175,9 +175,8 @@ def _of_source(
 
 def count_audience(session: Session, source: Source, now: datetime, zone: Any) -> Tally:
     """What `decide` would decide about all of an audience, in numbers."""
-    dialect = session.get_bind().dialect.name
-    refusal, given = sender_refusal(source.senders, dialect)
-    state = func.coalesce(reason_of(session, now, zone, source.limits), refusal).label("state")
+    dialect, given = session.get_bind().dialect.name, dict[str, Any]()
+    state = reason_of(session, now, zone, source.limits).label("state")
     wecom = source.limits.wecom
     likely = (literal(0) if wecom is None else case((_has_reached(wecom, _GROUP_SENDS), 1), else_=0)).label("likely")
     columns = (F.c.userid, state, likely, F.c.external_userid)
@@ -188,37 +187,54 @@ def count_audience(session: Session, source: Source, now: datetime, zone: Any) -
         whole = select(*columns).select_from(F).where(among(dialect, F.c.id, "ids"))
         given["ids"] = list(source.listed)
     whole = join_preferences(whole, F.c.external_userid).where(F.c.status == FollowStatus.PRESENT)
+    alone = cast(null(), Text).label("stand_in")
     if source.senders.policy is SenderPolicy.ALL and not source.senders.substitutes:
-        parts = [whole]
+        parts = [whole.add_columns(alone)]
     else:
         several, more = of_several(whole, source.senders, dialect)
-        parts, given = [whole.where(F.c.shared.is_(False)), *several], given | more
+        parts, given = [whole.where(F.c.shared.is_(False)).add_columns(alone), several], given | more
     tally = Tally()
     for part in parts:
         rows = part.subquery()
-        *asked, customer = tuple(rows.c)[:4]
-        counted = select(*asked, func.count()).group_by(*asked)
-        if source.split is not None:
-            one_by_one = select(asked[0], asked[2], customer).where(asked[1].is_(None))
-            for some in session.execute(one_by_one, given, execution_options=_STREAMED).partitions():
-                _count_split(tally, source.split, some)
-            counted = counted.where(asked[1].is_not(None))
-        for userid, why, likely_over_cap, number in session.execute(counted, given):
-            tally.matched += number
-            if why is None:
-                tally.by_sender[userid] += number
-                tally.likely_over_cap += number if likely_over_cap else 0
-            else:
-                tally.left_out[why] += number
+        asked = (rows.c.userid, rows.c.state, rows.c.likely, rows.c.stand_in)
+        if source.split is None:
+            counted = select(*asked, func.count()).group_by(*asked)
+            for userid, why, likely_over_cap, stand_in, number in session.execute(counted, given):
+                _count(tally, source.senders, why, userid, number, likely_over_cap)
+                if stand_in is not None:
+                    _count(tally, source.senders, None, stand_in, number, likely_over_cap)
+            continue
+        one_by_one = select(*asked, rows.c.external_userid)
+        for some in session.execute(one_by_one, given, execution_options=_STREAMED).partitions():
+            _count_split(tally, source, some)
     return tally
 
 
-def _count_split(tally: Tally, split: Split, rows: Iterable[Any]) -> None:
-    """Count (sender, likely over WeCom's cap, customer) of those who are to get something, or to be held out."""
-    for userid, likely_over_cap, external_userid in rows:
-        decision = placed(Decision(0, userid, RecipientState.WAITING), split, external_userid)
-        tally.note([decision])
-        tally.likely_over_cap += decision.state is RecipientState.WAITING and bool(likely_over_cap)
+def _count(tally: Tally, senders: Senders, why: str | None, userid: str, number: int, likely_over_cap: int) -> None:
+    """Count follows of one staff member; `why` nothing is sent to the customer, as far as that is known."""
+    refusal = senders.refusal_of(userid) if why is None else None
+    why = why if refusal is None else refusal.name.lower()
+    tally.matched += number
+    if why is None:
+        tally.by_sender[userid] += number
+        tally.likely_over_cap += number if likely_over_cap else 0
+    else:
+        tally.left_out[why] += number
+
+
+def _count_split(tally: Tally, source: Source, rows: Iterable[Any]) -> None:
+    """The same for each follow of an audience that is split, with who stands in."""
+    assert source.split is not None
+    for userid, why, likely_over_cap, stand_in, external_userid in rows:
+        state = state_of(why) or source.senders.refusal_of(userid) or RecipientState.WAITING
+        decisions = [Decision(0, userid, state)]
+        if stand_in is not None:
+            decisions.append(Decision(0, stand_in, RecipientState.WAITING))
+        for each in decisions:
+            is_to_get = each.state is RecipientState.WAITING
+            decision = placed(each, source.split, external_userid) if is_to_get else each
+            tally.note([decision])
+            tally.likely_over_cap += decision.state is RecipientState.WAITING and bool(likely_over_cap)
 
 
 def reason_of(session: Session, now: datetime, zone: Any, limits: Limits) -> Any:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import json
+from collections.abc import Collection
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Select, and_, case, func, literal, null, or_, select
+from sqlalchemy import Select, Text, and_, bindparam, case, cast, false, func, literal, null, or_, select
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Session, col
 
 from data.bulk import among
-from data.models import Follow, FollowStatus, Leave, RecipientState, Staff
-from data.queries.leaves import map_substitutes, on_day
+from data.models import Follow, FollowStatus, RecipientState, Staff
+from data.queries.leaves import map_substitutes
 from data.queries.markings import map_tag_nos
 from data.queries.tags import list_live_ids
 from data.rules.senders import SenderChoice, SenderPolicy, Senders
 
 F: Any = Follow.__table__  # type: ignore[attr-defined]
 X: Any = F.alias("stand_ins")
-L: Any = Leave.__table__  # type: ignore[attr-defined]
 P: Any = Staff.__table__  # type: ignore[attr-defined]
 
 _ACTIVE = 1
@@ -70,7 +71,38 @@ def tag_place(senders: Senders, dialect: str) -> Any:
 # -- in SQL
 
 
-def sender_refusal(senders: Senders, dialect: str) -> tuple[Any, dict[str, Any]]:
+def of_several(whole: Select[Any], senders: Senders, dialect: str) -> tuple[Select[Any], dict[str, Any]]:
+    """What `decide` decides about the follows of `whole` whose customer several follow, and its parameters.
+
+    `whole` begins with userid and state (why nothing is sent to the customer, or NULL). There `state` is what was
+    decided, and another column, `stand_in`, the userid of somebody who sends to the customer of a follow that is not of
+    the audience: once for each of these.
+    """
+    names = [each.name for each in whole.selected_columns]
+    more = (F.c.id.label("follow_id"), F.c.external_userid.label("whose"), F.c.added_at.label("added"))
+    refusal, given = _refusal(senders, dialect)
+    place = tag_place(senders, dialect).label("place")
+    mine = whole.where(F.c.shared.is_(True)).add_columns(*more, place, refusal.label("refusal")).subquery()
+    able = case((and_(mine.c.state.is_(None), mine.c.refusal.is_(None)), mine.c.follow_id))
+    if senders.substitutes:
+        way = _with_substitutes(mine, able, dialect).subquery()
+        given["substitutes"] = json.dumps(dict(senders.substitutes))
+    else:
+        way = select(mine, able.label("through"), cast(null(), Text).label("substitute")).subquery()
+    winner = way.c.through if senders.policy is SenderPolicy.ALL else _first(way, senders)
+    outside = _is_outside(way) if senders.substitutes else false()
+    decided = select(way, winner.label("winner"), outside.label("is_outside")).subquery()
+    state = case(
+        (decided.c.winner == decided.c.follow_id, null()),
+        (decided.c.winner.is_not(None), literal(_DUPLICATE)),
+        else_=func.coalesce(decided.c.state, decided.c.refusal),
+    ).label("state")
+    stands_in = and_(decided.c.is_outside, decided.c.winner == decided.c.through)
+    columns = [state if name == "state" else decided.c[name] for name in names]
+    return select(*columns, case((stands_in, decided.c.substitute)).label("stand_in")), given
+
+
+def _refusal(senders: Senders, dialect: str) -> tuple[Any, dict[str, Any]]:
     """Why the staff member of a follow does not send, as SQL, and its parameters."""
     reasons = {
         RecipientState.SENDER_UNABLE: ("unable", senders.unable),
@@ -86,70 +118,36 @@ def sender_refusal(senders: Senders, dialect: str) -> tuple[Any, dict[str, Any]]
     return case(*found), given
 
 
-def of_several(whole: Select[Any], senders: Senders, dialect: str) -> tuple[list[Select[Any]], dict[str, Any]]:
-    """What `decide` decides about the follows of `whole` whose customer several follow: SELECTs of the same columns.
-
-    `whole` begins with userid, state (why nothing is sent, or NULL) and likely. Another SELECT is of those who stand in
-    and are not of the audience.
-    """
-    given: dict[str, Any] = {}
-    names = [each.name for each in whole.selected_columns]
-    more = (F.c.id.label("follow_id"), F.c.external_userid.label("whose"), F.c.added_at.label("added"))
-    place = tag_place(senders, dialect).label("place")
-    mine = whole.where(F.c.shared.is_(True)).add_columns(*more, place).subquery()
-    through: list[tuple[Any, Any]] = [(mine.c.state.is_(None), mine.c.follow_id)]
-    if senders.substitutes:
-        stands_in = and_(mine.c.state == _ON_LEAVE, among(dialect, mine.c.userid, "substituted"))
-        through.append((stands_in, _substitute(mine, senders.day)))
-        given["substituted"] = sorted(senders.substitutes)
-    through_id = case(*through)
-    winner = through_id if senders.policy is SenderPolicy.ALL else _first(mine, through_id, senders)
-    decided = select(mine, winner.label("winner")).subquery()
-    why = case(
-        (decided.c.winner == decided.c.follow_id, null()),
-        (decided.c.winner.is_not(None), literal(_DUPLICATE)),
-        else_=decided.c.state,
-    ).label("state")
-    parts = [select(*(why if name == "state" else decided.c[name] for name in names))]
-    if senders.substitutes:
-        parts.append(_outside(decided, names))
-    return parts, given
-
-
-def _substitute(mine: Any, day: date) -> Any:
-    """The follow of who stands in for the staff member of one of `mine`, if that customer is theirs too."""
-    return (
-        select(func.min(X.c.id))
-        .select_from(L)
-        .join(X, X.c.userid == L.c.substitute)
-        .where(L.c.userid == mine.c.userid, on_day(day), X.c.external_userid == mine.c.whose)
-        .where(X.c.status == FollowStatus.PRESENT)
-        .correlate(mine)
-        .scalar_subquery()
+def _with_substitutes(mine: Any, able: Any, dialect: str) -> Select[Any]:
+    """`mine` with the follow through which each customer can be reached, and who stands in there."""
+    pairs: Any = bindparam("substitutes", type_=Text)
+    # A bare userid of digits would be taken for a place in a list.
+    found = (
+        func.json_extract(pairs, literal('$."').concat(mine.c.userid).concat('"'), type_=Text)
+        if dialect == "sqlite"
+        else cast(pairs, JSONB).op("->>", return_type=Text())(mine.c.userid)
     )
+    substitute = case((and_(mine.c.state.is_(None), mine.c.refusal == _ON_LEAVE), found))
+    theirs = and_(X.c.userid == substitute, X.c.external_userid == mine.c.whose, X.c.status == FollowStatus.PRESENT)
+    through = func.coalesce(able, X.c.id).label("through")
+    return select(mine, through, substitute.label("substitute")).outerjoin(X, theirs)
 
 
-def _first(mine: Any, through: Any, senders: Senders) -> Any:
+def _is_outside(way: Any) -> Any:
+    """Whether a customer is reached through a follow that is not of the audience: said of one of those who lead to
+    it."""
+    is_itself = case((way.c.through == way.c.follow_id, 0), else_=1)
+    number = func.row_number().over(partition_by=way.c.through, order_by=[is_itself, way.c.follow_id])
+    return and_(way.c.through != way.c.follow_id, number == 1)
+
+
+def _first(way: Any, senders: Senders) -> Any:
     """Through which follow a customer is reached, for each of their follows."""
     policy = senders.fallback if senders.policy is SenderPolicy.TAG_OWNER else senders.policy
-    order = [mine.c.added, mine.c.follow_id]
+    order = [way.c.added, way.c.follow_id]
     if policy is SenderPolicy.LAST_ADDED:
         order = [each.desc() for each in order]
+    through = way.c.through
     return func.first_value(through).over(
-        partition_by=mine.c.whose, order_by=[through.is_(None), mine.c.place, mine.c.added.is_(None), *order]
+        partition_by=way.c.whose, order_by=[through.is_(None), way.c.place, way.c.added.is_(None), *order]
     )
-
-
-def _outside(decided: Any, names: Sequence[str]) -> Select[Any]:
-    """Those through whom a customer is reached, and who are not of the audience themselves."""
-    own = func.max(case((decided.c.winner == decided.c.follow_id, 1), else_=0))
-    kept = [name for name in names if name not in ("userid", "state")]
-    found = (
-        select(decided.c.winner, *(func.max(decided.c[name]).label(name) for name in kept))
-        .where(decided.c.winner.is_not(None))
-        .group_by(decided.c.winner)
-        .having(own == 0)
-        .subquery()
-    )
-    columns = {name: found.c[name] for name in kept} | {"userid": X.c.userid, "state": null().label("state")}
-    return select(*(columns[name] for name in names)).select_from(found).join(X, X.c.id == found.c.winner)

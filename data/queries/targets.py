@@ -97,7 +97,7 @@ def count_waiting(session: Session, batch: Batch) -> int:
     return len(_list_waiting(session, batch))
 
 
-def list_groups_now(session: Session, batch: Batch) -> tuple[list[str], dict[RecipientState, list[str]]]:
+def list_groups_now(session: Session, batch: Batch) -> tuple[list[str], dict[RecipientState, list[Any]]]:
     """The groups of a batch that can be sent to now, and the others by why not."""
     C: Any = CustomerGroup.__table__  # type: ignore[attr-defined]  # noqa: N806
     query = (
@@ -108,7 +108,7 @@ def list_groups_now(session: Session, batch: Batch) -> tuple[list[str], dict[Rec
         .order_by(G.c.chat_id)
     )
     there: list[str] = []
-    out: dict[RecipientState, list[str]] = {}
+    out: dict[RecipientState, list[Any]] = {}
     for chat_id, owner, dismissed_at in session.execute(of_batch(query, batch)):
         if owner is None or dismissed_at is not None:
             out.setdefault(RecipientState.LEFT, []).append(chat_id)

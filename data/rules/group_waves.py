@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Annotated, Literal, NamedTuple
 
@@ -64,20 +65,31 @@ class Group(NamedTuple):
 
 
 class Assigned(NamedTuple):
-    """(chat_id, number of its batch, state) of each group, and by batch its owner and how many groups it has."""
+    """(chat_id, number of its batch, state) of each group; by batch its owner and how many groups it has; and by owner
+    on leave how many groups are held back."""
 
     rows: list[tuple[str, int | None, int]]
     batches: dict[int, tuple[str, int]]
+    on_leave: dict[str, int]
 
     @property
     def reached(self) -> list[str]:
         """The groups that are in a batch."""
         return [chat_id for chat_id, number, _ in self.rows if number is not None]
 
+    @property
+    def left_out(self) -> dict[str, int]:
+        """How many groups are in none, by why."""
+        return dict(Counter(RecipientState(state).name.lower() for _, number, state in self.rows if number is None))
 
-def assign(groups: Sequence[Group], unable: AbstractSet[str], most: int | None = None) -> Assigned:
-    """Give groups to batches, each owner's up to `most` a batch; owners who cannot send are left out."""
+
+def assign(
+    groups: Sequence[Group], unable: AbstractSet[str], on_leave: Collection[str] = (), most: int | None = None
+) -> Assigned:
+    """Give groups to batches, each owner's up to `most` a batch. Nobody but its owner can send to a group: those of
+    owners who cannot send, or are on leave, are left out."""
     limit = most or BATCH_GROUPS
+    away: Counter[str] = Counter()
     rows: list[tuple[str, int | None, int]] = []
     batches: dict[int, tuple[str, int]] = {}
     open_: dict[str, int] = {}
@@ -85,10 +97,14 @@ def assign(groups: Sequence[Group], unable: AbstractSet[str], most: int | None =
         if not group.owner or group.owner in unable:
             rows.append((group.chat_id, None, int(RecipientState.SENDER_UNABLE)))
             continue
+        if group.owner in on_leave:
+            away[group.owner] += 1
+            rows.append((group.chat_id, None, int(RecipientState.SENDER_ON_LEAVE)))
+            continue
         number = open_.get(group.owner)
         if number is None or batches[number][1] >= limit:
             number = open_[group.owner] = len(batches) + 1
             batches[number] = (group.owner, 0)
         batches[number] = (group.owner, batches[number][1] + 1)
         rows.append((group.chat_id, number, int(RecipientState.WAITING)))
-    return Assigned(rows, batches)
+    return Assigned(rows, batches, dict(away))

@@ -159,8 +159,8 @@ def range_problems(visible: Visible, unknown: Visible) -> list[Problem]:
     ]
 
 
-def to_wecom(content: MomentContent, words: str, media_ids: Mapping[str, str], visible: Visible) -> dict[str, Any]:
-    """The body of `add_moment_task`. `media_ids` by key. Raises MissingMediaError."""
+def to_wecom(content: MomentContent, words: str, media_ids: Mapping[str, str]) -> dict[str, Any]:
+    """The body of `add_moment_task` for everybody. `media_ids` by key. Raises MissingMediaError."""
     missing = [key for _, key, _ in content.files if not media_ids.get(key)]
     if missing:
         raise MissingMediaError(f"素材 {'、'.join(missing)} 没有可用的 media_id。", "请重新上传素材。")
@@ -169,12 +169,17 @@ def to_wecom(content: MomentContent, words: str, media_ids: Mapping[str, str], v
         body["text"] = {"content": words}
     if content.attachments:
         body["attachments"] = [_attachment(each, media_ids) for each in content.attachments]
+    return body
+
+
+def in_range(body: Mapping[str, Any], visible: Visible) -> dict[str, Any]:
+    """The same for those who are to publish it and may see it."""
     ranges: dict[str, Any] = {}
     if visible.userids or visible.department_ids:
         ranges["sender_list"] = {"user_list": list(visible.userids), "department_list": list(visible.department_ids)}
     if visible.tag_ids:
         ranges["external_contact_list"] = {"tag_list": list(visible.tag_ids)}
-    return {**body, "visible_range": ranges} if ranges else body
+    return {**body, "visible_range": ranges} if ranges else dict(body)
 
 
 def _attachment(attachment: MomentAttachment, media_ids: Mapping[str, str]) -> dict[str, Any]:

@@ -81,14 +81,16 @@ class Senders:
 
     @cached_property
     def substitutes(self) -> Mapping[str, str]:
-        """Who stands in for whom today; one who cannot send themselves stands in for nobody."""
-        return {
-            userid: substitute
-            for userid, substitute in self.on_leave.items()
-            if substitute
-            and self.refusal_of(userid) is RecipientState.SENDER_ON_LEAVE
-            and self.refusal_of(substitute) is None
-        }
+        """Who stands in for whom today: of a substitute who is on leave too, theirs, and so on to one who can send."""
+        found = {userid: self._last_substitute(userid) for userid in self.on_leave}
+        return {userid: substitute for userid, substitute in found.items() if substitute is not None}
+
+    def _last_substitute(self, userid: str) -> str | None:
+        seen = set[str]()
+        while self.refusal_of(userid) is RecipientState.SENDER_ON_LEAVE and userid not in seen:
+            seen.add(userid)
+            userid = self.on_leave[userid]
+        return userid if seen and userid and self.refusal_of(userid) is None else None
 
     def refusal_of(self, userid: str) -> RecipientState | None:
         """Why a staff member does not send; None: they may."""

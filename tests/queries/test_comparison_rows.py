@@ -73,6 +73,7 @@ def click(session: Session, run_id: int, seed: int, now: datetime, other: int = 
     # With the policy `all` one customer may be there twice.
     unique = {(each.link_id, each.run_id, each.external_userid): each for each in made}
     session.add_all(unique.values())
+    follow_facts.note_facts(session, {each.external_userid for each in unique.values()})
     return list(unique.values())
 
 

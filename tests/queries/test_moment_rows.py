@@ -246,7 +246,7 @@ async def test_who_is_to_publish_it(
     db: Database, now: datetime, visible: Visible, userids: list[str], matched: int
 ) -> None:
     await db.write(add_staff, now)
-    found = await db.read(rows.find_publishers, visible)
+    found = await db.read(rows.find_publishers, visible, now.date())
     assert (found.userids, found.matched) == (userids, matched)
     assert sum(found.left_out.values()) == matched - len(userids)
 

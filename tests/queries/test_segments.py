@@ -40,6 +40,7 @@ from data.queries.segment_sql import counted, selected
 from data.queries.segment_terms import F
 from data.rules.problems import InvalidRuleError, parse
 from data.rules.segments import Node, Segment
+from tests.queries import segment_meaning as meaning
 from tests.queries import segment_world as world_of
 from tests.queries.segment_world import NOW, ZONE, World
 
@@ -185,7 +186,7 @@ async def test_the_sql_finds_what_the_tree_means(company: Database, world: World
             tree = tree_of(source)
         except InvalidRuleError:
             continue
-        wanted = world_of.expected(source, world)
+        wanted = meaning.expected(source, world)
         for found in await company.read(found_in_every_way, tree):
             assert found == wanted, source
         customers = {follow["external_userid"] for follow in world.follows if follow["id"] in wanted}
@@ -202,9 +203,9 @@ async def test_every_leaf_finds_what_it_means(company: Database, world: World, l
         assume(False)
     await company.write(fill, world)
     for found in await company.read(found_in_every_way, tree):
-        assert found == world_of.expected(source, world)
+        assert found == meaning.expected(source, world)
     told = await company.read(rows.explain, tree, NOW, ZONE, 1)
-    assert next(iter(told.holds.values())) == world_of.holds(source, world.follows[0], world)
+    assert next(iter(told.holds.values())) == meaning.holds(source, world.follows[0], world)
 
 
 @given(source=world_of.trees())

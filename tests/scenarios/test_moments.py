@@ -17,8 +17,10 @@ from bot.media_files import add_media
 from bot.sandbox.server import Sandbox
 from data.queries import campaigns as rows
 from data.queries import publishers as publisher_rows
+from data.queries.leaves import add_leave
 from data.rules.approvals import Decider, Decision
 from data.rules.campaigns import Act, CampaignDraft
+from data.rules.leaves import LeaveDraft
 from data.rules.moments import MomentContent, Visible
 from scheduler.jobs import renew_media
 from tests.sandbox.test_media import PNG
@@ -138,10 +140,14 @@ async def test_a_job_that_makes_nothing_says_why(company: Company) -> None:
     assert company.calls(ADD) == 1
 
 
-async def test_whom_wecom_leaves_out_is_told(company: Company) -> None:
+async def test_whom_wecom_leaves_out_is_told_and_of_who_is_on_leave_nothing_is_asked(company: Company) -> None:
     await ready(company)
-    one, other = company.followers[:2]
-    campaign_id = await begin_posts(company, post(visible={"userids": [one, other]}))
+    one, other, away = company.followers[:3]
+    now = company.bot.clock.now()
+    today = now.astimezone(company.bot.context.settings.zone).date()
+    leave = LeaveDraft(userid=away, first_day=today, last_day=today + timedelta(days=9))
+    await company.bot.db.write(add_leave, leave, "test", now)
+    campaign_id = await begin_posts(company, post(visible={"userids": [one, other, away]}))
     company.sandbox.machine.settings.moment_job_seconds = 0
     app = company.world.app
     app.visible_userids, app.visible_parties = [one], []
@@ -150,7 +156,7 @@ async def test_whom_wecom_leaves_out_is_told(company: Company) -> None:
     await until(company, campaign_id, lambda _, batches: batches[0].refused > 0)
     (run,), (batch,) = await company.read(runs_and_batches, campaign_id)
     assert batch.ignored == {"userids": [other]}
-    assert (run.recipients, batch.refused) == (2, 1)
+    assert (run.recipients, run.left_out, batch.refused) == (2, {"sender_on_leave": 1}, 1)
     assert await agree(company) == {"waiting": 1}
 
 

@@ -24,6 +24,7 @@ from data.rules.moments import (
     content_asked,
     content_told,
     fits,
+    in_range,
     match,
     problems,
     range_problems,
@@ -128,18 +129,18 @@ def test_what_is_not_there_is_named_where_it_stands() -> None:
 def test_the_body_that_is_asked_for() -> None:
     ids = {"aa": "WW1", "cc": "WW3"}
     visible = Visible(userids=("a",), tag_ids=("t",))
-    assert to_wecom(content("x", IMAGE), "words", ids, visible) == {
+    assert in_range(to_wecom(content("x", IMAGE), "words", ids), visible) == {
         "text": {"content": "words"},
         "attachments": [{"msgtype": "image", "image": {"media_id": "WW1"}}],
         "visible_range": {
             "sender_list": {"user_list": ["a"], "department_list": []}, "external_contact_list": {"tag_list": ["t"]},
         },
     }  # fmt: skip
-    assert to_wecom(content("", LINK), "", ids, Visible()) == {
+    assert in_range(to_wecom(content("", LINK), "", ids), Visible()) == {
         "attachments": [{"msgtype": "link", "link": {"media_id": "WW3", "title": "新", "url": "https://example.com/"}}]
     }
     with pytest.raises(MissingMediaError):
-        to_wecom(content("x", VIDEO), "x", ids, Visible())
+        to_wecom(content("x", VIDEO), "x", ids)
 
 
 def told(body: dict[str, Any]) -> dict[str, Any]:
@@ -158,8 +159,8 @@ def told(body: dict[str, Any]) -> dict[str, Any]:
 
 
 bodies = st.builds(
-    lambda words, attachments, tags: to_wecom(
-        content("x", *attachments), words, {"aa": "1", "bb": "2", "cc": "3"}, Visible(tag_ids=tags)
+    lambda words, attachments, tags: in_range(
+        to_wecom(content("x", *attachments), words, {"aa": "1", "bb": "2", "cc": "3"}), Visible(tag_ids=tags)
     ),
     st.sampled_from(["一", "二", "一\r\n二", " 一 "]),
     st.sampled_from([(), (IMAGE,), (IMAGE, IMAGE), (VIDEO,), (LINK,)]),

@@ -179,11 +179,42 @@ def test_who_stands_in_reaches_the_customers_of_both_and_nobody_elses() -> None:
     assert states(away, bo, cy._replace(stands_in=True)) == {"bo": WAITING}
     both = senders(on_leave={"ann": "cy", "cy": "bo"})
     assert states(both, ann, bo, cy) == {"ann": DUPLICATE, "bo": WAITING, "cy": DUPLICATE}, "cy is on leave as well"
+    assert states(both, ann, bo._replace(stands_in=True)) == {"ann": DUPLICATE, "bo": WAITING}, "bo stands in for cy"
+    assert states(both, ann, cy) == dict.fromkeys(("ann", "cy"), RecipientState.SENDER_ON_LEAVE), "bo is not theirs"
     without = senders(on_leave={"ann": "cy"}, excluded=frozenset({"cy"}))
     assert states(without, ann, cy) == {"ann": RecipientState.SENDER_ON_LEAVE, "cy": RecipientState.SENDER_EXCLUDED}
     everybody = senders(SenderPolicy.ALL, on_leave={"ann": "cy"})
     assert states(everybody, ann, bo, cy) == {"ann": DUPLICATE, "bo": WAITING, "cy": WAITING}
     assert states(everybody, ann, bo, cy._replace(stands_in=True)) == {"ann": DUPLICATE, "bo": WAITING, "cy": WAITING}
+
+
+@pytest.mark.parametrize(
+    ("on_leave", "substitutes"),
+    [
+        ({"ann": "bo", "bo": "cy", "cy": "di"}, {"ann": "di", "bo": "di", "cy": "di"}),
+        ({"ann": "bo", "bo": ""}, {}),
+        ({"ann": "ann"}, {}),
+        ({"ann": "bo", "bo": "cy", "cy": "bo"}, {}),
+        ({"ann": "bo", "bo": "gone"}, {}),
+        ({"ann": "gone", "gone": "bo"}, {}),
+        ({"ann": "bo", "bo": "out", "out": "cy"}, {}),
+        ({"out": "bo", "ann": "bo"}, {"ann": "bo"}),
+    ],
+)
+def test_a_substitute_on_leave_has_a_substitute(on_leave: dict[str, str], substitutes: dict[str, str]) -> None:
+    away = senders(on_leave=on_leave, unable=frozenset({"gone"}), excluded=frozenset({"out"}))
+    assert away.substitutes == substitutes
+
+
+@given(all_senders)
+def test_who_stands_in_can_send_and_nobody_on_leave_is_asked(senders: Senders) -> None:
+    for userid, substitute in senders.substitutes.items():
+        assert senders.refusal_of(userid) is RecipientState.SENDER_ON_LEAVE
+        assert senders.refusal_of(substitute) is None
+        if senders.refusal_of(senders.on_leave[userid]) is None:
+            assert substitute == senders.on_leave[userid]
+        else:
+            assert substitute == senders.substitutes[senders.on_leave[userid]]
 
 
 @pytest.mark.parametrize(
