@@ -110,6 +110,10 @@ ANY = (
                  {"field": {"name": "level", "at_least": 3}}, {"channel": {"states": ["store_01", "store_02"]}}]},
     ),
     Question(
+        "silent, not tag, female, touched",
+        {"all": [{"silent": {"for_days": 60}}, {"not": tag(20.0)}, _FEMALE, _TOUCHED_LATELY]},
+    ),
+    Question(
         "four that do not hold", {"all": [{"not": tag(20.0)}, {"not": tag(10.0)}, {"not": {"group": {}}}, _NO_ORDER]}
     ),
     Question(
