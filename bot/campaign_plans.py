@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from bot.config import Settings
 from bot.context import Context
 from bot.setting_values import days_of
-from data.models import Run, RunStatus, Wave
+from data.models import RecipientState, Run, RunStatus, Wave
 from data.queries import campaigns as rows
 from data.queries import customers as customer_rows
 from data.queries import recipients as recipient_rows
@@ -32,6 +32,10 @@ from data.rules.variants import Split
 
 #: Follows that are looked at in one go.
 SPAN = 4000
+#: Recipients that a preview names, and from how many places among the follows, where there are more than so few.
+SAMPLED, PLACES, FEW = 10, 5, 5000
+#: Follows that are looked at at one of the places.
+WIDTH_MAX = 20_000
 
 
 class Piece(NamedTuple):
@@ -174,6 +178,35 @@ async def count_wave(ctx: Context, source: Source, unknown: int, as_of: datetime
         tally.matched += unknown
         tally.left_out["unknown"] = unknown
     return tally
+
+
+class Sampled(NamedTuple):
+    """A customer who would receive a wave, through whom, and which variant; empty where there is only one."""
+
+    external_userid: str
+    userid: str
+    variant: str
+
+
+async def sample_audience(ctx: Context, source: Source, counted: Tally, as_of: datetime) -> list[Sampled]:
+    """Some of the recipients that were counted, decided about as planning does: spread over all of a small audience,
+    from several places of a large one. Where hardly anybody of a large one is to receive it, there may be none."""
+    if not counted.recipients:
+        return []
+    places, width = PLACES, min(source.last * SAMPLED * 2 // counted.recipients, WIDTH_MAX)
+    if counted.matched <= FEW:
+        places, width = 1, source.last
+    found: list[Decision] = []
+    for number in range(places):
+        after = source.last // PLACES * number
+        upto = min(after + width, source.last)
+        read = await ctx.db.read(recipient_rows.read_span, source, after, upto, as_of, ctx.settings.zone)
+        piece = await asyncio.to_thread(_decide, source, read, frozenset[int](), frozenset[int](), after, upto)
+        reached = sorted(each for each in piece.decisions if each.state is RecipientState.WAITING)
+        most = SAMPLED // places
+        found += reached[:: max(len(reached) // most, 1)][:most]
+    customers = await ctx.db.read(customer_rows.map_follows, [each.follow_id for each in found])
+    return [Sampled(customers[each.follow_id], each.userid, each.variant) for each in found]
 
 
 # -- times

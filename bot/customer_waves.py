@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlmodel import Session
 
 from bot.broadcasts import content_problems, words_of
-from bot.campaign_plans import count_wave, source_of_draft, source_of_wave
+from bot.campaign_plans import Sampled, count_wave, sample_audience, source_of_draft, source_of_wave
 from bot.context import Context
 from bot.rule_edits import unwritable
 from data.models import Wave
 from data.queries import campaigns as campaign_rows
 from data.queries import segment_names as segment_rows
 from data.queries import senders as sender_rows
+from data.queries import staff as staff_rows
 from data.queries import winners as winner_rows
 from data.queries.campaign_edits import list_listed
+from data.queries.recipients import Source
+from data.queries.staff import NOWHERE, Place
 from data.rules import variants
 from data.rules.campaigns import CustomerWave, Tally, audience_problems
 from data.rules.messages import MessageContent
@@ -72,32 +77,56 @@ def _audience_of(told: Mapping[str, Any], listed: Sequence[tuple[str, str]]) -> 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a wave would do now: the same counting as planning, and the words of the first sender, by variant."""
+    """What a wave would do now: the same counting as planning, and the words of the first sender, by variant.
+
+    `departments`: (id, name, senders, recipients) by the senders' main departments.
+    """
 
     tally: Tally
     calls: int
     words: Mapping[str, str]
+    departments: Sequence[tuple[int, str, int, int]]
+    sample: Sequence[Sampled]
 
 
 async def preview_draft(ctx: Context, wave: CustomerWave) -> Preview:
     """What a wave would do that is not kept. It was checked, and its segment read."""
     as_of = ctx.clock.now()
     source, unknown = await source_of_draft(ctx, wave, as_of)
-    tally = await count_wave(ctx, source, unknown, as_of)
     names = [each.name for each in wave.variants] or [""]
     texts = dict(zip(names, (each.text for each in wave.contents.values()), strict=True))
-    return await _preview(ctx, tally, texts, "")
+    return await _preview(ctx, source, unknown, as_of, texts, "")
 
 
 async def preview_wave(ctx: Context, wave: Wave) -> Preview:
     """What a wave would do that is kept."""
+    as_of = ctx.clock.now()
+    source, unknown = await source_of_wave(ctx, wave, as_of)
     variant = await ctx.db.read(winner_rows.find_variant, wave.id or 0)
-    return await _preview(ctx, await _count(ctx, wave), _texts(wave, None, variant), await _name(ctx, wave))
+    return await _preview(ctx, source, unknown, as_of, _texts(wave, None, variant), await _name(ctx, wave))
 
 
-async def _preview(ctx: Context, tally: Tally, texts: Mapping[str, str], campaign_name: str) -> Preview:
+async def _preview(
+    ctx: Context, source: Source, unknown: int, as_of: datetime, texts: Mapping[str, str], campaign_name: str
+) -> Preview:
+    tally = await count_wave(ctx, source, unknown, as_of)
     first = tally.by_sender.most_common(1)
-    return Preview(tally, tally.calls, await _words(ctx, texts, first[0][0] if first else "", campaign_name))
+    return Preview(
+        tally,
+        tally.calls,
+        await _words(ctx, texts, first[0][0] if first else "", campaign_name),
+        _by_department(tally, await ctx.db.read(staff_rows.map_places)),
+        await sample_audience(ctx, source, tally, as_of),
+    )
+
+
+def _by_department(tally: Tally, places: Mapping[str, Place]) -> list[tuple[int, str, int, int]]:
+    senders, recipients = Counter[tuple[int, str]](), Counter[tuple[int, str]]()
+    for userid, number in tally.by_sender.items():
+        place = places.get(userid, NOWHERE)
+        senders[place.department_id, place.department] += 1
+        recipients[place.department_id, place.department] += number
+    return [(*which, senders[which], number) for which, number in recipients.most_common()]
 
 
 async def _count(ctx: Context, wave: Wave) -> Tally:
@@ -132,6 +161,11 @@ def preview_to_json(preview: Preview) -> dict[str, Any]:
             {"userid": userid, "recipients": number} for userid, number in tally.by_sender.most_common(SENDERS_TOLD)
         ],
         "sender_count": len(tally.by_sender),
+        "departments": [
+            {"department_id": department_id, "name": name, "senders": senders, "recipients": number}
+            for department_id, name, senders, number in preview.departments
+        ],
+        "sample": [each._asdict() for each in preview.sample],
         "words": next(iter(preview.words.values())),
         "variants": [
             {"name": name, "recipients": tally.variants.get(name, 0), "words": words}

@@ -53,6 +53,23 @@ class VariantCounted(RuleModel):
     words: str
 
 
+class DepartmentTold(RuleModel):
+    """How many the senders reach whose main department it is; 0: not known."""
+
+    department_id: int
+    name: str
+    senders: int
+    recipients: int
+
+
+class SampledTold(RuleModel):
+    """A customer who would receive it, through whom, and which of several variants."""
+
+    external_userid: str
+    userid: str
+    variant: str
+
+
 class PreviewTold(RuleModel):
     """What a wave would do. `left_out` counts by reason; `calls` make a task each; `words` are the first sender's.
 
@@ -67,6 +84,8 @@ class PreviewTold(RuleModel):
     calls: int
     senders: list[SenderTold]
     sender_count: int
+    departments: list[DepartmentTold]
+    sample: list[SampledTold]
     words: str
     variants: list[VariantCounted]
 

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from bot.context import Context
     from data.models import Approval, Run
 
+#: Departments that a preview names, those with the most recipients first.
+DEPARTMENTS_TOLD = 20
+
 app = typer.Typer(no_args_is_help=True, help="Campaigns (群发计划): broadcasts to many customers.")
 app.command()(campaign_files.create)
 app.command()(campaign_files.edit)
@@ -95,6 +98,11 @@ def preview(campaign_id: CampaignId, as_json: AsJson = False, config: Config = N
                 say(f"  {reason}: {number:,}")
             if each.get("on_leave"):
                 say(f"  on leave: {_named(each['on_leave'])}")
+            for place in (each.get("departments") or ())[:DEPARTMENTS_TOLD]:
+                name = cut(place["name"], 40) or "-"
+                say(f"  {name}: {place['recipients']:,} through {place['senders']:,} senders")
+            for one in each.get("sample") or ():
+                say(f"  such as {one['external_userid']} through {one['userid']}")
             for variant in each.get("variants") or ():
                 say(f"  {cut(variant['name'], 20)} {variant['recipients']:,}: {cut(variant['words'], 100)}")
             if each["words"] and not each.get("variants"):

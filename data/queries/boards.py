@@ -12,6 +12,7 @@ from sqlmodel import Session, col
 from data.models import Batch, BatchStatus, Campaign, Department, Publisher, PublisherState, Run, RunStatus, Staff
 from data.models.campaigns import BRAKES
 from data.queries.batches import MADE
+from data.queries.staff import NOWHERE, map_places
 from data.rules.waves import GROUPS
 
 B: Any = Batch.__table__  # type: ignore[attr-defined]
@@ -56,15 +57,8 @@ def read_board(session: Session, campaign_id: int) -> list[BoardRow]:
         for row in session.execute(query).mappings():
             numbers = {name: int(number) for name, number in row.items() if name != "userid"}
             counted.setdefault(row["userid"], {}).update(numbers)
-    names = (
-        select(
-            col(Staff.userid), col(Staff.name), func.coalesce(col(Staff.main_department_id), 0),
-            func.coalesce(col(Department.name), ""),
-        )
-        .outerjoin(Department, col(Department.id) == col(Staff.main_department_id))
-    )  # fmt: skip
-    known = {userid: row for userid, *row in session.execute(names) if userid in counted}
-    rows = [BoardRow(userid, *known.get(userid, ("", 0, "")), **numbers) for userid, numbers in counted.items()]
+    places = map_places(session)
+    rows = [BoardRow(userid, *places.get(userid, NOWHERE), **numbers) for userid, numbers in counted.items()]
     return sorted(rows, key=lambda row: (row.department_id, row.is_done, row.name, row.userid))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -269,6 +269,12 @@ def find_customer(session: Session, external_userid: str) -> Customer | None:
 def find_follow(session: Session, userid: str, external_userid: str) -> Follow | None:
     """The relation of a staff member and a customer, whatever its state."""
     return session.execute(_PAIR, {"userid": userid, "external_userid": external_userid}).scalar_one_or_none()
+
+
+def map_follows(session: Session, follow_ids: Collection[int]) -> dict[int, str]:
+    """The customers of some follows."""
+    query = select(col(Follow.id), col(Follow.external_userid)).where(col(Follow.id).in_(follow_ids))
+    return {row[0]: row[1] for row in session.execute(query)} if follow_ids else {}
 
 
 def _lock_follow(session: Session, userid: str, external_userid: str) -> Follow | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, func, select, update
 from sqlmodel import Session, col
 
 from data.models import Department, Staff
@@ -55,6 +55,29 @@ class _Above(NamedTuple):
     name: str
     parent_id: int
     leader_userids: list[str]
+
+
+class Place(NamedTuple):
+    """A member's name and main department; 0 and empty where it is not known."""
+
+    name: str
+    department_id: int
+    department: str
+
+
+NOWHERE = Place("", 0, "")
+
+
+def map_places(session: Session) -> dict[str, Place]:
+    """All members by userid."""
+    query = (
+        select(
+            col(Staff.userid), col(Staff.name), func.coalesce(col(Staff.main_department_id), 0),
+            func.coalesce(col(Department.name), ""),
+        )
+        .outerjoin(Department, col(Department.id) == col(Staff.main_department_id))
+    )  # fmt: skip
+    return {userid: Place(*row) for userid, *row in session.execute(query)}
 
 
 def _departments_above(session: Session, department_ids: Iterable[int]) -> dict[int, _Above]:

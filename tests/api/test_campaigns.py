@@ -6,6 +6,9 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
+from bot import campaign_plans
 from data.queries import sync_runs as run_rows
 from scheduler.sync import Sync
 from tests.api.conftest import Caller
@@ -23,7 +26,7 @@ def wave(**more: Any) -> dict[str, Any]:
     return {"content": {"text": "我是{{ staff_name }}，周末有新品"}, "audience": {"everyone": True}, **more}
 
 
-async def test_a_campaign_is_made_looked_at_and_listed(caller: Caller) -> None:
+async def test_a_campaign_is_made_looked_at_and_listed(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     await synced(caller)
     status, told = await caller.call("POST", "/campaigns/preview", wave())
     assert status == 200
@@ -32,6 +35,16 @@ async def test_a_campaign_is_made_looked_at_and_listed(caller: Caller) -> None:
     assert told["left_out"]["duplicate"] > 0
     assert told["calls"] == told["sender_count"] == len(told["senders"]) > 1
     assert "{{" not in told["words"]
+    assert sum(each["recipients"] for each in told["departments"]) == told["recipients"]
+    assert sum(each["senders"] for each in told["departments"]) == told["sender_count"]
+    assert all(each["name"] for each in told["departments"])
+    assert len({each["external_userid"] for each in told["sample"]}) == min(10, told["recipients"])
+    for each in told["sample"]:
+        assert each["external_userid"] in caller.sandbox.world.customers.listed_by(each["userid"])
+    with monkeypatch.context() as large:
+        large.setattr(campaign_plans, "FEW", 0)
+        _, from_places = await caller.call("POST", "/campaigns/preview", wave())
+    assert 5 <= len({each["external_userid"] for each in from_places["sample"]}) <= 10
     somebody = next(iter(caller.sandbox.world.customers.listed_by(told["senders"][0]["userid"])))
     assert (await caller.call("PUT", f"/customers/{somebody}/preference", {"opted_out": True}))[0] == 200
     _, again = await caller.call("POST", "/campaigns/preview", wave(sender_policy="all"))
