@@ -135,7 +135,8 @@ def test_a_sending_says_what_its_wave_says_or_what_was_written_for_it() -> None:
     new = parse_words(["A", "B"], {"variants": [{"name": "B", "content": {"text": "2"}}, {**a}]})
     assert [each.name for each in new.variants] == ["A", "B"]
     assert said({}, [a, b], new.model_dump(mode="json"))["B"]["text"] == "2"
-    for wrong in ([a], [a, b, b], [a, {**b, "name": "C"}]):
+    assert parse_words(["A", "B"], {"variants": [a]}).variants[0].name == "A"
+    for wrong in ([{**b, "name": "C"}], [a, b, b], [a, {**b, "name": "C"}]):
         with pytest.raises(InvalidRuleError, match="variants: 请给每个版本各写一次：A、B"):
             parse_words(["A", "B"], {"variants": wrong})
 
