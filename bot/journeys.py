@@ -30,7 +30,6 @@ from data.rules.timings import Calendar
 
 SHIPPED = Path(__file__).parent.parent / "templates" / "journeys"
 LANGUAGES = ("zh", "en")
-KINDS = {SendBroadcast: "broadcast", GiveTask: "personal"}
 
 
 def list_shipped() -> list[str]:
@@ -54,7 +53,8 @@ async def check_journey(ctx: Context, journey: Journey) -> None:
     found += choice_problems(journey, *await ctx.db.read(sender_rows.list_named, journey))
     for number, step in enumerate(journey.steps):
         if isinstance(step.action, SendBroadcast | GiveTask):
-            faults = await content_problems(ctx, step.action.content, KINDS[type(step.action)])
+            kind = "broadcast" if isinstance(step.action, SendBroadcast) else "personal"
+            faults = await content_problems(ctx, step.action.content, kind)
             found += [Problem(f"steps[{number}].action.{fault.path}", fault.message) for fault in faults]
     found += await ctx.db.read(_unknown, journey)
     if found:
@@ -70,10 +70,8 @@ def _unknown(session: Session, journey: Journey) -> list[Problem]:
         for path, tree in trees
         for fault in unknown_names(tree, known)
     ]
-    tags, kinds = (
-        set(tag_rows.list_live_ids(session)),
-        {each.name: each.kind for each in field_rows.list_definitions(session)},
-    )
+    tags = set(tag_rows.list_live_ids(session))
+    kinds = {each.name: each.kind for each in field_rows.list_definitions(session)}
     for path, tag_id in _list_tags(journey):
         if tag_id not in tags:
             found.append(Problem(path, f"企业标签里没有 {tag_id}（已被删除，或还没有从企业微信读到）"))
