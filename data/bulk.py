@@ -124,7 +124,8 @@ class BulkUpsert:
     """Writes many rows of a table: new ones as they are, known ones over what was there.
 
     `keep`: columns of a known row that stay. All columns kept: known rows stay as they are.
-    `key`: the unique columns by which a row is known, where they are not the primary key.
+    `key`: the unique columns by which a row is known, where they are not the primary key; `key_where`: the words of
+    their index, where it is a partial one.
     `returning`: columns of each row that was written that `write_returning` gives back.
     """
 
@@ -135,6 +136,7 @@ class BulkUpsert:
         *,
         keep: Sequence[str] = (),
         key: Sequence[str] = (),
+        key_where: str = "",
         returning: Sequence[str] = (),
     ) -> None:
         table: Any = model.__table__  # type: ignore[attr-defined]
@@ -143,7 +145,8 @@ class BulkUpsert:
         keys = list(key) or [column.name for column in table.primary_key]
         changed = [name for name in columns if name not in keys and name not in keep]
         action = f"UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in changed)}" if changed else "NOTHING"
-        self._ending = f"ON CONFLICT ({', '.join(keys)}) DO {action}"
+        partial = f" WHERE {key_where}" if key_where else ""
+        self._ending = f"ON CONFLICT ({', '.join(keys)}){partial} DO {action}"
         if returning:
             self._ending += f" RETURNING {', '.join(returning)}"
         types = [table.c[name].type for name in columns]

@@ -23,8 +23,19 @@ from data.models.fields import Birthday, CustomerField, FieldDefinition
 from data.models.group_waves import GroupRecipient
 from data.models.group_welcomes import GroupWelcome, GroupWelcomeStatus
 from data.models.groups import CustomerGroup, GroupMember
+from data.models.happenings import Happening
 from data.models.health import CallbackHealth
 from data.models.inbox import InboxEvent, InboxOutcome, InboxTask, OutcomeStatus, TaskStatus, inbox_metadata
+from data.models.journeys import (
+    EndReason,
+    Enrolment,
+    JourneyRow,
+    JourneyStatus,
+    JourneyVersion,
+    JourneyWave,
+    StepOutcome,
+    StepRecord,
+)
 from data.models.leaves import Leave
 from data.models.links import Link, LinkClick, OtherClick
 from data.models.markings import Marking, MarkingChange, MarkingItem, MarkingStatus
@@ -36,10 +47,12 @@ from data.models.rosters import Roster, RosterMember
 from data.models.rules import TagRuleRow, WelcomeRuleRow
 from data.models.segments import SegmentRow
 from data.models.staff import Department, Staff
+from data.models.staff_tasks import StaffTask, StaffTaskStatus
 from data.models.sync import SyncPart, SyncRun, SyncStage, SyncStatus
 from data.models.tags import Tag, TagGroup
 from data.models.testers import Tester
 from data.models.touches import OwnSendPull, Touch
+from data.models.webhooks import WebhookCall
 from data.models.welcomes import Welcome, WelcomeStatus
 from data.models.winners import Winner
 
@@ -64,6 +77,8 @@ __all__ = [
     "CustomerGroup",
     "Department",
     "Digest",
+    "EndReason",
+    "Enrolment",
     "Erasure",
     "ErasureKey",
     "FieldDefinition",
@@ -75,9 +90,14 @@ __all__ = [
     "GroupRecipient",
     "GroupWelcome",
     "GroupWelcomeStatus",
+    "Happening",
     "InboxEvent",
     "InboxOutcome",
     "InboxTask",
+    "JourneyRow",
+    "JourneyStatus",
+    "JourneyVersion",
+    "JourneyWave",
     "Lease",
     "Leave",
     "Link",
@@ -108,6 +128,10 @@ __all__ = [
     "RunStatus",
     "SegmentRow",
     "Staff",
+    "StaffTask",
+    "StaffTaskStatus",
+    "StepOutcome",
+    "StepRecord",
     "SyncPart",
     "SyncRun",
     "SyncStage",
@@ -121,6 +145,7 @@ __all__ = [
     "Transfer",
     "Wave",
     "WaveCustomer",
+    "WebhookCall",
     "Welcome",
     "WelcomeRuleRow",
     "WelcomeStatus",

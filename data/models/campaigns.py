@@ -106,6 +106,7 @@ class Campaign(SQLModel, table=True):
 
     `test_first`: nothing is sent until a person has seen a test of what it says; `go_version` is the newest version of
     which somebody has. `test_of`: it is a test itself, of `test_version` of that campaign.
+    `journey_id`: it holds the broadcasts of that journey and is planned by it, not by people.
     `accepted_at`: whoever resumed it then knew what had happened until then; its brakes count what comes after.
     """
 
@@ -124,6 +125,7 @@ class Campaign(SQLModel, table=True):
     go_by: str = Field(default="", max_length=80, sa_column_kwargs={"server_default": ""})
     test_of: int | None = Field(default=None, sa_column=Column(BigInt, index=True))
     test_version: int | None = None
+    journey_id: int | None = Field(default=None, sa_column=Column(BigInt, index=True))
     accepted_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
 
 

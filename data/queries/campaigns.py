@@ -94,8 +94,9 @@ def get_name_in_words(session: Session, campaign_id: int) -> str:
 
 
 def list_campaigns(session: Session, limit: int = 50, before_id: int | None = None) -> list[Campaign]:
-    """Campaigns, newest first; tests are with those that they test."""
-    query = select(Campaign).where(col(Campaign.test_of).is_(None)).order_by(col(Campaign.id).desc()).limit(limit)
+    """Campaigns that people made, newest first; tests are with those that they test."""
+    mine = (col(Campaign.test_of).is_(None), col(Campaign.journey_id).is_(None))
+    query = select(Campaign).where(*mine).order_by(col(Campaign.id).desc()).limit(limit)
     if before_id is not None:
         query = query.where(col(Campaign.id) < before_id)
     return list(session.execute(query).scalars())

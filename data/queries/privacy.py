@@ -22,10 +22,12 @@ from data.models import (
     Birthday,
     Customer,
     CustomerField,
+    Enrolment,
     Follow,
     FollowMobile,
     FollowTag,
     GroupMember,
+    Happening,
     LinkClick,
     MarkingItem,
     MomentReaction,
@@ -36,12 +38,15 @@ from data.models import (
     RepeatedRequest,
     RosterMember,
     Run,
+    StaffTask,
+    StepRecord,
     SyncPart,
     Tag,
     Tester,
     Touch,
     Transfer,
     WaveCustomer,
+    WebhookCall,
     Welcome,
 )
 
@@ -116,6 +121,11 @@ def _received(person: Person) -> ColumnElement[bool]:
     return and_(col(Recipient.run_id).in_(select(col(Run.id))), col(Recipient.follow_id).in_(follows))
 
 
+def _enrolled(person: Person) -> ColumnElement[bool]:
+    enrolments = select(col(Enrolment.id)).where(col(Enrolment.external_userid) == person.external_userid)
+    return col(StepRecord.enrolment_id).in_(enrolments)
+
+
 def _with_tag(query: Any) -> Any:
     return query.add_columns(col(Tag.tag_id), col(Tag.name)).join(Tag, col(Tag.tag_no) == col(FollowTag.tag_no))
 
@@ -132,6 +142,11 @@ HELD: tuple[Held, ...] = (
         lambda person: col(RepeatedRequest.body).contains(person.external_userid, autoescape=True),
         hidden=("body",),
     ),
+    Held(StepRecord, _enrolled),
+    _own(StaffTask),
+    _own(WebhookCall),
+    _own(Happening),
+    _own(Enrolment),
     _own(CustomerField),
     _own(Birthday),
     _own(Touch),
@@ -177,6 +192,9 @@ NOT_ABOUT_ONE: Mapping[str, str] = MappingProxyType(
         "field_definitions": "which fields there are, not what is in them",
         "own_send_pulls": "how far staff's own group-sends were read",
         "payment_pulls": "how far payments were read, nothing of them",
+        "journey_versions": "what journeys say to everybody",
+        "journey_waves": "which broadcasts are of which journey: a list of customers is in wave_customers",
+        "journeys": "what managers plan for many: who is on them is in enrolments",
         "leases": "which process runs a job",
         "link_other_clicks": "how often others than customers followed a link",
         "links": "addresses that lead on: who followed them is in link_clicks",

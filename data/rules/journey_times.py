@@ -97,6 +97,17 @@ def _is_allowed(day: date, only: str, calendar: Calendar) -> bool:
     return only == "any" or not among(day, calendar.holidays)
 
 
+def next_allowed(when: When, at: datetime, calendar: Calendar, *, disturbs: bool) -> datetime:
+    """`at`, or the first instant after it at which the step may be done. Raises ValueError as `due_at`."""
+    return _open(at, When(only=when.only), calendar, disturbs)
+
+
+def same_time_next_day(when: When, at: datetime, calendar: Calendar, *, disturbs: bool) -> datetime:
+    """When a step is tried again that could not be done at `at`: on the next day that is allowed, at the time of the
+    day that it names, or the same. Raises ValueError as `due_at`."""
+    return due_at(When(days=1, at=when.at, only=when.only), at, at, calendar, disturbs=disturbs)
+
+
 def is_too_late(late: LateStep, due: datetime, now: datetime) -> bool:
     """Whether a step that was due then is not to be done any more."""
     return late.then == "skip" and now - due > timedelta(hours=late.within_hours)

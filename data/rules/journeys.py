@@ -28,6 +28,8 @@ NAME_MAX_LENGTH = 64
 STEPS_MAX = 60
 CASES_MAX = 10
 STOPS_MAX = 10
+HOLD_DAYS_MAX = 30
+GOAL_DAYS_MAX = 90
 TAGS_MAX = 20
 URL_MAX_LENGTH = 1024
 
@@ -118,7 +120,8 @@ DISTURBING = (SendBroadcast, GiveTask)
 class Step(RuleModel):
     """One step. `key` names it for good: enrolments that move to a newer version go on at the step of the same key.
 
-    `only_if`: done for customers in this segment; the others go on to the next step.
+    `only_if`: done for customers in this segment; the others go on to the next step. `hold_days`: so long it waits,
+    tried again every day, while a limit, a journey that goes before or the customer's own wish holds it back.
     """
 
     key: StepKey
@@ -126,6 +129,7 @@ class Step(RuleModel):
     only_if: Tree | None = None
     action: Action
     late: LateStep = LateStep()
+    hold_days: Annotated[int, Field(strict=True, ge=0, le=HOLD_DAYS_MAX)] = 2
 
     @property
     def disturbs(self) -> bool:
@@ -143,9 +147,10 @@ class Again(RuleModel):
 class Journey(SenderChoice):
     """What happens to customers from a trigger on.
 
-    `audience`: of those only customers in this segment. `goal`: what it is for; it is over when that happens, and the
-    share of those who reach it is compared with the held out. `stops`: it is over as well. It always is when the
-    customer is lost or has opted out. `priority`: of several that want the same customer on a day, the highest first.
+    `audience`: of those only customers in this segment. `goal`: what it is for; it is over when that happens, until
+    `goal_days` after the last step, and the share of those who reach it is compared with the held out. `stops`: it is
+    over as well. It always is when the customer is lost or has opted out. `priority`: of several that want the same
+    customer on a day, the highest first.
     """
 
     name: str = Field(min_length=1, max_length=NAME_MAX_LENGTH)
@@ -154,6 +159,7 @@ class Journey(SenderChoice):
     again: Again = Again()
     steps: tuple[Step, ...] = Field(min_length=1, max_length=STEPS_MAX)
     goal: Happening | None = None
+    goal_days: Annotated[int, Field(strict=True, ge=0, le=GOAL_DAYS_MAX)] = 7
     stops: tuple[Happening, ...] = Field(default=(), max_length=STOPS_MAX)
     priority: Annotated[int, Field(strict=True, ge=1, le=9)] = 5
     hold_out_percent: int = Field(default=0, ge=0, le=HOLD_OUT_MAX)

@@ -1,0 +1,163 @@
+"""Journeys (旅程): their versions, the customers who are on them, and what became of each step for each of them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Column, Index, text
+from sqlmodel import Field, SQLModel
+
+from data.types import BigInt, Json, UtcDateTime, partial_index
+
+
+class JourneyStatus(StrEnum):
+    """`draft`: never started. `running`: begins for customers, and goes on. `paused`: neither.
+
+    `closed`: begins for nobody any more; who is on it goes on. `stopped`: over for everybody.
+    """
+
+    DRAFT = "draft"
+    RUNNING = "running"
+    PAUSED = "paused"
+    CLOSED = "closed"
+    STOPPED = "stopped"
+
+
+class EndReason(StrEnum):
+    """Why a journey is over for a customer. `finished`: all its steps are behind them."""
+
+    FINISHED = "finished"
+    GOAL = "goal"
+    STOP = "stop"
+    LOST = "lost"
+    OPTED_OUT = "opted_out"
+    #: A person took the customer off it, or stopped the journey.
+    WITHDRAWN = "withdrawn"
+
+
+class StepOutcome(StrEnum):
+    """What became of a step for a customer. Only `done` did anything; `moved` is not the last word about it."""
+
+    DONE = "done"
+    #: Held back for now: it is tried again later.
+    MOVED = "moved"
+    #: The customer is not of whom the step is for.
+    NOT_FOR = "not_for"
+    HELD_OUT = "held_out"
+    #: The bot was not running when it was due.
+    LATE = "late"
+    #: A limit left no room, for as long as the step may wait.
+    CAPPED = "capped"
+    #: A journey that goes before it wanted the customer, for as long as the step may wait.
+    OUTRANKED = "outranked"
+    #: The customer wants to hear nothing until a date.
+    RESTING = "resting"
+    #: Nobody of the staff can reach the customer.
+    NO_SENDER = "no_sender"
+    FAILED = "failed"
+
+
+class JourneyRow(SQLModel, table=True):
+    """One journey; what it says is in its versions, of which customers begin the newest.
+
+    `scanned_until`: until when it is known for whom a day has begun it (birthdays, dates, silence, the calendar).
+    """
+
+    __tablename__ = "journeys"
+
+    id: int | None = Field(default=None, sa_column=Column(BigInt, primary_key=True, autoincrement=True))
+    name: str = Field(max_length=64)
+    owner: str = Field(
+        default="", max_length=64, sa_column_kwargs={"server_default": ""}, description="userid of who is told of it."
+    )
+    status: str = Field(max_length=10, index=True)
+    version: int = Field(default=1, description="The newest.")
+    made_by: str = Field(max_length=80, description="command, or the name of the API token.")
+    made_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+    started_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
+    scanned_until: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
+
+
+class JourneyVersion(SQLModel, table=True):
+    """What a journey says (`data.rules.journeys.Journey` as JSON) from a version on. Versions are never changed."""
+
+    __tablename__ = "journey_versions"
+
+    journey_id: int = Field(sa_column=Column(BigInt, primary_key=True, autoincrement=False))
+    version: int = Field(primary_key=True)
+    definition: dict[str, Any] = Field(sa_column=Column(Json, nullable=False))
+    made_by: str = Field(max_length=80)
+    made_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+
+
+class Enrolment(SQLModel, table=True):
+    """A customer on a journey. `userid`: through whom, where what began it says so.
+
+    `step` is the number of the next one, due at `due_at`; `wanted_at` is when it was due first, where it was moved.
+    `before_at`: when the one before it was done. `held_out`: nothing is done, to compare the others with.
+    `cause`: what began it, in the words of a Happening or of a day.
+    """
+
+    __tablename__ = "enrolments"
+    __table_args__ = (
+        partial_index("ix_enrolments_due", "journey_id", "due_at", where="ended_at IS NULL"),
+        Index("ix_enrolments_customer", "external_userid", "journey_id"),
+        Index(
+            "uq_enrolments_running", "journey_id", "external_userid", unique=True,
+            sqlite_where=text("ended_at IS NULL"), postgresql_where=text("ended_at IS NULL"),
+        ),
+    )  # fmt: skip
+
+    id: int | None = Field(default=None, sa_column=Column(BigInt, primary_key=True, autoincrement=True))
+    journey_id: int = Field(sa_column=Column(BigInt, nullable=False))
+    version: int
+    external_userid: str = Field(max_length=64)
+    userid: str = Field(default="", max_length=64)
+    cause: str = Field(default="", max_length=200)
+    started_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+    step: int = 0
+    before_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+    due_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+    wanted_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
+    held_out: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+    ended_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
+    end_reason: str = Field(default="", max_length=10, description="An EndReason.")
+
+
+class StepRecord(SQLModel, table=True):
+    """What became of a step (its number and `key`) for an enrolment at an instant, and why (`reason`, for people).
+
+    `wave_id`: of a broadcast, where its recipient tells what became of it; `task_id`: of a task.
+    """
+
+    __tablename__ = "step_records"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    enrolment_id: int = Field(sa_column=Column(BigInt, primary_key=True, autoincrement=False))
+    step: int = Field(primary_key=True)
+    at: datetime = Field(sa_column=Column(UtcDateTime, primary_key=True))
+    key: str = Field(max_length=32)
+    outcome: str = Field(max_length=10, description="A StepOutcome.")
+    reason: str = Field(default="", max_length=200)
+    wave_id: int | None = Field(default=None, sa_column=Column(BigInt))
+    task_id: int | None = Field(default=None, sa_column=Column(BigInt))
+
+
+class JourneyWave(SQLModel, table=True):
+    """A broadcast of a journey's step: a wave of the journey's own campaign. While it is open customers are put on its
+    list; then it is sent as any other is."""
+
+    __tablename__ = "journey_waves"
+    __table_args__ = (
+        Index("ix_journey_waves_journey", "journey_id", "step"),
+        partial_index("ix_journey_waves_open", "opened_at", where="closed_at IS NULL"),
+    )
+
+    wave_id: int = Field(sa_column=Column(BigInt, primary_key=True, autoincrement=False))
+    journey_id: int = Field(sa_column=Column(BigInt, nullable=False))
+    version: int
+    step: int
+    opened_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+    closed_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))

@@ -1,0 +1,163 @@
+"""What becomes of a step that is due for a customer: it is done, held back for now, or passed over, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from data.models.journeys import EndReason, StepOutcome
+from data.rules.journey_times import due_at, is_too_late, next_allowed, same_time_next_day
+from data.rules.journeys import Branch, End, Journey, Step, Wait
+from data.rules.preferences import RefusalReason
+from data.rules.timings import Calendar
+
+#: So much later than due is on time: the bell rings every second or two, and a batch of work takes some.
+PUNCTUAL = timedelta(minutes=1)
+
+
+class Standing(NamedTuple):
+    """Where a customer is on a journey: see Enrolment."""
+
+    step: int
+    started_at: datetime
+    before_at: datetime
+    due_at: datetime
+    wanted_at: datetime | None = None
+    held_out: bool = False
+
+
+class Facts(NamedTuple):
+    """What is known of the customer just now.
+
+    `is_of`: whether they are in the segment at a path of the journey (`Journey.list_trees`). `has_room`: whether the
+    limits leave room for one more message. `outranked_by`: the journey that goes before this one and wants the customer
+    on the same day, or empty.
+    """
+
+    is_of: Callable[[str], bool]
+    is_lost: bool = False
+    refusal: RefusalReason | None = None
+    has_room: bool = True
+    outranked_by: str = ""
+
+
+class Decision(NamedTuple):
+    """What becomes of the step: `outcome` with the `reason` (None: nothing worth a record), and where the customer
+    stands then; with `end` the journey is over."""
+
+    outcome: StepOutcome | None
+    reason: str
+    standing: Standing
+    end: EndReason | None = None
+
+    @property
+    def acts(self) -> bool:
+        """Whether the step's action is to be done."""
+        return self.outcome is StepOutcome.DONE
+
+
+def first_standing(journey: Journey, started_at: datetime, calendar: Calendar, *, held_out: bool) -> Standing:
+    """Where a customer stands who begins a journey. Raises ValueError where its first step is never due."""
+    standing = Standing(0, started_at, started_at, started_at, None, held_out)
+    return _to_step(journey, standing, 0, started_at, calendar)
+
+
+def decide(journey: Journey, standing: Standing, facts: Facts, now: datetime, calendar: Calendar) -> Decision:
+    """What becomes of the step that is due. Raises ValueError where the next one is never due."""
+    if facts.is_lost:
+        return Decision(None, "", standing, EndReason.LOST)
+    if facts.refusal is RefusalReason.OPTED_OUT:
+        return Decision(None, "", standing, EndReason.OPTED_OUT)
+    if standing.step >= len(journey.steps):
+        return Decision(None, "", standing, EndReason.FINISHED)
+    step, path = journey.steps[standing.step], f"steps[{standing.step}]"
+    if step.only_if is not None and not facts.is_of(f"{path}.only_if"):
+        return _pass(journey, standing, calendar, StepOutcome.NOT_FOR, "客户不在这一步的人群中")
+    match step.action:
+        case Wait():
+            return _pass(journey, standing, calendar, None, "")
+        case End():
+            return Decision(None, "", standing, EndReason.FINISHED)
+        case Branch():
+            return _branch(journey, standing, step.action, path, facts, calendar)
+        case _:
+            return _act(journey, standing, step, facts, now, calendar)
+
+
+def _act(journey: Journey, standing: Standing, step: Step, facts: Facts, now: datetime, calendar: Calendar) -> Decision:
+    due = standing.due_at
+    done_at = due if now - due <= PUNCTUAL else now
+    allowed_at = next_allowed(step.when, done_at, calendar, disturbs=step.disturbs)
+    if is_too_late(step.late, due, allowed_at):
+        return _pass(journey, standing, calendar, StepOutcome.LATE, "到时间时程序没有运行，已过补做的期限")
+    if standing.held_out:
+        return _pass(journey, standing, calendar, StepOutcome.HELD_OUT, "对照组，不触达")
+    if allowed_at > done_at:
+        moved = standing._replace(due_at=allowed_at, wanted_at=standing.wanted_at or due)
+        return Decision(StepOutcome.MOVED, "已过可以打扰的时间，顺延", moved)
+    if step.disturbs:
+        held = _held_back(facts)
+        if held is not None:
+            return _hold(journey, standing, step, calendar, *held)
+    return _pass(journey, standing, calendar, StepOutcome.DONE, "", done_at)
+
+
+def _held_back(facts: Facts) -> tuple[StepOutcome, str] | None:
+    if facts.refusal is RefusalReason.PAUSED:
+        return StepOutcome.RESTING, "客户希望暂时不收到消息"
+    if facts.refusal is RefusalReason.CAPPED:
+        return StepOutcome.CAPPED, "已达到客户希望的消息上限"
+    if not facts.has_room:
+        return StepOutcome.CAPPED, "已达到公司的触达上限"
+    if facts.outranked_by:
+        return StepOutcome.OUTRANKED, f"让位给优先的旅程：{facts.outranked_by}"
+    return None
+
+
+def _hold(
+    journey: Journey, standing: Standing, step: Step, calendar: Calendar, outcome: StepOutcome, reason: str
+) -> Decision:
+    """Try again on the next day, as long as the step may wait."""
+    wanted = standing.wanted_at or standing.due_at
+    again = same_time_next_day(step.when, standing.due_at, calendar, disturbs=step.disturbs)
+    if again - wanted > timedelta(days=step.hold_days, hours=1):  # a day may have 25 hours
+        return _pass(journey, standing, calendar, outcome, reason)
+    return Decision(StepOutcome.MOVED, reason, standing._replace(due_at=again, wanted_at=wanted))
+
+
+def _branch(
+    journey: Journey, standing: Standing, branch: Branch, path: str, facts: Facts, calendar: Calendar
+) -> Decision:
+    ways = (
+        case.go for number, case in enumerate(branch.cases) if facts.is_of(f"{path}.action.cases[{number}].segment")
+    )
+    go = next(ways, branch.otherwise)
+    number = standing.step + 1 if go is None else journey.places[go]
+    reason = "没有符合的分支，继续" if go is None else f"走到 {go}"
+    return Decision(StepOutcome.DONE, reason, _to_step(journey, standing, number, standing.due_at, calendar))
+
+
+def _pass(
+    journey: Journey,
+    standing: Standing,
+    calendar: Calendar,
+    outcome: StepOutcome | None,
+    reason: str,
+    done_at: datetime | None = None,
+) -> Decision:
+    """On to the next step."""
+    before = standing.due_at if done_at is None else done_at
+    moved = _to_step(journey, standing, standing.step + 1, before, calendar)
+    is_over = moved.step >= len(journey.steps) and (journey.goal is None or not journey.goal_days)
+    return Decision(outcome, reason, moved, EndReason.FINISHED if is_over else None)
+
+
+def _to_step(journey: Journey, standing: Standing, number: int, before: datetime, calendar: Calendar) -> Standing:
+    """Where a customer stands who waits for a step; behind the last one they wait for the goal."""
+    if number >= len(journey.steps):
+        due = before + timedelta(days=journey.goal_days)
+    else:
+        step = journey.steps[number]
+        due = due_at(step.when, standing.started_at, before, calendar, disturbs=step.disturbs)
+    return standing._replace(step=number, before_at=before, due_at=due, wanted_at=None)
