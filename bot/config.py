@@ -216,6 +216,22 @@ class CampaignsSettings(Section):
     )
 
 
+class JourneysSettings(Section):
+    """Journeys: what holds for all of them."""
+
+    cap_per_day: int = Field(
+        1,
+        ge=0,
+        le=1000,
+        description="Messages that may reach a customer on a day, of everything we send; 0: any number.",
+    )
+    cap_per_week: int = Field(3, ge=0, le=1000, description="The same within 7 days, today included.")
+    cap_per_month: int = Field(10, ge=0, le=1000, description="The same within 30 days.")
+    gather_minutes: int = Field(
+        5, ge=0, le=1440, description="Broadcasts with the same words due within so many minutes become one task."
+    )
+
+
 class DigestSettings(Section):
     """What the app tells staff and managers once a day: what waits for them, and how campaigns stand."""
 
@@ -291,6 +307,7 @@ class Settings(BaseSettings):
     welcome: WelcomeSettings = WelcomeSettings()
     sync: SyncSettings = SyncSettings()
     campaigns: CampaignsSettings = CampaignsSettings()
+    journeys: JourneysSettings = JourneysSettings()
     digest: DigestSettings = DigestSettings()
     approval: ApprovalSettings = ApprovalSettings()
     privacy: PrivacySettings = PrivacySettings()

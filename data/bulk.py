@@ -198,6 +198,44 @@ class BulkUpsert:
         return session.connection().execute(self._postgres, {"rows": given})
 
 
+class BulkUpdate:
+    """Changes rows that are there, each by its `id`: `columns` get the values given."""
+
+    def __init__(self, model: type[SQLModel], columns: Sequence[str]) -> None:
+        table: Any = model.__table__  # type: ignore[attr-defined]
+        types = [table.c[name].type for name in columns]
+        self._names = ("id", *columns)
+        self._instants = [number for number, type_ in enumerate(types, 1) if isinstance(type_, UtcDateTime)]
+        given = ", ".join(f"{name} = given.{name}" for name in columns)
+        # SQLite reads every value with the type that it has in JSON; names are those of our own tables.
+        listed = ", ".join(f"value ->> '$[{number}]' AS {name}" for number, name in enumerate(columns, 1))
+        self._sqlite = (
+            f"UPDATE {table.name} SET {given} FROM (SELECT CAST(value ->> '$[0]' AS INTEGER) AS id, {listed} "  # noqa: S608
+            f"FROM json_each(?)) AS given WHERE {table.name}.id = given.id"
+        )
+        typed = ", ".join(f"{name} {_postgres_name(type_)}" for name, type_ in zip(columns, types, strict=True))
+        self._postgres = text(
+            f"UPDATE {table.name} SET {given} FROM json_to_recordset(CAST(:rows AS JSON)) "  # noqa: S608
+            f"AS given (id BIGINT, {typed}) WHERE {table.name}.id = given.id"
+        )
+
+    def write(self, session: Session, rows: Sequence[Sequence[Any]]) -> int:
+        """Change rows, each given as its id and the values of the columns; how many there were of them."""
+        if not rows:
+            return 0
+        if session.get_bind().dialect.name == "sqlite":
+            columns: list[Sequence[Any]] = list(zip(*rows, strict=True))
+            for number in self._instants:
+                columns[number] = _sqlite_times(columns[number])
+            connection = session.connection().connection.driver_connection
+            assert connection is not None
+            kept = json.dumps(list(zip(*columns, strict=True)), ensure_ascii=False)
+            return int(connection.execute(self._sqlite, (kept,)).rowcount)
+        given = to_json([dict(zip(self._names, row, strict=True)) for row in rows]).decode()
+        done: Any = session.connection().execute(self._postgres, {"rows": given})
+        return int(done.rowcount)
+
+
 def copy_on_postgres(
     session: Session, model: type[SQLModel], columns: Sequence[str], rows: Sequence[Sequence[Any]]
 ) -> None:

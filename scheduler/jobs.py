@@ -21,6 +21,7 @@ from scheduler.campaigns import send_when_due
 from scheduler.digests import send_digests
 from scheduler.follow_facts import mend_facts
 from scheduler.group_welcomes import check_group_welcomes, write_group_welcomes
+from scheduler.journeys import run_due_steps
 from scheduler.links import follow_up_clicks
 from scheduler.markings import mark_when_due
 from scheduler.moment_results import follow_moments
@@ -127,6 +128,7 @@ JOBS: tuple[Job, ...] = (
     # These have leases of their own, which `siyu sync` and `siyu tags` take as well.
     Job("sync", 5.0, sync_when_due, alone=False, long=True),
     Job("markings", 3.0, mark_when_due, alone=False, long=True),
+    Job("journeys", 2.0, run_due_steps, alone=False, long=True),
     Job("campaigns", 2.0, send_when_due, alone=False, long=True),
     Job("campaign_lookups", 5.0, look_up_unknown, alone=False, long=True),
     Job("campaign_results", 5.0, follow_results, alone=False, long=True),

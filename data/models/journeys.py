@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Column, Index, text
+from sqlalchemy import Column, Index, Text, text
 from sqlmodel import Field, SQLModel
 
 from data.types import BigInt, Json, UtcDateTime, partial_index
@@ -63,6 +63,7 @@ class JourneyRow(SQLModel, table=True):
     """One journey; what it says is in its versions, of which customers begin the newest.
 
     `scanned_until`: until when it is known for whom a day has begun it (birthdays, dates, silence, the calendar).
+    `error`: why it was paused, where no person did it.
     """
 
     __tablename__ = "journeys"
@@ -78,6 +79,7 @@ class JourneyRow(SQLModel, table=True):
     made_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
     started_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
     scanned_until: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
+    error: str = Field(default="", sa_column=Column(Text, nullable=False, server_default=""))
 
 
 class JourneyVersion(SQLModel, table=True):
@@ -129,7 +131,8 @@ class Enrolment(SQLModel, table=True):
 class StepRecord(SQLModel, table=True):
     """What became of a step (its number and `key`) for an enrolment at an instant, and why (`reason`, for people).
 
-    `wave_id`: of a broadcast, where its recipient tells what became of it; `task_id`: of a task.
+    `at`: when it was done, or when it was due. `wave_id`: of a broadcast, whose recipient tells what became of it; a
+    task is known by enrolment and step.
     """
 
     __tablename__ = "step_records"
@@ -142,7 +145,6 @@ class StepRecord(SQLModel, table=True):
     outcome: str = Field(max_length=10, description="A StepOutcome.")
     reason: str = Field(default="", max_length=200)
     wave_id: int | None = Field(default=None, sa_column=Column(BigInt))
-    task_id: int | None = Field(default=None, sa_column=Column(BigInt))
 
 
 class JourneyWave(SQLModel, table=True):

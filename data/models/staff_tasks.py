@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Column, Index, Text
+from sqlalchemy import Column, Index, Text, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from data.types import BigInt, Json, UtcDateTime, partial_index
@@ -33,6 +33,7 @@ class StaffTask(SQLModel, table=True):
 
     __tablename__ = "staff_tasks"
     __table_args__ = (
+        UniqueConstraint("enrolment_id", "step", name="uq_staff_tasks_step"),
         partial_index("ix_staff_tasks_open", "userid", "worth", "due_at", where="status = 'open'"),
         partial_index("ix_staff_tasks_valid", "valid_until", where="status = 'open'"),
         Index("ix_staff_tasks_answered", "userid", "answered_at"),
@@ -40,7 +41,7 @@ class StaffTask(SQLModel, table=True):
     )
 
     id: int | None = Field(default=None, sa_column=Column(BigInt, primary_key=True, autoincrement=True))
-    enrolment_id: int = Field(sa_column=Column(BigInt, nullable=False, index=True))
+    enrolment_id: int = Field(sa_column=Column(BigInt, nullable=False))
     journey_id: int = Field(sa_column=Column(BigInt, nullable=False))
     step: int
     userid: str = Field(max_length=64)

@@ -35,12 +35,13 @@ def add_campaign(session: Session, draft: CampaignDraft, made_by: str, now: date
     return campaign
 
 
-def add_wave(session: Session, campaign_id: int, draft: WaveDraft) -> None:
+def add_wave(session: Session, campaign_id: int, draft: WaveDraft) -> Wave:
     """A new wave with its list."""
     wave = Wave(campaign_id=campaign_id, **wave_values(draft))
     session.add(wave)
     session.flush()
     write_list(session, wave, draft)
+    return wave
 
 
 def wave_values(draft: WaveDraft) -> dict[str, Any]:

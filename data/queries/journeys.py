@@ -42,7 +42,7 @@ def add_version(
 
 
 def _add_version(session: Session, row: JourneyRow, journey: Journey, made_by: str, now: datetime) -> None:
-    definition = journey.model_dump(mode="json", exclude_defaults=True)
+    definition = journey.model_dump(mode="json")
     session.add(
         JourneyVersion(
             journey_id=row.id or 0, version=row.version, definition=definition, made_by=made_by[:80], made_at=now
@@ -89,3 +89,10 @@ def list_going_on(session: Session) -> list[JourneyRow]:
     """Journeys whose customers go on, running or closed."""
     query = select(JourneyRow).where(col(JourneyRow.status).in_(GOING_ON)).order_by(col(JourneyRow.id))
     return list(session.execute(query).scalars())
+
+
+def pause_journey(session: Session, journey_id: int, why: str) -> None:
+    """Something is wrong with a journey: it stands still until a person has mended that."""
+    row = lock_journey(session, journey_id)
+    if row.status in GOING_ON:
+        row.status, row.error = JourneyStatus.PAUSED, why

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import Any, NamedTuple
@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import bindparam, func, select
 from sqlmodel import Session
 
+from data.bulk import among
 from data.db import Database
 from data.errors import NotFoundError
 from data.models import Customer, FollowStatus, Staff
@@ -160,6 +161,18 @@ def matches(session: Session, tree: Node, now: datetime, zone: tzinfo, follow_id
     plan = make_plan(session, tree, asking(session, tree, now, zone), one=True)
     one = selected(plan, F.c.id, in_order=True).where(F.c.id == follow_id)
     return session.execute(one).first() is not None
+
+
+def list_members(
+    session: Session, tree: Node, now: datetime, zone: tzinfo, follow_ids: Collection[int]
+) -> frozenset[str]:
+    """The customers of whom one of some follows is of the segment."""
+    if not follow_ids:
+        return frozenset()
+    plan = make_plan(session, tree, asking(session, tree, now, zone), one=True)
+    listed = among(session.get_bind().dialect.name, F.c.id, "follows")
+    some = selected(plan, F.c.external_userid, in_order=True).where(listed)
+    return frozenset(session.execute(some, {"follows": sorted(follow_ids)}).scalars())
 
 
 @dataclass(frozen=True, slots=True)

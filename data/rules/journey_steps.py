@@ -32,7 +32,7 @@ class Facts(NamedTuple):
 
     `is_of`: whether they are in the segment at a path of the journey (`Journey.list_trees`). `has_room`: whether the
     limits leave room for one more message. `outranked_by`: the journey that goes before this one and wants the customer
-    on the same day, or empty.
+    on the same day, or empty. `no_sender`: why nobody of the staff can reach them, or empty.
     """
 
     is_of: Callable[[str], bool]
@@ -40,6 +40,7 @@ class Facts(NamedTuple):
     refusal: RefusalReason | None = None
     has_room: bool = True
     outranked_by: str = ""
+    no_sender: str = ""
 
 
 class Decision(NamedTuple):
@@ -97,9 +98,10 @@ def _act(journey: Journey, standing: Standing, step: Step, facts: Facts, now: da
         moved = standing._replace(due_at=allowed_at, wanted_at=standing.wanted_at or due)
         return Decision(StepOutcome.MOVED, "已过可以打扰的时间，顺延", moved)
     if step.disturbs:
-        held = _held_back(facts)
-        if held is not None:
+        if held := _held_back(facts):
             return _hold(journey, standing, step, calendar, *held)
+        if facts.no_sender:
+            return _pass(journey, standing, calendar, StepOutcome.NO_SENDER, facts.no_sender)
     return _pass(journey, standing, calendar, StepOutcome.DONE, "", done_at)
 
 

@@ -103,6 +103,7 @@ def upgrade() -> None:
         sa.Column("made_at", data.types.UtcDateTime(), nullable=False),
         sa.Column("started_at", data.types.UtcDateTime(), nullable=True),
         sa.Column("scanned_until", data.types.UtcDateTime(), nullable=True),
+        sa.Column("error", sa.Text(), server_default="", nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     with op.batch_alter_table("journeys", schema=None) as batch_op:
@@ -127,11 +128,11 @@ def upgrade() -> None:
         sa.Column("answered_by", sa.String(length=64), nullable=False),
         sa.Column("why", sa.String(length=200), nullable=False),
         sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("enrolment_id", "step", name="uq_staff_tasks_step"),
     )
     with op.batch_alter_table("staff_tasks", schema=None) as batch_op:
         batch_op.create_index("ix_staff_tasks_answered", ["userid", "answered_at"], unique=False)
         batch_op.create_index("ix_staff_tasks_customer", ["external_userid", "due_at"], unique=False)
-        batch_op.create_index(batch_op.f("ix_staff_tasks_enrolment_id"), ["enrolment_id"], unique=False)
         batch_op.create_index(
             "ix_staff_tasks_open",
             ["userid", "worth", "due_at"],
@@ -158,7 +159,6 @@ def upgrade() -> None:
         sa.Column("outcome", sa.String(length=10), nullable=False),
         sa.Column("reason", sa.String(length=200), nullable=False),
         sa.Column("wave_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
-        sa.Column("task_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.PrimaryKeyConstraint("enrolment_id", "step", "at"),
         sqlite_with_rowid=False,
     )

@@ -1,0 +1,184 @@
+"""Due steps of journeys decided for many customers at once: what is known is read together, then each is judged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, time, timedelta
+from typing import NamedTuple
+
+from sqlmodel import Session
+
+from bot.campaign_plans import calendar_of
+from bot.config import Settings
+from bot.journey_books import Book, Key
+from data.models import RecipientState
+from data.queries import journey_dues as rows
+from data.queries import segments
+from data.queries import senders as sender_rows
+from data.queries.journey_dues import Contact, Due, Known, Touched
+from data.rules.journey_caps import DaysCap, room, since_of
+from data.rules.journey_steps import Decision, Facts, decide
+from data.rules.journeys import Branch, Journey, Step
+from data.rules.preferences import RefusalReason, TouchKind, may_touch
+from data.rules.schedule import local_datetime
+from data.rules.senders import Candidate, Senders, list_stand_ins
+from data.rules.senders import decide as decide_senders
+from data.rules.timings import Calendar
+
+NO_SENDER = {
+    RecipientState.SENDER_UNABLE: "没有能联系客户的员工（已离职或没有客户联系权限）",
+    RecipientState.SENDER_EXCLUDED: "跟进客户的员工不参加这个旅程",
+    RecipientState.SENDER_ON_LEAVE: "跟进客户的员工休假，没有替班的人",
+}
+
+
+class Company(NamedTuple):
+    """What holds for all journeys."""
+
+    calendar: Calendar
+    caps: tuple[DaysCap, ...]
+
+
+def company_of(settings: Settings) -> Company:
+    """The company's clock and limits, as its settings have them."""
+    ours, campaigns = settings.journeys, settings.campaigns
+    caps = [DaysCap(1, ours.cap_per_day), DaysCap(7, ours.cap_per_week), DaysCap(30, ours.cap_per_month)]
+    caps.append(DaysCap(campaigns.cap_days, campaigns.cap_count))
+    return Company(calendar_of(settings), tuple(cap for cap in caps if cap.most))
+
+
+class Judged(NamedTuple):
+    """A due step, what becomes of it, and through whom it is done; None: the customer is lost."""
+
+    due: Due
+    step: Step | None
+    decision: Decision
+    contact: Contact | None
+
+
+def judge_due(session: Session, book: Book, due: Sequence[Due], now: datetime, company: Company) -> list[Judged]:
+    """What becomes of steps that are due. Raises ValueError where a next step is never due, InvalidRuleError."""
+    book.read(session, {_key(each) for each in due})
+    zone = company.calendar.zone
+    tomorrow = local_datetime(now, zone).date() + timedelta(days=1)
+    until = datetime.combine(tomorrow, time(), zone).astimezone(UTC)
+    since = since_of(company.caps, now, zone)
+    known = rows.read_known(session, {each.external_userid for each in due}, since, until, zone)
+    book.read(session, {_key(each) for waiting in known.waiting.values() for each in waiting})
+    judge = _Judge(session, book, known, now, company)
+    judge.read_members(due)
+    ordered = sorted(due, key=lambda each: (each.standing.due_at, -book[_key(each)].priority, each.enrolment_id))
+    return [judge.judge(each) for each in ordered]
+
+
+def _key(due: Due) -> Key:
+    return due.journey_id, due.version
+
+
+class _Judge:
+    """Judges one customer after the other: what is done for one leaves less room for the same one's other steps."""
+
+    def __init__(self, session: Session, book: Book, known: Known, now: datetime, company: Company) -> None:
+        self._session = session
+        self._book = book
+        self._known = known
+        self._now = now
+        self._company = company
+        self._members: dict[tuple[Key, str], frozenset[str]] = {}
+        self._senders: dict[Key, Senders] = {}
+        self._judged: set[int] = set()
+
+    def read_members(self, due: Iterable[Due]) -> None:
+        """Which of the customers are in the segments that their steps ask about."""
+        asked: dict[tuple[Key, str], set[int]] = {}
+        for each in due:
+            follows = {contact.follow_id for contact in self._known.contacts.get(each.external_userid, ())}
+            for path in _paths(self._book[_key(each)], each.standing.step):
+                asked.setdefault((_key(each), path), set()).update(follows)
+        zone = self._company.calendar.zone
+        for (key, path), follow_ids in asked.items():
+            tree = dict(self._book[key].list_trees())[path]
+            found = segments.list_members(self._session, tree, self._now, zone, follow_ids)
+            self._members[key, path] = found
+
+    def judge(self, due: Due) -> Judged:
+        """What becomes of one step."""
+        self._judged.add(due.enrolment_id)
+        key, whom = _key(due), due.external_userid
+        journey = self._book[key]
+        step = journey.steps[due.standing.step] if due.standing.step < len(journey.steps) else None
+        contacts = self._known.contacts.get(whom, [])
+        contact, no_sender = self._through(key, due, contacts) if contacts else (None, "")
+        facts = Facts(lambda path: whom in self._members[key, path], is_lost=not contacts, no_sender=no_sender)
+        if step is not None and step.disturbs:
+            facts = self._with_limits(due, journey, facts)
+        elif (wish := self._known.wishes.get(whom)) is not None and wish.opted_out:
+            facts = facts._replace(refusal=RefusalReason.OPTED_OUT)
+        decision = decide(journey, due.standing, facts, self._now, self._company.calendar)
+        if decision.acts and step is not None and step.disturbs:
+            self._known.touched[whom].append(Touched(decision.standing.before_at, answers=False))
+        # Tags are put on whoever is there to reach the customer.
+        return Judged(due, step, decision, contact or next(iter(contacts), None))
+
+    def _with_limits(self, due: Due, journey: Journey, facts: Facts) -> Facts:
+        zone, whom = self._company.calendar.zone, due.external_userid
+        touched = self._known.touched.get(whom, [])
+        verdict = may_touch(
+            self._known.wishes.get(whom), [each.at for each in touched], self._now, zone, TouchKind.TASK
+        )
+        left = room(self._company.caps, [each.at for each in touched if not each.answers], self._now, zone)
+        facts = facts._replace(refusal=verdict.reason, has_room=left is None or left > 0)
+        if not left:
+            return facts
+        before = self._list_before(due, journey)
+        return facts._replace(outranked_by=before[left - 1] if len(before) >= left else "")
+
+    def _list_before(self, due: Due, journey: Journey) -> list[str]:
+        """The journeys that go before this one and want the customer today as well."""
+        found = []
+        for other in self._known.waiting.get(due.external_userid, ()):
+            theirs = self._book[_key(other)]
+            wants = other.standing.step < len(theirs.steps) and theirs.steps[other.standing.step].disturbs
+            if (
+                wants and theirs.priority > journey.priority and not other.standing.held_out
+                and other.enrolment_id not in self._judged
+            ):  # fmt: skip
+                found.append((theirs.priority, theirs.name))
+        return [name for _, name in sorted(found, key=lambda each: -each[0])]
+
+    def _through(self, key: Key, due: Due, contacts: Sequence[Contact]) -> tuple[Contact | None, str]:
+        """The contact through whom a customer is reached, or why there is none."""
+        mine = [each for each in contacts if each.userid == due.userid] or list(contacts)
+        senders = self._senders_of(key)
+        candidates = [_candidate(each, senders) for each in mine]
+        follows = [(each.follow_id, each.userid, each.external_userid, "present") for each in contacts]
+        if senders.substitutes:
+            candidates += list_stand_ins(senders, candidates, follows)
+        decisions = decide_senders(senders, candidates)
+        chosen = {each.follow_id for each in decisions if each.state is RecipientState.WAITING}
+        if not chosen:
+            return None, NO_SENDER.get(decisions[0].state, NO_SENDER[RecipientState.SENDER_UNABLE])
+        return min((each for each in contacts if each.follow_id in chosen), key=lambda each: each.follow_id), ""
+
+    def _senders_of(self, key: Key) -> Senders:
+        if key not in self._senders:
+            day = local_datetime(self._now, self._company.calendar.zone).date()
+            self._senders[key] = sender_rows.read_senders(self._session, self._book[key], day)
+        return self._senders[key]
+
+
+def _candidate(contact: Contact, senders: Senders) -> Candidate:
+    places = (n for n, tag_no in enumerate(senders.tag_nos) if f",{tag_no}," in contact.tag_list)
+    place = next(places, len(senders.tag_nos))
+    return Candidate(contact.follow_id, contact.userid, contact.external_userid, contact.added_at, None, place)
+
+
+def _paths(journey: Journey, number: int) -> list[str]:
+    """The paths of the segments that a step asks about."""
+    if number >= len(journey.steps):
+        return []
+    step, path = journey.steps[number], f"steps[{number}]"
+    found = [f"{path}.only_if"] if step.only_if is not None else []
+    if isinstance(step.action, Branch):
+        found += [f"{path}.action.cases[{index}].segment" for index in range(len(step.action.cases))]
+    return found

@@ -1,0 +1,35 @@
+"""Limits on what reaches one customer over all journeys and campaigns (触达上限), counted by days of the calendar."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, tzinfo
+from typing import NamedTuple
+
+from data.rules.preferences import window_start
+
+
+class DaysCap(NamedTuple):
+    """At most `most` messages within any `days` days of the company's calendar, today included."""
+
+    days: int
+    most: int
+
+
+def since_of(caps: Iterable[DaysCap], at: datetime, zone: tzinfo) -> datetime | None:
+    """From when on messages count for the widest of the caps; None: there is no cap."""
+    days = [cap.days for cap in caps]
+    return window_start(at, zone, max(days)) if days else None
+
+
+def room(caps: Iterable[DaysCap], touched: Sequence[datetime], at: datetime, zone: tzinfo) -> int | None:
+    """How many more messages the caps leave room for on the day of `at`; None: any number.
+
+    `touched`: when messages reached the customer, or were asked for that may still reach them.
+    """
+    left = [cap.most - _count(touched, window_start(at, zone, cap.days)) for cap in caps]
+    return max(min(left), 0) if left else None
+
+
+def _count(touched: Sequence[datetime], since: datetime) -> int:
+    return sum(at >= since for at in touched)
