@@ -169,6 +169,7 @@ class CampaignTold(RuleModel):
 
     `tests`: the newest first. With `test_first` a run is sent once there is a `go_version`, not below its
     `words_version`. `test_of`: it is a test itself, of `test_version` of that campaign.
+    `journey_id`: it holds the broadcasts of that journey, and is planned by it.
     `accepted_at`: who resumed it then knew what had happened until then; its brakes count what comes after.
     """
 
@@ -183,6 +184,7 @@ class CampaignTold(RuleModel):
     go_by: str
     test_of: int | None
     test_version: int | None
+    journey_id: int | None
     tests: list[TestTold]
     accepted_at: datetime | None
     waves: list[WaveTold | GroupWaveTold | MomentWaveTold]

@@ -42,7 +42,7 @@ class Removal(RuleModel):
 class RosterUseTold(RuleModel):
     """Who uses a roster: a segment, a campaign that may still send, a marking that is still being planned."""
 
-    kind: Literal["segment", "campaign", "marking"]
+    kind: Literal["segment", "campaign", "marking", "journey"]
     id: int
     name: str
 

@@ -36,6 +36,8 @@ SCOPES: Mapping[str, str] = MappingProxyType(
         "campaigns:write": "make, change and remove campaigns",
         "campaigns:approve": "approve and reject campaigns that another token has submitted",
         "sending:write": "start, pause and cancel campaigns, and decide about calls whose outcome is unknown",
+        "journeys:read": "read and simulate journeys, and who is on them",
+        "journeys:write": "make, change, start and stop journeys, put customers on them and take them off",
         "sync:read": "read how far syncs are and what they changed",
         "sync:write": "have WeCom read whole",
         "rosters:read": "list rosters, without who is on them",

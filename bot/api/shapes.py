@@ -130,9 +130,9 @@ class WelcomeTold(RuleModel):
 
 
 class MediaUseTold(RuleModel):
-    """Who uses a file: a welcome rule, a group welcome, or a campaign that may still send."""
+    """Who uses a file: a welcome rule, a group welcome, a campaign that may still send, a journey not stopped."""
 
-    kind: Literal["welcome_rule", "group_welcome", "campaign"]
+    kind: Literal["welcome_rule", "group_welcome", "campaign", "journey"]
     id: int
     name: str
 

@@ -1,20 +1,34 @@
-"""`siyu journeys`: journeys to start from, and journeys written in files, checked."""
+"""`siyu journeys`: what keeps in touch with customers: written in files, checked, made, changed, looked at."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bot.commands import journey_acts
 from bot.commands.campaign_files import File, read_definition
-from bot.commands.terminal import Config, parse_instant, refuse, say, say_json, say_table, work_with_wecom
+from bot.commands.journey_acts import JourneyId
+from bot.commands.terminal import (
+    AsJson,
+    Config,
+    Limit,
+    Workplace,
+    cut,
+    parse_instant,
+    refuse,
+    say,
+    say_json,
+    say_table,
+    work,
+    work_with_wecom,
+)
 
 if TYPE_CHECKING:
     from bot.context import Context
+    from data.models import JourneyRow
 
-app = typer.Typer(
-    no_args_is_help=True, help="Journeys: repeat touchpoints, written in files and checked. They cannot be started yet."
-)
+app = typer.Typer(no_args_is_help=True, help="Journeys (旅程): repeat touchpoints, written in files.")
 
 
 @app.command()
@@ -64,3 +78,84 @@ def check(
         say_table(("STEP", "DOES", "DUE"), rows, "")
 
     work_with_wecom(config, action)
+
+
+@app.command()
+def make(file: File, config: Config = None) -> None:
+    """Make a journey of a file; it begins for nobody before it is started."""
+
+    async def action(ctx: Context) -> JourneyRow:
+        from bot import journey_edits
+
+        said = {name: value for name, value in read_definition(file).items() if name != "version"}
+        return await journey_edits.make_journey(ctx, said, "command")
+
+    row = work_with_wecom(config, action)
+    say(f"Journey {row.id} {row.name} is made: siyu journeys start {row.id}")
+
+
+@app.command()
+def edit(journey_id: JourneyId, file: File, config: Config = None) -> None:
+    """Change what it says, as its next version: the file has the `version` that was read, and what is to be another."""
+
+    async def action(ctx: Context) -> JourneyRow:
+        from bot import journey_edits
+
+        return await journey_edits.change_journey(ctx, journey_id, read_definition(file), "command")
+
+    row = work_with_wecom(config, action)
+    say(f"Journey {row.id} {row.name} is at version {row.version}. Who is on it goes on as before: siyu journeys move")
+
+
+@app.command("list")
+def list_journeys(limit: Limit = 20, as_json: AsJson = False, config: Config = None) -> None:
+    """Journeys, newest first, and how many customers are on each."""
+
+    async def read(place: Workplace) -> None:
+        from data.queries.enrolment_lists import count_running
+        from data.queries.journeys import list_journeys
+
+        found = [
+            {**row.model_dump(), "running": await place.db.read(count_running, row.id or 0)}
+            for row in await place.db.read(list_journeys, limit)
+        ]
+        if as_json:
+            say_json(found)
+            return
+        say_table(
+            ("ID", "NAME", "STATUS", "VERSION", "CUSTOMERS", "MADE", "BY", "STARTED"),
+            (
+                (each["id"], cut(each["name"], 32), each["status"], each["version"], f"{each['running']:,}",
+                 place.local(each["made_at"]), cut(each["made_by"], 20), place.local(each["started_at"]))
+                for each in found
+            ),
+            "There is no journey: siyu journeys make makes one of a file.",
+        )  # fmt: skip
+
+    work(config, read)
+
+
+@app.command()
+def show(
+    journey_id: JourneyId,
+    as_file: Annotated[bool, typer.Option("--file", help="Only what it says, for `edit` and `make`.")] = False,
+    config: Config = None,
+) -> None:
+    """One journey as JSON."""
+
+    async def read(place: Workplace) -> dict[str, Any]:
+        from bot import journey_edits
+
+        unit = journey_edits.export_journey if as_file else journey_edits.read_journey
+        return await place.db.read(unit, journey_id)
+
+    say_json(work(config, read))
+
+
+app.command()(journey_acts.start)
+app.command()(journey_acts.pause)
+app.command()(journey_acts.resume)
+app.command()(journey_acts.close)
+app.command()(journey_acts.stop)
+app.command()(journey_acts.move)
+app.command()(journey_acts.withdraw)

@@ -132,7 +132,7 @@ class StepRecord(SQLModel, table=True):
     """What became of a step (its number and `key`) for an enrolment at an instant, and why (`reason`, for people).
 
     `at`: when it was done, or when it was due. `wave_id`: of a broadcast, whose recipient tells what became of it; a
-    task is known by enrolment and step.
+    task is known by enrolment, step and instant: in another version a step may have the same number.
     """
 
     __tablename__ = "step_records"

@@ -33,7 +33,7 @@ class StaffTask(SQLModel, table=True):
 
     __tablename__ = "staff_tasks"
     __table_args__ = (
-        UniqueConstraint("enrolment_id", "step", name="uq_staff_tasks_step"),
+        UniqueConstraint("enrolment_id", "step", "due_at", name="uq_staff_tasks_step"),
         partial_index("ix_staff_tasks_open", "userid", "worth", "due_at", where="status = 'open'"),
         partial_index("ix_staff_tasks_valid", "valid_until", where="status = 'open'"),
         Index("ix_staff_tasks_answered", "userid", "answered_at"),

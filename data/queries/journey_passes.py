@@ -38,7 +38,7 @@ _TASK_COLUMNS = (
     "enrolment_id", "journey_id", "step", "userid", "external_userid", "content", "hint", "worth", "due_at",
     "valid_until", "status", "answered_by", "why",
 )  # fmt: skip
-_TASKS = BulkUpsert(StaffTask, _TASK_COLUMNS, key=("enrolment_id", "step"), keep=_TASK_COLUMNS)
+_TASKS = BulkUpsert(StaffTask, _TASK_COLUMNS, key=("enrolment_id", "step", "due_at"), keep=_TASK_COLUMNS)
 _LISTED = BulkUpsert(WaveCustomer, ("wave_id", "external_userid", "userid"))
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlmodel import Session, col
 
 from data.errors import ConflictError, NotFoundError
-from data.models import JourneyRow, JourneyStatus, JourneyVersion
+from data.models import Campaign, JourneyRow, JourneyStatus, JourneyVersion, JourneyWave, Run
+from data.queries import campaigns as campaign_rows
+from data.rules import campaigns
+from data.rules.journey_acts import ACTS, REPEATED, Act, after
 from data.rules.journeys import Journey
 
 
@@ -31,17 +34,16 @@ def add_version(
     Raises NotFoundError, and ConflictError when it is not at `version` any more.
     """
     row = lock_journey(session, journey_id)
-    if row.version != version:
-        raise ConflictError(
-            f"Journey {journey_id} is at version {row.version}, not {version}: somebody has changed it.",
-            "Read it again, and repeat what you wanted.",
-        )
+    refuse_stale(row, version)
+    if row.status == JourneyStatus.STOPPED:
+        raise ConflictError(f"Journey {journey_id} was stopped: it cannot be changed.", "Make another one.")
     row.name, row.version = journey.name, version + 1
     _add_version(session, row, journey, made_by, now)
     return row
 
 
 def _add_version(session: Session, row: JourneyRow, journey: Journey, made_by: str, now: datetime) -> None:
+    # Whole: what is not said now would mean something else once a default changes.
     definition = journey.model_dump(mode="json")
     session.add(
         JourneyVersion(
@@ -65,12 +67,52 @@ def lock_journey(session: Session, journey_id: int) -> JourneyRow:
     return row if row is not None else get_journey(session, journey_id)
 
 
+def refuse_stale(row: JourneyRow, version: int) -> None:
+    """Raises ConflictError when somebody has changed the journey since `version`."""
+    if row.version != version:
+        raise ConflictError(
+            f"Journey {row.id} is at version {row.version}, not {version}: somebody has changed it.",
+            "Read it again, and repeat what you wanted.",
+        )
+
+
 def get_version(session: Session, journey_id: int, version: int) -> JourneyVersion:
     """What a journey says in a version. Raises NotFoundError."""
     row = session.get(JourneyVersion, (journey_id, version))
     if row is None:
         raise NotFoundError(f"Journey {journey_id} has no version {version}.", "Its newest is told with it.")
     return row
+
+
+def read_definition(session: Session, journey_id: int, version: int) -> Journey:
+    """The same as a rule. Raises NotFoundError."""
+    return Journey.model_validate(get_version(session, journey_id, version).definition)
+
+
+def read_definitions(session: Session, journey_id: int) -> dict[int, Journey]:
+    """The same of every version."""
+    return {row.version: Journey.model_validate(row.definition) for row in list_versions(session, journey_id)}
+
+
+def list_versions(session: Session, journey_id: int) -> list[JourneyVersion]:
+    """What a journey has said, the newest first."""
+    query = (
+        select(JourneyVersion)
+        .where(col(JourneyVersion.journey_id) == journey_id)
+        .order_by(col(JourneyVersion.version).desc())
+    )
+    return list(session.execute(query).scalars())
+
+
+def list_definitions(session: Session) -> list[tuple[int, str, Journey]]:
+    """What all journeys say that were not stopped, in each of their versions, with number and name."""
+    query = (
+        select(col(JourneyRow.id), col(JourneyRow.name), col(JourneyVersion.definition))
+        .join(JourneyVersion, col(JourneyVersion.journey_id) == col(JourneyRow.id))
+        .where(col(JourneyRow.status) != JourneyStatus.STOPPED)
+        .order_by(col(JourneyRow.id), col(JourneyVersion.version))
+    )
+    return [(journey_id or 0, name, Journey.model_validate(said)) for journey_id, name, said in session.execute(query)]
 
 
 def list_journeys(session: Session, limit: int = 50, before_id: int | None = None) -> list[JourneyRow]:
@@ -96,3 +138,52 @@ def pause_journey(session: Session, journey_id: int, why: str) -> None:
     row = lock_journey(session, journey_id)
     if row.status in GOING_ON:
         row.status, row.error = JourneyStatus.PAUSED, why
+
+
+def act_on(session: Session, journey_id: int, act: Act, by: str, now: datetime) -> JourneyRow:
+    """Start, pause, resume, close or stop a journey, and with it what it is sending; `by` whom.
+
+    Of one that is stopped the enrolments are still to be ended. Raises NotFoundError, and ConflictError where it is
+    not in a state for it; what it is already is no conflict.
+    """
+    row = lock_journey(session, journey_id)
+    status = JourneyStatus(row.status)
+    if status not in ACTS[act] and (act not in REPEATED or status is not after(act)):
+        raise ConflictError(f"Journey {journey_id} is {status}: it cannot be {_BEEN[act]}.", _REMEDIES[act])
+    row.status, row.error = after(act), ""
+    if act is Act.START:
+        row.started_at = now
+    if row.status == JourneyStatus.RUNNING:
+        # It has begun for nobody on the days before.
+        row.scanned_until = now
+    if act is Act.STOP:
+        _act_on_broadcasts(session, journey_id, campaigns.Act.CANCEL, by, now)
+    elif act is Act.PAUSE:
+        _act_on_broadcasts(session, journey_id, campaigns.Act.PAUSE, by, now)
+    elif status is JourneyStatus.PAUSED:
+        _act_on_broadcasts(session, journey_id, campaigns.Act.RESUME, by, now)
+    session.flush()
+    return row
+
+
+_BEEN = {Act.START: "started", Act.PAUSE: "paused", Act.RESUME: "resumed", Act.CLOSE: "closed", Act.STOP: "stopped"}
+_REMEDIES = {
+    Act.START: "One that is paused or closed is resumed: siyu journeys resume, or POST /journeys/{id}/resume.",
+    Act.PAUSE: "One that runs can be paused.",
+    Act.RESUME: "One that is paused or closed can be resumed, one that was never started is started.",
+    Act.CLOSE: "One that runs or is paused can be closed.",
+    Act.STOP: "Look at it first: siyu journeys show, or GET /journeys/{id}.",
+}
+
+
+def _act_on_broadcasts(session: Session, journey_id: int, act: campaigns.Act, by: str, now: datetime) -> None:
+    """The same with the journey's own campaign, as far as a run of it is in a state for it."""
+    mine = select(col(Campaign.id)).where(col(Campaign.journey_id) == journey_id)
+    runs = select(col(Run.campaign_id)).where(
+        col(Run.campaign_id).in_(mine), col(Run.status).in_([each.value for each in campaigns.ACTS[act]])
+    )
+    for campaign_id in session.execute(runs.distinct()).scalars().all():
+        campaign_rows.act_on(session, campaign_id, act, now, by)
+    if act is campaigns.Act.CANCEL:
+        still_open = (col(JourneyWave.journey_id) == journey_id, col(JourneyWave.closed_at).is_(None))
+        session.execute(update(JourneyWave).where(*still_open).values(closed_at=now))

@@ -10,6 +10,7 @@ from sqlmodel import Session, col
 from data.errors import ConflictError
 from data.models import Campaign, Run, RunStatus, Wave
 from data.queries.group_welcomes import list_group_welcomes
+from data.queries.journeys import list_definitions
 from data.queries.media import hold_media
 from data.queries.rules import list_welcome_rules
 from data.rules.group_welcomes import GroupWelcomeContent
@@ -19,7 +20,8 @@ from data.rules.variants import said
 
 
 def list_uses(session: Session) -> dict[str, list[MediaUse]]:
-    """By key: welcome rules, also those that are switched off, group welcomes, and campaigns that may still send.
+    """By key: welcome rules, also those that are switched off, group welcomes, campaigns that may still send, and
+    journeys that were not stopped.
 
     A campaign may still send while a wave of it was not started or a run of it has not ended.
     """
@@ -44,6 +46,9 @@ def list_uses(session: Session) -> dict[str, list[MediaUse]]:
     for campaign_id, name, kind, planned, variants, written in session.execute(query):
         for words in (*said(planned, variants, None).values(), *said(planned, variants, written).values()):
             note(uploads_of_wave(kind, words), MediaUse("campaign", campaign_id, name))
+    for journey_id, name, journey in list_definitions(session):
+        for said_to in journey.contents:
+            note(uploads_of(said_to), MediaUse("journey", journey_id, name))
     return {media: list(found) for media, found in uses.items()}
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import or_, select
 from sqlmodel import Session, col
 
 from data.models import Campaign, Marking, MarkingStatus, Run, SegmentRow, Wave
+from data.queries.journeys import list_definitions
 from data.rules.segment_leaves import RosterLeaf
 from data.rules.segments import Node, list_leaves
 
@@ -16,21 +17,25 @@ from data.rules.segments import Node, list_leaves
 class RosterUse(NamedTuple):
     """Who uses a roster; a marking has no name."""
 
-    kind: Literal["segment", "campaign", "marking"]
+    kind: Literal["segment", "campaign", "marking", "journey"]
     id: int
     name: str
 
 
 def list_uses(session: Session) -> dict[int, list[RosterUse]]:
     """By roster: saved segments, campaigns that may still send, markings of which it is still found out whom they are
-    about.
+    about, journeys that were not stopped.
 
     A campaign may still send while a wave of it was not started or a run of it has not ended.
     """
     uses: dict[int, dict[RosterUse, None]] = {}
     for use, definition in (*_segments(session), *_campaigns(session), *_markings(session)):
-        for roster_id in _rosters_of(definition):
+        for roster_id in _rosters_of(Node.model_validate(definition)) if definition is not None else ():
             uses.setdefault(roster_id, {})[use] = None
+    for journey_id, name, journey in list_definitions(session):
+        for _, tree in journey.list_trees():
+            for roster_id in _rosters_of(tree):
+                uses.setdefault(roster_id, {})[RosterUse("journey", journey_id, name)] = None
     return {roster_id: list(found) for roster_id, found in uses.items()}
 
 
@@ -67,8 +72,5 @@ def _markings(session: Session) -> _Asked:
         yield RosterUse("marking", marking_id or 0, ""), audience.get("segment")
 
 
-def _rosters_of(definition: Mapping[str, Any] | None) -> set[int]:
-    if definition is None:
-        return set()
-    tree = Node.model_validate(definition)
+def _rosters_of(tree: Node) -> set[int]:
     return {leaf.roster_id for _, leaf in list_leaves(tree) if isinstance(leaf, RosterLeaf)}

@@ -169,6 +169,11 @@ class Journey(SenderChoice):
         """The number of each step by its key."""
         return {step.key: number for number, step in enumerate(self.steps)}
 
+    @property
+    def contents(self) -> list[MessageContent]:
+        """All that it says to customers."""
+        return [step.action.content for step in self.steps if isinstance(step.action, DISTURBING)]
+
     def list_trees(self) -> Iterator[tuple[str, Tree]]:
         """Every segment in it with its path."""
         if isinstance(self.trigger, Entered):

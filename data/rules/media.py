@@ -24,7 +24,7 @@ class Upload(NamedTuple):
 class MediaUse(NamedTuple):
     """Who uses a file."""
 
-    kind: Literal["welcome_rule", "group_welcome", "campaign"]
+    kind: Literal["welcome_rule", "group_welcome", "campaign", "journey"]
     id: int
     name: str
 

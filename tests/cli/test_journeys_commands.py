@@ -78,3 +78,28 @@ def test_what_is_wrong_is_told_by_its_path(siyu: Siyu, config: Path, tmp_path: P
         assert f"{path}: " in told.err, (path, told.err)
     file.write_text("[]", "utf-8")
     assert siyu("journeys", "check", file, config=config).code == 2
+
+
+def test_a_journey_is_made_changed_and_over(siyu: Siyu, config: Path, tmp_path: Path) -> None:
+    file = tmp_path / "journey.json"
+    file.write_text(siyu("journeys", "shipped", "birthday").out, "utf-8")
+    assert "There is no journey" in siyu("journeys", "list", config=config).out
+    made = siyu("journeys", "make", file, config=config)
+    assert (made.code, "siyu journeys start 1" in made.out) == (0, True), made.err
+    assert siyu("journeys", "pause", 1, config=config).code != 0
+    assert "Journey 1" in siyu("journeys", "start", 1, config=config).out
+    assert siyu("journeys", "list", "--json", config=config).json[0]["status"] == "running"
+
+    said = siyu("journeys", "show", 1, "--file", config=config).json
+    file.write_text(json.dumps({**said, "name": "生日\n祝福"}), "utf-8")
+    assert "name: " in siyu("journeys", "edit", 1, file, config=config).err
+    file.write_text(json.dumps({**said, "name": "生日祝福"}), "utf-8")
+    assert "version 2" in siyu("journeys", "edit", 1, file, config=config).out
+    assert siyu("journeys", "edit", 1, file, config=config).code != 0, "it was read before the change"
+    assert siyu("journeys", "show", 1, config=config).json["definition"]["name"] == "生日祝福"
+    assert "0 customers would go on with version 2" in siyu("journeys", "move", 1, "--dry-run", config=config).out
+    assert siyu("journeys", "move", 1, "--step", "one", config=config).code == 2
+    assert "not on journey 1" in siyu("journeys", "withdraw", 1, "wmA", config=config).err
+    for act, becomes in (("pause", "paused"), ("close", "closed"), ("resume", "running"), ("stop", "stopped")):
+        assert f"is {becomes}" in siyu("journeys", act, 1, config=config).out
+    assert siyu("journeys", "show", 2, config=config).code != 0

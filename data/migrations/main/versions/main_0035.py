@@ -128,7 +128,7 @@ def upgrade() -> None:
         sa.Column("answered_by", sa.String(length=64), nullable=False),
         sa.Column("why", sa.String(length=200), nullable=False),
         sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("enrolment_id", "step", name="uq_staff_tasks_step"),
+        sa.UniqueConstraint("enrolment_id", "step", "due_at", name="uq_staff_tasks_step"),
     )
     with op.batch_alter_table("staff_tasks", schema=None) as batch_op:
         batch_op.create_index("ix_staff_tasks_answered", ["userid", "answered_at"], unique=False)

@@ -1,0 +1,147 @@
+"""Journeys made, changed and acted on: the checks that the API and the commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from pydantic import Field
+from sqlmodel import Session
+
+from bot.context import Context
+from bot.errors import ObservingError
+from bot.journeys import check_journey
+from bot.rule_edits import merged
+from data.models import JourneyRow
+from data.queries import enrolment_lists as list_rows
+from data.queries import journeys as rows
+from data.queries import staff as staff_rows
+from data.queries.media_uses import hold_files
+from data.rules.journey_acts import Act
+from data.rules.journeys import Journey
+from data.rules.problems import InvalidRuleError, Problem, RuleModel, parse
+from data.rules.tags import Id
+
+
+class JourneyDraft(Journey):
+    """A journey, and the staff member who is told of it."""
+
+    owner: Id | None = None
+
+    @property
+    def journey(self) -> Journey:
+        """What the journey itself says."""
+        return Journey.model_validate(self.model_dump(mode="json", exclude={"owner"}))
+
+
+class JourneyVersionRead(RuleModel):
+    """Which version of a journey somebody has read."""
+
+    version: int = Field(ge=1, le=2**31 - 1)
+
+
+async def make_journey(ctx: Context, source: Mapping[str, Any], made_by: str) -> JourneyRow:
+    """Check and keep a journey; it begins for nobody before it is started. Raises InvalidRuleError with a path per
+    fault."""
+    draft = await _checked(ctx, source)
+    return await ctx.db.write(_make, draft.journey, draft.owner or "", made_by, ctx.clock.now())
+
+
+def _make(session: Session, journey: Journey, owner: str, made_by: str, now: datetime) -> JourneyRow:
+    row = rows.add_journey(session, journey, owner, made_by, now)
+    hold_files(session, "journey", row.id or 0)
+    return row
+
+
+async def _checked(ctx: Context, source: Mapping[str, Any]) -> JourneyDraft:
+    draft = parse(JourneyDraft, source)
+    found: list[Problem] = []
+    if draft.owner is not None and await ctx.db.read(staff_rows.find_staff, draft.owner) is None:
+        found.append(Problem("owner", f"没有成员 {draft.owner}（或还没有从企业微信读到）"))
+    try:
+        await check_journey(ctx, draft.journey)
+    except InvalidRuleError as error:
+        found += error.problems
+    if found:
+        raise InvalidRuleError(found)
+    return draft
+
+
+async def replace_journey(ctx: Context, journey_id: int, source: Mapping[str, Any], made_by: str) -> JourneyRow:
+    """Say the journey anew, as its next version, for those who begin it from now on; `source` has the `version` that
+    was read as well. Raises InvalidRuleError, NotFoundError, and ConflictError when somebody else was faster."""
+    version, said = _split(source)
+    rows.refuse_stale(await ctx.db.read(rows.get_journey, journey_id), version)
+    return await _write(ctx, journey_id, version, said, made_by)
+
+
+async def change_journey(ctx: Context, journey_id: int, source: Mapping[str, Any], made_by: str) -> JourneyRow:
+    """The same for some of its fields (JSON merge patch; lists as a whole)."""
+    version, changes = _split(source)
+    before = await ctx.db.read(export_journey, journey_id)
+    rows.refuse_stale(await ctx.db.read(rows.get_journey, journey_id), version)
+    # One of several kinds of things comes in the place of another: they are not mixed.
+    kinds = {name: value for name, value in changes.items() if name in ("trigger", "audience", "goal") and value}
+    after = {**merged(before, {**changes, **dict.fromkeys(kinds)}), **kinds}
+    return await _write(ctx, journey_id, version, _split(after)[1], made_by)
+
+
+def _split(source: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
+    """The version that was read, and the rest."""
+    version = parse(JourneyVersionRead, {"version": source["version"]} if "version" in source else {}).version
+    return version, {name: value for name, value in source.items() if name != "version"}
+
+
+async def _write(ctx: Context, journey_id: int, version: int, source: Mapping[str, Any], made_by: str) -> JourneyRow:
+    draft, now = await _checked(ctx, source), ctx.clock.now()
+    return await ctx.db.write(_change, journey_id, version, draft.journey, draft.owner or "", made_by, now)
+
+
+def _change(
+    session: Session, journey_id: int, version: int, journey: Journey, owner: str, made_by: str, now: datetime
+) -> JourneyRow:
+    if rows.read_definition(session, journey_id, version) == journey:
+        row = rows.lock_journey(session, journey_id)
+        rows.refuse_stale(row, version)
+    else:
+        row = rows.add_version(session, journey_id, version, journey, made_by, now)
+        hold_files(session, "journey", journey_id)
+    row.owner = owner
+    session.flush()
+    return row
+
+
+def export_journey(session: Session, journey_id: int) -> dict[str, Any]:
+    """What a journey says with its owner and its version, to be changed. Raises NotFoundError."""
+    row = rows.get_journey(session, journey_id)
+    definition = rows.get_version(session, journey_id, row.version).definition
+    return {"version": row.version, "owner": row.owner or None, **definition}
+
+
+def read_journey(session: Session, journey_id: int) -> dict[str, Any]:
+    """One journey as it is shown: what it says, and how many are on it. Raises NotFoundError."""
+    row = rows.get_journey(session, journey_id)
+    return {
+        **row.model_dump(),
+        "running": list_rows.count_running(session, journey_id),
+        "definition": rows.get_version(session, journey_id, row.version).definition,
+    }
+
+
+async def act_on(ctx: Context, journey_id: int, act: Act, by: str = "command") -> dict[str, Any]:
+    """Start, pause, resume, close or stop a journey, as somebody wants it; how it is then.
+
+    One that begins anew is checked again: what it names may be gone since. Raises NotFoundError, ConflictError,
+    ObservingError, InvalidRuleError.
+    """
+    if act in (Act.START, Act.RESUME):
+        if ctx.observes:
+            raise ObservingError
+        row = await ctx.db.read(rows.get_journey, journey_id)
+        await check_journey(ctx, await ctx.db.read(rows.read_definition, journey_id, row.version))
+    await ctx.db.write(rows.act_on, journey_id, act, by, ctx.clock.now())
+    ended = 1 if act is Act.STOP else 0
+    while ended:
+        ended = await ctx.db.write(list_rows.withdraw_piece, journey_id, ctx.clock.now())
+    return await ctx.db.read(read_journey, journey_id)

@@ -1,0 +1,78 @@
+"""Enrolments as people look at them: who is on a journey, page by page, and everybody who is on it, to be ended."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import and_, false, func, or_, select
+from sqlmodel import Session, col
+
+from data.errors import ConflictError, NotFoundError
+from data.models import EndReason, Enrolment
+from data.queries.enrolments import end_enrolments
+
+E: Any = Enrolment.__table__  # type: ignore[attr-defined]
+#: Enrolments that are ended in one transaction.
+PIECE = 1000
+
+
+class EnrolmentFilter(NamedTuple):
+    """Whom to list: those who are on it or not any more (`running`), those for whom it ended so, those who wait for a
+    step (by version and number, any of these), one customer."""
+
+    running: bool | None = None
+    end_reason: EndReason | None = None
+    steps: frozenset[tuple[int, int]] | None = None
+    external_userid: str | None = None
+
+
+def get_enrolment(session: Session, enrolment_id: int) -> Enrolment:
+    """One enrolment. Raises NotFoundError."""
+    row = session.get(Enrolment, enrolment_id)
+    if row is None:
+        raise NotFoundError(f"There is no enrolment {enrolment_id}.", "GET /journeys/{id}/enrolments lists them.")
+    return row
+
+
+def list_enrolments(
+    session: Session, journey_id: int, wanted: EnrolmentFilter, limit: int, before_id: int | None
+) -> list[Enrolment]:
+    """Enrolments of a journey, newest first."""
+    query = select(Enrolment).where(E.c.journey_id == journey_id)
+    if wanted.running is not None:
+        query = query.where(E.c.ended_at.is_(None) if wanted.running else E.c.ended_at.is_not(None))
+    if wanted.end_reason is not None:
+        query = query.where(E.c.end_reason == wanted.end_reason.value)
+    if wanted.external_userid is not None:
+        query = query.where(E.c.external_userid == wanted.external_userid)
+    if wanted.steps is not None:
+        at = [and_(E.c.version == version, E.c.step == number) for version, number in sorted(wanted.steps)]
+        query = query.where(E.c.ended_at.is_(None), or_(false(), *at))
+    if before_id is not None:
+        query = query.where(E.c.id < before_id)
+    return list(session.execute(query.order_by(col(Enrolment.id).desc()).limit(limit)).scalars())
+
+
+def count_running(session: Session, journey_id: int) -> int:
+    """How many customers are on a journey."""
+    query = select(func.count()).select_from(E).where(E.c.journey_id == journey_id, E.c.ended_at.is_(None))
+    return int(session.execute(query).scalar_one())
+
+
+def withdraw_piece(session: Session, journey_id: int, now: datetime) -> int:
+    """The journey is over for some of those who are on it, because a person stopped it; for how many."""
+    query = select(E.c.id).where(E.c.journey_id == journey_id, E.c.ended_at.is_(None)).limit(PIECE)
+    return end_enrolments(session, session.execute(query).scalars().all(), EndReason.WITHDRAWN, now)
+
+
+def withdraw(session: Session, enrolment_id: int, now: datetime) -> Enrolment:
+    """A person takes a customer off a journey. Raises NotFoundError, and ConflictError where it is over already."""
+    row = get_enrolment(session, enrolment_id)
+    if not end_enrolments(session, [enrolment_id], EndReason.WITHDRAWN, now):
+        raise ConflictError(
+            f"The customer is not on journey {row.journey_id} any more: it ended ({row.end_reason}).",
+            "Nothing is to be done.",
+        )
+    session.refresh(row)
+    return row
