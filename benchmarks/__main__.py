@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import beside, callbacks, campaigns, drain, footprint, marking, segments, sync, welcome
+from benchmarks import beside, callbacks, campaigns, drain, footprint, marking, segments, sync, ticks, welcome
 from benchmarks.processes import ROOT
 from benchmarks.results import Result, save, table
 
@@ -28,6 +28,8 @@ BENCHMARKS: dict[str, Callable[[Path], list[Result]]] = {
     "marking-postgres": marking.marking_postgres,
     "campaigns-sqlite": campaigns.campaigns_sqlite,
     "campaigns-postgres": campaigns.campaigns_postgres,
+    "ticks-sqlite": ticks.ticks_sqlite,
+    "ticks-postgres": ticks.ticks_postgres,
     "beside-sqlite": beside.beside_sqlite,
     "beside-postgres": beside.beside_postgres,
 }

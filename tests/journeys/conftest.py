@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, TypeVar
 
 import pytest
@@ -38,6 +38,7 @@ from data.rules.journeys import Journey
 from data.rules.problems import parse
 from scheduler.journeys import run_due_steps
 from tests.facts import settle
+from tests.unit.test_rules_journey_times import HOLIDAYS, WORKED
 
 M = TypeVar("M", bound=SQLModel)
 #: A Monday, at eight in the morning in Shanghai.
@@ -151,11 +152,17 @@ class Company:
         await self.ctx.db.write(write)
 
 
+def _words(days: list[tuple[date, date]]) -> tuple[str, ...]:
+    return tuple(f"{first}..{last}" for first, last in days)
+
+
 def settings_of(**journeys: Any) -> Settings:
     """Settings without limits, but for those given."""
     limits = {"cap_per_day": 0, "cap_per_week": 0, "cap_per_month": 0, **journeys}
     return Settings(
-        company=CompanySettings(corpid="ww0123456789abcdef", name="青禾"),
+        company=CompanySettings(
+            corpid="ww0123456789abcdef", name="青禾", holidays=_words(HOLIDAYS), workdays=_words(WORKED)
+        ),
         app=AppSettings(secret=SecretStr("secret")),
         journeys=JourneysSettings(**limits),
     )
