@@ -153,5 +153,5 @@ def told(session: Session) -> dict[str, list[tuple[Any, str, str]]]:
     )
     found: dict[str, list[tuple[Any, str, str]]] = {}
     for name, *row in session.exec(query):
-        found.setdefault(name, []).append((row[0], row[1], row[2]))
+        found.setdefault(str(name), []).append((row[0], str(row[1]), str(row[2])))
     return {name: sorted(rows) for name, rows in found.items()}
