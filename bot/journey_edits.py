@@ -119,11 +119,21 @@ def export_journey(session: Session, journey_id: int) -> dict[str, Any]:
     return {"version": row.version, "owner": row.owner or None, **definition}
 
 
+def to_json(row: JourneyRow) -> dict[str, Any]:
+    """A journey as it is listed."""
+    return row.model_dump(include=_SHOWN)
+
+
+_SHOWN = {
+    "id", "name", "owner", "status", "version", "made_by", "made_at", "started_at", "scanned_until", "error",
+}  # fmt: skip
+
+
 def read_journey(session: Session, journey_id: int) -> dict[str, Any]:
     """One journey as it is shown: what it says, and how many are on it. Raises NotFoundError."""
     row = rows.get_journey(session, journey_id)
     return {
-        **row.model_dump(),
+        **to_json(row),
         "running": list_rows.count_running(session, journey_id),
         "definition": rows.get_version(session, journey_id, row.version).definition,
     }

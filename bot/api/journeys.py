@@ -105,7 +105,7 @@ async def create_journey(api: Api, request: web.Request) -> web.Response:
 async def list_journeys(api: Api, request: web.Request) -> web.Response:
     query = read_query(JourneysQuery, request)
     found = await api.db.read(rows.list_journeys, query.limit, query.before_id)
-    return answer(page([row.model_dump() for row in found], query.limit))
+    return answer(page([journey_edits.to_json(row) for row in found], query.limit))
 
 
 @described(JourneyInFull)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bot.commands import journey_acts
+from bot.commands import journey_acts, journey_reports
 from bot.commands.campaign_files import File, read_definition
 from bot.commands.journey_acts import JourneyId
 from bot.commands.terminal import (
@@ -112,11 +112,12 @@ def list_journeys(limit: Limit = 20, as_json: AsJson = False, config: Config = N
     """Journeys, newest first, and how many customers are on each."""
 
     async def read(place: Workplace) -> None:
+        from bot import journey_edits
         from data.queries.enrolment_lists import count_running
         from data.queries.journeys import list_journeys
 
         found = [
-            {**row.model_dump(), "running": await place.db.read(count_running, row.id or 0)}
+            {**journey_edits.to_json(row), "running": await place.db.read(count_running, row.id or 0)}
             for row in await place.db.read(list_journeys, limit)
         ]
         if as_json:
@@ -159,3 +160,4 @@ app.command()(journey_acts.close)
 app.command()(journey_acts.stop)
 app.command()(journey_acts.move)
 app.command()(journey_acts.withdraw)
+app.command()(journey_reports.explain)

@@ -129,7 +129,8 @@ class Enrolment(SQLModel, table=True):
 
 
 class StepRecord(SQLModel, table=True):
-    """What became of a step (its number and `key`) for an enrolment at an instant, and why (`reason`, for people).
+    """What became of a step (its number and `key` in a version) for an enrolment at an instant, and why (`reason`, for
+    people).
 
     `at`: when it was done, or when it was due. `wave_id`: of a broadcast, whose recipient tells what became of it; a
     task is known by enrolment, step and instant: in another version a step may have the same number.
@@ -141,6 +142,7 @@ class StepRecord(SQLModel, table=True):
     enrolment_id: int = Field(sa_column=Column(BigInt, primary_key=True, autoincrement=False))
     step: int = Field(primary_key=True)
     at: datetime = Field(sa_column=Column(UtcDateTime, primary_key=True))
+    version: int
     key: str = Field(max_length=32)
     outcome: str = Field(max_length=10, description="A StepOutcome.")
     reason: str = Field(default="", max_length=200)

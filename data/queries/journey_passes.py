@@ -33,7 +33,7 @@ from data.rules.journeys import Journey, PutTags
 E: Any = Enrolment.__table__  # type: ignore[attr-defined]
 
 _STANDING = BulkUpdate(Enrolment, ("step", "before_at", "due_at", "wanted_at", "ended_at", "end_reason"))
-_RECORDS = BulkUpsert(StepRecord, ("enrolment_id", "step", "at", "key", "outcome", "reason", "wave_id"))
+_RECORDS = BulkUpsert(StepRecord, ("enrolment_id", "step", "at", "version", "key", "outcome", "reason", "wave_id"))
 _TASK_COLUMNS = (
     "enrolment_id", "journey_id", "step", "userid", "external_userid", "content", "hint", "worth", "due_at",
     "valid_until", "status", "answered_by", "why",
@@ -94,8 +94,8 @@ def write_passes(
     waves = _waves_of(session, valid, journeys, now)
     records = [
         (
-            each.due.enrolment_id, each.due.standing.step, each.at, each.key, each.decision.outcome.value,
-            each.decision.reason, waves.get(_step_of(each)) if each.broadcast else None,
+            each.due.enrolment_id, each.due.standing.step, each.at, each.due.version, each.key,
+            each.decision.outcome.value, each.decision.reason, waves.get(_step_of(each)) if each.broadcast else None,
         )
         for each in valid
         if each.decision.outcome is not None

@@ -174,6 +174,7 @@ def _explain_broadcasts(session: Session, origins: Iterable[str]) -> dict[str, d
             "campaign_id": campaign.id,
             "campaign": campaign.name,
             "made_by": campaign.made_by,
+            "journey_id": campaign.journey_id,
             "run_id": run.id,
             "due_at": run.due_at.isoformat(),
             "audience": wave.audience,

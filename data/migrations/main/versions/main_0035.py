@@ -155,6 +155,7 @@ def upgrade() -> None:
         ),
         sa.Column("step", sa.Integer(), nullable=False),
         sa.Column("at", data.types.UtcDateTime(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("key", sa.String(length=32), nullable=False),
         sa.Column("outcome", sa.String(length=10), nullable=False),
         sa.Column("reason", sa.String(length=200), nullable=False),

@@ -1,0 +1,154 @@
+"""Why a customer got something of a journey, or did not: all their journeys with every step, and why others did not
+begin."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta, tzinfo
+from typing import Any
+
+from sqlmodel import Session
+
+from data.models import EndReason, Enrolment, JourneyRow, JourneyStatus, StaffTask, StaffTaskStatus, StepOutcome
+from data.models import StepRecord as Record
+from data.queries import journey_explanations as rows
+from data.queries import journeys as journey_rows
+from data.queries import preferences as preference_rows
+from data.queries.journey_explanations import Broadcast
+from data.queries.segments import list_members
+from data.rules import journey_words as words
+from data.rules.journeys import Journey
+
+#: Enrolments that are told of one customer, the newest.
+TOLD = 100
+
+
+def explain_customer(session: Session, external_userid: str, now: datetime, zone: tzinfo) -> dict[str, Any]:
+    """Every journey that a customer is or was on, and those that have not begun for them, as they are shown."""
+    found = rows.list_enrolments_of(session, external_userid, TOLD)
+    ids = [enrolment.id or 0 for enrolment, _ in found]
+    records, tasks = rows.map_records(session, ids), rows.map_tasks(session, ids)
+    waves = {each.wave_id for mine in records.values() for each in mine if each.wave_id is not None}
+    broadcasts = rows.map_broadcasts(session, external_userid, waves)
+    said = {key: journey_rows.read_definition(session, *key) for key in {(e.journey_id, e.version) for e, _ in found}}
+    return {
+        "external_userid": external_userid,
+        "journeys": [
+            {
+                **_told(enrolment, row, said[enrolment.journey_id, enrolment.version]),
+                "steps": [_step(each, tasks, broadcasts) for each in records.get(enrolment.id or 0, ())],
+            }
+            for enrolment, row in found
+        ],
+        "not_on": _not_on(session, external_userid, now, zone),
+    }
+
+
+def _told(enrolment: Enrolment, row: JourneyRow, said: Journey) -> dict[str, Any]:
+    return {
+        "enrolment_id": enrolment.id,
+        "journey_id": enrolment.journey_id,
+        "name": row.name,
+        "status": row.status,
+        "version": enrolment.version,
+        "userid": enrolment.userid,
+        "cause": enrolment.cause,
+        "started_at": enrolment.started_at,
+        "held_out": enrolment.held_out,
+        "ended_at": enrolment.ended_at,
+        "end_reason": enrolment.end_reason,
+        "end_words": words.ENDS[EndReason(enrolment.end_reason)] if enrolment.end_reason else "",
+        "next": None if enrolment.ended_at is not None else _next(enrolment, row, said),
+    }
+
+
+def _next(enrolment: Enrolment, row: JourneyRow, said: Journey) -> dict[str, Any]:
+    """What is due next; behind the last step nothing but the goal is waited for."""
+    step = said.steps[enrolment.step] if enrolment.step < len(said.steps) else None
+    return {
+        "step": step.key if step is not None else "",
+        "does": step.action.do if step is not None else "goal",
+        "due_at": enrolment.due_at,
+        "wanted_at": enrolment.wanted_at,
+        "rests": row.status == JourneyStatus.PAUSED,
+    }
+
+
+def _step(
+    record: Record, tasks: Mapping[rows.TaskKey, StaffTask], broadcasts: Mapping[int, Broadcast]
+) -> dict[str, Any]:
+    task = tasks.get((record.enrolment_id, record.step, record.at))
+    broadcast = broadcasts.get(record.wave_id) if record.wave_id is not None else None
+    return {
+        "step": record.key,
+        "at": record.at,
+        "outcome": record.outcome,
+        "reason": record.reason or words.OUTCOMES[StepOutcome(record.outcome)],
+        "task": None if task is None else _task(task),
+        "broadcast": None if broadcast is None else _broadcast(broadcast),
+    }
+
+
+def _task(task: StaffTask) -> dict[str, Any]:
+    return {
+        "task_id": task.id,
+        "userid": task.userid,
+        "status": task.status,
+        "status_words": words.TASKS[StaffTaskStatus(task.status)],
+        "words": task.content.get("text", ""),
+        "valid_until": task.valid_until,
+        "later_until": task.later_until,
+        "answered_at": task.answered_at,
+        "answered_by": task.answered_by,
+        "why": task.why,
+    }
+
+
+def _broadcast(broadcast: Broadcast) -> dict[str, Any]:
+    if broadcast.state is not None:
+        told = words.RECIPIENTS[broadcast.state]
+    elif broadcast.run_id is None:
+        told = words.NOT_SENT_YET
+    else:
+        told = words.NOBODY if broadcast.planned else words.NOT_PLANNED
+    return {
+        "wave_id": broadcast.wave_id,
+        "run_id": broadcast.run_id,
+        "run_status": broadcast.run_status,
+        "userid": broadcast.userid,
+        "state": broadcast.state.name.lower() if broadcast.state is not None else "",
+        "state_words": told,
+        "words": broadcast.words,
+    }
+
+
+def _not_on(session: Session, external_userid: str, now: datetime, zone: tzinfo) -> list[dict[str, Any]]:
+    """The running journeys that a customer is not on, and why each would not begin now; or that nothing began it."""
+    follow_ids = rows.list_follow_ids(session, external_userid)
+    wanted = preference_rows.find_rule(session, external_userid)
+    general = [] if follow_ids else [words.NO_CONTACT]
+    if wanted is not None and wanted.opted_out:
+        general.append(words.WANTS_NOTHING)
+    found = []
+    for row, last in rows.list_running_without(session, external_userid):
+        said = journey_rows.read_definition(session, row.id or 0, row.version)
+        reasons = [*general, *_barred(last, said, now, zone)]
+        if said.audience is not None and not list_members(session, said.audience, now, zone, follow_ids):
+            reasons.append(words.NOT_IN_AUDIENCE)
+        found.append(
+            {
+                "journey_id": row.id,
+                "name": row.name,
+                "may_begin": not reasons,
+                "reasons": reasons or [words.NOTHING_HAPPENED],
+                "trigger": said.trigger.model_dump(mode="json"),
+            }
+        )
+    return found
+
+
+def _barred(last: datetime | None, said: Journey, now: datetime, zone: tzinfo) -> list[str]:
+    days = said.again.after_days
+    if last is None or (days is not None and last <= now - timedelta(days=days)):
+        return []
+    return [words.barred_words(last, days, zone)]
