@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bot.campaign_plans import calendar_of
 from bot.campaigns import Told, read_campaign
 from bot.context import Context
 from bot.errors import ObservingError
@@ -17,7 +18,8 @@ async def send_test(ctx: Context, campaign_id: int, made_by: str) -> Told:
     if ctx.observes:
         raise ObservingError
     told = await ctx.db.read(read_campaign, campaign_id)
-    await ctx.db.write(rows.add_test, campaign_id, told.campaign.version, made_by, ctx.clock.now())
+    now, calendar = ctx.clock.now(), calendar_of(ctx.settings)
+    await ctx.db.write(rows.add_test, campaign_id, told.campaign.version, made_by, now, calendar)
     return await ctx.db.read(read_campaign, campaign_id)
 
 

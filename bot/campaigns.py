@@ -39,6 +39,7 @@ from data.rules.campaigns import Act, CampaignDraft, CustomerWave, WaveDraft
 from data.rules.group_waves import GroupWave
 from data.rules.moments import MomentWave
 from data.rules.problems import InvalidRuleError, Problem
+from data.rules.timings import Timing
 from data.rules.variants import written_alone
 
 Draft = TypeVar("Draft", bound=CustomerWave | GroupWave | MomentWave)
@@ -86,12 +87,18 @@ def _make(session: Session, draft: CampaignDraft, made_by: str, now: datetime) -
 
 async def tell_draft(ctx: Context, wave: WaveDraft) -> dict[str, Any]:
     """What a wave of any kind would do that is not kept, as it is shown. Raises as `check_wave` does."""
-    return await KINDS[wave.kind].tell_draft(ctx, await check_wave(ctx, wave))
+    told = await KINDS[wave.kind].tell_draft(ctx, await check_wave(ctx, wave))
+    return {**told, "warnings": _warnings(ctx, wave.timing, wave.valid_hours)}
 
 
 async def tell_wave(ctx: Context, wave: Wave) -> dict[str, Any]:
     """What a wave of any kind would do that is kept, as it is shown."""
-    return await KINDS[wave.kind].tell_wave(ctx, wave)
+    told = await KINDS[wave.kind].tell_wave(ctx, wave)
+    return {**told, "warnings": _warnings(ctx, rows.timing_of(wave), wave.valid_hours)}
+
+
+def _warnings(ctx: Context, timing: Timing, valid_hours: int) -> list[str]:
+    return timings.warnings(timing, valid_hours, ctx.clock.now(), calendar_of(ctx.settings))
 
 
 @dataclass(frozen=True, slots=True)

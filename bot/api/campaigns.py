@@ -74,7 +74,7 @@ class PreviewTold(RuleModel):
     """What a wave would do. `left_out` counts by reason; `calls` make a task each; `words` are the first sender's.
 
     `likely_over_cap` of the recipients have had as many group-sends as WeCom allows: an estimate. `variants`: how many
-    get each, where there are several.
+    get each, where there are several. `warnings`: what keeps it from being sent if it were started now.
     """
 
     matched: int
@@ -88,6 +88,7 @@ class PreviewTold(RuleModel):
     sample: list[SampledTold]
     words: str
     variants: list[VariantCounted]
+    warnings: list[str]
 
 
 class WinnerTold(RuleModel):

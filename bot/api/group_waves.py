@@ -51,6 +51,7 @@ class GroupPreviewTold(RuleModel):
     owners: list[OwnerTold]
     on_leave: list[OwnerTold]
     words: str
+    warnings: list[str]
 
 
 class GroupsQuery(RuleModel):

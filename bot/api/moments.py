@@ -53,6 +53,7 @@ class MomentPreviewTold(RuleModel):
     on_leave: list[str]
     members: list[MemberTold]
     words: str
+    warnings: list[str]
 
 
 class SeenTold(RuleModel):

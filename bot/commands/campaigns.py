@@ -94,6 +94,8 @@ def preview(campaign_id: CampaignId, as_json: AsJson = False, config: Config = N
             return
         for each in found:
             say(f"Wave {each['wave_id']}: {_reach(each)}")
+            for warning in each["warnings"]:
+                say(f"  ! {warning}")
             for reason, number in each["left_out"].items():
                 say(f"  {reason}: {number:,}")
             if each.get("on_leave"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bot.render.variables import ADDED_DATE, DEPARTMENT_NAME, WELCOME_MAX_BYTES, Variable
 
 #: Alerts name the customer as our records know them; nobody waits for WeCom to learn a name.
@@ -116,7 +118,12 @@ ALERTS: dict[str, tuple[Variable, ...]] = {
     ),
     "campaign_paused": (CAMPAIGN_NAME, HAPPENED_AT, CAUSE, *CAMPAIGN_COUNTS),
     "campaign_words_due": (CAMPAIGN_NAME, HAPPENED_AT, CAUSE, *CAMPAIGN_COUNTS),
-    "campaign_finished": (CAMPAIGN_NAME, HAPPENED_AT, CAUSE, *CAMPAIGN_COUNTS),
+    "campaign_finished": (
+        CAMPAIGN_NAME,
+        HAPPENED_AT,
+        replace(CAUSE, fallback=NOTHING),
+        *CAMPAIGN_COUNTS,
+    ),
     "campaign_failed": (CAMPAIGN_NAME, HAPPENED_AT, CAUSE, *CAMPAIGN_COUNTS),
     "campaign_refusals": (
         CAMPAIGN_NAME,

@@ -17,11 +17,22 @@ from data.errors import ConflictError
 from data.models import Batch, Campaign, PauseRule, Run, RunStatus, Wave, WaveCustomer
 from data.queries.approvals import has_begun, hold_run
 from data.queries.campaign_edits import lock_campaign, refuse_stale
-from data.queries.campaigns import get_campaign, get_run, list_runs, list_waves, lock_run, new_run, timing_of, unpause
+from data.queries.campaigns import (
+    get_campaign,
+    get_run,
+    list_runs,
+    list_waves,
+    lock_run,
+    new_run,
+    refuse_closed,
+    timing_of,
+    unpause,
+)
 from data.queries.testers import list_reachable
 from data.rules.campaigns import NAME_MAX_LENGTH
 from data.rules.senders import SenderPolicy
 from data.rules.testers import TEST_HOURS, WAITS_FOR_TEST, is_held, waits_for_test
+from data.rules.timings import Calendar
 from data.rules.variants import said
 from data.rules.waves import CUSTOMERS
 
@@ -40,11 +51,13 @@ class CampaignTest(NamedTuple):
     sent: int
 
 
-def add_test(session: Session, campaign_id: int, version: int, made_by: str, now: datetime) -> Campaign:
+def add_test(
+    session: Session, campaign_id: int, version: int, made_by: str, now: datetime, calendar: Calendar
+) -> Campaign:
     """Have what a campaign says, in every variant, sent to the test customers now.
 
     Raises NotFoundError, and ConflictError when it was changed meanwhile, nothing of it is still to be sent to
-    customers, or no test customer can be reached.
+    customers, no test customer can be reached, or it would be over before staff may be asked.
     """
     campaign = lock_campaign(session, campaign_id)
     refuse_stale(campaign, version)
@@ -69,13 +82,14 @@ def add_test(session: Session, campaign_id: int, version: int, made_by: str, now
     session.add(test)
     session.flush()
     for wave, content in contents:
-        _add_wave(session, test.id or 0, wave, content, listed, now)
+        added = _add_wave(session, test.id or 0, wave, content, listed)
+        refuse_closed(added, now, calendar)
+        session.add(new_run(added, now))
+    session.flush()
     return test
 
 
-def _add_wave(
-    session: Session, test_id: int, tested: Wave, content: Any, listed: Sequence[tuple[str, str]], now: datetime
-) -> None:
+def _add_wave(session: Session, test_id: int, tested: Wave, content: Any, listed: Sequence[tuple[str, str]]) -> Wave:
     wave = Wave(
         campaign_id=test_id,
         kind=CUSTOMERS,
@@ -87,8 +101,7 @@ def _add_wave(
     session.add(wave)
     session.flush()
     _LISTED.write(session, [(wave.id, external_userid, userid) for external_userid, userid in listed])
-    session.add(new_run(wave, now))
-    session.flush()
+    return wave
 
 
 def _to_come(session: Session, campaign_id: int) -> Iterator[tuple[Wave, Any]]:

@@ -16,8 +16,9 @@ from data.queries.winners import find_variant
 from data.rules.campaigns import ACTS, Act, CampaignDraft, CustomerWave, WaveDraft, after
 from data.rules.group_waves import GroupWave
 from data.rules.moments import MomentWave
+from data.rules.schedule import local_datetime
 from data.rules.senders import SenderChoice
-from data.rules.timings import Calendar, Timing
+from data.rules.timings import Calendar, Timing, find_closed
 from data.rules.variants import Split, alone, split_of, written_alone
 
 _LISTED = BulkUpsert(WaveCustomer, ("wave_id", "external_userid", "userid"))
@@ -126,7 +127,8 @@ def get_wave(session: Session, wave_id: int) -> Wave:
 def start_campaign(session: Session, campaign_id: int, due_at: datetime, calendar: Calendar) -> list[Run]:
     """A run for each of its waves: due when the wave says so, or else at `due_at`.
 
-    Raises NotFoundError, and ConflictError where there are some, or where a wave's time will not come any more.
+    Raises NotFoundError, and ConflictError where there are some, where a wave's time will not come any more, or is over
+    before staff may be asked.
     """
     if session.get(Campaign, campaign_id, with_for_update=True) is None:
         get_campaign(session, campaign_id)
@@ -136,9 +138,21 @@ def start_campaign(session: Session, campaign_id: int, due_at: datetime, calenda
         first = timing_of(wave).first_due(due_at, calendar)
         if first is None:
             raise ConflictError(f"Wave {wave.id} is never due any more.", "Change its timing.")
+        refuse_closed(wave, first, calendar)
         session.add(new_run(wave, first))
     session.flush()
     return list_runs(session, [campaign_id])
+
+
+def refuse_closed(wave: Wave, due_at: datetime, calendar: Calendar) -> None:
+    """Raises ConflictError where a sending that is due then would be over before staff may be asked."""
+    closed = find_closed(wave.valid_hours, due_at, calendar)
+    if closed is not None:
+        opens, ends = (f"{local_datetime(at, calendar.zone):%Y-%m-%d %H:%M}" for at in (closed.opens, closed.ends))
+        raise ConflictError(
+            f"Wave {wave.id} would be over at {ends}, and staff are not asked before {opens}: nothing would be sent.",
+            "Start it for a time in the hours of campaigns.hours, or let valid_hours be more.",
+        )
 
 
 def split_of_wave(wave: Wave, variant: str = "") -> Split | None:

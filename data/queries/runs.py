@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import or_, select
+from sqlalchemy import case, func, or_, select
 from sqlmodel import Session, col
 
 from data.errors import ConflictError
@@ -158,7 +158,21 @@ def _note_over(session: Session, run: Run, now: datetime, calendar: Calendar) ->
         _add_next(session, wave, timing_of(wave).due_after(run.due_at, calendar), stopped=run)
         _skip(run, now, "Its time was over before it began.")
     elif run.status in (RunStatus.PLANNING, RunStatus.SENDING, RunStatus.PAUSED):
-        planned = run.planned_at is not None
-        run.status = RunStatus.AWAITING if planned else RunStatus.FAILED
-        run.error = "" if planned else "Its time was over before it could be planned."
+        run.status, run.error = _cut_short(session, run)
         unpause(run)
+
+
+def _cut_short(session: Session, run: Run) -> tuple[RunStatus, str]:
+    """How a run goes on whose time is over before all of it was asked for, and what is said of that."""
+    if run.planned_at is None:
+        return RunStatus.FAILED, "Its time was over before it could be planned."
+    never = case((B.c.status.in_((BatchStatus.PLANNED, BatchStatus.CANCELLED)), 1), else_=0)
+    of_somebody = (B.c.run_id == run.id, B.c.recipients > 0)
+    calls, unasked = session.execute(select(func.count(), func.sum(never)).where(*of_somebody)).one()
+    if not unasked:
+        return RunStatus.AWAITING, ""
+    was_paused = "It was paused." if run.status == RunStatus.PAUSED else ""
+    why = f" {run.error or was_paused}".rstrip()
+    if unasked == calls:
+        return RunStatus.FAILED, f"Its time was over before any of it was asked of WeCom.{why}"
+    return RunStatus.AWAITING, f"Its time was over before {unasked:,} of {calls:,} calls could be made.{why}"

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 from pydantic import Field
 
-from data.rules.occurrences import Days, list_occurrences, next_occurrence, parse_cron
+from data.rules.occurrences import Days, list_occurrences, next_occurrence, next_open, parse_cron
 from data.rules.problems import Problem, RuleModel
 from data.rules.schedule import Instant, TimeWindow, moment_words
 
@@ -99,6 +99,29 @@ def _outside_hours(path: str, ats: Sequence[datetime], calendar: Calendar) -> li
             when = moment_words(at, calendar.zone)
             return [Problem(path, f"{when} 不在允许发送的时间（{hours.start:%H:%M}–{hours.end:%H:%M}）之内")]
     return []
+
+
+class Closed(NamedTuple):
+    """A sending that is over at `ends` before staff may be asked, from `opens` on: nothing of it would be sent."""
+
+    ends: datetime
+    opens: datetime
+
+
+def find_closed(valid_hours: int, due_at: datetime, calendar: Calendar) -> Closed | None:
+    """Whether all the time of a sending that is due then lies in hours in which staff are not asked."""
+    ends, opens = due_at + timedelta(hours=valid_hours), next_open(calendar.hours, due_at, calendar.zone)
+    return Closed(ends, opens) if opens >= ends else None
+
+
+def warnings(timing: Timing, valid_hours: int, now: datetime, calendar: Calendar) -> list[str]:
+    """What keeps a wave from being sent if it were started now."""
+    due_at = timing.first_due(now, calendar)
+    closed = find_closed(valid_hours, due_at, calendar) if due_at is not None else None
+    if closed is None:
+        return []
+    opens, ends = (moment_words(at, calendar.zone) for at in (closed.opens, closed.ends))
+    return [f"要到 {opens} 才可以请员工发送，而它的有效期（{valid_hours} 小时）到 {ends} 就结束：不会有人收到"]
 
 
 class Turn(StrEnum):

@@ -67,7 +67,7 @@ def write_words(session: Session, run_id: int, text: str) -> int:
 def have_tested(session: Session, campaign_id: int, now: datetime) -> list[str]:
     """A test of the campaign as it is, that the test customers have received; what it says."""
     version = session.get_one(Campaign, campaign_id).version
-    test = rows.add_test(session, campaign_id, version, "test", now)
+    test = rows.add_test(session, campaign_id, version, "test", now, CALENDAR)
     session.flush()
     for run in campaign_rows.list_runs(session, [test.id or 0]):
         run.status, run.ended_at = RunStatus.FINISHED, now

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+import contextlib
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 import pytest
@@ -11,9 +12,11 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from data.db import Database
-from data.models import Campaign, PauseRule, Run
+from data.errors import ConflictError
+from data.models import Batch, BatchStatus, Campaign, PauseRule, Run, RunStatus
 from data.queries import campaigns as rows
 from data.queries import runs as run_rows
+from data.rules import timings
 from data.rules.campaigns import Act, CustomerWave
 from data.rules.schedule import TimeWindow
 from data.rules.timings import Calendar
@@ -58,6 +61,63 @@ async def test_a_run_that_a_brake_had_stopped_is_followed_by_the_next(
     assert [run.due_at for run in runs] == [due_at, due_at + DAY]
     assert runs[-1].status == ("words_due" if fresh_words else "due")
     assert runs[0].status == ("skipped" if fresh_words else found)
+
+
+def fill_sending(session: Session, now: datetime, *statuses: BatchStatus) -> None:
+    """A run that is being sent, and rests, with a batch of each of these."""
+    fill(session, now)
+    (run,) = rows.list_runs(session, [1])
+    rows.begin(session, run, now)
+    run.status, run.planned_at, run.error = RunStatus.SENDING, now, "Staff are asleep."
+    for number, status in enumerate(statuses, 1):
+        session.add(Batch(run_id=run.id or 0, batch_no=number, userid="ann", recipients=number % 4, status=status))
+
+
+P, C = BatchStatus.PLANNED, BatchStatus.CREATED
+
+
+@pytest.mark.parametrize(
+    ("statuses", "paused", "status", "why"),
+    [
+        ([P, BatchStatus.CANCELLED], False, "failed", ["any of it", "asleep"]),
+        ([P], True, "failed", ["any of it", "was paused"]),
+        ([C, P, P, P], False, "awaiting", ["2 of 3", "asleep"]),  # nobody was left for the last of them
+        ([C, BatchStatus.REFUSED, BatchStatus.UNKNOWN], False, "awaiting", []),
+    ],
+)
+@pytest.mark.first_case_on_both
+async def test_what_was_not_asked_for_in_time_is_said(
+    db: Database, now: datetime, statuses: list[BatchStatus], paused: bool, status: str, why: list[str]
+) -> None:
+    await db.write(fill_sending, now, *statuses)
+    if paused:
+        await db.write(rows.act_on, 1, Act.PAUSE, now, "boss")
+    await db.write(run_rows.move_runs, now + 10 * DAY, ALWAYS)
+    (run,) = await db.read(rows.list_runs, [1])
+    assert run.status == status
+    assert [words for words in why if words not in run.error] == []
+    assert bool(run.error) == bool(why)
+
+
+NIGHTLY = Calendar(UTC, TimeWindow(start=time(9), end=time(18)), ())
+
+
+@pytest.mark.parametrize(("hour", "valid_hours", "is_refused"), [(20, 13, True), (20, 14, False), (9, 1, False)])
+@pytest.mark.parametrize("urls", ["sqlite"], indirect=True)
+async def test_nothing_starts_that_is_over_before_staff_may_be_asked(
+    db: Database, now: datetime, hour: int, valid_hours: int, is_refused: bool
+) -> None:
+    def make(session: Session) -> None:
+        session.add(Campaign(id=1, name="x", made_by="test", made_at=now))
+        session.flush()
+        wave = {"content": {"text": "x"}, "audience": {"everyone": True}, "valid_hours": valid_hours}
+        rows.add_wave(session, 1, CustomerWave.model_validate(wave))
+
+    await db.write(make)
+    at = now.replace(hour=hour, minute=0, second=0)
+    with pytest.raises(ConflictError, match="09:00") if is_refused else contextlib.nullcontext():
+        await db.write(rows.start_campaign, 1, at, NIGHTLY)
+    assert bool(timings.warnings(timings.Timing(), valid_hours, at, NIGHTLY)) == is_refused
 
 
 @pytest.mark.parametrize("urls", ["postgresql"], indirect=True)

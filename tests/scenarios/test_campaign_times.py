@@ -17,9 +17,11 @@ from data.queries import campaigns as rows
 from data.rules.campaigns import Act, CampaignDraft, CustomerWave
 from data.rules.messages import MessageContent
 from data.rules.problems import InvalidRuleError
+from scheduler.reminders import remind_and_tell
 from tests.facts import settle
 from tests.scenarios.campaign_ledger import ADD, agree, has_status, ready, runs_and_batches, until, wave, work
 from tests.scenarios.conftest import Company, Start
+from tests.scenarios.test_reminders import alerts
 
 ZONE = ZoneInfo("Asia/Shanghai")
 DAILY = {"cron": "0 10 * * *"}
@@ -31,7 +33,7 @@ async def make(company: Company, **timing: Any) -> int:
     whom = next(iter(company.world.customers.listed_by(userid)))
     audience = {"pairs": [{"userid": userid, "external_userid": whom}]}
     draft = CampaignDraft.model_validate(
-        {"name": "x", "waves": [wave(audience=audience, timing=timing, valid_hours=5)]}
+        {"name": "x", "owner": userid, "waves": [wave(audience=audience, timing=timing, valid_hours=5)]}
     )
     made = await campaigns.make_campaign(company.bot.context, draft, "test")
     await campaigns.start_campaign(company.bot.context, made.id or 0, None)
@@ -170,18 +172,26 @@ async def test_at_night_staff_are_not_asked(start: Start) -> None:
     company = await start(campaigns=CampaignsSettings(hours="09:00-18:00"))
     await ready(company)
     go_to(company, ten_on(company, 1) + timedelta(hours=10))
+    with pytest.raises(ConflictError, match="09:00"):
+        await make(company)
+    go_to(company, ten_on(company, 2) + timedelta(hours=7, minutes=59))
     campaign_id = await make(company)
+    company.bot.clock.advance(timedelta(minutes=2))
     await work(company)
     (run,) = await runs_of(company, campaign_id)
     assert (run.status, company.calls(ADD)) == ("sending", 0)
     assert run.rest_until is not None
     assert run.rest_until.astimezone(ZONE).strftime("%R") == "09:00"
     assert run.error
-    company.bot.clock.advance(timedelta(hours=4))
+    company.bot.clock.advance(timedelta(hours=5))
     await work(company)
     assert company.calls(ADD) == 0, "its five hours are over before the morning"
+    await remind_and_tell(company.bot.context)
+    ((kind, told_to, words),) = await company.read(alerts)
+    assert (kind, told_to) == ("campaign_failed", company.followers[0])
+    assert "at this time of day" in words
     with pytest.raises(InvalidRuleError) as refused:
-        await make(company, at=ten_on(company, 2) + timedelta(hours=9))
+        await make(company, at=ten_on(company, 3) + timedelta(hours=9))
     assert [each.path for each in refused.value.problems] == ["waves[0].timing.at"]
 
 
