@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
@@ -20,7 +21,8 @@ from data.queries import segments
 from data.queries import senders as sender_rows
 from data.queries import wave_lists as list_rows
 from data.queries import winners as winner_rows
-from data.queries.recipients import Limits, Source, Span
+from data.queries.caps import Limits, list_waiting_runs
+from data.queries.recipients import Source, Span
 from data.rules import campaigns as rules
 from data.rules.campaigns import Audience, CustomerWave, Tally, split
 from data.rules.caps import company_cap, wecom_cap
@@ -72,7 +74,7 @@ def _decide(
     after: int,
     upto: int,
 ) -> Piece:
-    customers = {read.customers[each] for each in reached}
+    customers = Counter(read.customers[each] for each in reached)
     decisions = decide(source.senders, read.shared, decided=known, reached=customers)
     decisions += [decide_single(*each, source.senders) for each in read.single]
     if source.split is not None:
@@ -124,7 +126,7 @@ async def _limits_beside_runs(
     limits = limits_of(ctx.settings, not_bought_hours, now, is_test=is_test)
     if limits.cap is None:
         return limits
-    return limits._replace(runs=await ctx.db.read(recipient_rows.list_waiting_runs, run_id))
+    return limits._replace(runs=await ctx.db.read(list_waiting_runs, run_id))
 
 
 async def _source(

@@ -23,9 +23,9 @@ from data.models import (
 )
 from data.queries import targets
 from data.queries.campaigns import lock_run, pause
+from data.queries.caps import Limits, reason_of, state_of
 from data.queries.leaves import is_on_leave
 from data.queries.preferences import join_preferences
-from data.queries.recipients import Limits, reason_of, state_of
 from data.rules.batches import look_pause, pull_pause, rest_pause
 from data.rules.waves import GROUPS
 

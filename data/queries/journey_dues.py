@@ -31,9 +31,9 @@ from data.models import (
     Touch,
     WaveCustomer,
 )
+from data.queries.caps import list_waiting_runs
 from data.queries.journeys import GOING_ON
 from data.queries.preferences import to_rule
-from data.queries.recipients import list_waiting_runs
 from data.rules import preferences
 from data.rules.journey_steps import Standing
 from data.rules.preferences import ANSWERS, NOT_COUNTED, TouchKind, window_start

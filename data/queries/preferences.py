@@ -137,20 +137,26 @@ def refusal_of(whom: ColumnElement[str], now: datetime, windows: Mapping[int, da
 
 
 def _is_capped(whom: ColumnElement[str], windows: Mapping[int, datetime]) -> ColumnElement[bool]:
-    if not windows:
-        return false()
     reached = [
-        and_(
-            P.c.cap_days == days,
-            select(func.count())
-            .select_from(T)
-            .where(T.c.external_userid == whom, T.c.touched_at >= since, T.c.kind.not_in(sorted(NOT_COUNTED)))
-            .scalar_subquery()
-            >= P.c.cap_count,
-        )
+        and_(P.c.cap_days == days, _count_touches(whom, since) >= P.c.cap_count)
         for days, since in sorted(windows.items())
     ]
-    return or_(*reached)
+    return or_(*reached) if reached else false()
+
+
+def _count_touches(whom: ColumnElement[str], since: datetime) -> ColumnElement[int]:
+    return (
+        select(func.count())
+        .select_from(T)
+        .where(T.c.external_userid == whom, T.c.touched_at >= since, T.c.kind.not_in(sorted(NOT_COUNTED)))
+        .scalar_subquery()
+    )
+
+
+def room_of(whom: ColumnElement[str], windows: Mapping[int, datetime]) -> ColumnElement[int | None]:
+    """How many more messages a customer wants to get now, as SQL as `refusal_of` is; NULL for one without a cap."""
+    rooms = [(P.c.cap_days == days, P.c.cap_count - _count_touches(whom, since)) for days, since in windows.items()]
+    return case(*rooms, else_=null())
 
 
 def join_preferences(statement: Select[Any], whom: ColumnElement[str]) -> Select[Any]:

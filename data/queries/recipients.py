@@ -6,17 +6,16 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Text, and_, bindparam, case, cast, func, literal, null, select, type_coerce
-from sqlmodel import Session, col
+from sqlalchemy import Integer, Text, bindparam, case, cast, func, literal, null, select, type_coerce
+from sqlmodel import Session
 
 from data.bulk import BulkUpsert, among
 from data.models import (
     Batch,
     BatchStatus,
-    Campaign,
     Follow,
     FollowStatus,
     Recipient,
@@ -26,13 +25,13 @@ from data.models import (
     Touch,
 )
 from data.queries.campaigns import lock_run
-from data.queries.preferences import cap_windows, join_preferences, refusal_of
+from data.queries.caps import Limits, has_reached, reason_of, room_of, state_of
+from data.queries.preferences import join_preferences
 from data.queries.segment_plans import prepare
 from data.queries.segment_sql import Plan, selected
 from data.queries.senders import of_several, tag_place
 from data.rules.campaigns import BATCH_RECIPIENTS, Batches, Filled, Tally, placed
-from data.rules.caps import Cap
-from data.rules.preferences import NOT_COUNTED, TouchKind
+from data.rules.preferences import TouchKind
 from data.rules.senders import Candidate, Decision, SenderPolicy, Senders, list_stand_ins
 from data.rules.variants import Split
 
@@ -60,19 +59,6 @@ _BATCHES = BulkUpsert(
 _SPAN_DECIDED = select(R.c.follow_id).where(
     R.c.run_id == bindparam("run_id"), R.c.follow_id > bindparam("after"), R.c.follow_id <= bindparam("upto")
 )
-
-
-class Limits(NamedTuple):
-    """Who has bought within so many hours is left out, and who would get more than the company's `cap` allows.
-
-    What waits in `runs` counts for that cap as if it had been sent. `wecom`: the cap that WeCom applies when staff
-    confirm; nobody is left out for it, but they are counted.
-    """
-
-    not_bought_hours: int | None = None
-    cap: Cap | None = None
-    runs: tuple[int, ...] = ()
-    wecom: Cap | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,16 +94,18 @@ class Span(NamedTuple):
 def read_span(session: Session, source: Source, after: int, upto: int, now: datetime, zone: Any) -> Span:
     """The audience among the follows in (after, upto], and what is to be known to decide about their customers."""
     reason = reason_of(session, now, zone, source.limits)
+    room = _room(session, source, now, zone)
+    known = (cast(null(), Integer) if room is None else case((F.c.shared.is_(True), room)), reason)
     split = source.split is not None
     more = (F.c.external_userid.label("whose"),) if split else ()
-    query, given = _of_source(session, source, (after, upto), reason, *more)
+    query, given = _of_source(session, source, (after, upto), *known, *more)
     found = session.execute(query, given).all()
-    whose = {row[0]: row[6] for row in found} if split else {}
+    whose = {row[0]: row[7] for row in found} if split else {}
     single: list[tuple[int, str, RecipientState | None]] = []
     shared: list[Candidate] = []
     for row in found:
         if row[2] is None:
-            single.append((row[0], row[1], state_of(row[5])))
+            single.append((row[0], row[1], state_of(row[6])))
         else:
             shared.append(_candidate(row))
     mine = {each.follow_id for each in shared}
@@ -132,7 +120,7 @@ def read_span(session: Session, source: Source, after: int, upto: int, now: date
     customers = {follow_id: row[2] for follow_id, row in follows.items()}
     elsewhere = [each for each in customers if each not in mine and not after < each <= upto]
     if elsewhere:
-        query, given = _of_source(session, source, elsewhere, reason)
+        query, given = _of_source(session, source, elsewhere, *known)
         shared += [_candidate(row) for row in session.execute(query, given).all()]
     if source.senders.substitutes:
         shared += list_stand_ins(source.senders, shared, list(follows.values()))
@@ -141,8 +129,13 @@ def read_span(session: Session, source: Source, after: int, upto: int, now: date
     return Span(single, shared, customers, whose)
 
 
+def _room(session: Session, source: Source, now: datetime, zone: Any) -> Any:
+    """How many more messages may reach a follow's customer, where a wave may send them several; None: any number."""
+    return room_of(session, now, zone, source.limits) if source.senders.policy is SenderPolicy.ALL else None
+
+
 def _candidate(row: Any) -> Candidate:
-    return Candidate(row[0], row[1], row[2], row[3], state_of(row[5]), row[4])
+    return Candidate(row[0], row[1], row[2], row[3], state_of(row[6]), row[4], room=row[5])
 
 
 #: Of a customer whom one staff member follows nothing more is to be known.
@@ -178,7 +171,7 @@ def count_audience(session: Session, source: Source, now: datetime, zone: Any) -
     dialect, given = session.get_bind().dialect.name, dict[str, Any]()
     state = reason_of(session, now, zone, source.limits).label("state")
     wecom = source.limits.wecom
-    likely = (literal(0) if wecom is None else case((_has_reached(wecom, _GROUP_SENDS), 1), else_=0)).label("likely")
+    likely = (literal(0) if wecom is None else case((has_reached(wecom, _GROUP_SENDS), 1), else_=0)).label("likely")
     columns = (F.c.userid, state, likely, F.c.external_userid)
     if source.plan is not None:
         prepare(session)
@@ -188,10 +181,11 @@ def count_audience(session: Session, source: Source, now: datetime, zone: Any) -
         given["ids"] = list(source.listed)
     whole = join_preferences(whole, F.c.external_userid).where(F.c.status == FollowStatus.PRESENT)
     alone = cast(null(), Text).label("stand_in")
-    if source.senders.policy is SenderPolicy.ALL and not source.senders.substitutes:
+    room = _room(session, source, now, zone)
+    if source.senders.policy is SenderPolicy.ALL and not source.senders.substitutes and room is None:
         parts = [whole.add_columns(alone)]
     else:
-        several, more = of_several(whole, source.senders, dialect)
+        several, more = of_several(whole, source.senders, dialect, room)
         parts, given = [whole.where(F.c.shared.is_(False)).add_columns(alone), several], given | more
     tally = Tally()
     for part in parts:
@@ -235,60 +229,6 @@ def _count_split(tally: Tally, source: Source, rows: Iterable[Any]) -> None:
             decision = placed(each, source.split, external_userid) if is_to_get else each
             tally.note([decision])
             tally.likely_over_cap += decision.state is RecipientState.WAITING and bool(likely_over_cap)
-
-
-def reason_of(session: Session, now: datetime, zone: Any, limits: Limits) -> Any:
-    """Why nothing is sent to a follow's customer now, as SQL; `state_of` reads it."""
-    refusal = refusal_of(F.c.external_userid, now, cap_windows(session, now, zone))
-    more: list[Any] = []
-    if limits.not_bought_hours is not None:
-        since = now - timedelta(hours=limits.not_bought_hours)
-        more.append((F.c.bought_at >= since, literal(RecipientState.BOUGHT.name.lower())))
-    if limits.cap is not None:
-        more.append((_has_reached(limits.cap, runs=limits.runs), literal(RecipientState.CAPPED.name.lower())))
-    return func.coalesce(refusal, case(*more)) if more else refusal
-
-
-def _has_reached(cap: Cap, kinds: Sequence[TouchKind] = (), runs: Sequence[int] = ()) -> Any:
-    """Whether what reached a follow's customer, or waits for them in `runs`, leaves no room for more.
-
-    Who was not touched lately is not counted.
-    """
-    counted = T.c.kind.in_(sorted(kinds)) if kinds else T.c.kind.not_in(sorted(NOT_COUNTED))
-    reached = (
-        select(func.count())
-        .select_from(T)
-        .where(T.c.external_userid == F.c.external_userid, T.c.touched_at >= cap.since, counted)
-        .scalar_subquery()
-    )
-    if not runs:
-        return and_(F.c.touched_at >= cap.since, reached >= cap.most)
-    waiting = (
-        select(func.count())
-        .select_from(S)
-        .join(R, R.c.follow_id == S.c.id)
-        .where(S.c.external_userid == F.c.external_userid, R.c.run_id.in_(runs), R.c.state == RecipientState.WAITING)
-        .scalar_subquery()
-    )
-    return case((F.c.touched_at >= cap.since, reached), else_=0) + waiting >= cap.most
-
-
-def list_waiting_runs(session: Session, but: int | None) -> tuple[int, ...]:
-    """The runs whose recipients may still get something, `but` one; tests do not count."""
-    query = (
-        select(col(Run.id))
-        .join(Campaign, col(Campaign.id) == col(Run.campaign_id))
-        .where(
-            col(Run.ended_at).is_(None), col(Run.started_at).is_not(None), col(Run.id) != but,
-            col(Campaign.test_of).is_(None),
-        )
-    )  # fmt: skip
-    return tuple(each or 0 for each in session.execute(query).scalars())
-
-
-def state_of(reason: str | None) -> RecipientState | None:
-    """The state of a recipient to whom nothing is sent for this reason."""
-    return None if reason is None else RecipientState[reason.upper()]
 
 
 def list_decided(

@@ -25,6 +25,7 @@ P: Any = Staff.__table__  # type: ignore[attr-defined]
 _ACTIVE = 1
 _ON_LEAVE = RecipientState.SENDER_ON_LEAVE.name.lower()
 _DUPLICATE = RecipientState.DUPLICATE.name.lower()
+_CAPPED = RecipientState.CAPPED.name.lower()
 
 
 def list_unable(session: Session) -> frozenset[str]:
@@ -71,30 +72,38 @@ def tag_place(senders: Senders, dialect: str) -> Any:
 # -- in SQL
 
 
-def of_several(whole: Select[Any], senders: Senders, dialect: str) -> tuple[Select[Any], dict[str, Any]]:
+def of_several(
+    whole: Select[Any], senders: Senders, dialect: str, room: Any = None
+) -> tuple[Select[Any], dict[str, Any]]:
     """What `decide` decides about the follows of `whole` whose customer several follow, and its parameters.
 
-    `whole` begins with userid and state (why nothing is sent to the customer, or NULL). There `state` is what was
-    decided, and another column, `stand_in`, the userid of somebody who sends to the customer of a follow that is not of
-    the audience: once for each of these.
+    `room`: how many more may reach a follow's customer, as SQL, where several may and that is bounded. `whole` begins
+    with userid and state (why nothing is sent to the customer, or NULL). There `state` is what was decided, and another
+    column, `stand_in`, the userid of somebody who sends to the customer of a follow that is not of the audience: once
+    for each of these.
     """
     names = [each.name for each in whole.selected_columns]
     more = (F.c.id.label("follow_id"), F.c.external_userid.label("whose"), F.c.added_at.label("added"))
     refusal, given = _refusal(senders, dialect)
     place = tag_place(senders, dialect).label("place")
-    mine = whole.where(F.c.shared.is_(True)).add_columns(*more, place, refusal.label("refusal")).subquery()
+    bounds = () if room is None else (room.label("room"),)
+    mine = whole.where(F.c.shared.is_(True)).add_columns(*more, place, refusal.label("refusal"), *bounds).subquery()
     able = case((and_(mine.c.state.is_(None), mine.c.refusal.is_(None)), mine.c.follow_id))
     if senders.substitutes:
         way = _with_substitutes(mine, able, dialect).subquery()
         given["substitutes"] = json.dumps(dict(senders.substitutes))
     else:
         way = select(mine, able.label("through"), cast(null(), Text).label("substitute")).subquery()
-    winner = way.c.through if senders.policy is SenderPolicy.ALL else _first(way, senders)
+    if senders.policy is SenderPolicy.ALL:
+        winner = way.c.through if room is None else _within(way)
+    else:
+        winner = _first(way, senders)
     outside = _is_outside(way) if senders.substitutes else false()
     decided = select(way, winner.label("winner"), outside.label("is_outside")).subquery()
     state = case(
         (decided.c.winner == decided.c.follow_id, null()),
         (decided.c.winner.is_not(None), literal(_DUPLICATE)),
+        (decided.c.through.is_not(None), literal(_CAPPED)),
         else_=func.coalesce(decided.c.state, decided.c.refusal),
     ).label("state")
     stands_in = and_(decided.c.is_outside, decided.c.winner == decided.c.through)
@@ -139,6 +148,13 @@ def _is_outside(way: Any) -> Any:
     is_itself = case((way.c.through == way.c.follow_id, 0), else_=1)
     number = func.row_number().over(partition_by=way.c.through, order_by=[is_itself, way.c.follow_id])
     return and_(way.c.through != way.c.follow_id, number == 1)
+
+
+def _within(way: Any) -> Any:
+    """Through which follow a customer is reached from each of theirs, as far as there is room."""
+    through = way.c.through
+    number = func.dense_rank().over(partition_by=way.c.whose, order_by=[through.is_(None), through])
+    return case((or_(way.c.room.is_(None), number <= way.c.room), through))
 
 
 def _first(way: Any, senders: Senders) -> Any:

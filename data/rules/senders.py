@@ -105,7 +105,8 @@ class Candidate(NamedTuple):
     """A follow of the audience. `refusal`: why nothing is sent to the customer now, if so.
 
     `tag_place`: the place in the wave's list of the first of its tags that the follow wears, or how many they are.
-    `stands_in`: it is not of the audience, but of somebody who stands in for one on leave.
+    `stands_in`: it is not of the audience, but of somebody who stands in for one on leave. `room`: how many more
+    messages caps let reach the customer, where several may be sent; None: any number.
     """
 
     follow_id: int
@@ -115,6 +116,7 @@ class Candidate(NamedTuple):
     refusal: RecipientState | None
     tag_place: int = 0
     stands_in: bool = False
+    room: int | None = None
 
 
 class Decision(NamedTuple):
@@ -145,13 +147,14 @@ def decide(
     follows: Iterable[Candidate],
     *,
     decided: AbstractSet[int] = frozenset(),
-    reached: AbstractSet[str] = frozenset(),
+    reached: Mapping[str, int] | None = None,
 ) -> list[Decision]:
     """Who reaches whom, for `follows` with all others of the audience that follow the same customers.
 
-    `decided` follows have been decided before and are left out; the customers `reached` by one of them are not reached
-    again. Each customer is decided as a whole, so that however follows are told apart into pieces, nobody is reached
-    twice. Who stands in for somebody is decided only where they reach the customer.
+    `decided` follows have been decided before and are left out; customers `reached` by so many of them are not reached
+    again, or, by all, only as far as there is room. Each customer is decided as a whole, so that however follows are
+    told apart into pieces, nobody is reached twice. Who stands in for somebody is decided only where they reach the
+    customer.
     """
     by_customer: dict[str, list[Candidate]] = {}
     for each in follows:
@@ -159,7 +162,7 @@ def decide(
             by_customer.setdefault(each.external_userid, []).append(each)
     found: list[Decision] = []
     for external_userid, mine in by_customer.items():
-        found += _decide_one(senders, mine, is_reached=external_userid in reached)
+        found += _decide_one(senders, mine, (reached or {}).get(external_userid, 0))
     return found
 
 
@@ -168,26 +171,41 @@ def decide_single(follow_id: int, userid: str, refusal: RecipientState | None, s
     return Decision(follow_id, userid, refusal or senders.refusal_of(userid) or RecipientState.WAITING)
 
 
-def _decide_one(senders: Senders, follows: Sequence[Candidate], *, is_reached: bool) -> list[Decision]:
-    """The same for all undecided follows of one customer."""
+def _decide_one(senders: Senders, follows: Sequence[Candidate], reached: int) -> list[Decision]:
+    """The same for all undecided follows of one customer, whom `reached` others reach."""
     through = _through(senders, follows)
-    for_each = senders.policy is SenderPolicy.ALL
-    if for_each:
-        sending = set(through.values())
-    else:
-        first = None if is_reached else choose(senders, [each for each in follows if each.follow_id in through])
-        sending = set() if first is None else {through[first.follow_id]}
+    sending = _sending(senders, follows, through, reached)
     found: list[Decision] = []
     for each in follows:
         if each.follow_id in sending:
             found.append(Decision(each.follow_id, each.userid, RecipientState.WAITING))
         elif not each.stands_in:
-            answered = each.follow_id in through if for_each else is_reached or bool(sending)
-            if answered and each.refusal is None:
-                found.append(Decision(each.follow_id, each.userid, RecipientState.DUPLICATE))
-            else:
-                found.append(decide_single(each.follow_id, each.userid, each.refusal, senders))
+            found.append(_left_out(senders, each, through.get(each.follow_id), sending, reached))
     return found
+
+
+def _sending(
+    senders: Senders, follows: Sequence[Candidate], through: Mapping[int, int], reached: int
+) -> AbstractSet[int]:
+    """The follows through which a customer is reached. Of all as many as there is room for, the oldest rows first."""
+    if senders.policy is SenderPolicy.ALL:
+        room = next((each.room for each in follows if each.room is not None), None)
+        return set(sorted(set(through.values()))[: None if room is None else max(room - reached, 0)])
+    first = None if reached else choose(senders, [each for each in follows if each.follow_id in through])
+    return frozenset() if first is None else {through[first.follow_id]}
+
+
+def _left_out(
+    senders: Senders, follow: Candidate, through: int | None, sending: AbstractSet[int], reached: int
+) -> Decision:
+    """Why nothing is sent through a follow of the audience; `through` which one its customer could be reached."""
+    if senders.policy is SenderPolicy.ALL:
+        if through is not None:
+            state = RecipientState.DUPLICATE if through in sending else RecipientState.CAPPED
+            return Decision(follow.follow_id, follow.userid, state)
+    elif (reached or sending) and follow.refusal is None:
+        return Decision(follow.follow_id, follow.userid, RecipientState.DUPLICATE)
+    return decide_single(follow.follow_id, follow.userid, follow.refusal, senders)
 
 
 def _through(senders: Senders, follows: Sequence[Candidate]) -> dict[int, int]:

@@ -19,7 +19,7 @@ from data.queries import batch_results as result_rows
 from data.queries import batches as rows
 from data.queries import recipients as recipient_rows
 from data.queries.batch_results import Look, Result
-from data.queries.recipients import Limits
+from data.queries.caps import Limits
 from data.rules.batches import RESULTS_LAG
 from data.rules.campaigns import Filled, Tally
 from scheduler.unknown_batches import read_all

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,7 +16,7 @@ from bot import campaign_plans, campaigns, customer_waves
 from bot.assembly import open_context
 from bot.campaign_plans import calendar_of
 from bot.clock import FrozenClock
-from bot.config import AppSettings, CompanySettings, Settings
+from bot.config import AppSettings, CampaignsSettings, CompanySettings, Settings
 from bot.context import Context
 from bot.metrics import Metrics
 from data.db import Database
@@ -32,11 +33,13 @@ from data.models import (
     RunStatus,
     Staff,
     Tag,
+    Touch,
 )
 from data.queries import campaigns as rows
-from data.queries import follow_facts
+from data.queries import follow_facts, touches
 from data.rules import campaigns as rules
 from data.rules.campaigns import CampaignDraft, CustomerWave
+from data.rules.preferences import TouchKind
 from data.rules.senders import SenderPolicy
 
 STAFF = ["ann", "bo", "cy", "007", "gone"]
@@ -193,6 +196,69 @@ async def test_a_run_is_planned_alike_in_any_pieces_and_as_its_preview_said(
             assert draft.sender_policy is SenderPolicy.ALL or set(reached.values()) <= {1}
             assert not {follows[each].userid for each in waiting} & draft.excluded_userids
         assert outcomes[0] == outcomes[1]
+
+
+def touch(session: Session, now: datetime, seed: int) -> None:
+    """Some have been reached lately, and some want only so much."""
+    rng = random.Random(seed)
+    ids = list(session.execute(select(col(Customer.external_userid))).scalars())
+    touched = [(whom, number) for whom in rng.sample(ids, 30) for number in range(rng.choice([1, 2]))]
+    touches.record_many(
+        session,
+        [
+            touches.NewTouch(f"{whom}:{number}", whom, "ann", now - timedelta(hours=number + 1))
+            for whom, number in touched
+        ],
+        TouchKind.OWN_SEND,
+    )
+    for whom in rng.sample(ids, 40):
+        if session.get(Preference, whom) is None:
+            wanted = Preference(external_userid=whom, changed_at=now, cap_count=rng.choice([1, 2]), cap_days=2)
+            session.add(wanted)
+
+
+@pytest.mark.parametrize(("seed", "cap_count"), [(2, 1), (3, 2), (5, 1), (4, 0), (4, 3)])
+async def test_all_of_the_staff_reach_a_customer_no_more_often_than_caps_leave(
+    ctx: Context, now: datetime, seed: int, cap_count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await ctx.db.write(fill, now, seed)
+    await ctx.db.write(touch, now, seed)
+    settings = ctx.settings.model_copy(update={"campaigns": CampaignsSettings(cap_count=cap_count, cap_days=2)})
+    ctx = replace(ctx, settings=settings)
+    for draft in (wave({"everyone": True}, sender_policy="all"), wave(AUDIENCES[1], sender_policy="all")):
+        tally = (await customer_waves.preview_draft(ctx, draft)).tally
+        outcomes = []
+        for span in (1000, 17):
+            monkeypatch.setattr(campaign_plans, "SPAN", span)
+            run_id = await start_run(ctx, draft)
+            assert await campaign_plans.plan_run(ctx, run_id) == RunStatus.SENDING
+            run, _, recipients, follows = await ctx.db.read(ledger, run_id)
+            assert (run.matched, run.recipients, run.left_out) == (tally.matched, tally.recipients, tally.left_out)
+            outcomes.append({each: row.state for each, row in recipients.items()})
+            waiting = [each for each, row in recipients.items() if row.state == RecipientState.WAITING]
+            assert Counter(follows[each].userid for each in waiting) == tally.by_sender
+            reached = Counter(follows[each].external_userid for each in waiting)
+            room = await ctx.db.read(rooms, cap_count)
+            assert all(number <= room.get(whom, number) for whom, number in reached.items())
+            capped = {
+                follows[each].external_userid for each, row in recipients.items() if row.state == RecipientState.CAPPED
+            }
+            assert not {whom for whom in capped if reached[whom] < room[whom]}, "as many as there is room for"
+            await ctx.db.write(rows.act_on, run.campaign_id, rules.Act.CANCEL, now)
+        assert outcomes[0] == outcomes[1]
+
+
+def rooms(session: Session, cap_count: int) -> dict[str, int]:
+    """How many more messages may reach each customer for whom there is a cap."""
+    found: dict[str, int] = {}
+    touched = Counter(session.execute(select(col(Touch.external_userid))).scalars())
+    wants = {each.external_userid: each for each in session.execute(select(Preference)).scalars()}
+    for whom in session.execute(select(col(Customer.external_userid))).scalars():
+        own = wants[whom].cap_count if whom in wants else None
+        most = min((each for each in (own, cap_count or None) if each is not None), default=None)
+        if most is not None:
+            found[whom] = most - touched[whom]
+    return found
 
 
 @pytest.mark.parametrize("policy", SenderPolicy)

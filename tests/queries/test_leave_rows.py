@@ -38,7 +38,7 @@ from data.queries import campaigns as rows
 from data.queries import follow_facts
 from data.queries import group_waves as group_rows
 from data.queries import moments as moment_rows
-from data.queries.recipients import Limits
+from data.queries.caps import Limits
 from data.rules.campaigns import CampaignDraft
 from data.rules.moments import Visible
 from scheduler.moments import plan_post

@@ -15,7 +15,7 @@ from data.queries import batch_lookups as lookup_rows
 from data.queries import batches as rows
 from data.queries import campaigns as campaign_rows
 from data.queries.batches import Waiting
-from data.queries.recipients import Limits
+from data.queries.caps import Limits
 from scheduler.campaigns import Sender, send_when_due
 from tests.scenarios.campaign_ledger import (
     ADD,

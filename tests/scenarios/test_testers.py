@@ -62,7 +62,7 @@ async def test_test_customers_receive_every_variant_first_and_count_nowhere(star
     await ready(company)
     ctx, listed = company.bot.context, await add_testers(company)
     named = [{"name": each, "content": {"text": each + "{{ campaign_name }}，{{ date }}"}} for each in ("甲", "乙")]
-    told = await make(company, waves=[split_wave(sender_policy="all", variants=named)])
+    told = await make(company, waves=[split_wave(variants=named)])
     campaign_id = told.campaign.id or 0
     company.sandbox.machine.faults.add(Fault(id=0, target="api", on=ADD, kind="lose_answer", count=1))
     test_id = await have_tested(company, campaign_id)

@@ -1,0 +1,106 @@
+"""Caps on what reaches a customer, and what else leaves one out: asked in SQL as `data/rules/caps.py` means it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from sqlalchemy import and_, case, func, literal, select
+from sqlmodel import Session, col
+
+from data.models import Campaign, Follow, Recipient, RecipientState, Run, Touch
+from data.queries import preferences
+from data.queries.preferences import cap_windows, refusal_of
+from data.rules.caps import Cap
+from data.rules.preferences import NOT_COUNTED, TouchKind
+
+F: Any = Follow.__table__  # type: ignore[attr-defined]
+S: Any = F.alias("siblings")
+R: Any = Recipient.__table__  # type: ignore[attr-defined]
+T: Any = Touch.__table__  # type: ignore[attr-defined]
+
+
+class Limits(NamedTuple):
+    """Who has bought within so many hours is left out, and who would get more than the company's `cap` allows.
+
+    What waits in `runs` counts for that cap as if it had been sent. `wecom`: the cap that WeCom applies when staff
+    confirm; nobody is left out for it, but they are counted.
+    """
+
+    not_bought_hours: int | None = None
+    cap: Cap | None = None
+    runs: tuple[int, ...] = ()
+    wecom: Cap | None = None
+
+
+def reason_of(session: Session, now: datetime, zone: Any, limits: Limits) -> Any:
+    """Why nothing is sent to a follow's customer now, as SQL; `state_of` reads it."""
+    refusal = refusal_of(F.c.external_userid, now, cap_windows(session, now, zone))
+    more: list[Any] = []
+    if limits.not_bought_hours is not None:
+        since = now - timedelta(hours=limits.not_bought_hours)
+        more.append((F.c.bought_at >= since, literal(RecipientState.BOUGHT.name.lower())))
+    if limits.cap is not None:
+        more.append((has_reached(limits.cap, runs=limits.runs), literal(RecipientState.CAPPED.name.lower())))
+    return func.coalesce(refusal, case(*more)) if more else refusal
+
+
+def state_of(reason: str | None) -> RecipientState | None:
+    """The state of a recipient to whom nothing is sent for this reason."""
+    return None if reason is None else RecipientState[reason.upper()]
+
+
+def room_of(session: Session, now: datetime, zone: Any, limits: Limits) -> Any:
+    """How many more messages may reach a follow's customer now, as SQL; None where there is no cap."""
+    windows = cap_windows(session, now, zone)
+    wanted = preferences.room_of(F.c.external_userid, windows) if windows else None
+    if limits.cap is None:
+        return wanted
+    allowed = limits.cap.most - _reached(limits.cap, runs=limits.runs)
+    if wanted is None:
+        return allowed
+    least = func.min if session.get_bind().dialect.name == "sqlite" else func.least
+    return least(allowed, func.coalesce(wanted, limits.cap.most))
+
+
+def has_reached(cap: Cap, kinds: Sequence[TouchKind] = (), runs: Sequence[int] = ()) -> Any:
+    """Whether what reached a follow's customer, or waits for them in `runs`, leaves no room for more."""
+    reached = _reached(cap, kinds, runs) >= cap.most
+    return reached if runs else and_(F.c.touched_at >= cap.since, reached)
+
+
+def _reached(cap: Cap, kinds: Sequence[TouchKind] = (), runs: Sequence[int] = ()) -> Any:
+    """How much has reached a follow's customer, or waits for them in `runs`. Who was not touched lately is not
+    counted."""
+    counted = T.c.kind.in_(sorted(kinds)) if kinds else T.c.kind.not_in(sorted(NOT_COUNTED))
+    touches = (
+        select(func.count())
+        .select_from(T)
+        .where(T.c.external_userid == F.c.external_userid, T.c.touched_at >= cap.since, counted)
+        .scalar_subquery()
+    )
+    reached = case((F.c.touched_at >= cap.since, touches), else_=0)
+    if not runs:
+        return reached
+    waiting = (
+        select(func.count())
+        .select_from(S)
+        .join(R, R.c.follow_id == S.c.id)
+        .where(S.c.external_userid == F.c.external_userid, R.c.run_id.in_(runs), R.c.state == RecipientState.WAITING)
+        .scalar_subquery()
+    )
+    return reached + waiting
+
+
+def list_waiting_runs(session: Session, but: int | None) -> tuple[int, ...]:
+    """The runs whose recipients may still get something, `but` one; tests do not count."""
+    query = (
+        select(col(Run.id))
+        .join(Campaign, col(Campaign.id) == col(Run.campaign_id))
+        .where(
+            col(Run.ended_at).is_(None), col(Run.started_at).is_not(None), col(Run.id) != but,
+            col(Campaign.test_of).is_(None),
+        )
+    )  # fmt: skip
+    return tuple(each or 0 for each in session.execute(query).scalars())
