@@ -9,7 +9,7 @@ from aiohttp import web
 from pydantic import Field
 from sqlmodel import Session
 
-from bot import campaigns
+from bot import batches, campaigns
 from bot.api.answers import answer, page, path_id, read_object, read_query
 from bot.api.described import described
 from bot.api.moments import SeenTold
@@ -212,7 +212,7 @@ def read_state(name: str | None) -> RecipientState | None:
 @described(BatchTold, body=Found)
 async def adopt_batch(api: Api, request: web.Request) -> web.Response:
     found = parse(Found, await read_object(request))
-    return answer(_told(await api.db.write(lookup_rows.adopt, path_id(request), found.msgid, api.clock.now())))
+    return answer(_told(await batches.adopt(api.context, path_id(request), found.msgid)))
 
 
 @described(BatchTold)

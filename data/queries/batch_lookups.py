@@ -12,7 +12,7 @@ from sqlmodel import Session, col
 from data.bulk import among
 from data.errors import ConflictError
 from data.models import Batch, BatchStatus, Follow, Recipient, RunStatus
-from data.queries.batches import is_over, lock_batch, stop_batch
+from data.queries.batches import get_batch, is_over, lock_batch, stop_batch
 from data.queries.targets import list_whom
 from data.rules.waves import MOMENTS
 
@@ -51,13 +51,25 @@ def list_owned(session: Session, msgids: Collection[str]) -> set[str]:
     return set(session.execute(found, {"msgids": sorted(msgids)}).scalars())
 
 
+def read_adoptable(session: Session, batch_id: int, msgid: str) -> tuple[Batch, frozenset[str]]:
+    """A batch whose answer never came, and who it is for, of a post the members who publish it. Raises NotFoundError,
+    and ConflictError where it cannot be this group-send."""
+    batch = get_batch(session, batch_id)
+    _refuse_other(session, batch, msgid)
+    return batch, list_whom(session, batch)
+
+
+def _refuse_other(session: Session, batch: Batch, msgid: str) -> None:
+    if batch.status != BatchStatus.UNKNOWN:
+        raise ConflictError(f"Batch {batch.id} is {batch.status}, not unknown.", "Look at it first.")
+    if list_owned(session, [msgid]):
+        raise ConflictError(f"{msgid} is another batch's.", "Choose one that no batch has.")
+
+
 def adopt(session: Session, batch_id: int, msgid: str, now: datetime) -> Batch:
     """A batch whose answer never came is this group-send. Raises ConflictError when it is not to be looked up."""
     _, batch = lock_batch(session, batch_id)
-    if batch.status != BatchStatus.UNKNOWN:
-        raise ConflictError(f"Batch {batch_id} is {batch.status}, not unknown.", "Look at it first.")
-    if list_owned(session, [msgid]):
-        raise ConflictError(f"{msgid} is another batch's.", "Choose one that no batch has.")
+    _refuse_other(session, batch, msgid)
     batch.status, batch.msgid, batch.made_at, batch.next_at = BatchStatus.RECONCILED, msgid, batch.called_at, now
     batch.candidates, batch.error = None, ""
     return batch

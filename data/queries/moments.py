@@ -33,7 +33,7 @@ from data.queries.campaigns import lock_run
 from data.queries.leaves import map_substitutes
 from data.queries.senders import list_unable
 from data.queries.staff import map_departments
-from data.queries.targets import set_waiting
+from data.queries.targets import list_whom, set_waiting
 from data.rules.batches import job_pause
 from data.rules.moments import Visible
 from data.rules.waves import MOMENTS
@@ -240,10 +240,7 @@ def list_unanswered(session: Session) -> list[tuple[Batch, frozenset[str]]]:
     """Every post that is asked for and not known yet, with the members who are to publish it."""
     open_ = (BatchStatus.SENDING, BatchStatus.MAKING, BatchStatus.UNKNOWN)
     query = select(Batch).where(col(Batch.kind) == MOMENTS, col(Batch.status).in_(open_))
-    return [
-        (batch, frozenset(session.execute(select(P.c.userid).where(P.c.run_id == batch.run_id)).scalars()))
-        for batch in session.execute(query).scalars().all()
-    ]
+    return [(batch, list_whom(session, batch)) for batch in session.execute(query).scalars().all()]
 
 
 def has_work(session: Session, now: datetime) -> bool:

@@ -55,7 +55,10 @@ def map_targets(session: Session, batch: Batch, ids: Collection[str]) -> dict[st
 
 
 def list_whom(session: Session, batch: Batch) -> frozenset[str]:
-    """WeCom's ids of those whom a batch is for."""
+    """WeCom's ids of those whom a batch is for; of a post the members who publish it."""
+    if batch.kind == MOMENTS:
+        members = select(col(Publisher.userid)).where(col(Publisher.run_id) == batch.run_id)
+        return frozenset(session.execute(members).scalars())
     if batch.kind == GROUPS:
         query = select(G.c.chat_id).where(G.c.state < RecipientState.OPTED_OUT)
     else:

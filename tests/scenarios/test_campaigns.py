@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlmodel import Session, col, select
 
-from bot import campaigns
+from bot import batches, campaigns
 from bot.campaign_plans import plan_run
 from bot.errors import ObservingError
 from bot.sandbox.faults import Fault
@@ -172,9 +172,9 @@ async def test_what_only_resembles_rests_for_a_person_who_may_take_it(company: C
     assert company.calls(ADD) == calls, "the program does not ask again by itself"
     (batch,) = (await company.read(runs_and_batches, campaign_id))[1]
     assert batch.status == "unknown"
-    await company.bot.db.write(lookup_rows.adopt, batch.id, by_hand["msgid"], company.bot.clock.now())
+    await batches.adopt(company.bot.context, batch.id or 0, by_hand["msgid"])
     with pytest.raises(ConflictError):
-        await company.bot.db.write(lookup_rows.adopt, batch.id, "msgOther", company.bot.clock.now())
+        await batches.adopt(company.bot.context, batch.id or 0, "msgOther")
     confirm(company.world, company.sandbox.machine)
     await until(company, campaign_id, is_ended, minutes=10)
     assert (await agree(company)) == {"sent": 3}

@@ -10,9 +10,9 @@ import pytest
 from sqlmodel import Session, select
 
 from bot import campaigns
+from bot.batches import adopt
 from bot.sandbox.faults import Fault
 from data.models import CustomerGroup, GroupRecipient, RecipientState
-from data.queries import batch_lookups as lookup_rows
 from data.queries import group_waves as rows
 from data.rules import group_waves as rules
 from data.rules.campaigns import Act, CampaignDraft
@@ -114,7 +114,7 @@ async def test_two_that_read_alike_are_told_apart_by_a_person(company: Company) 
             for each in batch.candidates or ()
             if {id_ for task in sends.tasks(each).values() for id_, _ in task.slice(0, len(task))} == mine
         ]
-        await company.bot.db.write(lookup_rows.adopt, batch.id or 0, msgid, company.bot.clock.now())
+        await adopt(company.bot.context, batch.id or 0, msgid)
     confirm(company.world, company.sandbox.machine)
     await until(company, campaign_id, is_ended, minutes=10)
     assert set(received(company).values()) == {1}

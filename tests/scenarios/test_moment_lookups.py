@@ -6,8 +6,10 @@ from datetime import timedelta
 
 import pytest
 
+from bot import batches
 from data.errors import ConflictError
 from data.queries import batch_lookups as lookup_rows
+from data.rules.problems import InvalidRuleError
 from tests.scenarios.campaign_ledger import has_status, is_ended, ready, runs_and_batches, until, work
 from tests.scenarios.conftest import Company
 from tests.scenarios.moment_ledger import ADD, JOB, LIST, agree, begin_posts, fault, is_made, post, publish
@@ -93,7 +95,9 @@ async def test_a_person_may_take_it(company: Company) -> None:
     (moment,) = company.world.moments
     (batch,) = (await company.read(runs_and_batches, campaign_id))[1]
     await company.bot.db.write(lookup_rows.leave_to_person, batch.id, [moment.moment_id], "")
-    await company.bot.db.write(lookup_rows.adopt, batch.id, moment.moment_id, company.bot.clock.now())
+    with pytest.raises(InvalidRuleError, match="momMistyped"):
+        await batches.adopt(company.bot.context, batch.id or 0, "momMistyped")
+    await batches.adopt(company.bot.context, batch.id or 0, moment.moment_id)
     company.bot.clock.advance(timedelta(seconds=10))
     publish(company.world, company.sandbox.machine)
     await until(company, campaign_id, is_ended, hours=8)
