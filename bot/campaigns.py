@@ -97,6 +97,11 @@ async def tell_wave(ctx: Context, wave: Wave) -> dict[str, Any]:
     return {**told, "warnings": _warnings(ctx, rows.timing_of(wave), wave.valid_hours)}
 
 
+async def tell_waves(ctx: Context, told: Told) -> list[dict[str, Any]]:
+    """What each wave of a campaign would do, with its place among them as the path of a fault has it."""
+    return [{"wave_id": wave.id, "place": place, **await tell_wave(ctx, wave)} for place, wave in enumerate(told.waves)]
+
+
 def _warnings(ctx: Context, timing: Timing, valid_hours: int) -> list[str]:
     return timings.warnings(timing, valid_hours, ctx.clock.now(), calendar_of(ctx.settings))
 
@@ -163,7 +168,7 @@ def to_json(told: Told) -> dict[str, Any]:
 
 def run_to_json(run: Run) -> dict[str, Any]:
     """A run as it is shown."""
-    return run.model_dump(exclude={"campaign_id", "planned_until", "planned_as_of", "rests"})
+    return run.model_dump(exclude={"campaign_id", "planned_until", "planned_as_of", "rests", "on_leave"})
 
 
 async def start_campaign(ctx: Context, campaign_id: int, at: datetime | None) -> Told:
@@ -239,7 +244,8 @@ def act_within(session: Session, ctx: Context, campaign_id: int, act: Act, by: s
 
 def read_results(session: Session, campaign_id: int) -> list[dict[str, Any]]:
     """What became of each run of a campaign, in numbers. Raises NotFoundError."""
-    runs = read_campaign(session, campaign_id).runs
+    whole = read_campaign(session, campaign_id)
+    runs, places = whole.runs, {wave.id: place for place, wave in enumerate(whole.waves)}
     counted = batch_rows.count_results(session, [run.id or 0 for run in runs])
     seen = publisher_rows.count_seen(session, [run.id or 0 for run in runs])
     clicked = link_rows.count_of_runs(session, [run.id or 0 for run in runs])
@@ -252,9 +258,12 @@ def read_results(session: Session, campaign_id: int) -> list[dict[str, Any]]:
         told.append(
             {
                 "run_id": run.id,
+                "wave_id": run.wave_id,
+                "place": places[run.wave_id],
                 "status": run.status,
                 "recipients": run.recipients,
                 "left_out": run.left_out,
+                "on_leave": run.on_leave,
                 "waiting": run.recipients - settled,
                 **{name: results.get(name, 0) for name in RESULTS},
                 "batches": batches,

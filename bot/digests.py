@@ -10,6 +10,7 @@ from bot.context import Context
 from bot.setting_values import days_of
 from data.models import Approval, Run, RunStatus
 from data.queries.digests import Mine, Overview, Standing
+from data.rules.approval_cards import number_words
 from data.rules.campaigns import who_words
 from data.rules.digests import DigestDays
 from data.rules.schedule import day_words, local_datetime, moment_words
@@ -73,7 +74,7 @@ def campaigns_words(ctx: Context, seen: Iterable[Standing], to_approve: Iterable
     """How campaigns stand, and what of them waits for a person."""
     seen = list(seen)
     running = [each for each in seen if each.is_running]
-    waiting = [_waiting(ctx, "approval", each.campaign_id, each.campaign_name, count=each.recipients)
+    waiting = [_waiting(ctx, "approval", each.campaign_id, each.campaign_name, count=number_words(each))
                for each in to_approve]  # fmt: skip
     for each in seen:
         waiting += _what_waits(ctx, each)
@@ -130,7 +131,7 @@ def _what_waits(ctx: Context, standing: Standing) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _waiting(ctx: Context, kind: str, number: int, name: str, run: Run | None = None, *, count: int = 0) -> str:
+def _waiting(ctx: Context, kind: str, number: int, name: str, run: Run | None = None, *, count: int | str = 0) -> str:
     cause = (run.error or (f"由 {who_words(run.paused_by)} 暂停" if run.paused_by else "")) if run is not None else ""
     at = moment_words(run.due_at, ctx.settings.zone) if run is not None else None
     return render(

@@ -82,4 +82,6 @@ async def _tell_owner(ctx: Context, happened: Happened) -> None:
     # A run may be paused again, for another reason or for the same.
     why = hashlib.sha256(f"{run.error}{run.paused_at or ''}".encode()).hexdigest()[:8]
     slug = SLUGS[RunStatus(run.status)]
+    if run.status == RunStatus.WORDS_DUE:
+        values["run_id"] = str(run.id)
     await queue_alert(ctx, slug, happened.owner, values, dedupe_key=f"run:{run.id}:{why}")

@@ -33,17 +33,21 @@ class ClicksTold(RuleModel):
 
 
 class ResultTold(RuleModel):
-    """What became of a run. `waiting` may still be sent; of the others `sent` have it, and `left_out` were never asked.
+    """What became of a run of a wave, which has this `place` among the campaign's (`waves[0]`). `waiting` may still be
+    sent; of the others `sent` have it, and `left_out` were never asked.
 
     `refused`: WeCom made no task; `not_friend`, `over_cap`: WeCom could not deliver; `stopped`: not confirmed in time,
-    or cancelled. Of a post in Moments these are the members who publish it, and `moments` says who can see it.
-    `clicked`: who has followed a tracked link in it.
+    or cancelled. Of a post in Moments these are the members who publish it, `on_leave` names those who were not asked
+    to, and `moments` says who can see it. `clicked`: who has followed a tracked link in it.
     """
 
     run_id: int
+    wave_id: int
+    place: int
     status: RunStatus
     recipients: int
     left_out: dict[str, int]
+    on_leave: list[str]
     waiting: int
     sent: int
     not_friend: int

@@ -195,21 +195,25 @@ class CampaignTold(RuleModel):
 
 
 class WavePreview(PreviewTold):
-    """The preview of a wave that is kept."""
+    """The preview of a wave that is kept; `place`: which of the campaign's waves it is, as the path of a fault says
+    (`waves[0]`)."""
 
     wave_id: int
+    place: int
 
 
 class GroupWavePreview(GroupPreviewTold):
     """The preview of a wave to groups that is kept."""
 
     wave_id: int
+    place: int
 
 
 class MomentWavePreview(MomentPreviewTold):
     """The preview of a post that is kept."""
 
     wave_id: int
+    place: int
 
 
 class PreviewsTold(RuleModel):
@@ -280,8 +284,7 @@ async def preview_campaign(api: Api, request: web.Request) -> web.Response:
     told = await api.db.read(campaigns.read_campaign, path_id(request))
     if told.runs:
         raise ApiError(409, "conflict", "The campaign was started: its runs say what it does.", "Look at its runs.")
-    previews = [{"wave_id": wave.id, **await campaigns.tell_wave(api.context, wave)} for wave in told.waves]
-    return answer({"waves": previews})
+    return answer({"waves": await campaigns.tell_waves(api.context, told)})
 
 
 @described(CampaignTold, body=Start)

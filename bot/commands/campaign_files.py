@@ -1,4 +1,4 @@
-"""`siyu campaigns create`, `edit`, `export` and `copy`: campaigns written in files."""
+"""`siyu campaigns create`, `edit`, `export`, `copy` and `words`: campaigns written in files."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from bot.commands.terminal import Config, Workplace, refuse, say, say_json, work
 if TYPE_CHECKING:
     from bot.campaigns import Told
     from bot.context import Context
+    from data.models import Run
 
 #: A definition with two full lists of 5,000 customers has half of that.
 FILE_BYTES_MAX = 4 * 1024 * 1024
@@ -76,6 +77,23 @@ def copy(
         return await campaign_edits.copy_campaign(ctx, campaign_id, "command", name)
 
     _say_made(work_with_wecom(config, action))
+
+
+def words(
+    run_id: Annotated[int, typer.Argument(metavar="RUN", min=1, help="The run's number: show tells it.")],
+    file: File,
+    config: Config = None,
+) -> None:
+    """Write what a sending says that has not begun: the file holds a `content` such as waves have."""
+
+    async def action(ctx: Context) -> Run:
+        from bot import campaigns
+
+        content = await campaigns.parse_words(ctx, run_id, read_definition(file))
+        return await campaigns.write_words(ctx, run_id, content)
+
+    run = work_with_wecom(config, action)
+    say(f"Run {run.id} is {run.status}; what was approved of campaign {run.campaign_id} before is void.")
 
 
 def _say_made(told: Told) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bot.commands import campaign_files, comparisons, winners
+from bot.commands import batches, campaign_files, comparisons, winners
 from bot.commands.comparisons import Days, say_comparison
 from bot.commands.terminal import (
     AsJson,
@@ -37,6 +37,7 @@ app.command()(campaign_files.create)
 app.command()(campaign_files.edit)
 app.command()(campaign_files.export)
 app.command()(campaign_files.copy)
+app.command()(campaign_files.words)
 
 CampaignId = Annotated[int, typer.Argument(metavar="ID", min=1, help="The campaign's number.")]
 At = Annotated[str | None, typer.Option("--at", help="When: 2026-03-08T10:00 in the company's time.")]
@@ -88,12 +89,12 @@ def preview(campaign_id: CampaignId, as_json: AsJson = False, config: Config = N
         from bot import campaigns
 
         told = await ctx.db.read(campaigns.read_campaign, campaign_id)
-        found = [{"wave_id": wave.id, **await campaigns.tell_wave(ctx, wave)} for wave in told.waves]
+        found = await campaigns.tell_waves(ctx, told)
         if as_json:
             say_json(found)
             return
         for each in found:
-            say(f"Wave {each['wave_id']}: {_reach(each)}")
+            say(f"waves[{each['place']}], wave {each['wave_id']}: {_reach(each)}")
             for warning in each["warnings"]:
                 say(f"  ! {warning}")
             for reason, number in each["left_out"].items():
@@ -144,12 +145,14 @@ def submit(
 
     async def action(ctx: Context) -> None:
         from bot import approvals
+        from data.rules.approval_cards import is_sum
 
         starts = _instant(ctx, at)
         await approvals.submit(ctx, campaign_id, "command", at=starts, requested_by=requested_by)
         approval = await _newest(ctx, campaign_id)
         who = ", ".join(approval.approvers) or "nobody: it is decided by API or command"
-        say(f"Approval asked for {approval.recipients:,} customers. The card goes to {who}.")
+        at_most = "at most " if is_sum(approval) else ""
+        say(f"Approval asked for {at_most}{approval.recipients:,} customers. The card goes to {who}.")
 
     work_with_wecom(config, action)
 
@@ -274,21 +277,31 @@ def results(
             return
         counted = ("recipients", "sent", "waiting", *campaigns.RESULTS[1:])
         say_table(
-            ("RUN", "STATUS", *(name.upper().replace("_", " ") for name in counted), "CLICKED", "CONFIRMED", "CALLS"),
+            ("RUN", "WAVE", "STATUS", *(name.upper().replace("_", " ") for name in counted), "CLICKED", "CONFIRMED",
+             "CALLS"),
             (
-                (each["run_id"], each["status"], *(f"{each[name]:,}" for name in counted),
+                (each["run_id"], f"waves[{each['place']}]", each["status"], *(f"{each[name]:,}" for name in counted),
                  f"{each['clicked']['customers']:,}", f"{each['batches_confirmed']:,}",
                  f"{sum(each['batches'].values()):,}")
                 for each in found
             ),
             "It was not started.",
         )  # fmt: skip
+        for each in found:
+            if each["on_leave"]:
+                say(f"Run {each['run_id']}: on leave, and not asked to publish it: {_named(each['on_leave'])}")
         for each in compared:
             say_comparison(place, f"Run {each['run_id']}", each)
 
     work(config, read)
 
 
+app.command()(batches.board)
+app.command()(batches.remind)
+app.command()(batches.recipients)
+app.command()(batches.batches)
+app.command()(batches.adopt)
+app.command()(batches.again)
 app.command()(comparisons.compare)
 app.command()(winners.choose)
 app.command()(winners.unchoose)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from os import SEEK_END
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -37,8 +38,11 @@ def add(
         try:
             with file.open("rb") as opened:
                 content = opened.read(LARGEST_BYTES + 1)
+                size = opened.seek(0, SEEK_END)
         except OSError as error:
             refuse(f"{file} cannot be read ({error.strerror}).")
+        if size > LARGEST_BYTES:
+            refuse(f"{file} has {size:,} bytes; WeCom takes at most {LARGEST_BYTES:,}.")
         return await place.db.write(add_media, name or file.name, content, kind, place.now)
 
     kept = work(config, action)

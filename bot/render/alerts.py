@@ -49,6 +49,9 @@ def _some(name: str, zh: str, en: str, sample: str) -> Variable:
 CAMPAIGN_NUMBER = Variable(
     name="campaign_id", zh="计划编号", en="campaign's number", fallback="？", sample="12", max_bytes=32
 )
+RUN_NUMBER = Variable(
+    name="run_id", zh="执行编号", en="number of the sending", fallback="编号", sample="31", max_bytes=32
+)
 UNCONFIRMED = _some("unconfirmed", "未确认任务数", "tasks that staff may still confirm", "15")
 CAMPAIGN_COUNTS = (
     _some("sent", "已收到人数", "customers who have received it", "980"),
@@ -117,7 +120,7 @@ ALERTS: dict[str, tuple[Variable, ...]] = {
         ),
     ),
     "campaign_paused": (CAMPAIGN_NAME, HAPPENED_AT, CAUSE, *CAMPAIGN_COUNTS),
-    "campaign_words_due": (CAMPAIGN_NAME, HAPPENED_AT, CAUSE, *CAMPAIGN_COUNTS),
+    "campaign_words_due": (CAMPAIGN_NAME, HAPPENED_AT, CAUSE, *CAMPAIGN_COUNTS, RUN_NUMBER),
     "campaign_finished": (
         CAMPAIGN_NAME,
         HAPPENED_AT,

@@ -181,7 +181,8 @@ class Run(SQLModel, table=True):
     follow id, and `planned_as_of` the instant as of which the audience is asked.
 
     `matched` follows were looked at, `recipients` of them are to receive it, `left_out` counts the others by why. Of a
-    Moments post these are the members who are to publish it, and `reach` customers could see it when it was planned.
+    Moments post these are the members who are to publish it, `on_leave` names those who would if they were not on
+    leave, and `reach` customers could see it when it was planned.
     `rest_until`: nothing is sent before this instant, because WeCom wants a pause or staff are not to be asked yet.
     `content`: what it says, where that is not what its wave says; empty while somebody has to write it. It was written
     as `words_version` of the campaign. `variant`: which one it sends alone, as a Winner said when it began.
@@ -213,6 +214,7 @@ class Run(SQLModel, table=True):
     recipients: int = 0
     reach: int | None = None
     left_out: dict[str, int] = Field(default_factory=dict, sa_column=Column(Json, nullable=False))
+    on_leave: list[str] = Field(default_factory=no_items, sa_column=Column(Json, nullable=False, server_default="[]"))
     error: str = Field(default="", sa_column=Column(Text, nullable=False))
     content: dict[str, Any] | None = Field(default=None, sa_column=Column(Json))
     words_version: int | None = None

@@ -42,6 +42,8 @@ F: Any = Follow.__table__  # type: ignore[attr-defined]
 FT: Any = FollowTag.__table__  # type: ignore[attr-defined]
 P: Any = Publisher.__table__  # type: ignore[attr-defined]
 
+#: Members on leave whom a run names.
+ON_LEAVE_KEPT = 1000
 _PUBLISHERS = BulkUpsert(Publisher, ("run_id", "userid", "state", "audience", "likes", "comments"))
 
 
@@ -165,7 +167,8 @@ def plan_post(session: Session, run_id: int, found: Publishers, reach: int, now:
             )  # fmt: skip
             session.add(batch)
             _put_publishers(session, run, batch, found)
-        run.matched, run.left_out, run.reach = found.matched, found.left_out, reach
+        _note_left_out(run, found)
+        run.reach = reach
         run.planned_at, run.status = now, RunStatus.SENDING
     return RunStatus(run.status)
 
@@ -174,7 +177,11 @@ def _put_publishers(session: Session, run: Run, batch: Batch, found: Publishers)
     session.execute(P.delete().where(P.c.run_id == run.id))
     _PUBLISHERS.write(session, [(run.id, userid, PublisherState.WAITING.value, 0, 0, 0) for userid in found.userids])
     batch.recipients = run.recipients = len(found.userids)
-    run.matched, run.left_out = found.matched, found.left_out
+    _note_left_out(run, found)
+
+
+def _note_left_out(run: Run, found: Publishers) -> None:
+    run.matched, run.left_out, run.on_leave = found.matched, found.left_out, list(found.on_leave[:ON_LEAVE_KEPT])
 
 
 def claim_post(session: Session, batch_id: int, body: Mapping[str, Any], found: Publishers, now: datetime) -> bool:

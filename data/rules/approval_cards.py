@@ -34,12 +34,22 @@ def when_words(approval: Approval, timings: Sequence[Timing], zone: tzinfo) -> s
     return f"{words}，重复发送" if any(each.repeats for each in timings) else words
 
 
+def is_sum(approval: Approval) -> bool:
+    """Whether its customers are counted over several waves, which may reach the same ones."""
+    return sum(number > 0 for number in approval.counts.values()) > 1
+
+
+def number_words(approval: Approval) -> str:
+    """How many customers a campaign reaches."""
+    return f"至多 {approval.recipients:,}" if is_sum(approval) else f"{approval.recipients:,}"
+
+
 def card_of(
     approval: Approval, task_id: str, *, text: str, requester: str, timings: Sequence[Timing], zone: tzinfo
 ) -> dict[str, Any]:
     """A card of the type button_interaction. `text` is what the first wave says, `requester` a name or empty."""
     facts = [
-        ("接收客户", f"{approval.recipients:,} 位"),
+        ("接收客户", f"{number_words(approval)} 位{'（各波次相加）' if is_sum(approval) else ''}"),
         ("发送员工", f"{approval.senders:,} 人"),
         ("发送时间", when_words(approval, timings, zone)),
         ("申请人", requester or who_words(approval.submitted_by)),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 
 from sqlmodel import Session
 
 from data.db import Database
-from data.models import Batch, CustomerGroup, Staff
+from data.models import Batch, CustomerGroup, Recipient, RecipientState, Staff
 from data.queries import campaigns as rows
 from data.queries.campaigns import add_campaign
 from data.rules.campaigns import CampaignDraft
@@ -55,6 +56,7 @@ async def test_a_campaign_is_approved_started_and_cancelled(
     await asyncio.to_thread(_act, siyu, config)
     await db.write(begin_split)
     await asyncio.to_thread(_choose, siyu, config)
+    await asyncio.to_thread(_look_at_calls, siyu, config, tmp_path)
 
 
 def begin_split(session: Session) -> None:
@@ -65,6 +67,13 @@ def begin_split(session: Session) -> None:
         Batch(run_id=run.id or 0, batch_no=1, userid="seg", variant="甲", recipients=1, status="created",
               first_called_at=NOW)
     )  # fmt: skip
+    session.add(
+        Batch(run_id=run.id or 0, batch_no=2, userid="seg", variant="乙", recipients=1, status="unknown",
+              candidates=["msg1", "msg2"])
+    )  # fmt: skip
+    for number, state in ((1, RecipientState.WAITING), (2, RecipientState.WAITING), (None, RecipientState.HOLD_OUT)):
+        follow_id = 9000 + (number or 0)
+        session.add(Recipient(run_id=run.id or 0, follow_id=follow_id, batch_no=number, state=state))
     session.add(rows.new_run(rows.get_wave(session, run.wave_id), datetime(2099, 3, 8, tzinfo=UTC)))
 
 
@@ -81,6 +90,36 @@ def _choose(siyu: Siyu, config: Path) -> None:
     assert siyu("campaigns", "unchoose", wave, config=config).code == 2
 
 
+def _look_at_calls(siyu: Siyu, config: Path, folder: Path) -> None:
+    """What was asked for, of whom, and what becomes of a call whose answer never came."""
+    assert "0/2" in siyu("campaigns", "board", 4, config=config).out
+    assert siyu("campaigns", "board", 4, "--json", config=config).json[0]["tasks"] == 2
+    assert siyu("campaigns", "remind", 4, config=config).out == "Staff will be reminded of 1 tasks.\n"
+    sent, coming = (each["id"] for each in siyu("campaigns", "show", 4, config=config).json["runs"])
+    told = siyu("campaigns", "recipients", sent, config=config).out
+    assert [each in told for each in ("wmseg1", "wmseg2", "hold_out", "甲")] == [True] * 4
+    (found,) = siyu("campaigns", "recipients", sent, "--state", "hold_out", "--json", config=config).json
+    assert found["external_userid"] == "wmseg0"
+    assert "--state is one of" in siyu("campaigns", "recipients", sent, "--state", "x", config=config).err
+    told = siyu("campaigns", "batches", 4, "--status", "unknown", config=config).out
+    assert "unknown (a person decides)  msg1 or msg2" in told
+    unknown, made = (each["id"] for each in siyu("campaigns", "batches", 4, "--json", config=config).json)
+    assert "--status is one of" in siyu("campaigns", "batches", 4, "--status", "x", config=config).err
+    refused = siyu("campaigns", "adopt", made, "msg1", config=config)
+    assert (refused.code, "is created, not unknown" in refused.err) == (2, True)
+    assert siyu("campaigns", "again", made, config=config).code == 2
+    assert siyu("campaigns", "again", unknown, config=config).out == f"Batch {unknown} is cancelled.\n", "it is over"
+    words = folder / "words.json"
+    words.write_text('{"variants": [{"name": "甲", "content": {"text": "{{ customer_name }}"}}]}', "utf-8")
+    refused = siyu("campaigns", "words", coming, words, config=config)
+    assert (refused.code, "variants[0].content.text" in refused.err) == (2, True)
+    contents = [{"name": name, "content": {"text": f"{name}的新话"}} for name in ("甲", "乙")]
+    words.write_text(json.dumps({"variants": contents}), "utf-8")
+    told = siyu("campaigns", "words", coming, words, config=config).out
+    assert told == f"Run {coming} is due; what was approved of campaign 4 before is void.\n"
+    assert siyu("campaigns", "words", sent, words, config=config).code == 2
+
+
 def _act(siyu: Siyu, config: Path) -> None:
     told = siyu("campaigns", "list", config=config).out
     assert [each in told for each in ("三月上新", "draft")] == [True, True]
@@ -91,7 +130,7 @@ def _act(siyu: Siyu, config: Path) -> None:
     assert recipients > 1
 
     told = siyu("campaigns", "preview", 3, config=config).out
-    assert "1 of 1 groups with 0 customers" in told
+    assert "waves[1], wave 4: 1 of 1 groups with 0 customers" in told
     assert all(each in told for each in ("有新品", "群里见", "朋友圈见"))
 
     told = siyu("campaigns", "preview", 4, config=config).out
@@ -115,6 +154,7 @@ def _act(siyu: Siyu, config: Path) -> None:
     told = siyu("campaigns", "results", 1, config=config).out
     assert "cancelled" in told
     assert "OVER CAP" in told
+    assert "waves[0]" in told
     assert siyu("campaigns", "results", 1, "--json", config=config).json[0]["sent"] == 0
 
     siyu("campaigns", "submit", 2, "--at", "2099-03-08T10:00", config=config)

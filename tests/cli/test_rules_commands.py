@@ -204,8 +204,11 @@ def test_files_are_kept_and_used_by_the_beginning_of_their_key(siyu: Siyu, confi
     assert siyu("media", "remove", key[:8], "--yes", config=config).code == 0
     assert siyu("media", "show", key, config=config).code == 2
     (tmp_path / "a.txt").write_bytes(b"123")
+    with (tmp_path / "large.bin").open("wb") as large:
+        large.truncate(30_000_000)
     for args, told in (
         ([tmp_path / "a.txt"], "more than 5"),
+        ([tmp_path / "large.bin"], "has 30,000,000 bytes; WeCom takes at most 20,971,520"),
         ([poster, "--kind", "video"], "MP4"),
         ([poster, "--kind", "voice"], "--kind is"),
         ([tmp_path / "none.png"], "does not exist"),

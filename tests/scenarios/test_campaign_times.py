@@ -140,6 +140,8 @@ async def test_words_are_written_anew_for_each_time_or_it_is_skipped(company: Co
     _, second = await runs_of(company, campaign_id)
     assert (second.status, second.content) == ("words_due", {})
     ctx = company.bot.context
+    await remind_and_tell(ctx)
+    assert f"siyu campaigns words {second.id} " in (await company.read(alerts))[-1][2]
     with pytest.raises(InvalidRuleError):
         await campaigns.write_words(ctx, second.id or 0, MessageContent(text="{{ customer_name }}"))
     await campaigns.write_words(ctx, second.id or 0, MessageContent(text="第二次"))

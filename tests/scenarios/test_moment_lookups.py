@@ -95,10 +95,10 @@ async def test_a_person_may_take_it(company: Company) -> None:
     (moment,) = company.world.moments
     (batch,) = (await company.read(runs_and_batches, campaign_id))[1]
     await company.bot.db.write(lookup_rows.leave_to_person, batch.id, [moment.moment_id], "")
+    company.bot.clock.advance(timedelta(seconds=10))
     with pytest.raises(InvalidRuleError, match="momMistyped"):
         await batches.adopt(company.bot.context, batch.id or 0, "momMistyped")
     await batches.adopt(company.bot.context, batch.id or 0, moment.moment_id)
-    company.bot.clock.advance(timedelta(seconds=10))
     publish(company.world, company.sandbox.machine)
     await until(company, campaign_id, is_ended, hours=8)
     assert (await agree(company))["published"] > 0

@@ -157,6 +157,8 @@ async def test_whom_wecom_leaves_out_is_told_and_of_who_is_on_leave_nothing_is_a
     (run,), (batch,) = await company.read(runs_and_batches, campaign_id)
     assert batch.ignored == {"userids": [other]}
     assert (run.recipients, run.left_out, batch.refused) == (2, {"sender_on_leave": 1}, 1)
+    (told,) = await company.read(campaigns.read_results, campaign_id)
+    assert (told["on_leave"], told["place"]) == ([away], 0)
     assert await agree(company) == {"waiting": 1}
 
 

@@ -101,18 +101,23 @@ def test_what_is_planned_counts_in_place_of_what_was_counted(counts: dict[int, i
     st.text(max_size=64),
     st.sampled_from(ApprovalStatus),
     st.one_of(st.none(), st.just(NOW), st.just(NOW + timedelta(days=1))),
+    st.lists(st.integers(0, 3_000_000), max_size=3),
 )
 def test_a_card_and_the_words_on_it_are_short_whatever_they_are_about(
-    name: str, text: str, person: str, status: ApprovalStatus, start_at: datetime | None
+    name: str, text: str, person: str, status: ApprovalStatus, start_at: datetime | None, waves: list[int]
 ) -> None:
+    counts = {str(number): counted for number, counted in enumerate(waves)}
     approval = Approval(
-        campaign_id=1, campaign_name=name, version=1, status=status, counts={}, recipients=1234, senders=5,
+        campaign_id=1, campaign_name=name, version=1, status=status, counts=counts, recipients=sum(waves), senders=5,
         start_at=start_at, submitted_by="command", approvers=[], submitted_at=NOW, expires_at=NOW, decided_at=NOW,
     )  # fmt: skip
     timings = [Timing(), Timing(at=NOW), Timing(cron="0 9 * * 1")]
     card = card_of(approval, "task", text=text, requester=person, timings=timings, zone=UTC)
     shown = [card["main_title"]["title"], *(each["value"] for each in card["horizontal_content_list"])]
     assert max(map(len, shown)) <= 26
+    several = sum(counted > 0 for counted in waves) > 1
+    customers = next(value for value in shown[1:] if value.endswith(("位", "位（各波次相加）")))
+    assert customers == (f"至多 {sum(waves):,} 位（各波次相加）" if several else f"{sum(waves):,} 位")
     assert "command" not in shown
     assert len(card["sub_title_text"]) <= 112
     assert 0 < len(change_words(approval, person)) <= CHANGE_CHARS
