@@ -17,6 +17,7 @@ from data.queries import access as access_rows
 log = get_logger("scheduler")
 T = TypeVar("T")
 
+#: Longer than a call of WeCom's may take: who lost the lease has none under way when another begins.
 LEASE_SECONDS = 60.0
 
 
@@ -24,17 +25,20 @@ class LeaseHeldError(SiyuError):
     """Another process does this work."""
 
 
-async def alone(ctx: Context, name: str, work: Callable[[], Awaitable[T]]) -> T:
-    """Do `work` under the lease `name`. Raises LeaseHeldError while another holds it, and when it is lost to one."""
+async def alone(ctx: Context, name: str, work: Callable[[], Awaitable[T]], lease_seconds: float = LEASE_SECONDS) -> T:
+    """Do `work` under the lease `name`. Raises LeaseHeldError while another holds it, and when it is lost to one.
+
+    Who dies is replaced after `lease_seconds`.
+    """
     holder = secrets.token_hex(8)
 
     async def take() -> bool:
         now = ctx.clock.now()
-        return await ctx.db.write(access_rows.take_lease, name, holder, LEASE_SECONDS, now) is not None
+        return await ctx.db.write(access_rows.take_lease, name, holder, lease_seconds, now) is not None
 
     async def keep() -> None:
         while True:
-            await asyncio.sleep(LEASE_SECONDS / 4)
+            await asyncio.sleep(lease_seconds / 4)
             # Away for a moment: the next try is well inside the lease.
             with contextlib.suppress(StorageError):
                 if not await take():

@@ -19,6 +19,7 @@ from data.models import (
     Follow,
     FollowStatus,
     JourneyRow,
+    JourneyStatus,
     JourneyWave,
     Marking,
     MarkingStatus,
@@ -116,9 +117,14 @@ def has_work(session: Session, now: datetime, opened_before: datetime) -> bool:
     started that steps have asked for."""
     if list_with_due(session, now):
         return True
-    waves = select(col(JourneyWave.wave_id)).where(
-        col(JourneyWave.closed_at).is_(None), col(JourneyWave.opened_at) <= opened_before
-    )
+    waves = (
+        select(col(JourneyWave.wave_id))
+        .join(JourneyRow, col(JourneyRow.id) == col(JourneyWave.journey_id))
+        .where(
+            col(JourneyWave.closed_at).is_(None), col(JourneyWave.opened_at) <= opened_before,
+            col(JourneyRow.status) != JourneyStatus.PAUSED,
+        )
+    )  # fmt: skip
     return session.execute(waves.limit(1)).first() is not None or bool(list_markings(session))
 
 

@@ -8,8 +8,9 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlmodel import Session, col
 
-from data.models import Campaign, JourneyRow, JourneyWave, Wave, WaveCustomer
+from data.models import Campaign, JourneyRow, JourneyStatus, JourneyWave, Wave, WaveCustomer
 from data.queries.campaigns import add_wave, new_run
+from data.queries.journeys import GOING_ON
 from data.queries.locks import lock_names
 from data.rules.campaigns import Audience, CustomerWave
 from data.rules.journeys import Journey, SendBroadcast
@@ -62,20 +63,30 @@ def _draft_of(journey: Journey, step: int) -> CustomerWave:
     )
 
 
-def close_waves(session: Session, opened_before: datetime, now: datetime) -> int:
-    """Broadcasts opened before an instant are sent now; how many."""
+def list_to_close(session: Session, opened_before: datetime) -> list[JourneyWave]:
+    """Broadcasts opened before an instant of journeys that are not paused, locked."""
     query = (
         select(JourneyWave)
-        .where(col(JourneyWave.closed_at).is_(None), col(JourneyWave.opened_at) <= opened_before)
+        .join(JourneyRow, col(JourneyRow.id) == col(JourneyWave.journey_id))
+        .where(
+            col(JourneyWave.closed_at).is_(None), col(JourneyWave.opened_at) <= opened_before,
+            col(JourneyRow.status) != JourneyStatus.PAUSED,
+        )
         .order_by(col(JourneyWave.wave_id))
-        .with_for_update()
-    )
+        .with_for_update(of=JourneyWave)
+    )  # fmt: skip
+    return list(session.execute(query).scalars())
+
+
+def close_waves(session: Session, opened_before: datetime, now: datetime) -> int:
+    """Broadcasts opened before an instant are sent now, unless their journey was stopped; how many."""
     closed = 0
-    for row in session.execute(query).scalars().all():
+    for row in list_to_close(session, opened_before):
         wave = session.get_one(Wave, row.wave_id)
         listed: Any = select(func.count()).where(col(WaveCustomer.wave_id) == row.wave_id)
         wave.audience = {"pairs": int(session.execute(listed).scalar_one())}
-        session.add(new_run(wave, now))
         row.closed_at = now
-        closed += 1
+        if session.get_one(JourneyRow, row.journey_id).status in GOING_ON:
+            session.add(new_run(wave, now))
+            closed += 1
     return closed

@@ -69,10 +69,16 @@ async def test_broadcasts_due_within_a_while_are_one_wave_with_each_customer_onc
     assert (run.status, run.wave_id, wave.audience) == (RunStatus.DUE, wave.id, {"pairs": 3})
     listed = {(each.external_userid, each.userid) for each in await company.all(WaveCustomer)}
     assert listed == {("an", "li"), ("bo", "li"), ("cy", "wu")}
-    # What comes later is another one.
+    # What comes later is another one, and waits while its journey is paused.
     await company.add_customer("di", "li")
     await company.enrol(journey_id, "di")
-    await company.at(START + 3 * HOUR)
+    await company.at(START + timedelta(minutes=132, seconds=30), tick=timedelta(minutes=1))
+    await company.change(JourneyRow, lambda row: True, status=JourneyStatus.PAUSED)
+    await company.at(START + 4 * HOUR)
+    assert len(await company.all(Run)) == 1
+    assert not await run_due_steps(company.ctx)
+    await company.change(JourneyRow, lambda row: True, status=JourneyStatus.RUNNING)
+    await run_due_steps(company.ctx)
     assert len(await company.all(Run)) == 2
 
 
