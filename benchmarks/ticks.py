@@ -113,9 +113,9 @@ def _enrol(session: Session, url: str) -> None:
 
 
 def _let_be_due(session: Session, share: int) -> None:
-    """One of so many is due now."""
+    """One of so many is due now. Of those whose number ends with 00 all have opted out."""
     due = "UPDATE enrolments SET due_at = before_at WHERE step = 0 AND id % :share = :rest"
-    session.execute(text(due), {"share": share, "rest": 0 if share == 100 else 1})
+    session.execute(text(due), {"share": share, "rest": 7 if share == 100 else 1})
 
 
 def _check(session: Session, due: int) -> None:

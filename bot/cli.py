@@ -17,6 +17,7 @@ from bot.commands import (
     events,
     fields,
     group_welcomes,
+    jobs,
     journeys,
     links,
     media,
@@ -48,6 +49,7 @@ app.command()(sandboxing.sandbox)
 app.command()(serving.migrate)
 app.command()(checking.check)
 app.command()(events.replay)
+app.command()(jobs.jobs)
 app.add_typer(sync.app, name="sync")
 app.add_typer(events.app, name="events")
 app.add_typer(welcome.app, name="welcome")

@@ -68,7 +68,7 @@ async def _work_on(ctx: Context, book: Book, due: Sequence[Due]) -> None:
     judged: list[Judged] = await ctx.db.read(judge_due, book, due, now, company_of(ctx.settings))
     passes = await passes_of(ctx, judged)
     written = await ctx.db.write(write_passes, passes, book.journeys, now)
-    log.info(
+    log.debug(
         "steps_done", due=len(due), written=written.passes, tasks=written.tasks, broadcasts=written.broadcasts,
         ended=len(written.ended),
     )  # fmt: skip

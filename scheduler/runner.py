@@ -16,12 +16,15 @@ from bot.errors import SiyuError
 from bot.logs import get_logger
 from data.errors import StorageError
 from data.queries import access as access_rows
+from data.queries import jobs as job_rows
 from scheduler.jobs import Job
 
 log = get_logger("scheduler")
 
 #: A job's lease is renewed while it runs; a replica that dies is replaced after this.
-LEASE_SECONDS = 120.0
+LEASE_SECONDS = 30.0
+#: A job that rings every second need not write down each time that nothing has changed.
+NOTED_EVERY = timedelta(seconds=30)
 #: Longest that a stop waits for jobs that run; each is safe to begin again.
 DRAIN_SECONDS = 20.0
 #: Work that failed at the start is tried again soon: the first company data should not wait for an hour.
@@ -49,6 +52,7 @@ class Runner:
         self._running: set[asyncio.Task[None]] = set()
         self._long: set[asyncio.Task[None]] = set()
         self._stopping = False
+        self._noted: dict[str, tuple[datetime, str]] = {}
 
     def start(self) -> None:
         """Ring every job at its pace; those marked so also now."""
@@ -79,6 +83,7 @@ class Runner:
                 raise
 
     async def _run(self, job: Job) -> None:
+        started_at = self.context.clock.now()
         try:
             if not job.alone:
                 await job.run(self.context)
@@ -87,19 +92,32 @@ class Runner:
             else:
                 return
         except SiyuError as error:
-            self._failed(job, str(error))
+            await self._failed(job, started_at, str(error))
         except Exception as error:
             log.exception("job_failed", job=job.name)
-            self._failed(job, type(error).__name__)
+            await self._failed(job, started_at, type(error).__name__)
         else:
             self.context.metrics.jobs.labels(job.name, "done").inc()
+            await self._note(job, started_at, "")
             self.first_run[job.name].set()
 
-    def _failed(self, job: Job, cause: str) -> None:
+    async def _failed(self, job: Job, started_at: datetime, cause: str) -> None:
         log.warning("job_failed", job=job.name, cause=cause)
         self.context.metrics.jobs.labels(job.name, "failed").inc()
+        await self._note(job, started_at, cause)
         if self._scheduler.running and job.every_seconds > RETRY_SECONDS:
             self._scheduler.modify_job(job.name, next_run_time=datetime.now(UTC) + timedelta(seconds=RETRY_SECONDS))
+
+    async def _note(self, job: Job, started_at: datetime, error: str) -> None:
+        """Write down how it went, for `siyu jobs`."""
+        now = self.context.clock.now()
+        noted_at, noted = self._noted.get(job.name, (now - NOTED_EVERY, error))
+        if noted == error and now - noted_at < NOTED_EVERY:
+            return
+        self._noted[job.name] = (now, error)
+        # Without the database this is the least that is missing; the job itself says so in the log.
+        with contextlib.suppress(StorageError):
+            await self.context.db.write(job_rows.note_run, job.name, self.holder, started_at, now, error)
 
     async def _run_alone(self, job: Job) -> None:
         keeper = asyncio.create_task(self._keep_lease(job), name=f"lease of {job.name}")

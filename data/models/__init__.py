@@ -26,6 +26,7 @@ from data.models.groups import CustomerGroup, GroupMember
 from data.models.happenings import Happening
 from data.models.health import CallbackHealth
 from data.models.inbox import InboxEvent, InboxOutcome, InboxTask, OutcomeStatus, TaskStatus, inbox_metadata
+from data.models.jobs import JobState
 from data.models.journeys import (
     EndReason,
     Enrolment,
@@ -94,6 +95,7 @@ __all__ = [
     "InboxEvent",
     "InboxOutcome",
     "InboxTask",
+    "JobState",
     "JourneyRow",
     "JourneyStatus",
     "JourneyVersion",

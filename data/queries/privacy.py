@@ -192,6 +192,7 @@ NOT_ABOUT_ONE: Mapping[str, str] = MappingProxyType(
         "field_definitions": "which fields there are, not what is in them",
         "own_send_pulls": "how far staff's own group-sends were read",
         "payment_pulls": "how far payments were read, nothing of them",
+        "job_states": "how the program's own work went",
         "journey_versions": "what journeys say to everybody",
         "journey_waves": "which broadcasts are of which journey: a list of customers is in wave_customers",
         "journeys": "what managers plan for many: who is on them is in enrolments",

@@ -12,9 +12,11 @@ from sqlmodel import Session
 
 from bot.clock import Clock
 from bot.context import Context
+from bot.errors import SiyuError
 from bot.metrics import Metrics
 from data.db import Database
 from data.models import Lease
+from data.queries import jobs as job_rows
 from scheduler.jobs import Job
 from scheduler.runner import Runner
 
@@ -60,3 +62,25 @@ async def test_a_long_job_keeps_its_lease_and_a_stop_does_not_wait_for_ever(db: 
         await runner.stop()
     assert work.cancelled
     assert await db.read(expires_at) <= context.clock.now(), "given back"
+
+
+async def test_how_a_job_went_is_kept_with_when_it_was_done_last(db: Database, context: Any) -> None:
+    failing = False
+
+    async def work(_ctx: Context) -> None:
+        if failing:
+            raise SiyuError("The shop is closed.", "Wait.")
+
+    runner = Runner([Job("open", 3600.0, work, alone=False)], context)
+    await runner.run_now("open")
+    first = (await db.read(job_rows.list_states))["open"]
+    assert (first.outcome, first.error, first.good_at) == ("done", "", first.ended_at)
+    failing = True
+    await runner.run_now("open")
+    then = (await db.read(job_rows.list_states))["open"]
+    assert (then.outcome, then.good_at) == ("failed", first.good_at)
+    assert "The shop is closed." in then.error
+    # The same again within seconds is not written down again.
+    await runner.run_now("open")
+    assert (await db.read(job_rows.list_states))["open"].started_at == then.started_at
+    await runner.stop()
