@@ -128,10 +128,11 @@ def list_wave_comparisons(session: Session, campaign_id: int, days: int, now: da
 
 def _compare(groups: Sequence[dict[str, Any]], by: str, count: str, what: str) -> list[dict[str, Any]]:
     shares = [Shares(each["name"] or "内容", each["customers"], each[count]) for each in groups]
-    return [_to_json(each, by, what) for each in compare(shares)]
+    return [compared_to_json(each, by, what) for each in compare(shares)]
 
 
-def _to_json(compared: Compared, by: str, what: str) -> dict[str, Any]:
+def compared_to_json(compared: Compared, by: str, what: str) -> dict[str, Any]:
+    """Two groups against each other, as they are shown."""
     return {
         "by": by,
         "first": compared.first.name,

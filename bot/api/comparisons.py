@@ -46,7 +46,7 @@ class ComparedTold(RuleModel):
     `too_few`: nothing can be said yet. `words` say it to a person.
     """
 
-    by: Literal["clicks", "orders"]
+    by: Literal["clicks", "orders", "goal"]
     first: str
     second: str
     difference: float

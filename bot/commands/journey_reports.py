@@ -1,4 +1,4 @@
-"""`siyu journeys explain`, `statistics` and `simulate`: what journeys did, and what they would do."""
+"""`siyu journeys explain` and `statistics`: what journeys did."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from bot.commands.journey_acts import JourneyId
 from bot.commands.terminal import AsJson, Config, Workplace, cut, refuse, say, say_json, say_table, work
 
 
@@ -79,3 +80,37 @@ def _without_words(told: dict[str, Any]) -> dict[str, Any]:
             if step[what] is not None:
                 step[what].pop("words")
     return told
+
+
+def statistics(journey_id: JourneyId, as_json: AsJson = False, config: Config = None) -> None:
+    """Who was on it, what became of each step, and what that brought, in numbers."""
+
+    async def read(place: Workplace) -> None:
+        from bot.journey_statistics import read_statistics
+
+        told = await place.db.read(read_statistics, journey_id)
+        if as_json:
+            say_json(told)
+            return
+        ended = ", ".join(f"{reason} {number:,}" for reason, number in told["ended"].items()) or "nobody"
+        say(f"{cut(told['name'], 40)}: {told['entered']:,} began, {told['running']:,} are on it; ended: {ended}")
+        for version in told["versions"]:
+            say(f"Version {version['version']}, of {version['entered']:,}:")
+            _say_steps(version["steps"])
+        for each in (told["goal"] or {"comparisons": ()})["comparisons"]:
+            say(cut(each["words"], 200))
+
+    work(config, read)
+
+
+def _say_steps(steps: list[dict[str, Any]]) -> None:
+    say_table(
+        ("STEP", "DOES", "WAITING", "REACHED", "DONE", "SENT", "GOAL AFTER", "MOVED", "HELD BACK"),
+        (
+            (each["step"], each["does"], f"{each['waiting']:,}", f"{each['reached']:,}", f"{each['done']:,}",
+             f"{each['sent']:,}", f"{each['converted']:,}", f"{each['moved']:,}",
+             ", ".join(f"{why} {number:,}" for why, number in each["held_back"].items()))
+            for each in steps
+        ),
+        "",
+    )  # fmt: skip

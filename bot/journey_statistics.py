@@ -1,0 +1,112 @@
+"""Journeys in numbers, as they are shown: who was on it, what became of each step, and what that brought."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sqlmodel import Session
+
+from bot.comparisons import compared_to_json
+from data.models import RecipientState, StaffTaskStatus, StepOutcome
+from data.queries import journey_statistics as rows
+from data.queries import journeys as journey_rows
+from data.queries.journey_statistics import Enrolled
+from data.rules.comparisons import Shares, compare
+from data.rules.journeys import Journey
+from data.rules.variants import HELD_OUT_NAME
+
+ON_IT = "参加旅程"
+
+
+def read_statistics(session: Session, journey_id: int) -> dict[str, Any]:
+    """A journey in numbers. Raises NotFoundError."""
+    row = journey_rows.get_journey(session, journey_id)
+    said = journey_rows.read_definitions(session, journey_id)
+    enrolled = rows.list_enrolled(session, journey_id)
+    steps = _Steps(session, journey_id, enrolled)
+    begun = {each.version for each in enrolled}
+    return {
+        "journey_id": journey_id,
+        "name": row.name,
+        **_counted(enrolled),
+        "held_out": _counted(each for each in enrolled if each.held_out),
+        "versions": [
+            {
+                "version": version,
+                **_counted(each for each in enrolled if each.version == version),
+                "steps": [steps.told(version, number, journey) for number in range(len(journey.steps))],
+            }
+            for version, journey in sorted(said.items(), reverse=True)
+            if version in begun or version == row.version or steps.knows(version)
+        ],
+        "goal": _goal(session, journey_id) if any(each.goal is not None for each in said.values()) else None,
+    }
+
+
+def _counted(enrolled: Iterable[Enrolled]) -> dict[str, Any]:
+    """How many began, are on it, and for how many it ended, by reason. Several times on it count each time."""
+    by_reason: Counter[str] = Counter()
+    for each in enrolled:
+        by_reason[each.end_reason] += each.enrolments
+    running = by_reason.pop("", 0)
+    return {"entered": running + by_reason.total(), "running": running, "ended": dict(by_reason)}
+
+
+class _Steps:
+    """What became of the steps of all versions."""
+
+    def __init__(self, session: Session, journey_id: int, enrolled: Iterable[Enrolled]) -> None:
+        self._outcomes = rows.count_outcomes(session, journey_id)
+        self._converted = rows.count_converted(session, journey_id)
+        self._tasks = rows.count_tasks(session, journey_id)
+        self._recipients = rows.count_recipients(session, journey_id)
+        self._waiting: Counter[tuple[int, int]] = Counter()
+        for each in enrolled:
+            if each.step is not None:
+                self._waiting[each.version, each.step] += each.enrolments
+
+    def knows(self, version: int) -> bool:
+        """Whether something became of a step of a version, of which nobody is any more."""
+        return any(each == version for each, _ in self._outcomes)
+
+    def told(self, version: int, number: int, journey: Journey) -> dict[str, Any]:
+        """A step in numbers. `reached`: of how many it was decided; `sent`: of how many we know that it arrived."""
+        step = journey.steps[number]
+        outcomes = dict(self._outcomes.get((version, step.key), {}))
+        moved, tasks = outcomes.pop(StepOutcome.MOVED, 0), self._tasks.get((version, step.key), {})
+        recipients = self._recipients.get((version, number), {})
+        return {
+            "step": step.key,
+            "does": step.action.do,
+            "waiting": self._waiting[version, number],
+            "reached": sum(outcomes.values()),
+            "done": outcomes.pop(StepOutcome.DONE, 0),
+            "sent": tasks.get(StaffTaskStatus.DONE, 0) + recipients.get(RecipientState.SENT, 0),
+            "held_back": _named(outcomes),
+            "moved": moved,
+            "tasks": _named(tasks),
+            "recipients": {state.name.lower(): counted for state, counted in sorted(recipients.items())},
+            "converted": self._converted.get((version, step.key), 0),
+        }
+
+
+def _named(counted: Mapping[Any, int]) -> dict[str, int]:
+    return {str(each.value): number for each, number in sorted(counted.items())}
+
+
+def _goal(session: Session, journey_id: int) -> dict[str, Any]:
+    """The share of the customers who reached the goal, against those held out."""
+    reached = rows.count_reached(session, journey_id)
+    groups = {held_out: reached.get(held_out, rows.Reached()) for held_out in (False, True)}
+    shares = [Shares(HELD_OUT_NAME if held_out else ON_IT, *each) for held_out, each in groups.items()]
+    compared = compare(shares) if groups[True].customers else []
+    return {
+        "groups": [
+            {"name": each.name, "customers": each.customers, "reached": each.did, "rate": each.rate}
+            for each in shares
+            if each.customers or each.name == ON_IT
+        ],
+        "comparisons": [compared_to_json(each, "goal", "目标达成率") for each in compared],
+    }
