@@ -15,7 +15,7 @@ from data.models import RecipientState
 from data.queries import journey_dues as rows
 from data.queries import segments
 from data.queries import senders as sender_rows
-from data.queries.journey_dues import Contact, Due, Known, Touched
+from data.queries.journey_dues import Contact, Due, Known
 from data.rules.journey_caps import DaysCap, room, since_of
 from data.rules.journey_steps import Decision, Facts, decide
 from data.rules.journeys import Branch, Journey, Step
@@ -57,7 +57,10 @@ class Judged(NamedTuple):
 
 
 def judge_due(session: Session, book: Book, due: Sequence[Due], now: datetime, company: Company) -> list[Judged]:
-    """What becomes of steps that are due. Raises ValueError where a next step is never due, InvalidRuleError."""
+    """What becomes of steps that are due: of each customer's the first, for it may leave no room for the others.
+
+    Raises ValueError where a next step is never due, InvalidRuleError.
+    """
     book.read(session, {_key(each) for each in due})
     zone = company.calendar.zone
     tomorrow = local_datetime(now, zone).date() + timedelta(days=1)
@@ -68,7 +71,8 @@ def judge_due(session: Session, book: Book, due: Sequence[Due], now: datetime, c
     judge = _Judge(session, book, known, now, company)
     judge.read_members(due)
     ordered = sorted(due, key=lambda each: (each.standing.due_at, -book[_key(each)].priority, each.enrolment_id))
-    return [judge.judge(each) for each in ordered]
+    firsts = {each.external_userid: each for each in reversed(ordered)}
+    return [judge.judge(each) for each in firsts.values()]
 
 
 def _key(due: Due) -> Key:
@@ -76,7 +80,7 @@ def _key(due: Due) -> Key:
 
 
 class _Judge:
-    """Judges one customer after the other: what is done for one leaves less room for the same one's other steps."""
+    """Judges one customer after the other."""
 
     def __init__(self, session: Session, book: Book, known: Known, now: datetime, company: Company) -> None:
         self._session = session
@@ -86,7 +90,6 @@ class _Judge:
         self._company = company
         self._members: dict[tuple[Key, str], frozenset[str]] = {}
         self._senders: dict[Key, Senders] = {}
-        self._judged: set[int] = set()
 
     def read_members(self, due: Iterable[Due]) -> None:
         """Which of the customers are in the segments that their steps ask about."""
@@ -103,7 +106,6 @@ class _Judge:
 
     def judge(self, due: Due) -> Judged:
         """What becomes of one step."""
-        self._judged.add(due.enrolment_id)
         key, whom = _key(due), due.external_userid
         journey = self._book[key]
         step = journey.steps[due.standing.step] if due.standing.step < len(journey.steps) else None
@@ -115,8 +117,6 @@ class _Judge:
         elif (wish := self._known.wishes.get(whom)) is not None and wish.opted_out:
             facts = facts._replace(refusal=RefusalReason.OPTED_OUT)
         decision = decide(journey, due.standing, facts, self._now, self._company.calendar)
-        if decision.acts and step is not None and step.disturbs:
-            self._known.touched[whom].append(Touched(decision.standing.before_at, answers=False))
         # Tags are put on whoever is there to reach the customer.
         return Judged(due, step, decision, contact or next(iter(contacts), None))
 
@@ -141,7 +141,6 @@ class _Judge:
             wants = other.standing.step < len(theirs.steps) and theirs.steps[other.standing.step].disturbs
             if (
                 wants and theirs.priority > journey.priority and not other.standing.held_out
-                and other.enrolment_id not in self._judged
             ):  # fmt: skip
                 found.append((theirs.priority, theirs.name))
         return [name for _, name in sorted(found, key=lambda each: -each[0])]

@@ -35,6 +35,7 @@ from data.models import (
 from data.queries.caps import list_waiting_runs
 from data.queries.journeys import GOING_ON
 from data.queries.preferences import to_rule
+from data.queries.segment_plans import prepare
 from data.rules import preferences
 from data.rules.journey_steps import Standing
 from data.rules.preferences import ANSWERS, NOT_COUNTED, TouchKind, window_start
@@ -131,7 +132,7 @@ def has_work(session: Session, now: datetime, opened_before: datetime) -> bool:
 def list_due(session: Session, now: datetime, most: int, but: Collection[int] = ()) -> list[Due]:
     """What is due, in the order of the instants, `but` for some journeys."""
     found = [
-        [_due(row) for row in session.execute(_DUE, {"journey_id": journey_id, "now": now, "most": most})]
+        [_due(row) for row in session.execute(_DUE, {"journey_id": journey_id, "now": now, "most": most}).all()]
         for journey_id in list_with_due(session, now)
         if journey_id not in but
     ]
@@ -159,12 +160,13 @@ def read_known(
 ) -> Known:
     """What is known of some customers. `since`: from when on messages count for the company's caps, if it has any;
     `until`: the end of the day, until when other steps want the customer."""
+    prepare(session)
     known, given = Known(), {"customers": sorted(set(customers))}
     dialect = session.get_bind().dialect.name
     follows = select(F.c.id, F.c.userid, F.c.external_userid, F.c.added_at, F.c.state, F.c.tag_list).where(
         among(dialect, F.c.external_userid, "customers"), F.c.status == FollowStatus.PRESENT
     )
-    for row in session.execute(follows, given):
+    for row in session.execute(follows, given).all():
         known.contacts[row[2]].append(Contact(*row))
     wishes = select(Preference).where(among(dialect, P.c.external_userid, "customers"))
     for wish in session.execute(wishes, given).scalars():
@@ -183,7 +185,7 @@ def read_known(
             J.c.status.in_(GOING_ON),
         )
     )  # fmt: skip
-    for row in session.execute(waiting, given):
+    for row in session.execute(waiting, given).all():
         known.waiting[row[3]].append(_due(row))
     return known
 
@@ -199,7 +201,7 @@ def _read_touched(session: Session, given: dict[str, Any], since: datetime) -> d
     )
     found: dict[str, list[Touched]] = defaultdict(list)
     for query in (touches, tasks, *_asked_for(session, dialect)):
-        for external_userid, at, kind in session.execute(query, given):
+        for external_userid, at, kind in session.execute(query, given).all():
             if at >= since:
                 found[external_userid].append(Touched(at, kind in ANSWERS))
     return found
