@@ -10,7 +10,19 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import beside, callbacks, campaigns, drain, footprint, marking, segments, sync, ticks, welcome
+from benchmarks import (
+    beside,
+    callbacks,
+    campaigns,
+    drain,
+    enrolling,
+    footprint,
+    marking,
+    segments,
+    sync,
+    ticks,
+    welcome,
+)
 from benchmarks.processes import ROOT
 from benchmarks.results import Result, save, table
 
@@ -30,6 +42,8 @@ BENCHMARKS: dict[str, Callable[[Path], list[Result]]] = {
     "campaigns-postgres": campaigns.campaigns_postgres,
     "ticks-sqlite": ticks.ticks_sqlite,
     "ticks-postgres": ticks.ticks_postgres,
+    "enrolling-sqlite": enrolling.enrolling_sqlite,
+    "enrolling-postgres": enrolling.enrolling_postgres,
     "beside-sqlite": beside.beside_sqlite,
     "beside-postgres": beside.beside_postgres,
 }

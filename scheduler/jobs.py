@@ -21,6 +21,8 @@ from scheduler.campaigns import send_when_due
 from scheduler.digests import send_digests
 from scheduler.follow_facts import mend_facts
 from scheduler.group_welcomes import check_group_welcomes, write_group_welcomes
+from scheduler.journey_days import follow_days
+from scheduler.journey_triggers import follow_happenings
 from scheduler.journeys import run_due_steps
 from scheduler.links import follow_up_clicks
 from scheduler.markings import mark_when_due
@@ -118,6 +120,8 @@ JOBS: tuple[Job, ...] = (
     Job("tag_orders", 2.0, tag_orders, alone=False),
     # So are clicks.
     Job("follow_up_clicks", 2.0, follow_up_clicks, alone=False),
+    # A lease is taken only where something has happened.
+    Job("happenings", 1.0, follow_happenings, alone=False),
     Job("remind_and_tell", 60.0, remind_and_tell),
     Job("watch_campaigns", 30.0, watch_campaigns),
     Job("digests", 60.0, send_digests),
@@ -128,6 +132,7 @@ JOBS: tuple[Job, ...] = (
     # These have leases of their own, which `siyu sync` and `siyu tags` take as well.
     Job("sync", 5.0, sync_when_due, alone=False, long=True),
     Job("markings", 3.0, mark_when_due, alone=False, long=True),
+    Job("journey_days", 5.0, follow_days, alone=False, long=True),
     Job("journeys", 2.0, run_due_steps, alone=False, long=True),
     Job("campaigns", 2.0, send_when_due, alone=False, long=True),
     Job("campaign_lookups", 5.0, look_up_unknown, alone=False, long=True),

@@ -13,8 +13,11 @@ from bot.api.answers import answer, page, path_id, read_query
 from bot.api.described import described
 from bot.api.service import Api
 from bot.api.shapes import Page
-from data.models import EndReason, Enrolment
+from data.errors import NotFoundError
+from data.models import EndReason, Enrolment, JourneyScan
+from data.models.journey_scans import ScanKind
 from data.queries import enrolment_lists as rows
+from data.queries import journey_scans as scan_rows
 from data.queries import journeys as journey_rows
 from data.queries.enrolment_lists import EnrolmentFilter
 from data.rules.journey_moves import key_of
@@ -86,3 +89,30 @@ def _read_page(session: Session, journey_id: int, query: EnrolmentsQuery) -> dic
 
 def _told(row: Enrolment, said: Journey) -> dict[str, Any]:
     return {**row.model_dump(exclude={"before_at"}), "step": key_of(said, row.step)}
+
+
+class ExistingTold(RuleModel):
+    """A journey begins for everybody in its audience, as of `at`; so far for `begun`. Over at `ended_at`."""
+
+    at: datetime
+    version: int
+    begun: int
+    ended_at: datetime | None
+
+
+@described(ExistingTold, status=202)
+async def enrol_existing(api: Api, request: web.Request) -> web.Response:
+    scan = await api.db.write(scan_rows.ask_existing, path_id(request), api.clock.now())
+    return answer(_existing(scan), 202)
+
+
+@described(ExistingTold)
+async def get_existing(api: Api, request: web.Request) -> web.Response:
+    scan = await api.db.read(scan_rows.find_scan, path_id(request), ScanKind.EXISTING)
+    if scan is None:
+        raise NotFoundError("Nobody has asked for that.", "POST to the same address does.")
+    return answer(_existing(scan))
+
+
+def _existing(scan: JourneyScan) -> dict[str, Any]:
+    return {name: getattr(scan, name) for name in ExistingTold.model_fields}

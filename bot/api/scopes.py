@@ -13,6 +13,7 @@ SCOPES: Mapping[str, str] = MappingProxyType(
         "events:read": "read events with their outcomes",
         "events:body": "read what WeCom sent, which holds customers' words",
         "events:write": "have events handled again",
+        "happenings:write": "say that something happened to a customer, for journeys",
         "media:read": "list the media library and who uses its files",
         "media:write": "add files to it and remove them",
         "orders:read": "read orders",

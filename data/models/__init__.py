@@ -27,6 +27,7 @@ from data.models.happenings import Happening
 from data.models.health import CallbackHealth
 from data.models.inbox import InboxEvent, InboxOutcome, InboxTask, OutcomeStatus, TaskStatus, inbox_metadata
 from data.models.jobs import JobState
+from data.models.journey_scans import JourneyMember, JourneyScan
 from data.models.journeys import (
     EndReason,
     Enrolment,
@@ -96,7 +97,9 @@ __all__ = [
     "InboxOutcome",
     "InboxTask",
     "JobState",
+    "JourneyMember",
     "JourneyRow",
+    "JourneyScan",
     "JourneyStatus",
     "JourneyVersion",
     "JourneyWave",

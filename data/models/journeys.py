@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Column, Index, Text, text
 from sqlmodel import Field, SQLModel
 
-from data.types import BigInt, Json, UtcDateTime, partial_index
+from data.types import BigInt, Json, UtcDateTime, no_items, partial_index
 
 
 class JourneyStatus(StrEnum):
@@ -64,6 +64,7 @@ class JourneyRow(SQLModel, table=True):
 
     `scanned_until`: until when it is known for whom a day has begun it (birthdays, dates, silence, the calendar).
     `error`: why it was paused, where no person did it.
+    `listens_to`: what happens that begins it or ends it, by any of its versions (`data.rules.happenings.ear`).
     """
 
     __tablename__ = "journeys"
@@ -80,6 +81,9 @@ class JourneyRow(SQLModel, table=True):
     started_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
     scanned_until: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
     error: str = Field(default="", sa_column=Column(Text, nullable=False, server_default=""))
+    listens_to: list[str] = Field(
+        default_factory=no_items, sa_column=Column(Json, nullable=False, server_default=text("'[]'"))
+    )
 
 
 class JourneyVersion(SQLModel, table=True):

@@ -14,11 +14,13 @@ from data.models import Customer, Follow, FollowStatus, Staff
 from data.queries.erasures import refuse_erased
 from data.queries.follow_facts import Facts, note_facts
 from data.queries.follow_tags import note_status, replace_mobiles, replace_tags
+from data.queries.happenings import note, note_lost
 from data.queries.upsert import insert_into
 from data.rules.follows import (
     READ_LAG,
     ContactFacts,
     FollowFacts,
+    has_come,
     is_revival,
     merge_follow,
     read_contact,
@@ -26,6 +28,7 @@ from data.rules.follows import (
     read_tag_ids,
     unlisted_status,
 )
+from data.rules.happenings import ADDED, Happened
 
 #: Relations in which the staff member still sees the customer.
 CONTACTS = (FollowStatus.PRESENT, FollowStatus.HALF)
@@ -98,6 +101,8 @@ def record_add(
             )
         )
         note_facts(session, [external_userid])
+        if not half:
+            _note_added(session, userid, external_userid, event_at or now)
         return AddRecord(is_new=True, came_back=False)
     late = bool(event_at and follow.event_at and event_at < follow.event_at)
     confirmed = (
@@ -110,6 +115,7 @@ def record_add(
         follow.state = follow.state or state
         return AddRecord(is_new=False, came_back=False, stale=True)
     came_back = follow.status not in CONTACTS
+    has_become = follow.status != FollowStatus.PRESENT and not half
     follow.status = status
     follow.state = state or ("" if came_back else follow.state)
     follow.inherited = inherited
@@ -120,7 +126,13 @@ def record_add(
     follow.event_at = event_at or follow.event_at
     follow.changed_at = now
     note_status(session, [follow.id], follow.status)
+    if has_become:
+        _note_added(session, userid, external_userid, event_at or now)
     return AddRecord(is_new=came_back, came_back=came_back)
+
+
+def _note_added(session: Session, userid: str, external_userid: str, at: datetime) -> None:
+    note(session, [Happened(ADDED, external_userid, at, userid=userid)])
 
 
 def record_end(
@@ -147,6 +159,7 @@ def record_end(
             )
         )
         note_facts(session, [external_userid])
+        note_lost(session, [external_userid], event_at or now)
         return True
     if event_at and follow.event_at and event_at < follow.event_at:
         return False
@@ -158,6 +171,7 @@ def record_end(
     follow.ended_at = event_at or now
     follow.changed_at = now
     note_status(session, [follow.id], status)
+    note_lost(session, [external_userid], event_at or now)
     return True
 
 
@@ -198,6 +212,7 @@ def apply_fetched(
     }
     revived = kept = 0
     others_order = False
+    happened: list[Happened] = []
     for told in follow_user:
         userid = str(told["userid"])
         follow = known.get(userid)
@@ -213,7 +228,13 @@ def apply_fetched(
         _write(follow, after)
         follow.changed_at = now
         revived += is_revival(before, after)
-        replace_tags(session, follow, read_tag_ids(told), now)
+        retagged = replace_tags(session, follow, read_tag_ids(told), now)
+        if has_come(before, after):
+            happened.append(Happened(ADDED, external_userid, after.added_at or now, userid=userid))
+        if after.status == FollowStatus.PRESENT:
+            # With a contact that is new to us come the tags that it was given since.
+            since = now if before is not None else after.added_at or now
+            happened += retagged.happened(userid, external_userid, since)
         note_status(session, [follow.id], follow.status)
         if (before.remark_mobiles if before else []) != after.remark_mobiles:
             replace_mobiles(session, [(follow.id or 0, after.remark_mobiles)])
@@ -224,6 +245,7 @@ def apply_fetched(
         note_facts(session, [external_userid])
     elif changed:
         note_facts(session, [external_userid], *changed)
+    note(session, happened)
     ended = _end_unlisted(session, [follow for userid, follow in known.items() if userid not in listed], asked_at, now)
     return FetchResult(len(follow_user), revived, ended, kept)
 
@@ -251,6 +273,7 @@ def _end_unlisted(session: Session, follows: Sequence[Follow], asked_at: datetim
             follow.changed_at = now
             ended.append(follow.id)
     note_status(session, ended, "")
+    note_lost(session, {follow.external_userid for follow in follows if follow.id in ended}, now)
     return len(ended)
 
 

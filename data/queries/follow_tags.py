@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, delete, select, update
 from sqlmodel import Session, col
@@ -13,7 +13,9 @@ from sqlmodel import Session, col
 from data.bulk import BulkUpsert, among
 from data.models import Follow, FollowMobile, FollowStatus, FollowTag, Tag
 from data.queries.follow_facts import note_tags
+from data.queries.happenings import note
 from data.queries.upsert import insert_into
+from data.rules.happenings import TAGGED, Happened
 from data.rules.texts import normalised_mobile
 
 _TAG_NOS = select(col(Tag.tag_id), col(Tag.tag_no)).where(col(Tag.tag_id).in_(bindparam("ids", expanding=True)))
@@ -47,12 +49,29 @@ def list_tag_ids(session: Session, userid: str, external_userid: str) -> list[st
     return [] if follow_id is None else list(session.execute(_TAG_IDS, {"follow_id": follow_id}).scalars())
 
 
-def replace_tags(session: Session, follow: Follow, tag_ids: set[str], now: datetime) -> None:
+class Retagged(NamedTuple):
+    """Which tags were put on a follow, and taken off."""
+
+    put_on: Collection[str] = ()
+    taken_off: Collection[str] = ()
+
+    def happened(self, userid: str, external_userid: str, at: datetime) -> list[Happened]:
+        """The same as what happened to the customer."""
+        return [
+            Happened(TAGGED, external_userid, at, {"tag_id": tag_id, "put": put}, userid)
+            for put, tag_ids in (("on", self.put_on), ("off", self.taken_off))
+            for tag_id in sorted(tag_ids)
+        ]
+
+
+def replace_tags(session: Session, follow: Follow, tag_ids: set[str], now: datetime) -> Retagged:
     """Make the tags of a follow exactly these."""
     if follow.id is None:
         session.flush()
     present = set(session.execute(_TAG_IDS, {"follow_id": follow.id}).scalars())
-    _change_tags(session, follow, tag_ids - present, present - tag_ids, now)
+    retagged = Retagged(tag_ids - present, present - tag_ids)
+    _change_tags(session, follow, *retagged, now)
+    return retagged
 
 
 def change_tags(
@@ -70,17 +89,23 @@ def change_tags(
         return
     # A fetch that began before this knows nothing of it.
     follow.changed_at = now
+    present = set(session.execute(_TAG_IDS, {"follow_id": follow.id}).scalars())
     _change_tags(session, follow, put_on, take_off, now)
+    if follow.status == FollowStatus.PRESENT:
+        retagged = Retagged(put_on - present, take_off & present)
+        note(session, retagged.happened(userid, external_userid, now))
 
 
-def _change_tags(session: Session, follow: Follow, put_on: set[str], take_off: set[str], now: datetime) -> None:
+def _change_tags(
+    session: Session, follow: Follow, put_on: Collection[str], take_off: Collection[str], now: datetime
+) -> None:
     _put_on(session, follow, put_on, now)
     _take_off(session, follow, take_off)
     if put_on or take_off:
         note_tags(session, [follow.id])
 
 
-def _put_on(session: Session, follow: Follow, tag_ids: set[str], now: datetime) -> None:
+def _put_on(session: Session, follow: Follow, tag_ids: Collection[str], now: datetime) -> None:
     if tag_ids:
         live = follow.status == FollowStatus.PRESENT
         session.execute(
@@ -92,7 +117,7 @@ def _put_on(session: Session, follow: Follow, tag_ids: set[str], now: datetime) 
         )
 
 
-def _take_off(session: Session, follow: Follow, tag_ids: set[str]) -> None:
+def _take_off(session: Session, follow: Follow, tag_ids: Collection[str]) -> None:
     if tag_ids:
         numbers = select(col(Tag.tag_no)).where(col(Tag.tag_id).in_(tag_ids))
         session.execute(

@@ -13,7 +13,9 @@ from sqlmodel import Session, col
 from data.models import CustomerGroup, GroupMember, Staff
 from data.queries.erasures import list_erased
 from data.queries.follow_facts import Facts, note_facts
+from data.queries.happenings import note
 from data.queries.upsert import upsert
+from data.rules.happenings import GROUP, Happened
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ def apply_member_change(
     erased = list_erased(session, joined)
     joined = [userid for userid in joined if userid not in erased]
     staff = set(session.execute(select(col(Staff.userid)).where(col(Staff.userid).in_(joined))).scalars())
+    there = _list_there(session, chat_id, [*joined, *left])
     upsert(
         session,
         GroupMember,
@@ -87,9 +90,31 @@ def apply_member_change(
         .values(left_at=at, quit_scene=quit_scene)
     )
     note_facts(session, [*joined, *left], Facts.GROUPS)
+    came = [(userid, at) for userid in joined if userid not in there and userid not in staff]
+    _note_members(session, chat_id, came, [(userid, at) for userid in left if userid in there])
     group.member_version = current_version
     group.changed_at = now
     return True
+
+
+def _list_there(session: Session, chat_id: str, userids: Sequence[str]) -> set[str]:
+    """Those of some who are in the group."""
+    query = select(col(GroupMember.userid)).where(
+        col(GroupMember.chat_id) == chat_id, col(GroupMember.userid).in_(userids), col(GroupMember.left_at).is_(None)
+    )
+    return set(session.execute(query).scalars())
+
+
+def _note_members(
+    session: Session, chat_id: str, joined: Sequence[tuple[str, datetime]], left: Sequence[tuple[str, datetime]]
+) -> None:
+    """Who has come and who has gone, and when."""
+    happened = [
+        Happened(GROUP, userid, at, {"chat_id": chat_id, "did": did})
+        for did, members in (("joined", joined), ("left", left))
+        for userid, at in members
+    ]
+    note(session, happened)
 
 
 def apply_fetched(session: Session, told: Mapping[str, Any], *, asked_at: datetime, now: datetime) -> GroupChanges:
@@ -136,12 +161,20 @@ def apply_fetched(session: Session, told: Mapping[str, Any], *, asked_at: dateti
             .values(left_at=now)
         )
     note_facts(session, [*differing, *gone], Facts.GROUPS)
+    came = [
+        (userid, wanted[userid][JOINED_AT] or now)
+        for userid in differing
+        if wanted[userid][TYPE] == EXTERNAL and (userid not in known or known[userid][LEFT_AT] is not None)
+    ]
+    _note_members(session, chat_id, came, [(userid, now) for userid in gone])
     return GroupChanges(new=new, changed=changed or bool(differing or gone), joined=len(differing), left=len(gone))
 
 
 #: What a fetch tells of a member; `left_at` and `quit_scene` are empty for one who is there.
 MEMBER_FACTS = ("type", "join_scene", "invitor", "state", "joined_at", "left_at", "quit_scene")
-LEFT_AT = MEMBER_FACTS.index("left_at")
+TYPE, JOINED_AT, LEFT_AT = (MEMBER_FACTS.index(name) for name in ("type", "joined_at", "left_at"))
+#: The type of members who are not of the staff.
+EXTERNAL = 2
 
 
 def _member_facts(member: Mapping[str, Any]) -> tuple[Any, ...]:

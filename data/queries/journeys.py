@@ -11,6 +11,7 @@ from data.errors import ConflictError, NotFoundError
 from data.models import Campaign, JourneyRow, JourneyStatus, JourneyVersion, JourneyWave, Run
 from data.queries import campaigns as campaign_rows
 from data.rules import campaigns
+from data.rules.happenings import list_ears
 from data.rules.journey_acts import ACTS, REPEATED, Act, after
 from data.rules.journeys import Journey
 
@@ -45,6 +46,8 @@ def add_version(
 def _add_version(session: Session, row: JourneyRow, journey: Journey, made_by: str, now: datetime) -> None:
     # Whole: what is not said now would mean something else once a default changes.
     definition = journey.model_dump(mode="json")
+    # Who began it by an older version goes on by that one.
+    row.listens_to = sorted({*row.listens_to, *list_ears(journey)})
     session.add(
         JourneyVersion(
             journey_id=row.id or 0, version=row.version, definition=definition, made_by=made_by[:80], made_at=now

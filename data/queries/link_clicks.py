@@ -13,9 +13,11 @@ from data.bulk import among
 from data.models import Batch, Follow, LinkClick, OtherClick, Recipient, Touch, Welcome
 from data.queries.erasures import find_erased_at
 from data.queries.follow_facts import Facts, note_facts
+from data.queries.happenings import note
 from data.queries.links import OF_A_RUN, get_link
 from data.queries.touches import WELCOME_ORIGIN, broadcast_origin
 from data.queries.upsert import insert_into
+from data.rules.happenings import CLICKED, Happened
 from data.rules.links import Via, Visitor
 from data.rules.waves import CUSTOMERS
 from data.types import UtcDateTime
@@ -108,6 +110,7 @@ def record_click(session: Session, link_id: int, external_userid: str, via: Via,
         )
     )
     note_facts(session, [external_userid], Facts.CLICKS)
+    note(session, [Happened(CLICKED, external_userid, now, {"link": link.name})])
     if source.touch:
         _note_touches(session, [(source.touch, now)])
 

@@ -12,7 +12,9 @@ from sqlmodel import Session, col
 from data.bulk import BulkUpsert
 from data.models import Follow, FollowStatus, FollowTag, Marking, MarkingItem, MarkingStatus
 from data.queries.follow_facts import note_tags
+from data.queries.happenings import note, read_ears
 from data.queries.markings import lock_marking, map_tag_nos
+from data.rules.happenings import TAGGED, Happened
 from data.rules.markings import Change
 
 F: Any = Follow.__table__  # type: ignore[attr-defined]
@@ -30,7 +32,9 @@ _WAITING = (
     .order_by(I.c.follow_id)
     .limit(bindparam("count"))
 )
-_LOCKED = select(F.c.id, F.c.status, F.c.changed_at).where(F.c.id.in_(_IDS)).order_by(F.c.id)
+_LOCKED = (
+    select(F.c.id, F.c.status, F.c.changed_at, F.c.userid, F.c.external_userid).where(F.c.id.in_(_IDS)).order_by(F.c.id)
+)
 
 
 class Waiting(NamedTuple):
@@ -125,6 +129,7 @@ def _write_tags(
         rows += [(follow_id, numbers[tag_id], live) for tag_id in changes[change_no].put_on if tag_id in numbers]
         for tag_id in changes[change_no].take_off:
             off.setdefault(numbers.get(tag_id, 0), []).append(follow_id)
+    _note_tags(session, rows, off, known, {tag_no: tag_id for tag_id, tag_no in numbers.items()}, now)
     _PUT_ON.write(session, sorted(rows))
     for tag_no, follow_ids in off.items():
         session.execute(delete(FT).where(FT.c.follow_id.in_(follow_ids), FT.c.tag_no == tag_no))
@@ -132,6 +137,39 @@ def _write_tags(
     follow_ids = [each.follow_id for each in marked]
     session.execute(update(F).where(F.c.id.in_(follow_ids)).values(changed_at=now))
     note_tags(session, follow_ids)
+
+
+def _note_tags(
+    session: Session,
+    put_on: Sequence[tuple[int, int, bool]],
+    take_off: Mapping[int, Sequence[int]],
+    known: Mapping[int, Any],
+    tag_ids: Mapping[int, str],
+    now: datetime,
+) -> None:
+    """What journeys listen for, before it is written: who wears a tag already is not given it."""
+    ears = read_ears(session)
+    on, off = ears.list_tags("on"), ears.list_tags("off")
+    changes = [(follow_id, tag_no, "on") for follow_id, tag_no, _ in put_on if tag_ids[tag_no] in on]
+    changes += [
+        (follow_id, tag_no, "off")
+        for tag_no, follow_ids in take_off.items()
+        if tag_ids.get(tag_no) in off
+        for follow_id in follow_ids
+    ]
+    if not changes:
+        return
+    query = select(FT.c.follow_id, FT.c.tag_no).where(
+        FT.c.follow_id.in_(_IDS), FT.c.tag_no.in_(sorted({tag_no for _, tag_no, _ in changes}))
+    )
+    worn = {(row[0], row[1]) for row in session.execute(query, {"ids": sorted({each[0] for each in changes})})}
+    happened = []
+    for follow_id, tag_no, put in changes:
+        _, status, _, userid, external_userid = known[follow_id]
+        if status == FollowStatus.PRESENT and ((follow_id, tag_no) in worn) == (put == "off"):
+            detail = {"tag_id": tag_ids[tag_no], "put": put}
+            happened.append(Happened(TAGGED, external_userid, now, detail, userid))
+    note(session, happened, ears)
 
 
 def sweep_cancelled(session: Session) -> bool:

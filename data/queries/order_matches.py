@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, literal_column, or_, select, union, update
 from sqlmodel import Session
 
 from data.models import Customer, Follow, FollowMobile, Order
 from data.queries.follow_facts import Facts, note_facts
+from data.queries.happenings import note
+from data.rules.happenings import ORDERED, Happened
 from data.rules.orders import (
     TRADE_NUMBER_MIN,
     WECOM_PAY,
@@ -20,7 +22,7 @@ from data.rules.orders import (
     MatchedBy,
     decide,
     decide_again,
-    tags_are_due,
+    has_been_paid,
 )
 
 O: Any = Order.__table__  # type: ignore[attr-defined]  # noqa: E741 - as E, T and O elsewhere
@@ -34,6 +36,16 @@ _EMPTY: Any = literal_column("''")
 CHUNK = 200
 
 _IDS: Any = bindparam("ids", expanding=True)
+
+
+class Paid(NamedTuple):
+    """An order that has become a customer's paid one. `at`: when it was paid, as far as we know."""
+
+    order_id: int
+    external_userid: str
+    at: datetime
+
+
 _NAMED = select(C.c.external_userid).where(C.c.external_userid.in_(_IDS))
 _BY_UNIONID = select(C.c.unionid, C.c.external_userid).where(C.c.unionid.in_(_IDS), C.c.unionid != _EMPTY)
 _BY_MOBILE = (
@@ -48,7 +60,7 @@ _BY_NUMBER = select(O.c.trade_number, O.c.external_userid).where(
 )
 _DECIDED = select(
     O.c.id, O.c.source, O.c.number, O.c.told_external_userid, O.c.unionid, O.c.mobile, O.c.trade_number, O.c.status,
-    O.c.external_userid, O.c.matched_by, O.c.waits_because,
+    O.c.external_userid, O.c.matched_by, O.c.waits_because, O.c.placed_at,
 ).where(O.c.id.in_(_IDS)).order_by(O.c.id)  # fmt: skip
 _MATCH = (
     update(O)
@@ -73,7 +85,7 @@ def match_orders(
     among these decides are decided as well.
     """
     changed: dict[int, Match] = {}
-    due: list[int] = []
+    paid: list[Paid] = []
     waiting = sorted(set(order_ids))
     trades: set[str] = set()
     for start in range(0, len(waiting), CHUNK):
@@ -88,10 +100,10 @@ def match_orders(
             changed[row["id"]] = after
             if after.external_userid != before.external_userid and row["source"] == WECOM_PAY:
                 trades.add(row["trade_number"])
-            if tags_are_due((before.external_userid, row["status"]), (after.external_userid, row["status"])):
-                due.append(row["id"])
+            if has_been_paid((before.external_userid, row["status"]), (after.external_userid, row["status"])):
+                paid.append(Paid(row["id"], after.external_userid or "", row["placed_at"]))
     write_matches(session, changed, now)
-    mark_tags_due(session, due, now)
+    note_paid(session, paid, now)
     decided = list_paid_by(session, trades)
     if decided:
         changed |= match_orders(session, decided, now, clues_changed=clues_changed)
@@ -113,10 +125,14 @@ def write_matches(session: Session, matches: Mapping[int, Match], now: datetime)
         note_facts(session, {each for each in (*before, *after) if each}, Facts.ORDERS)
 
 
-def mark_tags_due(session: Session, order_ids: Sequence[int], now: datetime) -> None:
-    """From now on tag rules are to be asked about these orders."""
-    if order_ids:
-        session.connection().execute(_TAGS_DUE, {"ids": order_ids, "due": now})
+def note_paid(session: Session, paid: Sequence[Paid], now: datetime) -> None:
+    """These orders have become paid ones of a customer: tag rules are to be asked about them, and journeys."""
+    if paid:
+        session.connection().execute(_TAGS_DUE, {"ids": [each.order_id for each in paid], "due": now})
+        note(
+            session,
+            [Happened(ORDERED, each.external_userid, min(each.at, now), {"order_id": each.order_id}) for each in paid],
+        )
 
 
 def list_paid_by(session: Session, trade_numbers: Collection[str]) -> list[int]:
@@ -139,6 +155,12 @@ def _trade_numbers(row: Mapping[str, Any]) -> set[str]:
     if row["source"] == WECOM_PAY:
         return set()
     return {number for number in (row["trade_number"], row["number"]) if len(number) >= TRADE_NUMBER_MIN}
+
+
+def find_buyer(session: Session, clues: Clues) -> Match:
+    """To whom clues point, or why to nobody; for what is no order."""
+    row = {"id": 0, "source": "", "number": "", "told_external_userid": clues.external_userid, **clues._asdict()}
+    return decide(clues, _candidates(session, [row])[0])
 
 
 def _candidates(session: Session, rows: Sequence[Mapping[str, Any]]) -> dict[int, Candidates]:

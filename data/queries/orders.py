@@ -15,7 +15,7 @@ from data.models import Customer, Order
 from data.queries.erasures import list_erased, list_erased_unionids
 from data.queries.follow_facts import Facts, note_facts
 from data.queries.order_covers import note_covered
-from data.queries.order_matches import WAITING, list_paid_by, mark_tags_due, match_orders, write_matches
+from data.queries.order_matches import WAITING, Paid, list_paid_by, match_orders, note_paid, write_matches
 from data.rules.orders import (
     PAID,
     WECOM_PAY,
@@ -24,9 +24,9 @@ from data.rules.orders import (
     MatchedBy,
     OrderGiven,
     Waits,
+    has_been_paid,
     is_stale,
     merge_clues,
-    tags_are_due,
     waits,
 )
 
@@ -138,7 +138,7 @@ def _save(
         fresh = []
     ids = {key: row["id"] for key, row in _known(session, [given[place] for place in fresh]).items()}
     to_match = list(ids.values())
-    changes, due, bought_otherwise = [], [], set[str]()
+    changes, paid, bought_otherwise = [], [], set[str]()
     for place in places:
         each = given[place]
         key = (each.source, each.number)
@@ -158,11 +158,11 @@ def _save(
         whose = before["external_userid"]
         if whose and changed & {"status", "amount_fen", "placed_at"}:
             bought_otherwise.add(whose)
-        if tags_are_due((whose, before["status"]), (whose, after["status"])):
-            due.append(before["id"])
+        if has_been_paid((whose, before["status"]), (whose, after["status"])):
+            paid.append(Paid(before["id"], whose, after["told_at"] or now))
     _CHANGE.write(session, changes)
     note_facts(session, bought_otherwise, Facts.ORDERS)
-    mark_tags_due(session, due, now)
+    note_paid(session, paid, now)
     match_orders(session, to_match, now, clues_changed=True)
     numbers = {number for place in places for number in (given[place].number, given[place].clues.trade_number)}
     note_covered(session, numbers | {row["trade_number"] for row in known.values()})
@@ -270,8 +270,8 @@ def _settle(session: Session, order_id: int, match: Match, now: datetime) -> Ord
     write_matches(session, {order_id: match}, now)
     if match.external_userid is None:
         match_orders(session, [order_id], now, clues_changed=True)
-    elif tags_are_due(before, (match.external_userid, order.status)):
-        mark_tags_due(session, [order_id], now)
+    elif has_been_paid(before, (match.external_userid, order.status)):
+        note_paid(session, [Paid(order_id, match.external_userid, order.placed_at)], now)
     if order.source == WECOM_PAY:
         match_orders(session, list_paid_by(session, [order.trade_number]), now, clues_changed=True)
     session.refresh(order)

@@ -12,9 +12,11 @@ from sqlmodel import Session, col
 
 from data.errors import NotFoundError
 from data.models import Customer, GroupMember, Preference, Touch
+from data.queries.happenings import note
 from data.queries.touches import list_times
 from data.queries.upsert import upsert
 from data.rules import preferences as rules
+from data.rules.happenings import OPTED_OUT, Happened
 from data.rules.preferences import NOT_COUNTED, RefusalReason, TouchKind, Verdict, may_touch, window_start
 from data.rules.problems import parse
 
@@ -66,6 +68,8 @@ def save_preference(
         "changed_at": now,
     }
     upsert(session, Preference, [row])
+    if wanted.opted_out and (known is None or known.opted_out_at is None):
+        note(session, [Happened(OPTED_OUT, external_userid, now)])
     session.expire_all()
     return session.get_one(Preference, external_userid)
 

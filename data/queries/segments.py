@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import ColumnElement, bindparam, func, select
 from sqlmodel import Session
 
 from data.bulk import among
@@ -98,7 +98,7 @@ async def iterate(db: Database, tree: Node, now: datetime, zone: tzinfo) -> Asyn
     """
     plan, after, end = await db.read(_begin, tree, now, zone)
     while after < end:
-        found, after = await db.read(_read_chunk, plan, after, end)
+        found, after = await db.read(read_part, plan, after, end)
         if found:
             yield found
 
@@ -122,13 +122,22 @@ def next_end_of(chunk_rows: int) -> Any:
 _NEXT_END = next_end_of(CHUNK_ROWS)
 
 
-def _read_chunk(session: Session, plan: Plan, after: int, end: int) -> tuple[list[Recipient], int]:
-    """The recipients among the next follows, and the id of the last follow that was looked at."""
+def plan_everybody(session: Session, now: datetime, zone: tzinfo) -> Plan:
+    """The same for all present follows."""
+    asked = Asking(now, zone, session.get_bind().dialect.name, read_known(session))
+    return Plan(asked, (), live=True)
+
+
+def read_part(
+    session: Session, plan: Plan, after: int, end: int, where: Sequence[ColumnElement[bool]] = ()
+) -> tuple[list[Recipient], int]:
+    """The recipients among the next follows for which `where` holds too, and the id of the last follow that was looked
+    at."""
     prepare(session)
     until = session.execute(_next_end(plan), {"after": after, "until": end}).scalar()
     if until is None:
         return [], end
-    part = selected(plan, *_WHO, within=(_AFTER, _UNTIL)).order_by(F.c.id)
+    part = selected(plan, *_WHO, within=(_AFTER, _UNTIL)).where(*where).order_by(F.c.id)
     rows = session.execute(part, {"after": after, "until": until})
     return [Recipient(*row) for row in rows], until
 

@@ -11,6 +11,7 @@ from sqlmodel import Session, col
 
 from data.models import Follow, FollowStatus, Staff
 from data.queries.follow_tags import note_status
+from data.queries.happenings import note_lost
 from data.rules.follows import READ_LAG, unlisted_status
 
 F: Any = Follow.__table__  # type: ignore[attr-defined]
@@ -50,11 +51,11 @@ def end_unlisted(
                     F.c.changed_at <= asked_at - READ_LAG,
                 )
                 .values(status=after, ended_at=now, changed_at=now)
-                .returning(F.c.id)
-            )
-            ids = list(changed.scalars())
-            note_status(session, ids, after)
-            ended += len(ids)
+                .returning(F.c.id, F.c.external_userid)
+            ).all()
+            note_status(session, [row[0] for row in changed], after)
+            note_lost(session, (row[1] for row in changed), now)
+            ended += len(changed)
     return ended
 
 

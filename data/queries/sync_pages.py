@@ -22,10 +22,12 @@ from data.models import Customer, Follow, FollowStatus, FollowTag
 from data.queries.erasures import list_erased
 from data.queries.follow_facts import Facts, note_facts, note_new_follows, note_tags, tag_list_of
 from data.queries.follow_tags import note_status, replace_mobiles
+from data.queries.sync_happenings import note_changes
 from data.rules.follows import (
     ID_MAX,
     ContactFacts,
     FollowFacts,
+    has_come,
     is_revival,
     merge_follow,
     read_contact,
@@ -118,9 +120,12 @@ class _Differences:
     added: list[tuple[Any, ...]] = field(default_factory=list)
     put_on: list[tuple[Pair, int, bool]] = field(default_factory=list)
     take_off: list[dict[str, int]] = field(default_factory=list)
+    taken_off: list[tuple[Pair, int, bool]] = field(default_factory=list)
     mobiles: dict[Pair, list[str]] = field(default_factory=dict)
     status: dict[str, list[int]] = field(default_factory=dict)
     retagged: list[int] = field(default_factory=list)
+    #: Pairs that have become contacts again, or were confirmed, and when.
+    came: list[tuple[Pair, datetime]] = field(default_factory=list)
     new_follows: set[str] = field(default_factory=set)
     other_cards: set[str] = field(default_factory=set)
     other_order: set[str] = field(default_factory=set)
@@ -205,6 +210,8 @@ def apply_listed(
     note_new_follows(session, found.new_follows)
     note_facts(session, found.other_cards, Facts.CARD)
     note_facts(session, found.other_order, Facts.COLLEAGUES)
+    added = ((row[0], row[1], FollowFacts(*row[2 : 2 + len(FollowFacts._fields)])) for row in found.added)
+    note_changes(session, added, found.came, found.put_on, found.taken_off, now)
     return found.changes
 
 
@@ -350,6 +357,9 @@ def _compare_follow(
     if wanted != has:
         found.retagged.append(known.id)
     found.take_off += [{"whose": known.id, "which": tag_no} for tag_no in has - wanted]
+    found.taken_off += [(listed.pair, tag_no, live) for tag_no in has - wanted]
+    if has_come(before, after):
+        found.came.append((listed.pair, after.added_at or now))
     if known.facts.status != after.status:
         found.status.setdefault(after.status, []).append(known.id)
     if is_revival(before, after):

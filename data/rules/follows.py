@@ -90,6 +90,17 @@ def is_revival(before: FollowFacts | None, after: FollowFacts) -> bool:
     )
 
 
+def has_come(before: FollowFacts | None, after: FollowFacts) -> bool:
+    """Whether the two have become contacts: for the first time that we see, or once more, which has a time of its own.
+
+    A follow that only came back into our sight has not."""
+    if after.status != FollowStatus.PRESENT:
+        return False
+    if before is None or before.status == FollowStatus.HALF:
+        return True
+    return before.status != FollowStatus.PRESENT and before.added_at != after.added_at
+
+
 def unlisted_status(status: str, *, in_sight: bool) -> FollowStatus | None:
     """What a follow is that a complete reading does not list; None: what it was.
 

@@ -199,8 +199,8 @@ def decide_again(now: Match, fresh: Match, *, clues_changed: bool) -> Match:
     return fresh
 
 
-def tags_are_due(before: tuple[str | None, str], after: tuple[str | None, str]) -> bool:
-    """Whether tag rules are to be asked: an order (customer, status) has become a known customer's and paid."""
+def has_been_paid(before: tuple[str | None, str], after: tuple[str | None, str]) -> bool:
+    """Whether an order (customer, status) has become one that a known customer has paid."""
 
     def counts(state: tuple[str | None, str]) -> bool:
         return state[0] is not None and state[1] in PAID

@@ -19,9 +19,9 @@ from data.rules.orders import (
     Waits,
     decide,
     decide_again,
+    has_been_paid,
     is_stale,
     merge_clues,
-    tags_are_due,
 )
 from data.rules.problems import InvalidRuleError, parse
 from data.rules.texts import normalised_mobile
@@ -144,9 +144,9 @@ def test_a_clue_that_is_left_out_stays_and_a_stale_message_only_adds() -> None:
 
 
 def test_tags_are_asked_for_when_an_order_becomes_a_customers_and_paid() -> None:
-    assert tags_are_due((None, "paid"), ("a", "paid"))
-    assert tags_are_due(("a", "placed"), ("a", "paid"))
-    assert tags_are_due(("a", "paid"), ("b", "paid"))
-    assert not tags_are_due(("a", "paid"), ("a", "finished"))
-    assert not tags_are_due(("a", "placed"), ("a", "placed"))
-    assert not tags_are_due(("a", "paid"), (None, "paid"))
+    assert has_been_paid((None, "paid"), ("a", "paid"))
+    assert has_been_paid(("a", "placed"), ("a", "paid"))
+    assert has_been_paid(("a", "paid"), ("b", "paid"))
+    assert not has_been_paid(("a", "paid"), ("a", "finished"))
+    assert not has_been_paid(("a", "placed"), ("a", "placed"))
+    assert not has_been_paid(("a", "paid"), (None, "paid"))

@@ -1,0 +1,135 @@
+"""What has happened to customers ends journeys for them, and begins journeys.
+
+Happenings are worked off in the order in which they were noted, some hundred in a transaction that removes them as
+well: a process that dies leaves them as they were. Of one customer each is worked off after the one before it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlmodel import Session
+
+from bot.campaign_plans import calendar_of
+from bot.context import Context
+from bot.logs import get_logger
+from data.models import EndReason, JourneyStatus
+from data.queries import enrolments as enrolment_rows
+from data.queries import happenings as rows
+from data.queries import journey_versions as version_rows
+from data.queries.beginners import Candidate, Version, begin
+from data.queries.journeys import pause_journey
+from data.rules.happenings import Happened, begins, cause_of, end_of
+from data.rules.timings import Calendar
+from scheduler.leases import LeaseHeldError, alone
+
+log = get_logger("journeys")
+
+LEASE = "happenings"
+#: Worked off in one transaction, which takes some tens of milliseconds.
+PIECE = 300
+
+
+class Worked(NamedTuple):
+    """What came of a piece of happenings."""
+
+    happened: int = 0
+    ended: int = 0
+    begun: int = 0
+
+
+async def follow_happenings(ctx: Context) -> int:
+    """Work off what has happened, until nothing is left; how many happenings. 0 too where another process does it."""
+    if not await ctx.db.read(rows.is_waiting, ctx.clock.now()):
+        return 0
+    with contextlib.suppress(LeaseHeldError):
+        return await alone(ctx, LEASE, lambda: _work_off(ctx))
+    return 0
+
+
+async def _work_off(ctx: Context) -> int:
+    calendar, total = calendar_of(ctx.settings), 0
+    while True:
+        worked = await ctx.db.write(work_on, ctx.clock.now(), calendar)
+        total += worked.happened
+        if worked.ended or worked.begun:
+            log.info("happenings", happened=worked.happened, ended=worked.ended, begun=worked.begun)
+        if worked.happened == 0:
+            return total
+
+
+def work_on(session: Session, now: datetime, calendar: Calendar, piece: int = PIECE) -> Worked:
+    """Work off the oldest happenings."""
+    found = rows.list_oldest(session, piece, now)
+    if not found:
+        return Worked()
+    rows.remove(session, [each.id for each in found])
+    journeys = Journeys(session)
+    ended = begun = 0
+    for some in _rounds(rows.complete(session, found)):
+        ended += journeys.end(some, now)
+        begun += journeys.begin(some, now, calendar)
+    return Worked(len(found), ended, begun)
+
+
+def _rounds(happened: Sequence[Happened]) -> Iterator[list[Happened]]:
+    """The same in rounds, so that none has two of one customer and they stay in order."""
+    waiting = list(happened)
+    while waiting:
+        first: dict[str, Happened] = {}
+        for each in waiting:
+            first.setdefault(each.external_userid, each)
+        yield list(first.values())
+        waiting = [each for each in waiting if first[each.external_userid] is not each]
+
+
+class Journeys:
+    """The journeys that are not over, as a transaction sees them."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._rows = [row for row in version_rows.list_not_over(session) if row.id is not None]
+        self._ids = {row.id for row in self._rows}
+        self._definitions = version_rows.read_versions(session, {(row.id or 0, row.version) for row in self._rows})
+
+    def end(self, happened: Sequence[Happened], now: datetime) -> int:
+        """End what is over with these, one of each customer; how many enrolments."""
+        of_customer = {each.external_userid: each for each in happened}
+        running = [
+            each for each in enrolment_rows.list_running_of(self._session, of_customer) if each.journey_id in self._ids
+        ]
+        missing = {(each.journey_id, each.version) for each in running} - self._definitions.keys()
+        self._definitions |= version_rows.read_versions(self._session, missing)
+        over: dict[EndReason, list[int]] = {}
+        for each in running:
+            journey = self._definitions[each.journey_id, each.version]
+            reason = end_of(journey, each.started_at, of_customer[each.external_userid])
+            if reason is not None and each.id is not None:
+                over.setdefault(reason, []).append(each.id)
+        return sum(enrolment_rows.end_enrolments(self._session, ids, reason, now) for reason, ids in over.items())
+
+    def begin(self, happened: Sequence[Happened], now: datetime, calendar: Calendar) -> int:
+        """Begin the running journeys that these begin, one of each customer; how many enrolments."""
+        begun = 0
+        for row in self._rows:
+            if row.status != JourneyStatus.RUNNING:
+                continue
+            version = Version(row.id or 0, row.version, self._definitions[row.id or 0, row.version])
+            since = row.started_at or row.made_at
+            candidates = [
+                Candidate(each.external_userid, each.userid, cause_of(each), each.happened_at)
+                for each in happened
+                if begins(version.journey, since, each)
+            ]
+            if not candidates:
+                continue
+            try:
+                begun += begin(self._session, version, candidates, now, calendar)
+            except ValueError as error:
+                # No day is left for its first step: a year of holidays. Others do not wait for that.
+                log.warning("never_due", journey=row.id)
+                pause_journey(self._session, row.id or 0, f"Its first step is never due: {error}.")
+        return begun
