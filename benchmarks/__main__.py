@@ -18,6 +18,7 @@ from benchmarks import (
     enrolling,
     footprint,
     marking,
+    month,
     segments,
     sync,
     ticks,
@@ -44,6 +45,8 @@ BENCHMARKS: dict[str, Callable[[Path], list[Result]]] = {
     "ticks-postgres": ticks.ticks_postgres,
     "enrolling-sqlite": enrolling.enrolling_sqlite,
     "enrolling-postgres": enrolling.enrolling_postgres,
+    "month-sqlite": month.month_sqlite,
+    "month-postgres": month.month_postgres,
     "beside-sqlite": beside.beside_sqlite,
     "beside-postgres": beside.beside_postgres,
 }
