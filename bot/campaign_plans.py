@@ -21,7 +21,7 @@ from data.queries import segments
 from data.queries import senders as sender_rows
 from data.queries import wave_lists as list_rows
 from data.queries import winners as winner_rows
-from data.queries.caps import Limits, list_waiting_runs
+from data.queries.caps import Limits, has_open_tasks, list_waiting_runs
 from data.queries.recipients import Source, Span
 from data.rules import campaigns as rules
 from data.rules.campaigns import Audience, CustomerWave, Tally, split
@@ -122,11 +122,13 @@ def limits_of(settings: Settings, not_bought_hours: int | None, now: datetime, *
 async def _limits_beside_runs(
     ctx: Context, not_bought_hours: int | None, now: datetime, run_id: int | None = None, *, is_test: bool = False
 ) -> Limits:
-    """The same while what waits in other runs counts as if it had been sent."""
+    """The same while what waits in other runs, and what staff are asked for with journeys' tasks, counts as if it had
+    been sent."""
     limits = limits_of(ctx.settings, not_bought_hours, now, is_test=is_test)
     if limits.cap is None:
         return limits
-    return limits._replace(runs=await ctx.db.read(list_waiting_runs, run_id))
+    tasks = await ctx.db.read(has_open_tasks, limits.cap.since)
+    return limits._replace(runs=await ctx.db.read(list_waiting_runs, run_id), tasks=tasks)
 
 
 async def _source(

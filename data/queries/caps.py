@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import and_, case, func, literal, select
 from sqlmodel import Session, col
 
-from data.models import Campaign, Follow, Recipient, RecipientState, Run, Touch
+from data.models import Campaign, Follow, Recipient, RecipientState, Run, StaffTask, StaffTaskStatus, Touch
 from data.queries import preferences
 from data.queries.preferences import cap_windows, refusal_of
 from data.rules.caps import Cap
@@ -19,12 +19,15 @@ F: Any = Follow.__table__  # type: ignore[attr-defined]
 S: Any = F.alias("siblings")
 R: Any = Recipient.__table__  # type: ignore[attr-defined]
 T: Any = Touch.__table__  # type: ignore[attr-defined]
+A: Any = StaffTask.__table__  # type: ignore[attr-defined]
+_OPEN = StaffTaskStatus.OPEN.value
 
 
 class Limits(NamedTuple):
     """Who has bought within so many hours is left out, and who would get more than the company's `cap` allows.
 
-    What waits in `runs` counts for that cap as if it had been sent. `wecom`: the cap that WeCom applies when staff
+    What waits in `runs` counts for that cap as if it had been sent, and with `tasks` what staff are asked to write to
+    customers of journeys. `wecom`: the cap that WeCom applies when staff
     confirm; nobody is left out for it, but they are counted.
     """
 
@@ -32,6 +35,7 @@ class Limits(NamedTuple):
     cap: Cap | None = None
     runs: tuple[int, ...] = ()
     wecom: Cap | None = None
+    tasks: bool = False
 
 
 def reason_of(session: Session, now: datetime, zone: Any, limits: Limits) -> Any:
@@ -42,7 +46,7 @@ def reason_of(session: Session, now: datetime, zone: Any, limits: Limits) -> Any
         since = now - timedelta(hours=limits.not_bought_hours)
         more.append((F.c.bought_at >= since, literal(RecipientState.BOUGHT.name.lower())))
     if limits.cap is not None:
-        more.append((has_reached(limits.cap, runs=limits.runs), literal(RecipientState.CAPPED.name.lower())))
+        more.append((_has_reached(limits.cap, limits), literal(RecipientState.CAPPED.name.lower())))
     return func.coalesce(refusal, case(*more)) if more else refusal
 
 
@@ -57,22 +61,26 @@ def room_of(session: Session, now: datetime, zone: Any, limits: Limits) -> Any:
     wanted = preferences.room_of(F.c.external_userid, windows) if windows else None
     if limits.cap is None:
         return wanted
-    allowed = limits.cap.most - _reached(limits.cap, runs=limits.runs)
+    allowed = limits.cap.most - _reached(limits.cap, runs=limits.runs, tasks=limits.tasks)
     if wanted is None:
         return allowed
     least = func.min if session.get_bind().dialect.name == "sqlite" else func.least
     return least(allowed, func.coalesce(wanted, limits.cap.most))
 
 
-def has_reached(cap: Cap, kinds: Sequence[TouchKind] = (), runs: Sequence[int] = ()) -> Any:
-    """Whether what reached a follow's customer, or waits for them in `runs`, leaves no room for more."""
-    reached = _reached(cap, kinds, runs) >= cap.most
-    return reached if runs else and_(F.c.touched_at >= cap.since, reached)
+def has_reached(cap: Cap, kinds: Sequence[TouchKind]) -> Any:
+    """Whether what reached a follow's customer in these ways leaves no room for more."""
+    return and_(F.c.touched_at >= cap.since, _reached(cap, kinds) >= cap.most)
 
 
-def _reached(cap: Cap, kinds: Sequence[TouchKind] = (), runs: Sequence[int] = ()) -> Any:
-    """How much has reached a follow's customer, or waits for them in `runs`. Who was not touched lately is not
-    counted."""
+def _has_reached(cap: Cap, limits: Limits) -> Any:
+    """The same for all ways, with what waits for them."""
+    reached = _reached(cap, runs=limits.runs, tasks=limits.tasks) >= cap.most
+    return reached if limits.runs or limits.tasks else and_(F.c.touched_at >= cap.since, reached)
+
+
+def _reached(cap: Cap, kinds: Sequence[TouchKind] = (), runs: Sequence[int] = (), *, tasks: bool = False) -> Any:
+    """How much has reached a follow's customer, or waits for them. Who was not touched lately is not counted."""
     counted = T.c.kind.in_(sorted(kinds)) if kinds else T.c.kind.not_in(sorted(NOT_COUNTED))
     touches = (
         select(func.count())
@@ -80,17 +88,32 @@ def _reached(cap: Cap, kinds: Sequence[TouchKind] = (), runs: Sequence[int] = ()
         .where(T.c.external_userid == F.c.external_userid, T.c.touched_at >= cap.since, counted)
         .scalar_subquery()
     )
-    reached = case((F.c.touched_at >= cap.since, touches), else_=0)
-    if not runs:
-        return reached
-    waiting = (
-        select(func.count())
-        .select_from(S)
-        .join(R, R.c.follow_id == S.c.id)
-        .where(S.c.external_userid == F.c.external_userid, R.c.run_id.in_(runs), R.c.state == RecipientState.WAITING)
-        .scalar_subquery()
-    )
-    return reached + waiting
+    reached: Any = case((F.c.touched_at >= cap.since, touches), else_=0)
+    if runs:
+        waiting = (
+            select(func.count())
+            .select_from(S)
+            .join(R, R.c.follow_id == S.c.id)
+            .where(
+                S.c.external_userid == F.c.external_userid, R.c.run_id.in_(runs),
+                R.c.state == RecipientState.WAITING,
+            )
+        )  # fmt: skip
+        reached += waiting.scalar_subquery()
+    if tasks:
+        asked = (
+            select(func.count())
+            .select_from(A)
+            .where(A.c.external_userid == F.c.external_userid, A.c.due_at >= cap.since, A.c.status == _OPEN)
+        )
+        reached += asked.scalar_subquery()
+    return reached
+
+
+def has_open_tasks(session: Session, since: datetime) -> bool:
+    """Whether staff are asked to write to a customer for journeys, since an instant."""
+    query = select(A.c.id).where(A.c.status == _OPEN, A.c.due_at >= since).limit(1)
+    return session.execute(query).first() is not None
 
 
 def list_waiting_runs(session: Session, but: int | None) -> tuple[int, ...]:

@@ -32,6 +32,8 @@ from data.models import (
     Run,
     RunStatus,
     Staff,
+    StaffTask,
+    StaffTaskStatus,
     Tag,
     Touch,
 )
@@ -199,7 +201,7 @@ async def test_a_run_is_planned_alike_in_any_pieces_and_as_its_preview_said(
 
 
 def touch(session: Session, now: datetime, seed: int) -> None:
-    """Some have been reached lately, and some want only so much."""
+    """Some have been reached lately, some want only so much, and staff are asked to write to some."""
     rng = random.Random(seed)
     ids = list(session.execute(select(col(Customer.external_userid))).scalars())
     touched = [(whom, number) for whom in rng.sample(ids, 30) for number in range(rng.choice([1, 2]))]
@@ -211,6 +213,14 @@ def touch(session: Session, now: datetime, seed: int) -> None:
         ],
         TouchKind.OWN_SEND,
     )
+    for number, whom in enumerate(rng.sample(ids, 15)):
+        status = StaffTaskStatus.OPEN if number % 3 else StaffTaskStatus.LAPSED
+        session.add(
+            StaffTask(
+                enrolment_id=number, journey_id=1, step=0, userid="ann", external_userid=whom, content={}, worth=1,
+                due_at=now, valid_until=now + timedelta(days=1), status=status,
+            )
+        )  # fmt: skip
     for whom in rng.sample(ids, 40):
         if session.get(Preference, whom) is None:
             wanted = Preference(external_userid=whom, changed_at=now, cap_count=rng.choice([1, 2]), cap_days=2)
@@ -252,12 +262,15 @@ def rooms(session: Session, cap_count: int) -> dict[str, int]:
     """How many more messages may reach each customer for whom there is a cap."""
     found: dict[str, int] = {}
     touched = Counter(session.execute(select(col(Touch.external_userid))).scalars())
+    open_tasks = select(col(StaffTask.external_userid)).where(col(StaffTask.status) == StaffTaskStatus.OPEN)
+    asked = Counter(session.execute(open_tasks).scalars())
     wants = {each.external_userid: each for each in session.execute(select(Preference)).scalars()}
     for whom in session.execute(select(col(Customer.external_userid))).scalars():
         own = wants[whom].cap_count if whom in wants else None
-        most = min((each for each in (own, cap_count or None) if each is not None), default=None)
-        if most is not None:
-            found[whom] = most - touched[whom]
+        lefts = [own - touched[whom]] if own is not None else []
+        lefts += [cap_count - touched[whom] - asked[whom]] if cap_count else []
+        if lefts:
+            found[whom] = min(lefts)
     return found
 
 
