@@ -51,7 +51,7 @@ def draft_of(_session: Session, wave: Wave) -> dict[str, Any]:
 
 
 async def _assign(ctx: Context, audience: GroupAudience, as_of: datetime) -> Assigned:
-    groups = await ctx.db.read(rows.list_groups, audience)
+    groups = await ctx.db.read(rows.list_groups, audience, as_of, ctx.settings.zone)
     on_leave = await ctx.db.read(map_substitutes, local_datetime(as_of, ctx.settings.zone).date())
     return rules.assign(groups, await ctx.db.read(sender_rows.list_unable), on_leave)
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from sqlmodel import Session
@@ -27,24 +25,6 @@ from data.rules.problems import InvalidRuleError, Problem
 from data.rules.segments import DEFINITION, unknown_names
 from data.rules.senders import choice_problems
 from data.rules.timings import Calendar
-
-SHIPPED = Path(__file__).parent.parent / "templates" / "journeys"
-LANGUAGES = ("zh", "en")
-
-
-def list_shipped() -> list[str]:
-    """The names of the journeys that come with the program."""
-    return sorted({path.name.split(".")[0] for path in SHIPPED.glob("*.zh.json")})
-
-
-def read_shipped(name: str, language: str = "zh") -> dict[str, Any]:
-    """A journey that comes with the program, to be changed as one likes. Raises LookupError naming those there are."""
-    if language not in LANGUAGES:
-        raise LookupError(f"There is no language {language}: {', '.join(LANGUAGES)}.")
-    if name not in list_shipped():
-        raise LookupError(f"No journey {name} comes with the program: {', '.join(list_shipped())}.")
-    found: dict[str, Any] = json.loads((SHIPPED / f"{name}.{language}.json").read_text("utf-8"))
-    return found
 
 
 async def check_journey(ctx: Context, journey: Journey) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bot.commands import batches, campaign_files, comparisons, winners
+from bot.commands import batches, campaign_files, comparisons, shipped, winners
 from bot.commands.comparisons import Days, say_comparison
 from bot.commands.terminal import (
     AsJson,
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 DEPARTMENTS_TOLD = 20
 
 app = typer.Typer(no_args_is_help=True, help="Campaigns (群发计划): broadcasts to many customers.")
+app.command("shipped")(shipped.campaigns)
 app.command()(campaign_files.create)
 app.command()(campaign_files.edit)
 app.command()(campaign_files.export)

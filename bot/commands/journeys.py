@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bot.commands import journey_acts, journey_reports
+from bot.commands import journey_acts, journey_reports, shipped
 from bot.commands.campaign_files import File, read_definition
 from bot.commands.journey_acts import JourneyId
 from bot.commands.terminal import (
@@ -16,7 +16,6 @@ from bot.commands.terminal import (
     Workplace,
     cut,
     parse_instant,
-    refuse,
     say,
     say_json,
     say_table,
@@ -31,23 +30,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Journeys (旅程): repeat touchpoints, written in files.")
 
 
-@app.command()
-def shipped(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Which one to print.")] = None,
-    language: Annotated[str, typer.Option("--language", help="zh or en.")] = "zh",
-) -> None:
-    """The journeys that come with the program, or one of them as JSON, to be changed as you like."""
-    from bot import journeys
-
-    try:
-        if name is not None:
-            say_json(journeys.read_shipped(name, language))
-            return
-        found = {each: journeys.read_shipped(each, language) for each in journeys.list_shipped()}
-    except LookupError as error:
-        refuse(str(error))
-    rows = ((each, told["name"], len(told["steps"])) for each, told in found.items())
-    say_table(("NAME", "TITLE", "STEPS"), rows, "")
+app.command("shipped")(shipped.journeys)
 
 
 @app.command()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta, tzinfo
 from typing import Any, NamedTuple
 
 from sqlalchemy import func, select
@@ -24,6 +24,7 @@ from data.queries.campaigns import lock_run
 from data.queries.staff import map_departments
 from data.queries.targets import G
 from data.rules.group_waves import Assigned, Group, GroupAudience
+from data.rules.schedule import day_began, local_datetime
 from data.rules.waves import GROUPS
 
 C: Any = CustomerGroup.__table__  # type: ignore[attr-defined]
@@ -33,8 +34,8 @@ _NEW = BulkUpsert(GroupRecipient, ("run_id", "chat_id", "batch_no", "state"), ke
 _EXTERNAL = 2
 
 
-def list_groups(session: Session, audience: GroupAudience) -> list[Group]:
-    """The groups of an audience, by chat_id."""
+def list_groups(session: Session, audience: GroupAudience, as_of: datetime, zone: tzinfo) -> list[Group]:
+    """The groups of an audience as it is at an instant, by chat_id."""
     query = select(C.c.chat_id, C.c.owner).where(C.c.dismissed_at.is_(None)).order_by(C.c.chat_id)
     given: dict[str, Any] = {}
     dialect = session.get_bind().dialect.name
@@ -44,6 +45,10 @@ def list_groups(session: Session, audience: GroupAudience) -> list[Group]:
         query, given = query.where(among(dialect, C.c.chat_id, "ids")), {**given, "ids": sorted(audience.chat_ids)}
     if audience.name_contains:
         query = query.where(C.c.name.contains(audience.name_contains, autoescape=True))
+    if audience.created_days_ago is not None:
+        day = local_datetime(as_of, zone).date() - timedelta(days=audience.created_days_ago)
+        next_day = day_began(day + timedelta(days=1), zone)
+        query = query.where(C.c.created_at >= day_began(day, zone), C.c.created_at < next_day)
     groups = [Group(*row) for row in session.execute(query, given)]
     if not audience.department_ids:
         return groups

@@ -19,13 +19,15 @@ from data.rules.waves import WavePlan
 BATCH_GROUPS = 2000
 LISTED_MAX = 5000
 NAME_PART_MAX_LENGTH = 64
+DAYS_AGO_MAX = 730
 
 
 class GroupAudience(RuleModel):
     """Which customer groups: `everyone` is all of them; of several conditions each must hold.
 
     `owners`: whose groups; `department_ids`: groups of these departments' members, with the departments below;
-    `name_contains`: a part of the name; `chat_ids`: these groups.
+    `name_contains`: a part of the name; `chat_ids`: these groups; `created_days_ago`: those that were created so many
+    days before the day of the sending, which with a time that repeats reaches each group once, at that age.
     """
 
     everyone: bool = False
@@ -33,10 +35,12 @@ class GroupAudience(RuleModel):
     department_ids: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(), max_length=1000)
     name_contains: str = Field(default="", max_length=NAME_PART_MAX_LENGTH)
     chat_ids: tuple[Id, ...] = Field(default=(), max_length=LISTED_MAX)
+    created_days_ago: Annotated[int, Field(strict=True, ge=0, le=DAYS_AGO_MAX)] | None = None
 
     @property
     def has_conditions(self) -> bool:
-        return bool(self.owners or self.department_ids or self.name_contains or self.chat_ids)
+        named = self.owners or self.department_ids or self.name_contains or self.chat_ids
+        return bool(named) or self.created_days_ago is not None
 
 
 class GroupWave(WavePlan):
@@ -52,7 +56,10 @@ def audience_problems(audience: GroupAudience, unknown: Sequence[str]) -> list[P
     """What is wrong with an audience; `unknown` groups are none that we know."""
     if audience.everyone == audience.has_conditions:
         return [
-            Problem("audience", "请选择 everyone，或至少写一个条件：owners、department_ids、name_contains、chat_ids")
+            Problem(
+                "audience",
+                "请选择 everyone，或至少写一个条件：owners、department_ids、name_contains、chat_ids、created_days_ago",
+            )
         ]
     return [Problem("audience.chat_ids", f"没有客户群 {chat_id}") for chat_id in unknown]
 

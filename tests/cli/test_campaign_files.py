@@ -7,6 +7,7 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bot.shipped import LANGUAGES
 from data.db import Database
 from data.models import Staff
 from tests.cli.conftest import Siyu
@@ -79,3 +80,17 @@ def _act(siyu: Siyu, config: Path, folder: Path) -> None:
         refused = siyu("campaigns", "create", folder / name, config=config)
         assert (refused.code, what in refused.err) == (2, True), (name, refused.err)
     assert len(siyu("campaigns", "list", "--json", config=config).json) == 4
+
+
+def test_what_comes_with_the_program_can_be_used(siyu: Siyu, config: Path, tmp_path: Path) -> None:
+    assert "新群第一周" in siyu("campaigns", "shipped").out
+    shapes = []
+    for language in LANGUAGES:
+        told = siyu("campaigns", "shipped", "group_first_week", "--language", language)
+        file = tmp_path / "campaign.json"
+        file.write_text(told.out, "utf-8")
+        made = siyu("campaigns", "create", file, config=config)
+        assert made.code == 0, made.err
+        shapes.append([(wave["audience"], wave["timing"]) for wave in told.json["waves"]])
+    assert shapes[0] == shapes[1]
+    assert "group_first_week" in siyu("campaigns", "shipped", "nothing").err

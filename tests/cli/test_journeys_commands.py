@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.journeys import LANGUAGES, list_shipped, read_shipped
+from bot.shipped import LANGUAGES, list_shipped, read_shipped
 from tests.cli.conftest import ROOT, Siyu
 
 pytestmark = pytest.mark.first_case_on_both
@@ -18,13 +18,13 @@ def test_what_comes_with_the_program_can_be_used(siyu: Siyu, config: Path, tmp_p
     assert "新客 7 天" in table
     assert "Birthday" in siyu("journeys", "shipped", "--language", "en").out
     file = tmp_path / "journey.json"
-    for name in list_shipped():
+    for name in list_shipped("journeys"):
         assert name in table
         shapes = []
         for language in LANGUAGES:
             told = siyu("journeys", "shipped", name, "--language", language)
             file.write_text(told.out, "utf-8")
-            assert told.json == read_shipped(name, language)
+            assert told.json == read_shipped("journeys", name, language)
             said = siyu("journeys", "check", file, "--from", "2026-03-04T11:00", config=config)
             assert said.code == 0, (name, said.err)
             shapes.append([(step["key"], step.get("when")) for step in told.json["steps"]])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -161,7 +161,9 @@ async def test_the_preview_counts_as_planning_does(company: Company) -> None:
         wave = {"kind": "groups", "content": {"text": "x"}, "audience": audience}
         draft = CampaignDraft.model_validate({"name": "群", "waves": [wave]})
         told = await campaigns.tell_draft(ctx, draft.waves[0])
-        groups = await company.read(rows.list_groups, GroupAudience.model_validate(audience))
+        groups = await company.read(
+            rows.list_groups, GroupAudience.model_validate(audience), company.bot.clock.now(), UTC
+        )
         assert told["matched"] == len(groups) > 0
         assert told["groups"] + sum(told["left_out"].values()) == told["matched"]
     for audience, path in (({}, "waves[0].audience"), ({"chat_ids": ["wrNone"]}, "waves[0].audience.chat_ids")):
@@ -170,3 +172,26 @@ async def test_the_preview_counts_as_planning_does(company: Company) -> None:
         with pytest.raises(InvalidRuleError) as refused:
             await campaigns.make_campaign(ctx, draft, "test")
         assert [each.path for each in refused.value.problems] == [path]
+
+
+async def test_groups_of_an_age_are_those_created_so_many_days_of_the_company_ago(company: Company) -> None:
+    zone, noon = company.bot.context.settings.zone, datetime(2026, 3, 8, 12, tzinfo=UTC)
+
+    def fill(session: Session) -> None:
+        for name, created in (
+            ("a", "2026-03-06T23:59:59"), ("b", "2026-03-07T00:00:00"), ("c", "2026-03-07T23:59:59"),
+            ("d", "2026-03-08T00:00:00"),
+        ):  # fmt: skip
+            at = datetime.fromisoformat(created).replace(tzinfo=zone)
+            session.add(CustomerGroup(chat_id=name, owner="li", created_at=at))
+
+    await company.bot.db.write(fill)
+
+    async def found(days: int, **more: Any) -> str:
+        audience = GroupAudience(created_days_ago=days, **more)
+        return "".join(each.chat_id for each in await company.read(rows.list_groups, audience, noon, zone))
+
+    assert [await found(days) for days in (0, 1, 2, 3)] == ["d", "bc", "a", ""]
+    assert await found(1, chat_ids=("c", "d")) == "c"
+    assert not rules.audience_problems(GroupAudience(created_days_ago=0), [])
+    assert rules.audience_problems(GroupAudience(created_days_ago=0, everyone=True), [])
