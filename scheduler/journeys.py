@@ -11,7 +11,10 @@ import contextlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from sqlmodel import Session
+
 from bot.context import Context
+from bot.delivery import add_alert
 from bot.errors import SiyuError
 from bot.journey_actions import passes_of
 from bot.journey_books import Book
@@ -24,6 +27,7 @@ from data.queries.journey_dues import Due
 from data.queries.journey_marks import start_markings
 from data.queries.journey_passes import write_passes
 from data.queries.journey_waves import close_waves
+from data.rules.schedule import moment_words
 from scheduler.leases import LeaseHeldError, alone
 
 log = get_logger("journeys")
@@ -87,6 +91,22 @@ async def _work_one_by_one(ctx: Context, book: Book, due: Sequence[Due]) -> set[
         except Exception as error:
             log.exception("journey_failed", journey=journey_id)
             why = f"The program failed: {error if isinstance(error, SiyuError | ValueError) else type(error).__name__}"
-            await ctx.db.write(journey_rows.pause_journey, journey_id, why)
+            await ctx.db.write(_pause, ctx, journey_id, why)
             broken.add(journey_id)
     return broken
+
+
+def _pause(session: Session, ctx: Context, journey_id: int, why: str) -> None:
+    """The journey stands still, and its owner is told; without one the managers are."""
+    row = journey_rows.pause_journey(session, journey_id, why)
+    if row is None:
+        return
+    now = ctx.clock.now()
+    told: dict[str, str | None] = {
+        "journey_name": row.name,
+        "journey_id": str(journey_id),
+        "happened_at": moment_words(now, ctx.settings.zone),
+        "cause": why,
+    }
+    for userid in [row.owner] if row.owner else ctx.settings.campaigns.managers:
+        add_alert(session, ctx, "journey_paused", userid, told, dedupe_key=f"journey:{journey_id}:{now.isoformat()}")

@@ -147,6 +147,19 @@ ALERTS: dict[str, tuple[Variable, ...]] = {
         _some("hours", "统计小时数", "hours counted", "48"),
         UNCONFIRMED,
     ),
+    "journey_paused": (
+        Variable(
+            name="journey_name",
+            zh="旅程名称",
+            en="journey's name",
+            fallback="未命名的旅程",
+            sample="新客 7 天",
+            max_bytes=256,
+        ),
+        _some("journey_id", "旅程编号", "journey's number", "7"),
+        HAPPENED_AT,
+        CAUSE,
+    ),
     "daily_tasks": (
         _count("tasks", "待确认任务数", "group-send tasks to confirm", "3"),
         _count("customers", "客户数", "customers they are for", "210"),

@@ -173,7 +173,8 @@ class Happened(NamedTuple):
 
 
 def list_happened(session: Session, since: datetime) -> list[Happened]:
-    """Runs that rest for a person, want words or ended lately, of campaigns that have an owner."""
+    """Runs that rest for a person, want words or ended lately, of campaigns that have an owner; broadcasts of journeys
+    end every day."""
     query = (
         select(Run, col(Campaign.name), col(Campaign.owner))
         .join(Campaign, col(Campaign.id) == col(Run.campaign_id))
@@ -186,6 +187,7 @@ def list_happened(session: Session, since: datetime) -> list[Happened]:
                 and_(
                     col(Run.ended_at) >= since,
                     col(Run.status).in_([RunStatus.FINISHED, RunStatus.SKIPPED, RunStatus.FAILED]),
+                    or_(col(Run.status) != RunStatus.FINISHED, col(Campaign.journey_id).is_(None)),
                 ),
             ),
         )

@@ -136,11 +136,13 @@ def list_going_on(session: Session) -> list[JourneyRow]:
     return list(session.execute(query).scalars())
 
 
-def pause_journey(session: Session, journey_id: int, why: str) -> None:
-    """Something is wrong with a journey: it stands still until a person has mended that."""
+def pause_journey(session: Session, journey_id: int, why: str) -> JourneyRow | None:
+    """Something is wrong with a journey: it stands still until a person has mended that. None: it does not run."""
     row = lock_journey(session, journey_id)
-    if row.status in GOING_ON:
-        row.status, row.error = JourneyStatus.PAUSED, why
+    if row.status not in GOING_ON:
+        return None
+    row.status, row.error = JourneyStatus.PAUSED, why
+    return row
 
 
 def act_on(session: Session, journey_id: int, act: Act, by: str, now: datetime) -> JourneyRow:

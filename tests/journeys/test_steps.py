@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from data.models import (
+    Alert,
     Customer,
     CustomerField,
     Enrolment,
@@ -211,6 +212,7 @@ async def test_what_was_missed_is_done_late_or_skipped_and_never_at_night(compan
 async def test_a_journey_with_which_something_is_wrong_waits_and_the_others_go_on(company: Company) -> None:
     await company.add_customer("an", "li")
     broken = await company.add_journey(task(action={"content": {"text": "{{ link_gone }}"}}))
+    await company.change(JourneyRow, lambda row: row.id == broken, owner="boss")
     good = await company.add_journey(task())
     await company.enrol(broken, "an")
     await company.enrol(good, "an")
@@ -220,6 +222,10 @@ async def test_a_journey_with_which_something_is_wrong_waits_and_the_others_go_o
     assert stands[broken][0] == JourneyStatus.PAUSED
     assert "link" in stands[broken][1]
     assert [each.journey_id for each in await company.tasks()] == [good]
+    (alert,) = await company.all(Alert)
+    assert alert.userid == "boss"
+    assert "「旅程」" in alert.words
+    assert "The link gone" in alert.words
 
 
 async def test_who_began_it_is_asked_first_and_others_where_they_cannot(company: Company) -> None:
