@@ -24,7 +24,7 @@ from data.rules.journey_days import CAUGHT_UP, Look, cause_of
 from data.rules.journey_triggers import Entered
 from data.rules.schedule import local_datetime
 from data.rules.timings import Calendar
-from scheduler.leases import LeaseHeldError, alone
+from scheduler.leases import SHORT_LEASE_SECONDS, LeaseHeldError, alone
 
 log = get_logger("journeys")
 
@@ -40,7 +40,7 @@ async def follow_days(ctx: Context) -> int:
     if not await _has_work(ctx):
         return 0
     with contextlib.suppress(LeaseHeldError):
-        return await alone(ctx, LEASE, lambda: _work_off(ctx))
+        return await alone(ctx, LEASE, lambda: _work_off(ctx), SHORT_LEASE_SECONDS)
     return 0
 
 
@@ -50,7 +50,7 @@ async def enrol_existing(ctx: Context, journey_id: int) -> int:
     Raises NotFoundError, ConflictError where it does not run, and LeaseHeldError while another process is at it.
     """
     await ctx.db.write(rows.ask_existing, journey_id, ctx.clock.now())
-    await alone(ctx, LEASE, lambda: _work_off(ctx))
+    await alone(ctx, LEASE, lambda: _work_off(ctx), SHORT_LEASE_SECONDS)
     scan = await ctx.db.read(rows.find_scan, journey_id, ScanKind.EXISTING)
     return 0 if scan is None else scan.begun
 

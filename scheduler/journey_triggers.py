@@ -24,7 +24,7 @@ from data.queries.beginners import Candidate, Version, begin
 from data.queries.journeys import pause_journey
 from data.rules.happenings import Happened, begins, cause_of, end_of
 from data.rules.timings import Calendar
-from scheduler.leases import LeaseHeldError, alone
+from scheduler.leases import SHORT_LEASE_SECONDS, LeaseHeldError, alone
 
 log = get_logger("journeys")
 
@@ -46,7 +46,7 @@ async def follow_happenings(ctx: Context) -> int:
     if not await ctx.db.read(rows.is_waiting, ctx.clock.now()):
         return 0
     with contextlib.suppress(LeaseHeldError):
-        return await alone(ctx, LEASE, lambda: _work_off(ctx))
+        return await alone(ctx, LEASE, lambda: _work_off(ctx), SHORT_LEASE_SECONDS)
     return 0
 
 

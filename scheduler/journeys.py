@@ -28,13 +28,11 @@ from data.queries.journey_marks import start_markings
 from data.queries.journey_passes import write_passes
 from data.queries.journey_waves import close_waves
 from data.rules.schedule import moment_words
-from scheduler.leases import LeaseHeldError, alone
+from scheduler.leases import SHORT_LEASE_SECONDS, LeaseHeldError, alone
 
 log = get_logger("journeys")
 
 LEASE = "journeys"
-#: Nothing here asks WeCom: two who are at work at once do nothing twice, so another may take over soon.
-LEASE_SECONDS = 12.0
 #: Steps decided and written in one go: some tens of milliseconds of the database's writer.
 CHUNK = 200
 
@@ -44,7 +42,7 @@ async def run_due_steps(ctx: Context) -> bool:
     if ctx.observes or not await ctx.db.read(rows.has_work, ctx.clock.now(), _opened_before(ctx)):
         return False
     with contextlib.suppress(LeaseHeldError):
-        await alone(ctx, LEASE, lambda: _work_off(ctx), LEASE_SECONDS)
+        await alone(ctx, LEASE, lambda: _work_off(ctx), SHORT_LEASE_SECONDS)
     return True
 
 

@@ -19,6 +19,8 @@ T = TypeVar("T")
 
 #: Longer than a call of WeCom's may take: who lost the lease has none under way when another begins.
 LEASE_SECONDS = 60.0
+#: For work that asks WeCom nothing: two who are at it at once do nothing twice, so another may take over soon.
+SHORT_LEASE_SECONDS = 12.0
 
 
 class LeaseHeldError(SiyuError):
