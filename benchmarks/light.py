@@ -25,6 +25,7 @@ from bot.wecom.client import WeComClient
 from bot.wecom.event_base import Event
 from data.db import open_database
 from data.queries.events import count_tasks
+from data.sqlite import INBOX_CHECKPOINT_PAGES
 
 router = Router("light")
 
@@ -37,7 +38,8 @@ async def on_any(_event: Event, _ctx: Context, _receipt: Receipt) -> Outcome:
 
 async def drain(path: Path) -> dict[str, float]:
     """Seconds until nothing waits, and resident memory in bytes: when a twentieth was done, and the most after it."""
-    clock, metrics, db = Clock(), Metrics(), open_database(f"sqlite:///{path}")
+    clock, metrics = Clock(), Metrics()
+    db = open_database(f"sqlite:///{path}", checkpoint_pages=INBOX_CHECKPOINT_PAGES)
     settings = Settings(company=CompanySettings(corpid="ww"), app=AppSettings(agentid=1, secret=SecretStr("s")))
     wecom = WeComClient("ww", "s", clock=clock)
     context = Context(settings, clock, db, wecom, Renderer(), metrics, random.Random(1))

@@ -29,6 +29,7 @@ from bot.wecom.crypto import CallbackCrypto
 from data import migrate
 from data.db import Database, SqliteDatabase, open_database, ping
 from data.errors import StorageError
+from data.sqlite import INBOX_CHECKPOINT_PAGES
 from handlers import IGNORED, ROUTERS
 from scheduler.inbox import inbox_jobs
 from scheduler.jobs import JOBS, Job
@@ -78,7 +79,7 @@ class Bot:
         self.db = open_database(settings.database.url, pool_size=12)
         defer(self.db.close)
         # On PostgreSQL the inbox has connections of its own: bulk work never keeps a callback waiting for one.
-        inbox_db = open_database(settings.inbox_url, pool_size=8)
+        inbox_db = open_database(settings.inbox_url, pool_size=8, checkpoint_pages=INBOX_CHECKPOINT_PAGES)
         defer(inbox_db.close)
         alone = self._claim_files(inbox_db)
         self.context = await open_context(self._cleanup, settings, self.clock, self.db, self.metrics, self._pause)

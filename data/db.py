@@ -20,14 +20,14 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import asyncpg
-from sqlalchemy import Connection, Engine, FromClause, Transaction, create_engine, event, exc, text
+from sqlalchemy import Connection, Transaction, exc, text
 from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
-from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlmodel import Session
 
 from bot.errors import ConfigurationError
 from data.errors import StorageError
+from data.sqlite import CHECKPOINT_PAGES, sqlite_engine
 
 T = TypeVar("T")
 Unit = Callable[..., T]
@@ -35,6 +35,8 @@ Unit = Callable[..., T]
 #: A group of units is committed once it has run this long, so that no writer waits for more than some tens of ms.
 GROUP_SECONDS = 0.02
 READ_THREADS = 4
+#: Of the units on many rows so many run side by side on PostgreSQL; a third one adds nothing on two processors.
+MANY_AT_A_TIME = 2
 #: A commit on the event loop may take this long; after two in a row that took longer (one alone is a checkpoint), so
 #: many are left to a thread.
 QUICK_COMMIT_SECONDS = 0.003
@@ -70,6 +72,13 @@ class Database(Protocol):
     async def write(self, unit: Unit[T], /, *args: Any, **kwargs: Any) -> T:
         """Run a unit and make it durable before returning; if it raises, nothing of it remains."""
 
+    async def write_many(self, unit: Unit[T], /, *args: Any, **kwargs: Any) -> T:
+        """As `write`, for a unit on hundreds of rows that nobody waits for.
+
+        On PostgreSQL a few at a time: more of them make the database no quicker, and whoever stores a callback shares
+        its processors and the event loop with all of them.
+        """
+
     async def write_here(self, unit: Unit[T], /, *args: Any, **kwargs: Any) -> T:
         """As `write`, for a unit of a statement or two on few rows that many wait for, such as storing callbacks.
 
@@ -81,55 +90,19 @@ class Database(Protocol):
         """Finish what runs and let go of the database."""
 
 
-def open_database(url: str, *, pool_size: int = 20) -> Database:
-    """The database at `sqlite:///path` or `postgresql://…`; its tables are made by `data.migrate`."""
+def open_database(url: str, *, pool_size: int = 20, checkpoint_pages: int = CHECKPOINT_PAGES) -> Database:
+    """The database at `sqlite:///path` or `postgresql://…`; its tables are made by `data.migrate`.
+
+    `pool_size` is of PostgreSQL, `checkpoint_pages` of SQLite.
+    """
     if url.startswith("sqlite:///"):
-        return SqliteDatabase(Path(url.removeprefix("sqlite:///")))
+        return SqliteDatabase(Path(url.removeprefix("sqlite:///")), checkpoint_pages)
     if url.startswith(("postgresql://", "postgres://")):
         return PostgresDatabase("postgresql+asyncpg://" + url.split("://", 1)[1], pool_size)
     raise ConfigurationError(
         f"database.url starts with {url.split(':', 1)[0]!r}, which is not supported.",
         "Write sqlite:///path/to/file or postgresql://user:password@host/name.",
     )
-
-
-class _HintingCompiler(SQLiteCompiler):
-    """Writes the hints of `with_hint`, such as INDEXED BY, which SQLAlchemy leaves out on SQLite."""
-
-    def get_from_hint_text(self, table: FromClause, text: str | None) -> str | None:
-        return text
-
-
-def sqlite_engine(path: Path, *, writes: bool, wait_seconds: float = 30) -> Engine:
-    """An engine on one SQLite file: WAL, full durability, foreign keys, transactions begun explicitly.
-
-    `wait_seconds`: for another process that writes.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(
-        f"sqlite:///{path}", connect_args={"timeout": wait_seconds, "check_same_thread": False}, hide_parameters=True
-    )
-    engine.dialect.statement_compiler = _HintingCompiler
-
-    @event.listens_for(engine, "connect")
-    def _prepare(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None
-        # Bulk writes touch pages all over the indexes: with the usual 2 MB each is read from the file again and again.
-        cache_kib = 131_072 if writes else 8_192
-        for pragma in (
-            "journal_mode=WAL",
-            "synchronous=FULL",
-            "foreign_keys=ON",
-            "temp_store=MEMORY",
-            f"cache_size=-{cache_kib}",
-        ):
-            connection.execute(f"PRAGMA {pragma}")
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Any) -> None:
-        connection.connection.driver_connection.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-    return engine
 
 
 @dataclass(slots=True)
@@ -150,13 +123,13 @@ class SqliteDatabase:
 
     dialect = "sqlite"
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, checkpoint_pages: int = CHECKPOINT_PAGES) -> None:
         self.path = path
-        self._write_engine = sqlite_engine(path, writes=True)
+        self._write_engine = sqlite_engine(path, writes=True, checkpoint_pages=checkpoint_pages)
         self._read_engine = sqlite_engine(path, writes=False)
         #: For the event loop, which may not wait for another process. One connection of it is kept: to take one from
         #: the pool and to give it back takes as long as several rows.
-        self._here_engine = sqlite_engine(path, writes=True, wait_seconds=0)
+        self._here_engine = sqlite_engine(path, writes=True, wait_seconds=0, checkpoint_pages=checkpoint_pages)
         self._here: Connection | None = None
         self._closed = False
         self._writer = ThreadPoolExecutor(1, thread_name_prefix=f"write-{path.stem}")
@@ -181,6 +154,9 @@ class SqliteDatabase:
 
     async def write(self, unit: Unit[T], /, *args: Any, **kwargs: Any) -> T:
         return await self._queue(unit, args, kwargs, here=False)
+
+    async def write_many(self, unit: Unit[T], /, *args: Any, **kwargs: Any) -> T:
+        return await self.write(unit, *args, **kwargs)
 
     async def write_here(self, unit: Unit[T], /, *args: Any, **kwargs: Any) -> T:
         return await self._queue(unit, args, kwargs, here=True)
@@ -328,6 +304,7 @@ class PostgresDatabase:
         self._engine: AsyncEngine = create_async_engine(
             url, pool_size=pool_size, max_overflow=0, pool_pre_ping=True, pool_recycle=1800, hide_parameters=True
         )
+        self._many = asyncio.Semaphore(MANY_AT_A_TIME)
 
     async def read(self, unit: Unit[T], /, *args: Any, **kwargs: Any) -> T:
         return await self._run(unit, args, kwargs, keep=False)
@@ -344,6 +321,10 @@ class PostgresDatabase:
                     raise
                 await asyncio.sleep(pause)
         return await self._run(unit, args, kwargs, keep=True)
+
+    async def write_many(self, unit: Unit[T], /, *args: Any, **kwargs: Any) -> T:
+        async with self._many:
+            return await self.write(unit, *args, **kwargs)
 
     async def write_here(self, unit: Unit[T], /, *args: Any, **kwargs: Any) -> T:
         return await self.write(unit, *args, **kwargs)

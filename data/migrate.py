@@ -18,9 +18,9 @@ from sqlalchemy import Connection, MetaData, exc, inspect, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlmodel import SQLModel
 
-from data.db import sqlite_engine
 from data.errors import SchemaError, StorageError
 from data.models import inbox_metadata
+from data.sqlite import sqlite_engine
 
 Tree = Literal["main", "inbox"]
 T = TypeVar("T")

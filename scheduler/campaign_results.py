@@ -102,7 +102,7 @@ async def _pull_tasks(ctx: Context, batch: Batch, *, withdraw: bool) -> None:
     )
     now = ctx.clock.now()
     pause = timedelta(seconds=pull_pause((now - (batch.made_at or now)).total_seconds()))
-    if not await ctx.db.write(rows.note_look, batch.id, look, now, None if withdraw else now + pause) and withdraw:
+    if not await ctx.db.write_many(rows.note_look, batch.id, look, now, None if withdraw else now + pause) and withdraw:
         with contextlib.suppress(AlreadyDoneError):
             await wecom.cancel_groupmsg_send(msgid)
         await ctx.db.write(rows.note_withdrawn, batch.id, ctx.clock.now())
@@ -112,7 +112,7 @@ async def _pull_last(ctx: Context, batch: Batch) -> None:
     """Who confirmed before it was withdrawn has sent it."""
     assert batch.id is not None
     results, _ = await _read_results(ctx, batch, batch.members or [batch.userid])
-    await ctx.db.write(rows.write_results, batch.id, results)
+    await ctx.db.write_many(rows.write_results, batch.id, results)
     await ctx.db.write(rows.end_batch, batch.id, RecipientState.STOPPED, ctx.clock.now())
 
 
@@ -128,7 +128,7 @@ async def _read_results(ctx: Context, batch: Batch, userids: Sequence[str]) -> t
         async for page in read_pages(ask, "send_list"):
             left += _results(page)
             if len(left) >= WRITTEN_ROWS:
-                waiting += await ctx.db.write(rows.write_results, batch.id, left)
+                waiting += await ctx.db.write_many(rows.write_results, batch.id, left)
                 left = []
     return left, waiting
 

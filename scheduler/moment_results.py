@@ -142,7 +142,7 @@ async def _pull_member(ctx: Context, batch: Batch, member: Published) -> None:
         listed = await read_all(lambda cursor: wecom.get_moment_send_result(moment_id, userid, cursor), "customer_list")
         whom = sorted({str(each["external_userid"]) for each in listed})
         for start in range(0, len(whom), ROWS):
-            await ctx.db.write(rows.write_audience, batch.run_id, member, whom[start : start + ROWS])
+            await ctx.db.write_many(rows.write_audience, batch.run_id, member, whom[start : start + ROWS])
         await ctx.db.write(rows.note_audience, batch.run_id, userid, len(whom), ctx.clock.now())
     answer = await wecom.get_moment_comments(moment_id, userid)
     reactions = [

@@ -119,12 +119,13 @@ def note_look(session: Session, batch_id: int, look: Look, now: datetime, again_
     if batch.final_at is not None:
         return True
     if look.all_confirmed and (batch.kind == GROUPS or not waiting):
+        left = targets.list_waiting(session, batch)
         # Of whom WeCom tells nothing now it may tell in time: of groups only those that were sent to.
         lately = look.confirmed_at is None or now - look.confirmed_at < RESULTS_LAG
-        waiting = targets.count_waiting(session, batch) if lately else 0
-    if look.all_confirmed and not waiting:
-        _end(session, batch, RecipientState.STOPPED if batch.kind == GROUPS else RecipientState.REFUSED, now)
-        return True
+        if not (left and lately):
+            state = RecipientState.STOPPED if batch.kind == GROUPS else RecipientState.REFUSED
+            _end(batch, state, targets.set_states(session, batch, left, state) if left else 0, now)
+            return True
     if again_at is not None and batch.next_at is not None:
         batch.next_at, batch.error = again_at, ""
     return False
@@ -140,10 +141,9 @@ def end_batch(session: Session, batch_id: int, state: RecipientState, now: datet
     """Nothing can change any more; `state` is what became of those of whom WeCom tells nothing."""
     batch = lock_alone(session, batch_id)
     if batch.final_at is None:
-        _end(session, batch, state, now, error)
+        _end(batch, state, targets.set_waiting(session, batch, state), now, error)
 
 
-def _end(session: Session, batch: Batch, state: RecipientState, now: datetime, error: str = "") -> None:
-    left = targets.set_waiting(session, batch, state)
+def _end(batch: Batch, state: RecipientState, left: int, now: datetime, error: str = "") -> None:
     setattr(batch, _COUNTED[state], getattr(batch, _COUNTED[state]) + left)
     batch.final_at, batch.next_at, batch.error = now, None, error

@@ -8,15 +8,17 @@ customer, so that the last one who writes has seen the others.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from datetime import datetime
 from enum import Enum
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import BigInteger, Text, and_, case, cast, func, literal, or_, select, union_all, update
+from pydantic_core import to_json
+from sqlalchemy import BigInteger, Text, and_, case, cast, func, literal, or_, select, text, union_all, update
 from sqlmodel import Session
 
-from data.bulk import among
+from data.bulk import among, sqlite_time
 from data.models import Birthday, Customer, Follow, FollowTag, GroupMember, LinkClick, MomentReaction, Order, Touch
 from data.queries.locks import lock_names
 from data.rules.birthdays import LUNAR, BirthdayKey
@@ -161,6 +163,32 @@ def note_facts(session: Session, external_userids: Collection[str], *which: Fact
         # Not by their rows: a first message may be noted before there is a row of the customer.
         lock_names(session, "facts", some)
         connection.execute(_note_facts(dialect, which or ALL), {"ids": some})
+
+
+_RAISE = "UPDATE follows SET touched_at = given.at FROM {given} WHERE follows.external_userid = given.id AND {older}"
+_OLDER = "(follows.touched_at IS NULL OR follows.touched_at < given.at)"
+_PAIRS = "SELECT json_extract(value, '$[0]') AS id, json_extract(value, '$[1]') AS at FROM json_each(:pairs)"
+_ARRAYS = "unnest(CAST(:ids AS TEXT[]), CAST(:instants AS TIMESTAMPTZ[])) AS given (id, at)"
+_RAISE_ON_SQLITE = text(_RAISE.format(given=f"({_PAIRS}) AS given", older=_OLDER))
+_RAISE_ON_POSTGRES = text(_RAISE.format(given=_ARRAYS, older=_OLDER))
+
+
+def note_touched(session: Session, touched: Iterable[tuple[str, datetime]]) -> None:
+    """The same as `note_facts` for touches that all were new (external_userid, when): the newest is not looked for."""
+    newest: dict[str, datetime] = {}
+    for whom, at in touched:
+        newest[whom] = max(at, newest.get(whom, at))
+    newest.pop("", None)
+    if not newest:
+        return
+    connection, ids = session.connection(), sorted(newest)
+    session.flush()
+    if session.get_bind().dialect.name == "sqlite":
+        pairs = to_json([(whom, sqlite_time(newest[whom])) for whom in ids]).decode()
+        connection.execute(_RAISE_ON_SQLITE, {"pairs": pairs})
+        return
+    lock_names(session, "facts", ids)
+    connection.execute(_RAISE_ON_POSTGRES, {"ids": ids, "instants": [newest[whom] for whom in ids]})
 
 
 def note_tags(session: Session, follow_ids: Collection[int | None]) -> None:

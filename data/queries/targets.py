@@ -85,19 +85,15 @@ def set_waiting(session: Session, batch: Batch, state: RecipientState) -> int:
         change = update(Publisher).where(col(Publisher.run_id) == batch.run_id, col(Publisher.state) == "waiting")
         changed: Any = session.execute(change.values(state=state.name.lower()))
         return int(changed.rowcount)
-    keys = _list_waiting(session, batch)
+    keys = list_waiting(session, batch)
     return set_states(session, batch, keys, state) if keys else 0
 
 
-def _list_waiting(session: Session, batch: Batch) -> list[Any]:
+def list_waiting(session: Session, batch: Batch) -> list[Any]:
+    """The keys of a batch's recipients of whom nothing is known."""
     table, key = _table(batch)
     waiting = of_batch(select(key).where(table.c.state == RecipientState.WAITING), batch)
     return list(session.execute(waiting).scalars())
-
-
-def count_waiting(session: Session, batch: Batch) -> int:
-    """Of how many of a batch's recipients nothing is known."""
-    return len(_list_waiting(session, batch))
 
 
 def list_groups_now(session: Session, batch: Batch) -> tuple[list[str], dict[RecipientState, list[Any]]]:

@@ -14,7 +14,7 @@ from sqlmodel import Session, col
 from data.bulk import BulkUpsert
 from data.models import Batch, Campaign, Recipient, Run, Touch, Wave, Welcome, WelcomeRuleRow
 from data.queries.erasures import find_erased_at, list_erased
-from data.queries.follow_facts import Facts, note_facts
+from data.queries.follow_facts import Facts, note_facts, note_touched
 from data.queries.upsert import insert_into
 from data.rules.preferences import NOT_COUNTED, TouchKind
 
@@ -70,7 +70,10 @@ def record_many(session: Session, new: Sequence[NewTouch], kind: TouchKind, camp
     erased = list_erased(session, {each.external_userid for each in new})
     kept = [each for each in new if each.external_userid not in erased]
     rows = [(each.origin, kind.value, each.external_userid, each.userid, campaign_id, each.touched_at) for each in kept]
-    if _NEW.write(session, rows):
+    written = _NEW.write(session, rows)
+    if written == len(rows):
+        note_touched(session, [(each.external_userid, each.touched_at) for each in kept])
+    elif written:
         note_facts(session, {each.external_userid for each in kept}, Facts.TOUCHES)
 
 

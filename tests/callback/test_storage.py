@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import text
 from sqlmodel import Session
 
-from data.db import sqlite_engine
+from data.sqlite import sqlite_engine
 from tests.callback.conftest import Target, make_settings, running
 from tests.callback.wecom import Sender, edit, event
 from tests.conftest import Urls

@@ -8,14 +8,16 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.util import await_only
 from sqlmodel import Session
 
 from data import migrate
-from data.db import Database, open_database, sqlite_engine
+from data.db import MANY_AT_A_TIME, Database, open_database
 from data.errors import StorageError
 from data.models import Follow, Tag
 from data.queries.statistics import refresh_statistics
 from data.queries.tags import list_live_ids
+from data.sqlite import CHECKPOINT_PAGES, INBOX_CHECKPOINT_PAGES, sqlite_engine
 from tests.conftest import Urls
 
 
@@ -59,6 +61,39 @@ async def test_many_writers_at_once_all_get_their_answer(db: Database) -> None:
     names = [f"t{number}" for number in range(300)]
     assert await asyncio.gather(*(db.write(add_tag, name) for name in names)) == names
     assert sorted(await db.read(list_live_ids)) == sorted(names)
+
+
+async def test_how_long_a_log_may_become_is_for_who_opens_the_file(tmp_path: Path) -> None:
+    pages = {"main.db": CHECKPOINT_PAGES, "inbox.db": INBOX_CHECKPOINT_PAGES}
+    for name, expected in pages.items():
+        db = open_database(f"sqlite:///{tmp_path / name}", checkpoint_pages=expected)
+        for write in (db.write, db.write_here):
+            assert await write(lambda session: session.execute(text("PRAGMA wal_autocheckpoint")).scalar()) == expected
+        await db.close()
+
+
+async def test_who_writes_many_rows_takes_turns_and_keeps_nobody_else_waiting(db: Database) -> None:
+    running = most = 0
+    free = asyncio.Event()
+
+    def write(session: Session, name: str) -> str:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        add_tag(session, name)
+        session.flush()
+        if db.dialect == "postgresql":  # where units run side by side
+            await_only(free.wait())
+        running -= 1
+        return name
+
+    names = [f"t{number}" for number in range(3 * MANY_AT_A_TIME)]
+    many = [asyncio.create_task(db.write_many(write, name)) for name in names]
+    assert await db.write(add_tag, "other") == "other"
+    free.set()
+    assert await asyncio.gather(*many) == names
+    assert 1 <= most <= MANY_AT_A_TIME
+    assert sorted(await db.read(list_live_ids)) == sorted([*names, "other"])
 
 
 @pytest.mark.parametrize("slow_disk", [False, True])

@@ -21,9 +21,11 @@ from data.queries.link_clicks import record_click
 from data.queries.orders import save_orders
 from data.queries.publishers import Reaction, write_reactions
 from data.queries.retention import purge_window
+from data.queries.touches import NewTouch, record_many
 from data.rules.birthdays import LUNAR, SOLAR, BirthdayKey
 from data.rules.links import Via
 from data.rules.orders import OrderGiven, OrderStatus
+from data.rules.preferences import TouchKind
 from data.rules.segments import Node
 
 
@@ -82,6 +84,36 @@ async def test_what_goes_by_its_age_is_forgotten(pair: Database, now: datetime) 
         await pair.write(purge_window, name, now - timedelta(days=365), 0)
     first = await pair.read(lambda session: session.get_one(Follow, 1))
     assert (first.touched_at, first.active_at) == (None, None)
+
+
+async def test_touches_of_many_are_known_as_if_they_had_been_counted(pair: Database, now: datetime) -> None:
+    await pair.write(rows.mend, [(1, "wm1"), (2, "wm1")])
+    other = Follow(id=3, userid="first", external_userid="wm2", status="present", changed_at=now)
+    await pair.write(lambda session: session.add(other))
+    newest = now - timedelta(days=2)
+    given = [NewTouch("n1", "wm1", "first", newest), NewTouch("n2", "wm2", "first", now), NewTouch("n3", "", "", now)]
+    # None that was known, older and newer ones of one customer, then one that was known at another time.
+    for new, wm1, wm2 in (
+        (given, newest, now),
+        ([NewTouch("n4", "wm2", "first", now - timedelta(days=9))], newest, now),
+        (
+            [NewTouch(f"n{5 + days}", "wm2", "", now + timedelta(days=days)) for days in (1, 3, 2)],
+            newest,
+            now + timedelta(days=3),
+        ),
+        (
+            [NewTouch("n1", "wm1", "first", now + timedelta(days=7)), NewTouch("n9", "wm2", "", now)],
+            newest,
+            now + timedelta(days=3),
+        ),
+    ):
+        await pair.write(record_many, new, TouchKind.BROADCAST)
+        touched = await pair.read(
+            lambda session: session.exec(select(Follow.touched_at).order_by(col(Follow.id))).all()
+        )
+        assert touched == [wm1, wm1, wm2]
+        wrong, _ = await pair.read(rows.list_wrong, 0, 10)
+        assert [whose for whose in wrong if whose[0] != 3] == []
 
 
 @given(tag_nos=st.sets(st.integers(1, 10**9)), other=st.integers(1, 10**9))
