@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.beside import Api, start_campaign
+from benchmarks.beside import ADD, Api, count_made, start_campaign
 from benchmarks.processes import ROOT, Server, bot, python, siyu
 from benchmarks.results import Result, at_least, at_most
 from benchmarks.segments import fill
@@ -28,7 +28,6 @@ SENDERS = int(os.environ.get("SIYU_BENCH_SENDERS", "1500"))
 CALLS_PER_MINUTE = 600
 STAFF = int(os.environ.get("SIYU_BENCH_STAFF", "1000"))
 CUSTOMERS = int(os.environ.get("SIYU_BENCH_CUSTOMERS", "1000000"))
-ADD = "externalcontact/add_msg_template"
 
 Bot = Callable[..., AbstractContextManager[Server]]
 
@@ -97,10 +96,10 @@ def _send(folder: Path, database: str, name: str) -> list[Result]:
         with start(calls_per_minute=CALLS_PER_MINUTE) as ours:
             api = Api(ours)
             campaign = start_campaign(api)
-            began = _wait(lambda: _calls(wecom))
-            first = _calls(wecom)
+            began = _wait(lambda: count_made(wecom))
+            first = count_made(wecom)
             time.sleep(2 * MINUTE_SECONDS - (time.monotonic() - began))
-            calls, seconds = _calls(wecom) - first, time.monotonic() - began
+            calls, seconds = count_made(wecom) - first, time.monotonic() - began
             told = api.call("GET", f"/campaigns/{campaign}/results")["items"][0]
     if not told["batches"].get("planned"):
         raise RuntimeError(f"all was sent before the measurement ended: {told}")
@@ -150,11 +149,6 @@ def _wait(holds: Any) -> float:
 
 def _sent(api: Api, path: str) -> int:
     return int(api.call("GET", path)["items"][0]["sent"])
-
-
-def _calls(wecom: Server) -> int:
-    counts = wecom.call("/sandbox/calls?limit=1")["counts"]
-    return sum(int(each["calls"]) for each in counts if each["path"] == ADD and each["errcode"] == 0)
 
 
 def _results_asked(counts: list[dict[str, Any]]) -> int:
