@@ -110,7 +110,7 @@ class _Judge:
         journey = self._book[key]
         step = journey.steps[due.standing.step] if due.standing.step < len(journey.steps) else None
         contacts = self._known.contacts.get(whom, [])
-        contact, no_sender = self._through(key, due, contacts) if contacts else (None, "")
+        contact, no_sender = through(self._senders_of(key), due.userid, contacts)
         facts = Facts(lambda path: whom in self._members[key, path], is_lost=not contacts, no_sender=no_sender)
         if step is not None and step.disturbs:
             facts = self._with_limits(due, journey, facts)
@@ -145,25 +145,28 @@ class _Judge:
                 found.append((theirs.priority, theirs.name))
         return [name for _, name in sorted(found, key=lambda each: -each[0])]
 
-    def _through(self, key: Key, due: Due, contacts: Sequence[Contact]) -> tuple[Contact | None, str]:
-        """The contact through whom a customer is reached, or why there is none."""
-        mine = [each for each in contacts if each.userid == due.userid] or list(contacts)
-        senders = self._senders_of(key)
-        candidates = [_candidate(each, senders) for each in mine]
-        follows = [(each.follow_id, each.userid, each.external_userid, "present") for each in contacts]
-        if senders.substitutes:
-            candidates += list_stand_ins(senders, candidates, follows)
-        decisions = decide_senders(senders, candidates)
-        chosen = {each.follow_id for each in decisions if each.state is RecipientState.WAITING}
-        if not chosen:
-            return None, NO_SENDER.get(decisions[0].state, NO_SENDER[RecipientState.SENDER_UNABLE])
-        return min((each for each in contacts if each.follow_id in chosen), key=lambda each: each.follow_id), ""
-
     def _senders_of(self, key: Key) -> Senders:
         if key not in self._senders:
             day = local_datetime(self._now, self._company.calendar.zone).date()
             self._senders[key] = sender_rows.read_senders(self._session, self._book[key], day)
         return self._senders[key]
+
+
+def through(senders: Senders, userid: str, contacts: Sequence[Contact]) -> tuple[Contact | None, str]:
+    """The contact through whom a customer is reached, or why there is none (empty: the customer is nobody's contact).
+    `userid`: through whom it began, where that is known."""
+    if not contacts:
+        return None, ""
+    mine = [each for each in contacts if each.userid == userid] or list(contacts)
+    candidates = [_candidate(each, senders) for each in mine]
+    follows = [(each.follow_id, each.userid, each.external_userid, "present") for each in contacts]
+    if senders.substitutes:
+        candidates += list_stand_ins(senders, candidates, follows)
+    decisions = decide_senders(senders, candidates)
+    chosen = {each.follow_id for each in decisions if each.state is RecipientState.WAITING}
+    if not chosen:
+        return None, NO_SENDER.get(decisions[0].state, NO_SENDER[RecipientState.SENDER_UNABLE])
+    return min((each for each in contacts if each.follow_id in chosen), key=lambda each: each.follow_id), ""
 
 
 def _candidate(contact: Contact, senders: Senders) -> Candidate:

@@ -9,10 +9,12 @@ from aiohttp import web
 from pydantic import Field
 from sqlmodel import Session
 
-from bot.api.answers import answer, page, path_id, read_query
+from bot import journey_enrolling
+from bot.api.answers import answer, page, path_id, read_object, read_query
 from bot.api.described import described
-from bot.api.service import Api
+from bot.api.service import CALLER, Api
 from bot.api.shapes import Page
+from bot.journey_enrolling import Listed
 from data.errors import NotFoundError
 from data.models import EndReason, Enrolment, JourneyScan
 from data.models.journey_scans import ScanKind
@@ -22,7 +24,10 @@ from data.queries import journeys as journey_rows
 from data.queries.enrolment_lists import EnrolmentFilter
 from data.rules.journey_moves import key_of
 from data.rules.journeys import Journey, StepKey
-from data.rules.problems import RuleModel
+from data.rules.problems import RuleModel, parse
+
+#: Five thousand ids at their longest.
+LISTED_BYTES_MAX = 1024 * 1024
 
 
 class EnrolmentsQuery(RuleModel):
@@ -89,6 +94,22 @@ def _read_page(session: Session, journey_id: int, query: EnrolmentsQuery) -> dic
 
 def _told(row: Enrolment, said: Journey) -> dict[str, Any]:
     return {**row.model_dump(exclude={"before_at"}), "step": key_of(said, row.step)}
+
+
+class ListedTold(RuleModel):
+    """How many of the customers `asked` for have begun; who is `not_on_it` then, because they may not begin."""
+
+    journey_id: int
+    asked: int
+    begun: int
+    not_on_it: list[str]
+
+
+@described(ListedTold, body=Listed)
+async def enrol_listed(api: Api, request: web.Request) -> web.Response:
+    listed = parse(Listed, await read_object(request, LISTED_BYTES_MAX))
+    told = await journey_enrolling.enrol_listed(api.context, path_id(request), listed.external_userids, request[CALLER])
+    return answer(told)
 
 
 class ExistingTold(RuleModel):

@@ -75,4 +75,4 @@ class StatisticsTold(EnrolledTold):
 
 @described(StatisticsTold)
 async def get_statistics(api: Api, request: web.Request) -> web.Response:
-    return answer(await api.db.read(read_statistics, path_id(request)))
+    return answer(await read_statistics(api.db, path_id(request)))

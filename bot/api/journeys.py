@@ -14,6 +14,7 @@ from bot.api.described import described
 from bot.api.service import CALLER, Api
 from bot.api.shapes import Items, MergePatch, Page
 from bot.journey_edits import JourneyDraft
+from bot.journey_enrolling import start_journey as begin_journey
 from data.models import JourneyStatus
 from data.queries import journeys as rows
 from data.rules.journey_acts import Act
@@ -134,9 +135,16 @@ async def list_versions(api: Api, request: web.Request) -> web.Response:
     return answer({"items": [row.model_dump() for row in found]})
 
 
-@described(JourneyInFull)
+class StartJourney(RuleModel):
+    """With `existing` it begins for all of its audience too, in the background."""
+
+    existing: bool = False
+
+
+@described(JourneyInFull, body=StartJourney)
 async def start_journey(api: Api, request: web.Request) -> web.Response:
-    return await _act(api, request, Act.START)
+    existing = parse(StartJourney, await read_object(request)).existing
+    return answer(await begin_journey(api.context, path_id(request), request[CALLER], existing=existing))
 
 
 @described(JourneyInFull)

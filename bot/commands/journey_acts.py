@@ -26,9 +26,47 @@ if TYPE_CHECKING:
 JourneyId = Annotated[int, typer.Argument(metavar="ID", min=1, help="The journey's number.")]
 
 
-def start(journey_id: JourneyId, config: Config = None) -> None:
+def start(
+    journey_id: JourneyId,
+    existing: Annotated[bool, typer.Option("--existing", help="All of its audience begin it too.")] = False,
+    config: Config = None,
+) -> None:
     """Have the running bot begin it for customers from now on."""
-    _act(journey_id, "start", config)
+
+    async def action(ctx: Context) -> dict[str, Any]:
+        from bot.journey_enrolling import start_journey
+
+        return await start_journey(ctx, journey_id, "command", existing=existing)
+
+    _say(work_with_wecom(config, action))
+
+
+def enrol(
+    journey_id: JourneyId,
+    customers: Annotated[
+        list[str] | None, typer.Argument(metavar="[CUSTOMER]...", help="The customers' external_userids.")
+    ] = None,
+    existing: Annotated[bool, typer.Option("--existing", help="All of its audience.")] = False,
+    config: Config = None,
+) -> None:
+    """Have it begin for some customers now, or for all of its audience, as far as they may."""
+    if bool(customers) == existing:
+        refuse("Name the customers, or --existing for all of its audience.")
+
+    async def action(ctx: Context) -> str:
+        from bot.journey_enrolling import Listed, enrol_listed
+        from data.queries.journey_scans import ask_existing
+        from data.rules.problems import parse
+
+        if existing:
+            await ctx.db.write(ask_existing, journey_id, ctx.clock.now())
+            return "The running bot begins it for all of its audience: siyu journeys list tells how many are on it."
+        listed = parse(Listed, {"external_userids": customers or []})
+        told = await enrol_listed(ctx, journey_id, listed.external_userids, "command")
+        off = ", ".join(cut(each, 64) for each in told["not_on_it"])
+        return f"{told['begun']:,} of {told['asked']:,} begin it." + (f" Not on it: {off}" if off else "")
+
+    say(work_with_wecom(config, action))
 
 
 def pause(journey_id: JourneyId, config: Config = None) -> None:
@@ -58,7 +96,10 @@ def _act(journey_id: int, name: str, config: Config) -> None:
 
         return await journey_edits.act_on(ctx, journey_id, Act(name))
 
-    told = work_with_wecom(config, action)
+    _say(work_with_wecom(config, action))
+
+
+def _say(told: dict[str, Any]) -> None:
     say(f"Journey {told['id']} {told['name']} is {told['status']}, {told['running']:,} customers are on it.")
 
 

@@ -88,7 +88,7 @@ def statistics(journey_id: JourneyId, as_json: AsJson = False, config: Config = 
     async def read(place: Workplace) -> None:
         from bot.journey_statistics import read_statistics
 
-        told = await place.db.read(read_statistics, journey_id)
+        told = await read_statistics(place.db, journey_id)
         if as_json:
             say_json(told)
             return

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bot.commands import journey_acts, journey_reports, shipped
+from bot.commands import journey_acts, journey_reports, journey_simulations, shipped
 from bot.commands.campaign_files import File, read_definition
 from bot.commands.journey_acts import JourneyId
 from bot.commands.terminal import (
@@ -142,6 +142,8 @@ app.command()(journey_acts.resume)
 app.command()(journey_acts.close)
 app.command()(journey_acts.stop)
 app.command()(journey_acts.move)
+app.command()(journey_acts.enrol)
 app.command()(journey_acts.withdraw)
 app.command()(journey_reports.explain)
 app.command()(journey_reports.statistics)
+app.command()(journey_simulations.simulate)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import and_, false, func, or_, select
 from sqlmodel import Session, col
 
+from data.bulk import among
 from data.errors import ConflictError, NotFoundError
 from data.models import EndReason, Enrolment
 from data.queries.enrolments import end_enrolments
+from data.rules.journey_steps import Standing
 
 E: Any = Enrolment.__table__  # type: ignore[attr-defined]
 #: Enrolments that are ended in one transaction.
@@ -58,6 +61,28 @@ def count_running(session: Session, journey_id: int) -> int:
     """How many customers are on a journey."""
     query = select(func.count()).select_from(E).where(E.c.journey_id == journey_id, E.c.ended_at.is_(None))
     return int(session.execute(query).scalar_one())
+
+
+def list_standing(session: Session, journey_id: int, after: str, count: int) -> list[tuple[str, int, str, Standing]]:
+    """The next customers who are on a journey, behind one, by their ids, each with version, userid and standing."""
+    standing = (E.c.step, E.c.started_at, E.c.before_at, E.c.due_at, E.c.wanted_at, E.c.held_out)
+    query = (
+        select(E.c.external_userid, E.c.version, E.c.userid, *standing)
+        .where(E.c.journey_id == journey_id, E.c.ended_at.is_(None), E.c.external_userid > after)
+        .order_by(E.c.external_userid)
+        .limit(count)
+    )
+    return [(row[0], row[1], row[2], Standing(*row[3:])) for row in session.execute(query)]
+
+
+def map_began(session: Session, journey_id: int, customers: Collection[str]) -> dict[str, datetime]:
+    """When some customers began a journey last."""
+    query = (
+        select(E.c.external_userid, func.max(E.c.started_at))
+        .where(E.c.journey_id == journey_id, among(session.get_bind().dialect.name, E.c.external_userid, "customers"))
+        .group_by(E.c.external_userid)
+    )
+    return {whom: at for whom, at in session.execute(query, {"customers": sorted(customers)})}  # noqa: C416
 
 
 def withdraw_piece(session: Session, journey_id: int, now: datetime) -> int:

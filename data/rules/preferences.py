@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta, tzinfo
 from enum import StrEnum
+from functools import lru_cache
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
@@ -124,6 +125,7 @@ def may_touch(
     )
 
 
+@lru_cache(maxsize=1024)
 def window_start(now: datetime, zone: tzinfo, days: int) -> datetime:
     """Where the `days` calendar days that end with today begin: what was sent from then on counts."""
     return _midnight(now, zone, 1 - days)

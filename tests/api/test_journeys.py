@@ -90,6 +90,14 @@ async def test_a_journey_goes_on_rests_and_is_over_for_everybody(caller: Caller)
     status, told = await caller.call("POST", f"{path}/start")
     assert (status, told["status"], told["scanned_until"]) == (200, "running", told["started_at"])
     assert (await caller.call("POST", f"{path}/start"))[0] == 409
+    tried = {"journey_id": made["id"], "days": 3, "per_day": 2}
+    status, would = await caller.call("POST", "/journeys/simulate", tried)
+    assert (status, would["customers"], would["begun"]) == (200, 0, 0), "nobody is a contact"
+    assert (await caller.call("POST", "/journeys/simulate"))[0] == 422
+    _, numbers = await caller.call("GET", f"{path}/statistics")
+    assert (numbers["entered"], numbers["goal"]) == (0, None)
+    status, listed = await caller.call("POST", f"{path}/enrolments", {"external_userids": ["wmA"]})
+    assert (status, listed["begun"], listed["not_on_it"]) == (200, 0, ["wmA"])
     await enrol(caller, made, "wmA", "wmB", "wmC")
     runs = await caller.bot.db.write(broadcast, made["id"], caller.bot.clock.now())
 
@@ -123,6 +131,8 @@ async def test_a_journey_goes_on_rests_and_is_over_for_everybody(caller: Caller)
         _, listed = await caller.call("GET", f"{path}/enrolments?{query}")
         assert [each["external_userid"] for each in listed["items"]] == found, query
 
+    status, refused = await caller.call("POST", f"{path}/enrolments", {"external_userids": ["wmA"]})
+    assert (status, "is closed" in refused["error"]["message"]) == (409, True)
     for _ in range(2):
         status, told = await caller.call("POST", f"{path}/stop")
         assert (status, told["status"], told["running"]) == (200, "stopped", 0)

@@ -100,6 +100,12 @@ def test_a_journey_is_made_changed_and_over(siyu: Siyu, config: Path, tmp_path: 
     assert "0 customers would go on with version 2" in siyu("journeys", "move", 1, "--dry-run", config=config).out
     assert siyu("journeys", "move", 1, "--step", "one", config=config).code == 2
     assert "not on journey 1" in siyu("journeys", "withdraw", 1, "wmA", config=config).err
+    assert "would begin" in siyu("journeys", "simulate", 1, "--days", 3, config=config).out
+    assert "0 began" in siyu("journeys", "statistics", 1, config=config).out
+    assert "There is no such customer" in siyu("journeys", "explain", "wmA", config=config).err
+    assert "Not on it: wmA" in siyu("journeys", "enrol", 1, "wmA", config=config).out
+    assert siyu("journeys", "enrol", 1, config=config).code == 2
+    assert "all of its audience" in siyu("journeys", "enrol", 1, "--existing", config=config).out
     for act, becomes in (("pause", "paused"), ("close", "closed"), ("resume", "running"), ("stop", "stopped")):
         assert f"is {becomes}" in siyu("journeys", act, 1, config=config).out
     assert siyu("journeys", "show", 2, config=config).code != 0
