@@ -45,7 +45,8 @@ def _find_due(session: Session, now: datetime) -> int | None:
 def begin_due_run(session: Session, now: datetime, calendar: Calendar) -> Run | None:
     """The run that is to be worked on next: one that is due begins, its audience as of now. None: there is none.
 
-    One whose wave repeats is followed by the next; one that is late begins, is skipped or waits for a person.
+    One whose wave repeats is followed by the next, or by the last that has been missed since: what was missed between
+    is told by one row. One that is late begins, is skipped or waits for a person.
     """
     while (run_id := _find_due(session, now)) is not None:
         run = lock_run(session, run_id)
@@ -58,7 +59,7 @@ def begin_due_run(session: Session, now: datetime, calendar: Calendar) -> Run | 
 def _take_turn(session: Session, run: Run, now: datetime, calendar: Calendar) -> bool:
     wave = get_wave(session, run.wave_id)
     timing = timing_of(wave)
-    next_due = timing.due_after(run.due_at, calendar)
+    next_due = timing.following(run.due_at, now, calendar)
     _add_next(session, wave, next_due)
     turn = judge(timing.late, run.due_at, next_due, now)
     late = f"It was due at {run.due_at:%Y-%m-%d %H:%M} UTC and is late"
@@ -68,7 +69,7 @@ def _take_turn(session: Session, run: Run, now: datetime, calendar: Calendar) ->
     if turn is Turn.WAIT:
         pause(run, now, f"{late}: a person says whether it is still sent.", rule=PauseRule.LATE)
     elif turn is Turn.SUPERSEDED:
-        _skip(run, now, f"{late}: the next one is due as well.")
+        _skip(run, now, f"{late}: the next ones are due as well, up to {next_due:%Y-%m-%d %H:%M} UTC.")
     else:
         _skip(run, now, f"{late}.")
     return False
@@ -147,7 +148,7 @@ def _note_over(session: Session, run: Run, now: datetime, calendar: Calendar) ->
     if run.status == RunStatus.WORDS_DUE and now >= run.due_at:
         wave = get_wave(session, run.wave_id)
         timing = timing_of(wave)
-        next_due = timing.due_after(run.due_at, calendar)
+        next_due = timing.following(run.due_at, now, calendar)
         if judge(timing.late, run.due_at, next_due, now) is not Turn.GO or now >= run.valid_until:
             _skip(run, now, "Nobody wrote what it was to say.")
             _add_next(session, wave, next_due)
@@ -155,7 +156,7 @@ def _note_over(session: Session, run: Run, now: datetime, calendar: Calendar) ->
         return
     if run.status == RunStatus.PAUSED and run.started_at is None:
         wave = get_wave(session, run.wave_id)
-        _add_next(session, wave, timing_of(wave).due_after(run.due_at, calendar), stopped=run)
+        _add_next(session, wave, timing_of(wave).following(run.due_at, now, calendar), stopped=run)
         _skip(run, now, "Its time was over before it began.")
     elif run.status in (RunStatus.PLANNING, RunStatus.SENDING, RunStatus.PAUSED):
         run.status, run.error = _cut_short(session, run)

@@ -4,8 +4,10 @@ are asked."""
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta, tzinfo
+from itertools import takewhile
 from typing import Any, NamedTuple
 
 from data.rules.schedule import TimeWindow, local_datetime
@@ -116,6 +118,20 @@ def next_occurrence(
 ) -> datetime | None:
     """The first instant after `after`, if there is one."""
     return next(list_occurrences(cron, after, zone, until=until, without=without), None)
+
+
+def last_occurrence(
+    cron: Cron, after: datetime, upto: datetime, zone: tzinfo, *, until: date | None = None, without: Days = ()
+) -> datetime | None:
+    """The last instant in (after, upto], if there is one. What lies long before `upto` is not gone through."""
+    back = timedelta(hours=2)
+    while True:
+        begin = max(after, upto - back)
+        found = list_occurrences(cron, begin, zone, until=until, without=without)
+        last = deque(takewhile(lambda at: at <= upto, found), maxlen=1)
+        if last or begin == after:
+            return last[0] if last else None
+        back *= 4
 
 
 def next_open(window: TimeWindow, at: datetime, zone: tzinfo) -> datetime:

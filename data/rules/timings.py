@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 from pydantic import Field
 
-from data.rules.occurrences import Days, list_occurrences, next_occurrence, next_open, parse_cron
+from data.rules.occurrences import Days, last_occurrence, list_occurrences, next_occurrence, next_open, parse_cron
 from data.rules.problems import Problem, RuleModel
 from data.rules.schedule import Instant, TimeWindow, moment_words
 
@@ -63,8 +63,19 @@ class Timing(RuleModel):
         """When it is due again."""
         if self.cron is None:
             return None
-        without: Days = calendar.holidays if self.skip_holidays else ()
-        return next_occurrence(parse_cron(self.cron), after, calendar.zone, until=self.until, without=without)
+        cron, without = parse_cron(self.cron), self._without(calendar)
+        return next_occurrence(cron, after, calendar.zone, until=self.until, without=without)
+
+    def following(self, after: datetime, now: datetime, calendar: Calendar) -> datetime | None:
+        """When it is due again; of several times that have passed since, the last."""
+        due = self.due_after(after, calendar)
+        if self.cron is None or due is None or due > now:
+            return due
+        cron, without = parse_cron(self.cron), self._without(calendar)
+        return last_occurrence(cron, due, now, calendar.zone, until=self.until, without=without) or due
+
+    def _without(self, calendar: Calendar) -> Days:
+        return calendar.holidays if self.skip_holidays else ()
 
 
 def problems(timing: Timing, now: datetime, calendar: Calendar) -> list[Problem]:

@@ -99,6 +99,33 @@ async def test_what_was_not_asked_for_in_time_is_said(
     assert bool(run.error) == bool(why)
 
 
+@pytest.mark.parametrize("state", ["due", "words_due", "paused"])
+@pytest.mark.first_case_on_both
+async def test_months_that_an_hourly_campaign_missed_are_one_row(db: Database, now: datetime, state: str) -> None:
+    back = now + 200 * DAY
+
+    def fill_hourly(session: Session) -> None:
+        fill(session, now, fresh_words=state == "words_due", skip_holidays=True)
+        wave = rows.get_wave(session, 1)
+        wave.timing = {**wave.timing, "cron": "0 * * * *"}
+        (run,) = rows.list_runs(session, [1])
+        run.due_at = now.replace(minute=0, second=0)
+        run.valid_until = run.due_at + timedelta(hours=wave.valid_hours)
+        if state == "words_due":
+            run.status, run.content = RunStatus.WORDS_DUE, {}
+        elif state == "paused":
+            rows.pause(run, now, by="boss")
+
+    await db.write(fill_hourly)
+    away = Calendar(UTC, TimeWindow(), [((back - 3 * DAY).date(), (back - DAY).date())])
+    await db.write(run_rows.move_runs, back, away)
+    await db.write(run_rows.begin_due_run, back, away)
+    first, last, *later = await db.read(rows.list_runs, [1])
+    assert (first.status, last.due_at) == ("skipped", back.replace(minute=0, second=0))
+    assert last.status == ("words_due" if state == "words_due" else "planning")
+    assert [run.due_at for run in later] == ([] if state == "words_due" else [last.due_at + timedelta(hours=1)])
+
+
 NIGHTLY = Calendar(UTC, TimeWindow(start=time(9), end=time(18)), ())
 
 

@@ -93,8 +93,9 @@ async def test_of_what_was_missed_only_the_last_is_sent_if_it_is_not_too_late(co
     go_to(company, first.due_at + timedelta(days=3, hours=1))
     await work(company)
     runs = await runs_of(company, campaign_id)
-    assert [run.status for run in runs] == ["skipped"] * 3 + ["awaiting", "due"]
-    assert "next one" in runs[0].error
+    assert [run.status for run in runs] == ["skipped", "awaiting", "due"]
+    assert [run.due_at - first.due_at for run in runs] == [timedelta(days=number) for number in (0, 3, 4)]
+    assert f"up to {runs[1].due_at:%Y-%m-%d %H:%M} UTC" in runs[0].error
     assert company.calls(ADD) == 1
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.rules.occurrences import list_occurrences, next_occurrence, next_open, parse_cron
+from data.rules.occurrences import last_occurrence, list_occurrences, next_occurrence, next_open, parse_cron
 from data.rules.schedule import TimeWindow
 
 SHANGHAI, NEW_YORK = ZoneInfo("Asia/Shanghai"), ZoneInfo("America/New_York")
@@ -99,6 +99,15 @@ def test_occurrences_ascend_and_go_on_from_any_of_them(line: str, after: datetim
     assert [next_occurrence(cron, each, zone) for each in found[:-1]] == found[1:]
     walls = [at.astimezone(zone).strftime("%F %R") for at in found]
     assert len(set(walls)) == len(walls), "no wall clock time twice"
+
+
+@given(lines, INSTANTS, st.integers(0, 400), ZONES)
+def test_the_last_that_was_missed_is_the_last_of_all_that_were(
+    line: str, after: datetime, hours: int, zone: ZoneInfo
+) -> None:
+    cron, upto = parse_cron(line), after + timedelta(hours=hours)
+    missed = [at for at in islice(list_occurrences(cron, after, zone), hours + 2) if at <= upto]
+    assert last_occurrence(cron, after, upto, zone) == (missed[-1] if missed else None)
 
 
 @given(INSTANTS, ZONES, st.sampled_from(HOURS))
