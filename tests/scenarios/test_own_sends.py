@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -97,3 +97,60 @@ async def test_the_companys_own_cap_counts_what_reached_a_customer_and_what_wait
     (run,), _ = await company.read(runs_and_batches, third)
     assert (run.recipients, run.left_out) == (0, {"capped": 2})
     assert company.calls(ADD) == 2
+
+
+@pytest.mark.parametrize("urls", ["sqlite"], indirect=True)
+async def test_a_new_month_has_room_again_for_what_was_planned_or_asked_for_in_the_old_one(start: Start) -> None:
+    company = await start(campaigns=CampaignsSettings(hours="00:00-23:57", cap_count=1, cap_days=1))
+    await ready(company)
+    ctx, clock, userid = company.bot.context, company.bot.clock, company.followers[0]
+    full, waiting, plain, had = list(company.world.customers.listed_by(userid))[:4]
+    zone = ctx.settings.zone
+    midnight = datetime(clock.now().astimezone(zone).year + 1, 3, 1, tzinfo=zone)
+    days = (midnight - timedelta(days=1)).day
+
+    def go_to(at: datetime) -> None:
+        clock.advance(at - clock.now())
+
+    async def begin_for(*whom: str) -> int:
+        return await begin(company, audience=part(*((userid, each) for each in whom))["audience"])
+
+    async def preview(*whom: str) -> tuple[int, int, int]:
+        draft = CustomerWave.model_validate(part(*((userid, each) for each in whom)))
+        tally = (await customer_waves.preview_draft(ctx, draft)).tally
+        return tally.recipients, tally.likely_over_cap, tally.left_out["capped"]
+
+    go_to(midnight - timedelta(days=1, hours=12))
+    for _ in range(days):
+        send_own(company, userid, full, waiting)
+    go_to(midnight - timedelta(minutes=20))
+    send_own(company, userid, had)
+    await pull_own_sends(ctx)
+    assert await preview(full, plain, had) == (2, 1, 1), "one is over WeCom's cap, another over ours"
+
+    first = await begin_for(full, plain)
+    await until(company, first, has_status("awaiting"))
+    confirm(company.world, company.sandbox.machine)
+    await until(company, first, has_status("finished"), minutes=1)
+    (run,), (batch,) = await company.read(runs_and_batches, first)
+    assert (batch.sent, batch.over_cap) == (1, 1)
+    second = await begin_for(full)  # asked for in the old month, confirmed in the new one
+    await until(company, second, has_status("awaiting"))
+    go_to(midnight - timedelta(minutes=2))
+    third = await begin_for(waiting, had)  # planned in the old month, asked for in the new one
+    await work(company)
+    (run,), _ = await company.read(runs_and_batches, third)
+    assert (run.status, run.recipients, run.left_out) == ("sending", 1, {"capped": 1})
+    assert await preview(plain, had) == (0, 0, 2)
+
+    go_to(midnight + timedelta(seconds=10))
+    assert await preview(plain, had) == (2, 0, 0)
+    fourth = await begin_for(plain, had)
+    for each in (third, fourth):
+        await until(company, each, has_status("awaiting"))
+    confirm(company.world, company.sandbox.machine)
+    for each, sent in ((second, 1), (third, 1), (fourth, 2)):
+        await until(company, each, has_status("finished"), minutes=1)
+        (run,), (batch,) = await company.read(runs_and_batches, each)
+        assert (batch.sent, batch.over_cap) == (sent, 0)
+    assert await preview(full, waiting, plain, had) == (0, 0, 4), "all were reached on the first day of the new month"
