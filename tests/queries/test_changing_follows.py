@@ -1,0 +1,72 @@
+"""Follows come and go while a run is planned and asked for: nobody is asked for twice."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import pytest
+from sqlmodel import Session, select
+
+from bot import campaign_plans
+from bot.config import CampaignsSettings
+from bot.context import Context
+from data.models import Follow, Run, RunStatus
+from data.queries import batches, follow_facts, follow_tags
+from data.queries.caps import Limits
+from tests.queries.test_campaign_rows import CHOICES, STAFF, ctx, fill, start_run, wave
+
+__all__ = ["ctx"]
+
+
+def change(session: Session, rng: random.Random, now: datetime) -> None:
+    """Some contacts are lost, others regained, and somebody finds another member."""
+    follows = list(session.execute(select(Follow)).scalars())
+    for each in rng.sample(follows, len(follows) // 3):
+        each.status = "deleted_by_customer" if each.status == "present" else "present"
+        each.added_at = rng.choice([now, each.added_at])
+        follow_tags.note_status(session, [each.id or 0], each.status)
+    whom = rng.choice(follows).external_userid
+    others = [each for each in STAFF if each not in {row.userid for row in follows if row.external_userid == whom}]
+    for userid in others[:1]:
+        session.add(Follow(userid=userid, external_userid=whom, changed_at=now, status="present", added_at=now))
+    follow_facts.note_facts(session, {each.external_userid for each in follows})
+
+
+@pytest.mark.parametrize("seed", range(len(CHOICES)))
+@pytest.mark.parametrize("urls", ["sqlite"], indirect=True)
+async def test_nobody_is_asked_for_twice_whoever_comes_and_goes_meanwhile(
+    ctx: Context, now: datetime, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = random.Random(seed)
+    settings = ctx.settings.model_copy(update={"campaigns": CampaignsSettings(cap_count=1, cap_days=1)})
+    ctx = replace(ctx, settings=settings)
+    await ctx.db.write(fill, now, seed)
+    monkeypatch.setattr(campaign_plans, "SPAN", 7)
+    run_id = await start_run(ctx, wave({"everyone": True}, **CHOICES[seed]))
+    write = campaign_plans._write
+
+    async def meanwhile(*args: Any) -> Run:
+        if rng.random() < 0.3:
+            await ctx.db.write(change, rng, now)
+        if rng.random() < 0.1:
+            raise ConnectionError
+        return await write(*args)
+
+    monkeypatch.setattr(campaign_plans, "_write", meanwhile)
+    status = RunStatus.PLANNING
+    while status != RunStatus.SENDING:
+        try:
+            status = await campaign_plans.plan_run(ctx, run_id)
+        except ConnectionError:
+            await ctx.db.write(change, rng, now)
+    asked = Counter[str]()
+    for waiting in await ctx.db.read(batches.list_planned, run_id, 0, 100):
+        await ctx.db.write(change, rng, now)
+        zone = ctx.settings.zone
+        asked.update(await ctx.db.write(batches.claim_batch, waiting.batch_id, {}, now, zone, Limits()) or ())
+    assert asked
+    assert max(asked.values()) == 1
