@@ -46,6 +46,8 @@ async def _read_group_send(ctx: Context, batch: Batch, msgid: str) -> Made:
     members: list[str] | None = None
     with contextlib.suppress(AlreadyDoneError):  # it was withdrawn: only its recipients are told
         members = [str(each["userid"]) async for each in wecom.gen_groupmsg_tasks(msgid)]
+    if members is not None and batch.userid not in members:
+        return Made(members, None)
     results = [each async for each in wecom.gen_groupmsg_send_results(msgid, batch.userid)]
     key = "chat_id" if batch.kind == GROUPS else "external_userid"
     recipients = frozenset(str(each.get(key) or "") for each in results)
