@@ -29,6 +29,7 @@ from bot.commands import (
     staff,
     sync,
     tags,
+    tasks,
     testers,
     tokens,
     welcome,
@@ -65,6 +66,7 @@ app.add_typer(testers.app, name="testers")
 app.add_typer(group_welcomes.app, name="group-welcomes")
 app.add_typer(links.app, name="links")
 app.add_typer(staff.app, name="staff")
+app.add_typer(tasks.app, name="tasks")
 app.add_typer(media.app, name="media")
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(tokens.app, name="token")

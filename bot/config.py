@@ -21,9 +21,10 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from bot.errors import ConfigurationError
-from bot.setting_values import days, network, never_or
+from bot.setting_values import days, network, never_or, none_or_long
 
 Seconds = Annotated[float, Field(gt=0)]
+TimeOrNever = Annotated[str, Field(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9])?$")]
 
 
 class Section(BaseModel):
@@ -168,11 +169,7 @@ class WelcomeSettings(Section):
 class SyncSettings(Section):
     """The nightly reading of everything that WeCom shows, which mends what missed events left wrong."""
 
-    at: str = Field(
-        "03:10",
-        pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9])?$",
-        description="Local time it begins each night; empty: never.",
-    )
+    at: TimeOrNever = Field("03:10", description="Local time it begins each night; empty: never.")
     first: bool = Field(True, description="The running bot begins the first one itself, once it knows the staff.")
 
 
@@ -230,15 +227,25 @@ class JourneysSettings(Section):
     gather_minutes: int = Field(
         5, ge=0, le=1440, description="Broadcasts with the same words due within so many minutes become one task."
     )
+    tasks_per_day: int = Field(
+        30, ge=0, le=1000, description="Tasks that a staff member's list of a day holds; 0: any number."
+    )
+    day_at: TimeOrNever = Field(
+        "09:00", description="Local time from which staff are told once a day of what is on their list; empty: never."
+    )
+    webhook_secret: Annotated[SecretStr, AfterValidator(none_or_long)] = Field(
+        SecretStr(""), description="Signs what other programs are told: 16 characters or more; empty: none is told."
+    )
+    webhook_private: bool = Field(
+        False, description="They may be told at addresses of this machine and of private networks too."
+    )
 
 
 class DigestSettings(Section):
     """What the app tells staff and managers once a day: what waits for them, and how campaigns stand."""
 
-    at: str = Field(
-        "09:00",
-        pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9])?$",
-        description="Local time at which it is sent, if there is anything to tell; empty: never.",
+    at: TimeOrNever = Field(
+        "09:00", description="Local time at which it is sent, if there is anything to tell; empty: never."
     )
     days: Literal["workdays", "all"] = Field("workdays", description="On the company's working days, or on all.")
 

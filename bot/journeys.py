@@ -10,6 +10,7 @@ from sqlmodel import Session
 
 from bot.broadcasts import content_problems
 from bot.campaign_plans import calendar_of
+from bot.config import JourneysSettings
 from bot.context import Context
 from bot.rule_edits import unwritable
 from data.queries import fields as field_rows
@@ -20,11 +21,12 @@ from data.queries import tags as tag_rows
 from data.rules import journeys
 from data.rules.journey_times import due_at
 from data.rules.journey_triggers import Clicked, FieldDay, Tagged
-from data.rules.journeys import GiveTask, Journey, PutTags, SendBroadcast, SetField, Step
+from data.rules.journeys import CallWebhook, GiveTask, Journey, PutTags, SendBroadcast, SetField, Step
 from data.rules.problems import InvalidRuleError, Problem
 from data.rules.segments import DEFINITION, unknown_names
 from data.rules.senders import choice_problems
 from data.rules.timings import Calendar
+from data.rules.webhooks import leads_inside
 
 
 async def check_journey(ctx: Context, journey: Journey) -> None:
@@ -36,9 +38,21 @@ async def check_journey(ctx: Context, journey: Journey) -> None:
             kind = "broadcast" if isinstance(step.action, SendBroadcast) else "personal"
             faults = await content_problems(ctx, step.action.content, kind)
             found += [Problem(f"steps[{number}].action.{fault.path}", fault.message) for fault in faults]
+    found += webhook_problems(ctx.settings.journeys, journey)
     found += await ctx.db.read(_unknown, journey)
     if found:
         raise InvalidRuleError(found)
+
+
+def webhook_problems(settings: JourneysSettings, journey: Journey) -> Iterator[Problem]:
+    """What keeps other programs from being told."""
+    for number, step in enumerate(journey.steps):
+        if not isinstance(step.action, CallWebhook):
+            continue
+        if not settings.webhook_secret.get_secret_value():
+            yield Problem(f"steps[{number}].action", "要通知其他程序，请先在配置里设置 journeys.webhook_secret")
+        elif leads_inside(step.action.url) and not settings.webhook_private:
+            yield Problem(f"steps[{number}].action.url", "这是内网地址：配置 journeys.webhook_private 后才能使用")
 
 
 def _unknown(session: Session, journey: Journey) -> list[Problem]:

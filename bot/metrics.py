@@ -60,6 +60,10 @@ class Metrics:
         self.link_clicks = Counter(
             "siyu_link_clicks", "Tracked links followed, by who it was.", ["visitor"], registry=registry
         )
+        self.webhooks = Counter(
+            "siyu_webhooks", "Calls of journeys to other programs, by what came of a try.", ["outcome"],
+            registry=registry,
+        )  # fmt: skip
         self.jobs = Counter("siyu_jobs", "Runs of scheduled jobs.", ["job", "status"], registry=registry)
 
     def count_call(self, api: str, code: int | str, seconds: float) -> None:

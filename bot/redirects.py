@@ -19,11 +19,11 @@ from typing import Any
 
 from aiohttp import web
 from jinja2 import Environment, FileSystemLoader
-from yarl import URL
 
 from bot.context import Context
 from bot.logs import get_logger
 from bot.throttling import Throttle, networks_of, visitor_address
+from bot.visitors import ask_who, authorize_url, member_of
 from bot.wecom.errors import WeComError
 from data.errors import StorageError
 from data.queries import link_clicks
@@ -33,15 +33,11 @@ from data.rules.links import CODE, PATH, STATE_LIFE, Visitor, Way, key_of, read_
 
 log = get_logger("links")
 
-#: A person waits: longer than this neither WeCom nor the database is waited for.
-ASK_SECONDS = 3.0
+#: A person waits: longer than this the database is not waited for.
 STORE_SECONDS = 2.0
 #: So many are asked about at the same time; whoever comes beyond that goes on without.
 AT_ONCE = 64
-#: WeCom's refusals of a code: used, too old, or made up. Nobody new has come.
-NO_CODE = frozenset({40029, 42003, 42022})
 
-_WECOM_CODE = re.compile(r"[\x21-\x7e]{1,512}", re.ASCII)
 _USERID = re.compile(r"[\x21-\x7e]{1,64}", re.ASCII)
 _HEADERS = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Robots-Tag": "noindex"}
 _PAGE_HEADERS = {
@@ -90,20 +86,7 @@ class Redirects:
         if not self._public_url or not is_read_in_wechat(request):
             return self._go(target.url)
         way = Way(target.link_id, read_via(request.match_info.get("via", "")), self.context.clock.now())
-        return self._go(self._authorize(sign(self._key, way)))
-
-    def _authorize(self, state: str) -> str:
-        """Where WeCom finds out who it is, without asking them (WeCom doc 91022)."""
-        settings = self.context.settings
-        asked = {
-            "appid": settings.company.corpid,
-            "redirect_uri": f"{self._public_url}{PATH}back",
-            "response_type": "code",
-            "scope": "snsapi_base",
-            "state": state,
-            "agentid": str(settings.app.agentid),
-        }
-        return f"{URL(settings.wecom.authorize_url).with_query(asked)}#wechat_redirect"
+        return self._go(authorize_url(self.context.settings, f"{PATH}back", sign(self._key, way)))
 
     async def come_back(self, request: web.Request) -> web.Response:
         """Back from WeCom: who it was is asked and written, and then they go on."""
@@ -130,7 +113,7 @@ class Redirects:
 
     async def _count(self, way: Way, code: str) -> bool:
         """Write down who it was; False: the code is none."""
-        told = await self._ask(code) if _WECOM_CODE.fullmatch(code) else None
+        told = await self._ask(code)
         if told is None:
             return False
         kind, external_userid = told
@@ -149,15 +132,13 @@ class Redirects:
             return Visitor.UNKNOWN, ""
         self._asking += 1
         try:
-            answer = await self.context.wecom.within(ASK_SECONDS).oauth.get_user_info(code)
+            answer = await ask_who(self.context.wecom, code)
         except WeComError as error:
-            if error.errcode in NO_CODE:
-                return None
             log.warning("unknown", cause=str(error))
             return Visitor.UNKNOWN, ""
         finally:
             self._asking -= 1
-        return visitor_of(answer)
+        return None if answer is None else visitor_of(answer)
 
     async def _read(self, query: Any, value: Any) -> Target | None:
         async with asyncio.timeout(STORE_SECONDS):
@@ -208,6 +189,6 @@ def visitor_of(answer: dict[str, Any]) -> tuple[Visitor, str]:
     external_userid = str(answer.get("external_userid") or "")
     if _USERID.fullmatch(external_userid):
         return Visitor.CUSTOMER, external_userid
-    if answer.get("userid") or answer.get("UserId"):
+    if member_of(answer):
         return Visitor.STAFF, ""
     return Visitor.OUTSIDER if answer.get("openid") or answer.get("OpenId") else Visitor.UNKNOWN, ""

@@ -6,6 +6,10 @@ from collections.abc import Callable
 from datetime import date
 from ipaddress import ip_network
 
+from pydantic import SecretStr
+
+SECRET_MIN_LENGTH = 16
+
 
 def never_or(least: int) -> Callable[[int], int]:
     def check(days: int) -> int:
@@ -30,6 +34,12 @@ def days_of(words: str) -> tuple[date, date]:
     """The first and the last day of `2026-10-01..2026-10-07`, or of a single day. Raises ValueError."""
     first, _, last = words.partition("..")
     return date.fromisoformat(first), date.fromisoformat(last or first)
+
+
+def none_or_long(secret: SecretStr) -> SecretStr:
+    if 0 < len(secret.get_secret_value()) < SECRET_MIN_LENGTH:
+        raise ValueError(f"write at least {SECRET_MIN_LENGTH} characters, or nothing")
+    return secret
 
 
 def network(words: str) -> str:

@@ -18,6 +18,7 @@ from scheduler.brakes import watch_campaigns
 from scheduler.campaign_lookups import look_up_unknown
 from scheduler.campaign_results import follow_results
 from scheduler.campaigns import send_when_due
+from scheduler.day_lists import tell_lists
 from scheduler.digests import send_digests
 from scheduler.follow_facts import mend_facts
 from scheduler.group_welcomes import check_group_welcomes, write_group_welcomes
@@ -32,7 +33,9 @@ from scheduler.orders import match_waiting, purge_repeats, review_matches
 from scheduler.own_sends import pull_own_sends
 from scheduler.payments import pull_payments
 from scheduler.reminders import remind_and_tell
+from scheduler.staff_tasks import tend_tasks
 from scheduler.sync import sync_when_due
+from scheduler.webhooks import send_webhooks
 
 #: Files of campaigns are uploaded so long before they are due; the job runs every hour.
 MEDIA_AHEAD = timedelta(hours=6)
@@ -120,11 +123,15 @@ JOBS: tuple[Job, ...] = (
     Job("tag_orders", 2.0, tag_orders, alone=False),
     # So are clicks.
     Job("follow_up_clicks", 2.0, follow_up_clicks, alone=False),
+    # And calls to other programs, which a stop does not wait for.
+    Job("webhooks", 2.0, send_webhooks, alone=False, long=True),
     # A lease is taken only where something has happened.
     Job("happenings", 1.0, follow_happenings, alone=False),
     Job("remind_and_tell", 60.0, remind_and_tell),
     Job("watch_campaigns", 30.0, watch_campaigns),
     Job("digests", 60.0, send_digests),
+    Job("staff_tasks", 60.0, tend_tasks),
+    Job("day_lists", 60.0, tell_lists),
     Job("review_order_matches", timedelta(hours=6).total_seconds(), review_matches),
     Job("purge_repeated_requests", timedelta(hours=6).total_seconds(), purge_repeats, at_start=True),
     Job("refresh_statistics", timedelta(hours=1).total_seconds(), refresh_statistics, at_start=True),

@@ -16,6 +16,8 @@ log = get_logger("scheduler")
 
 #: Looked at once a day: twice that leaves out nothing.
 LATE = timedelta(days=2)
+#: What other programs were told is kept so long.
+WEBHOOKS_DAYS = 31
 
 
 def privacy_jobs(inbox: Database) -> tuple[Job, ...]:
@@ -51,6 +53,7 @@ async def purge_old(ctx: Context) -> int:
         ("welcomes", settings.welcomes_days),
         ("touches", settings.touches_days),
         ("clicks", settings.clicks_days),
+        ("webhooks", WEBHOOKS_DAYS),
     ):
         before, after_id = ctx.clock.now() - timedelta(days=days), 0 if days else None
         while after_id is not None:

@@ -47,6 +47,10 @@ SCOPES: Mapping[str, str] = MappingProxyType(
         "segments:write": "make, change and remove segments",
         "group-welcomes:read": "read group welcomes and how they stand in WeCom",
         "group-welcomes:write": "make, change and retire group welcomes in WeCom's stock",
+        "tasks:read": "read what journeys ask of staff, with the words for customers",
+        "tasks:write": "answer tasks for staff",
+        "webhooks:read": "read what journeys tell other programs, and what came of it",
+        "webhooks:write": "have a call that was given up tried once more",
         "health:read": "read what the callbacks have shown",
     }
 )

@@ -160,6 +160,26 @@ ALERTS: dict[str, tuple[Variable, ...]] = {
         HAPPENED_AT,
         CAUSE,
     ),
+    "day_list": (
+        _some("count", "客户数", "customers on the list", "12"),
+        Variable(
+            name="customers",
+            zh="客户昵称",
+            en="the first few by name",
+            fallback="客户",
+            sample="小鱼、阿茶、大山",
+            max_bytes=1024,
+        ),
+        _count("more", "未列出的客户数", "customers who are not named", "9"),
+        Variable(
+            name="address",
+            zh="页面网址",
+            en="where the list is",
+            fallback=NOTHING,
+            sample="https://bot.example.com/staff/today",
+            max_bytes=256,
+        ),
+    ),
     "daily_tasks": (
         _count("tasks", "待确认任务数", "group-send tasks to confirm", "3"),
         _count("customers", "客户数", "customers they are for", "210"),

@@ -21,6 +21,8 @@ PATH = "/connect/oauth2/authorize"
 COOKIE = "sandbox_person"
 #: What WeChat's browser says it is.
 WECHAT_AGENT = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 MicroMessenger/8.0.49"
+#: Where the bot shows a member's list of the day, to whoever opens it now.
+STAFF_LIST = "/staff/enter"
 HOPS_MAX = 10
 PAGE_SECONDS = 10.0
 
@@ -105,8 +107,7 @@ async def open_page(machine: Machine, body: OpenPage) -> dict[str, str]:
 async def _step(machine: Machine, http: aiohttp.ClientSession, url: URL, who: OpenPage) -> URL | None:
     if url.path == PATH:
         return URL(authorize(machine, dict(url.query), who.userid, who.external_userid), encoded=True)
-    bot = urlsplit(machine.world.app.callback_url)
-    if not bot.netloc or f"{url.host}:{url.port}" != bot.netloc:
+    if not _is_of_bot(machine, url):
         return None
     timeout = aiohttp.ClientTimeout(total=PAGE_SECONDS)
     try:
@@ -115,6 +116,11 @@ async def _step(machine: Machine, http: aiohttp.ClientSession, url: URL, who: Op
             return url.join(URL(location, encoded=True)) if 300 <= answer.status < 400 and location else None
     except (aiohttp.ClientError, TimeoutError) as error:
         raise RefusedError(f"The page does not open ({type(error).__name__}).", "Is the bot running?") from error
+
+
+def _is_of_bot(machine: Machine, url: URL) -> bool:
+    bot = urlsplit(machine.world.app.callback_url)
+    return bool(bot.netloc) and url.scheme in ("http", "https") and f"{url.host}:{url.port}" == bot.netloc
 
 
 ROUTES = (Route("POST", "/open_page", OpenPage, open_page),)
@@ -127,18 +133,53 @@ def add_authorize(app: web.Application) -> None:
 
 async def show_page(request: web.Request) -> web.StreamResponse:
     """`open_page` for a tab of a real browser, which then shows the page."""
-    # A page from elsewhere could send people on through us.
-    if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
-        return web.Response(status=403)
-    return await _SHOW(request)
+    return await (_SHOW(request) if _is_ours(request) else _refuse())
 
 
 async def _show(machine: Machine, body: OpenPage) -> web.StreamResponse:
     try:
+        if body.userid and _is_of_bot(machine, URL(body.url)):
+            return _led(machine, body.userid, body.url)
         found = await open_page(machine, body)
     except RefusedError as error:
         return web.Response(text=f"{error.message} {error.remedy}\n", status=400)
     return web.Response(status=302, headers={"Location": found["url"], "Cache-Control": "no-store"})
 
 
+def _led(machine: Machine, userid: str, url: str) -> web.Response:
+    """The browser itself goes there, for the bot keeps in it who it is; when it comes to be asked, a cookie tells."""
+    machine.world.directory.get(userid)
+    answer = web.Response(status=302, headers={"Location": url, "Cache-Control": "no-store"})
+    answer.set_cookie(COOKIE, f"userid:{userid}", path=PATH, httponly=True, samesite="Lax")
+    return answer
+
+
+class OpenToday(Body):
+    """Whose list of the day is opened."""
+
+    userid: str
+
+
+async def _show_today(machine: Machine, body: OpenToday) -> web.StreamResponse:
+    bot = urlsplit(machine.world.app.callback_url)
+    if not bot.netloc:
+        return web.Response(text="There is no bot: its callback URL is not set.\n", status=400)
+    return _led(machine, body.userid, f"{bot.scheme}://{bot.netloc}{STAFF_LIST}")
+
+
 _SHOW = handler_of(Route("GET", "/phone/open", OpenPage, _show))
+_SHOW_TODAY = handler_of(Route("GET", "/phone/today", OpenToday, _show_today))
+
+
+async def show_today(request: web.Request) -> web.StreamResponse:
+    """A member's list of the day, in a tab of a real browser."""
+    return await (_SHOW_TODAY(request) if _is_ours(request) else _refuse())
+
+
+def _is_ours(request: web.Request) -> bool:
+    """Whether the phone page asks: a page from elsewhere could send people on through us."""
+    return request.headers.get("Sec-Fetch-Site", "same-origin") in ("same-origin", "none")
+
+
+async def _refuse() -> web.StreamResponse:
+    return web.Response(status=403)

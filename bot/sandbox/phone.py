@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import segno
 from aiohttp import web
 
-from bot.sandbox.authorize import show_page
+from bot.sandbox.authorize import show_page, show_today
 from bot.sandbox.control import failure, handler_of, refuse_strangers
 from bot.sandbox.machine import MACHINE
 from bot.sandbox.phone_reading import PhoneReading
@@ -65,6 +65,7 @@ def phone_routes(*, bot_url: str = "") -> list[web.RouteDef]:
         web.get("/phone/{name}", _named_file),
         web.get("/sandbox/phone/qr/{config_id}", _qr_code),
         web.get("/sandbox/phone/open", show_page),
+        web.get("/sandbox/phone/today", show_today),
         *(web.route(route.method, f"/sandbox{route.path}", handler_of(route, FRESH)) for route in reading.routes()),
     ]
 

@@ -49,6 +49,7 @@ from data.models.rosters import Roster, RosterMember
 from data.models.rules import TagRuleRow, WelcomeRuleRow
 from data.models.segments import SegmentRow
 from data.models.staff import Department, Staff
+from data.models.staff_sessions import StaffSession
 from data.models.staff_tasks import StaffTask, StaffTaskStatus
 from data.models.sync import SyncPart, SyncRun, SyncStage, SyncStatus
 from data.models.tags import Tag, TagGroup
@@ -133,6 +134,7 @@ __all__ = [
     "RunStatus",
     "SegmentRow",
     "Staff",
+    "StaffSession",
     "StaffTask",
     "StaffTaskStatus",
     "StepOutcome",

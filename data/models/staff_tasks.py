@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Column, Index, Text, UniqueConstraint
+from sqlalchemy import Column, Date, Index, Text, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from data.types import BigInt, Json, UtcDateTime, partial_index
@@ -28,7 +28,8 @@ class StaffTask(SQLModel, table=True):
     leaves room for beside those done that day; the others come on a later day's, until `valid_until`.
 
     `content`: text as rendered for this customer, and attachments, as MessageContent. `later_until`: the staff member
-    put it off. `first_listed_on`: the first day (local) on whose list it stood. `why`: of one refused or withdrawn.
+    put it off. `first_listed_on`: the first day (local) on whose list it stood. `why`: of one refused, withdrawn (an
+    EndReason) or lapsed (a LapseReason).
     """
 
     __tablename__ = "staff_tasks"
@@ -36,7 +37,7 @@ class StaffTask(SQLModel, table=True):
         UniqueConstraint("enrolment_id", "step", "due_at", name="uq_staff_tasks_step"),
         partial_index("ix_staff_tasks_open", "userid", "worth", "due_at", where="status = 'open'"),
         partial_index("ix_staff_tasks_valid", "valid_until", where="status = 'open'"),
-        Index("ix_staff_tasks_answered", "userid", "answered_at"),
+        Index("ix_staff_tasks_answered", "answered_by", "answered_at"),
         Index("ix_staff_tasks_customer", "external_userid", "due_at"),
     )
 
@@ -52,6 +53,7 @@ class StaffTask(SQLModel, table=True):
     due_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
     valid_until: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
     status: str = Field(max_length=10)
+    first_listed_on: date | None = Field(default=None, sa_column=Column(Date))
     later_until: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
     answered_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
     answered_by: str = Field(default="", max_length=64, description="userid of who did it, or refused it.")

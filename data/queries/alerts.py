@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -45,6 +46,13 @@ def has_alert(session: Session, dedupe_key: str) -> bool:
     """Whether an alert was queued under this key."""
     query = select(col(Alert.id)).where(col(Alert.dedupe_key) == dedupe_key)
     return session.execute(query).first() is not None
+
+
+def list_told(session: Session, kind: str, dedupe_key: str, userids: Collection[str]) -> set[str]:
+    """Those of some members for whom an alert of a kind was queued under this key (`bot.delivery.add_alert`)."""
+    keys = {f"{dedupe_key}:{kind}:{userid}:1": userid for userid in userids}
+    found = select(col(Alert.dedupe_key)).where(col(Alert.dedupe_key).in_(keys))
+    return {keys[key] for key in session.execute(found).scalars()} if keys else set()
 
 
 def claim_due_alerts(session: Session, now: datetime, lease_seconds: float, limit: int) -> list[Alert]:

@@ -41,6 +41,15 @@ def list_media(session: Session) -> list[tuple[str, str, str, int]]:
     return list(rows)
 
 
+def map_filenames(session: Session, keys: Collection[str]) -> dict[str, str]:
+    """The names of some files, by their keys."""
+    if not keys:
+        return {}
+    return dict(
+        session.execute(select(col(Media.sha256), col(Media.filename)).where(col(Media.sha256).in_(keys))).all()
+    )
+
+
 def lock_media(session: Session, sha256: str) -> None:
     """One at a time beyond this, for one file, until the transaction ends."""
     session.execute(select(col(Media.sha256)).where(col(Media.sha256) == sha256).with_for_update())

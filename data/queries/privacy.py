@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import ColumnElement, Text, and_, cast, delete, func, literal_column, or_, select, update
+from sqlalchemy import ColumnElement, Text, and_, cast, delete, false, func, literal_column, or_, select, update
 from sqlmodel import Session, SQLModel, col
 
 from data.models import (
@@ -59,6 +59,7 @@ class Person:
     external_userid: str
     unionid: str = ""
     mobiles: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
 
     @property
     def mention(self) -> re.Pattern[str]:
@@ -86,6 +87,8 @@ class Held:
         return self.model.__table__  # type: ignore[attr-defined]
 
 
+#: The kind of alerts that name some customers of a list.
+DAY_LIST = "day_list"
 #: Written out, not bound: only then do the databases see that a partial index holds the rows.
 EMPTY: Any = literal_column("''")
 
@@ -120,6 +123,12 @@ def _received(person: Person) -> ColumnElement[bool]:
     """By the whole key: the runs are few, and nothing else finds a follow in each of them at once."""
     follows = select(col(Follow.id)).where(col(Follow.external_userid) == person.external_userid)
     return and_(col(Recipient.run_id).in_(select(col(Run.id))), col(Recipient.follow_id).in_(follows))
+
+
+def _named(person: Person) -> ColumnElement[bool]:
+    """What staff were told of their lists, with a name that somebody has for them."""
+    named = [col(Alert.words).contains(name, autoescape=True) for name in person.names]
+    return and_(col(Alert.kind) == DAY_LIST, or_(false(), *named))
 
 
 def _enrolled(person: Person) -> ColumnElement[bool]:
@@ -159,6 +168,7 @@ HELD: tuple[Held, ...] = (
     _own(MomentReaction),
     _own(Preference),
     _own(Alert),
+    Held(Alert, _named, blank={"words": "【今日待办】"}, hidden=("words",)),
     _own(Welcome),
     _own(Transfer),
     Held(GroupMember, lambda person: col(GroupMember.userid) == person.external_userid),
@@ -212,6 +222,7 @@ NOT_ABOUT_ONE: Mapping[str, str] = MappingProxyType(
         "runs": "a sending as a whole: whom it reaches is in recipients",
         "segments": "questions about customers, not who answers to them",
         "staff": "the company's own people",
+        "staff_sessions": "which browser is a staff member's",
         "sync_runs": "when syncs ran; what they could not use is in sync_parts",
         "tag_groups": "the company's tags, not who has them",
         "tag_rules": "rules for all",
@@ -232,7 +243,11 @@ def find_person(session: Session, external_userid: str) -> Person:
         .where(col(Follow.external_userid) == external_userid)
         .distinct()
     ).scalars()
-    return Person(external_userid, customer.unionid if customer else "", tuple(sorted(mobiles)))
+    remarks = session.execute(
+        select(col(Follow.remark)).where(col(Follow.external_userid) == external_userid)
+    ).scalars()
+    names = {*remarks, customer.name if customer else ""} - {""}
+    return Person(external_userid, customer.unionid if customer else "", tuple(sorted(mobiles)), tuple(sorted(names)))
 
 
 def export_person(session: Session, person: Person) -> dict[str, list[dict[str, Any]]]:

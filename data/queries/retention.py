@@ -1,4 +1,4 @@
-"""What goes by its age: alerts, welcomes, touches, clicks on links."""
+"""What goes by its age: alerts, welcomes, touches, clicks on links, calls to other programs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, delete, select
 from sqlmodel import Session, SQLModel, col
 
-from data.models import Alert, LinkClick, Touch, Welcome
+from data.models import Alert, LinkClick, Touch, WebhookCall, Welcome
 from data.queries.follow_facts import Facts, note_facts
 
 #: Rows that are looked at in one go.
@@ -33,6 +33,7 @@ AGEING: Mapping[str, Ageing] = MappingProxyType(
         "welcomes": Ageing(Welcome, "received_at"),
         "touches": Ageing(Touch, "touched_at"),
         "clicks": Ageing(LinkClick, "first_at", col(LinkClick.due_at).is_not(None)),
+        "webhooks": Ageing(WebhookCall, "made_at", col(WebhookCall.next_at).is_not(None)),
     }
 )
 

@@ -12,7 +12,7 @@ from sqlalchemy import func, select, tuple_
 from sqlmodel import Session, col
 
 from data.bulk import BulkUpsert
-from data.models import Batch, Campaign, Recipient, Run, Touch, Wave, Welcome, WelcomeRuleRow
+from data.models import Batch, Campaign, JourneyRow, Recipient, Run, StaffTask, Touch, Wave, Welcome, WelcomeRuleRow
 from data.queries.erasures import find_erased_at, list_erased
 from data.queries.follow_facts import Facts, note_facts, note_touched
 from data.queries.upsert import insert_into
@@ -21,6 +21,7 @@ from data.rules.preferences import NOT_COUNTED, TouchKind
 WELCOME_ORIGIN = "welcome:"
 _BROADCAST = re.compile(r"broadcast:(?P<run>[0-9]{1,18}):(?P<follow>[0-9]{1,18})", re.ASCII)
 MOMENT_ORIGIN = "moment:"
+TASK_ORIGIN = "task:"
 _COLUMNS = ("origin", "kind", "external_userid", "userid", "campaign_id", "touched_at")
 _NEW = BulkUpsert(Touch, _COLUMNS, key=("origin",), keep=_COLUMNS)
 _COUNTED = col(Touch.kind).not_in(sorted(NOT_COUNTED))
@@ -123,6 +124,7 @@ def list_explained(
         (TouchKind.BROADCAST, _explain_broadcasts),
         (TouchKind.TEST, _explain_broadcasts),
         (TouchKind.MOMENT, _explain_moments),
+        (TouchKind.TASK, _explain_tasks),
     ):
         known |= explain(session, [each.origin for each in touches if each.kind == kind])
     return [Explained(each, known.get(each.origin, {})) for each in touches]
@@ -223,3 +225,33 @@ def _explain_moments(session: Session, origins: Iterable[str]) -> dict[str, dict
         for run, wave, campaign, batch in rows
     }
     return {origin: told[run_id] for origin, run_id in run_of.items() if run_id in told}
+
+
+def task_origin(task_id: int) -> str:
+    """Where the touch of a task that was done comes from."""
+    return f"{TASK_ORIGIN}{task_id}"
+
+
+def _explain_tasks(session: Session, origins: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """The journey, whose task it was and what it said, by the origins of touches."""
+    ids = [int(number) for each in origins if (number := each.removeprefix(TASK_ORIGIN)).isdecimal()]
+    if not ids:
+        return {}
+    rows = session.execute(
+        select(StaffTask, col(JourneyRow.name))
+        .outerjoin(JourneyRow, col(JourneyRow.id) == col(StaffTask.journey_id))
+        .where(col(StaffTask.id).in_(ids))
+    )
+    return {
+        task_origin(task.id or 0): {
+            "task_id": task.id,
+            "userid": task.userid,
+            "journey_id": task.journey_id,
+            "journey": journey or "",
+            "step": task.step,
+            "due_at": task.due_at.isoformat(),
+            "words": task.content.get("text", ""),
+            "attachments": task.content.get("attachments") or [],
+        }
+        for task, journey in rows
+    }

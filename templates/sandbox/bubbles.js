@@ -60,7 +60,7 @@ function text(content, files, whom) {
 const ADDRESS = /https?:\/\/[\x21-\x7e]+/g;
 
 /** The pieces of a text: what looks like an address can be opened, as in WeChat. */
-function withLinks(words, whom) {
+export function withLinks(words, whom) {
   const pieces = [];
   let end = 0;
   for (const found of words.matchAll(ADDRESS)) {

@@ -1,7 +1,7 @@
 // What the company's app says to the member of staff: alerts, cards, answers.
 
 import { get, part, post } from "./api.js";
-import { contentOf, line } from "./bubbles.js";
+import { contentOf, line, withLinks } from "./bubbles.js";
 import { avatar, calm, h, icon, safeAddress } from "./dom.js";
 import { loader } from "./phone.js";
 import { chatTime, t } from "./texts.js";
@@ -57,7 +57,7 @@ export function inboxScreen(session) {
   }
 
   function textOf(content) {
-    return h("div", { class: "bubble", dir: "auto", text: content.content ?? content.Content ?? "" });
+    return h("div", { class: "bubble", dir: "auto" }, ...withLinks(content.content ?? content.Content ?? "", { userid }));
   }
 
   function textcard(content) {

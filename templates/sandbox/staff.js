@@ -106,10 +106,12 @@ export function staffPhone(root, session) {
     groups.addEventListener("click", () => phone.push(ownedScreen(phone, session)));
     const again = calm(load, 300);
     const userid = session.userid;
+    const today = h("button", { type: "button", class: "nav-text nav-today", text: t("staff.today") });
+    today.addEventListener("click", () => open(`/sandbox/phone/today?${new URLSearchParams({ userid })}`, "_blank", "noopener"));
     return {
       title,
       body,
-      actions: [groups],
+      actions: [today, groups],
       refresh(change) {
         if (!change || (change.userid === userid && change.kind !== "app_message.sent") || ["tags.changed", "world.reset"].includes(change.kind)) again();
       },

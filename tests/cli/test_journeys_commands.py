@@ -65,6 +65,7 @@ def test_what_is_wrong_is_told_by_its_path(siyu: Siyu, config: Path, tmp_path: P
             {"key": "c", "action": {"do": "tags", "put_on": ["nobody"]}},
             {"key": "d", "action": {"do": "field", "field": "level", "value": 1}},
             {"key": "e", "action": {"do": "broadcast", "content": {}}},
+            {"key": "f", "action": {"do": "webhook", "url": "https://crm.example.com/"}},
         ],
     }
     file.write_text(json.dumps(bad), "utf-8")
@@ -74,6 +75,7 @@ def test_what_is_wrong_is_told_by_its_path(siyu: Siyu, config: Path, tmp_path: P
         "trigger.field", "audience.not.tags.tag_ids", "goal.tag_id", "stops[0].link", "excluded_userids",
         "steps[0].action.content.text", "steps[0].action.content.attachments[0].file.media",
         "steps[1].action.content.text", "steps[2].action.put_on", "steps[3].action.field", "steps[4].action.content",
+        "steps[5].action",
     ):  # fmt: skip
         assert f"{path}: " in told.err, (path, told.err)
     file.write_text("[]", "utf-8")

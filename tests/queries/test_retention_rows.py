@@ -11,11 +11,11 @@ from sqlmodel import Session, col
 
 from bot.config import PrivacySettings
 from data.db import Database
-from data.models import Alert, LinkClick, Touch, Welcome
+from data.models import Alert, LinkClick, Touch, WebhookCall, Welcome
 from data.queries import retention as rows
 
 DAY = timedelta(days=1)
-MODELS = (Alert, Welcome, Touch, LinkClick)
+MODELS = (Alert, Welcome, Touch, LinkClick, WebhookCall)
 
 
 def fill(session: Session, now: datetime, number: int) -> None:
@@ -29,6 +29,7 @@ def fill(session: Session, now: datetime, number: int) -> None:
         session.add(Welcome(event_id=each, kind="k", userid="u", external_userid="wm1", status="sent", received_at=at))
         session.add(Touch(origin=str(each), kind="task", external_userid="wm1", touched_at=at))
         session.add(LinkClick(link_id=each, external_userid="wm1", first_at=at, last_at=at))
+        session.add(WebhookCall(enrolment_id=1, external_userid="wm1", url="https://x", body={}, made_at=at))
         session.flush()
 
 
@@ -57,8 +58,8 @@ async def test_the_old_go_and_the_new_stay(
     def count(session: Session) -> list[int]:
         return [session.execute(select(func.count(col(each.id)))).scalar_one() for each in MODELS]
 
-    left = [40, 40, 40, 40]
-    left[["alerts", "welcomes", "touches", "clicks"].index(name)] = 20 + waiting
+    left = [40] * len(MODELS)
+    left[["alerts", "welcomes", "touches", "clicks", "webhooks"].index(name)] = 20 + waiting
     assert await db.read(count) == left
 
 

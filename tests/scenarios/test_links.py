@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import aiohttp
 import pytest
 
-from bot import campaigns, customer_waves, links, redirects
+from bot import campaigns, customer_waves, links, redirects, visitors
 from bot.app import Bot
 from bot.clock import Clock
 from bot.config import ServerSettings
@@ -84,7 +84,7 @@ class Phone:
 @pytest.fixture
 async def phone(sandbox: Sandbox, urls: Urls, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Phone]:
     """A company whose bot has a public address, and waits long for a busy machine."""
-    monkeypatch.setattr(redirects, "ASK_SECONDS", 30.0)
+    monkeypatch.setattr(visitors, "ASK_SECONDS", 30.0)
     monkeypatch.setattr(redirects, "STORE_SECONDS", 30.0)
     server = ServerSettings(port=0, public_url=PUBLIC, link_misses_per_minute=3)
     settings = settings_for(sandbox, urls, timeout_seconds=30).model_copy(update={"server": server})

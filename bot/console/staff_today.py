@@ -1,0 +1,156 @@
+"""`/staff/today`: a staff member's day as one list, for their phone. It works without scripts, except for copying."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from aiohttp import web
+from sqlmodel import Session
+
+from bot import staff_tasks
+from bot.console.logins import BACK, Logins, Reader
+from bot.console.pages import FRESH, HEADERS, Pages, asked_language, language_of, moment_text, show_file
+from bot.context import Context
+from bot.logs import get_logger
+from bot.staff_tasks import Asked
+from data.errors import ConflictError, NotFoundError, StorageError
+from data.models import StaffTask
+from data.queries import media as media_rows
+from data.queries.staff_tasks import DayList, Listed, TaskEndedError
+from data.rules.messages import MessageContent, media_of
+from data.rules.problems import InvalidRuleError
+from data.rules.staff_tasks import Later, check_why
+
+log = get_logger("staff")
+
+TODAY = "/staff/today"
+_Act = Callable[[Session, Asked, Mapping[str, Any], Any, Any], StaffTask]
+
+
+class StaffPages:
+    """What staff see of their own work."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self._pages = Pages()
+        self._logins = Logins(context, self._pages)
+
+    def add_routes(self, app: web.Application) -> None:
+        """The list, its answers, the way in, and the files."""
+        app.router.add_get(TODAY, self._framed(self.today))
+        app.router.add_get("/staff/enter", self._framed(self._logins.enter))
+        app.router.add_get(BACK, self._framed(self._logins.come_back))
+        app.router.add_post("/staff/tasks/{id:[0-9]{1,18}}/{act:done|later|refuse}", self._framed(self.answer))
+        app.router.add_get("/staff/files/{name}", show_file)
+
+    async def today(self, request: web.Request) -> web.Response:
+        """The list of the day."""
+        reader = await self._logins.find_reader(request)
+        if reader is None:
+            return await self._logins.enter(request)
+        return await self._show(request, reader)
+
+    async def answer(self, request: web.Request) -> web.Response:
+        """One of the list's buttons was pressed."""
+        reader = await self._logins.find_reader(request)
+        form = await request.post()
+        if reader is None or not self._logins.is_theirs(reader, request, form):
+            return self._pages.show(request, "notice", 403, about="again")
+        said: dict[str, str] = {"about": request.match_info["id"]}
+        try:
+            await self._act(request, reader, form)
+        except InvalidRuleError:
+            said["fault"] = "why"
+        except TaskEndedError:
+            # How it ended is told of the task.
+            pass
+        except NotFoundError:
+            said = {"fault": "gone"}
+        except ConflictError:
+            said["fault"] = "late"
+        if language := asked_language(request):
+            said["lang"] = language
+        location = f"{TODAY}?{urlencode(said)}"
+        return web.Response(status=303, headers={**HEADERS, **FRESH, "Location": location})
+
+    async def _act(self, request: web.Request, reader: Reader, form: Mapping[str, Any]) -> None:
+        ctx = self.context
+        asked, given = Asked(int(request.match_info["id"]), reader.userid), (ctx.settings, ctx.clock.now())
+        match request.match_info["act"]:
+            case "done":
+                await ctx.db.write(staff_tasks.do_task, asked, *given)
+            case "later":
+                until = Later.TODAY if form.get("until") == Later.TODAY else Later.TOMORROW
+                await ctx.db.write(staff_tasks.put_off_task, asked, until, *given)
+            case _:
+                why = form.get("why", "")
+                why = check_why(why if isinstance(why, str) else "")
+                await ctx.db.write(staff_tasks.refuse_task, asked, why, *given)
+        log.info("answered", act=request.match_info["act"], task=asked.task_id)
+
+    async def _show(self, request: web.Request, reader: Reader) -> web.Response:
+        about = request.query.get("about", "")
+        task_id = int(about) if about.isascii() and about.isdecimal() and len(about) <= 18 else None
+        found, filenames, answered = await self.context.db.read(self._read, reader.userid, task_id)
+        language, zone = language_of(request), self.context.settings.zone
+
+        def when(at: Any) -> str:
+            return moment_text(at, zone, language)
+
+        fault = request.query.get("fault", "")
+        return self._pages.show(
+            request,
+            "staff_today",
+            tasks=[_shown(each, filenames) for each in found.tasks],
+            later=[_shown(each, filenames) for each in found.later],
+            done=found.done,
+            waiting=found.waiting,
+            answered=answered,
+            fault=fault if fault in ("why", "late", "gone") else "",
+            reader=reader,
+            when=when,
+        )
+
+    def _read(
+        self, session: Session, userid: str, task_id: int | None
+    ) -> tuple[DayList, Mapping[str, str], Listed | None]:
+        settings, now = self.context.settings, self.context.clock.now()
+        found = staff_tasks.read_list(session, userid, settings, now)
+        contents = [MessageContent.model_validate(each.task.content) for each in (*found.tasks, *found.later)]
+        keys = {media[0] for each in contents for part in each.attachments if (media := media_of(part))}
+        answered = None if task_id is None else staff_tasks.find_task(session, Asked(task_id, userid), settings, now)
+        return found, media_rows.map_filenames(session, keys), answered
+
+    def _framed(self, handle: Callable[[web.Request], Awaitable[web.Response]]) -> Any:
+        async def framed(request: web.Request) -> web.StreamResponse:
+            try:
+                return await handle(request)
+            except (StorageError, TimeoutError) as error:
+                log.error("unavailable", cause=str(error))
+                return self._pages.show(request, "notice", 503, about="away")
+
+        return framed
+
+
+def _shown(listed: Listed, filenames: Mapping[str, str]) -> dict[str, Any]:
+    """A task as the page shows it."""
+    content = MessageContent.model_validate(listed.task.content)
+    return {
+        "task": listed.task,
+        "customer": listed.customer,
+        "remark": listed.remark,
+        "because": listed.because,
+        "words": content.text,
+        "attachments": [_named(each, filenames) for each in content.attachments],
+    }
+
+
+def _named(attachment: Any, filenames: Mapping[str, str]) -> dict[str, str]:
+    """What an attachment is, and by what one finds it."""
+    kind: str = attachment.msgtype
+    part = getattr(attachment, kind)
+    media = media_of(attachment)
+    name = getattr(part, "title", "") or (filenames.get(media[0], "") if media else getattr(part, "pic_url", ""))
+    return {"kind": kind, "name": name, "address": getattr(part, "url", "")}

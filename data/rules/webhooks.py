@@ -1,0 +1,84 @@
+"""Webhooks: how a call is signed, where it may lead, and when it is tried again."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from typing import Any
+from urllib.parse import urlsplit
+
+from data.rules.retry import pause_seconds
+
+#: So long after it was made a call is repeated; then it is given up.
+REPEATED_FOR = timedelta(days=1)
+
+#: IPv4 addresses written as IPv6 ones for a translator (RFC 6052).
+_TRANSLATED = IPv6Network("64:ff9b::/96")
+
+
+def body_bytes(body: Mapping[str, Any]) -> bytes:
+    """The body as it is sent and signed: JSON in UTF-8."""
+    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    # A name cut inside a character elsewhere must not keep the call from being sent.
+    return text.encode("utf-8", "replace")
+
+
+def signature(secret: str, timestamp: int, body: bytes) -> str:
+    """`sha256=` and the HMAC of timestamp (Unix seconds), a full stop and the body, in hexadecimal."""
+    signed = f"{timestamp}.".encode() + body
+    return f"sha256={hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()}"
+
+
+def call_id(number: int, made_at: datetime) -> str:
+    """What a call is known by, the same in every repeat: numbers of rows that were removed may come again."""
+    return f"{number}-{int(made_at.timestamp())}"
+
+
+def host_of(url: str) -> str:
+    """Host and port of an address: what answers or does not."""
+    return url.partition("://")[2].partition("/")[0].rpartition("@")[2].lower()
+
+
+def is_taken(status: int) -> bool:
+    """Whether an HTTP status says that a call was taken. A redirect is not followed."""
+    return 200 <= status < 300
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address is one of the internet, not of this machine or of a private network.
+
+    Of addresses that hold one of IPv4 that one counts. Raises ValueError for what is no address.
+    """
+    found: IPv4Address | IPv6Address = ip_address(address.partition("%")[0])
+    if isinstance(found, IPv6Address):
+        held = found.ipv4_mapped or found.sixtofour
+        if held is None and found in _TRANSLATED:
+            held = IPv4Address(int(found) & 0xFFFFFFFF)
+        found = held or found
+    return found.is_global and not found.is_multicast
+
+
+def leads_inside(url: str) -> bool:
+    """Whether an address says itself that it is not of the internet; a name may still turn out to be."""
+    try:
+        host = (urlsplit(url).hostname or "").rstrip(".").lower()
+    except ValueError:
+        return False
+    try:
+        return not is_public(host)
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def next_try(
+    made_at: datetime, attempts: int, now: datetime, asked_seconds: float | None = None, spread: float = 0.5
+) -> datetime | None:
+    """When a call is tried again after `attempts` that failed; None: it is given up. See `pause_seconds`."""
+    pause = pause_seconds(attempts, attempts + 1, asked_seconds, spread)
+    assert pause is not None  # there is always one more by number
+    again = now + timedelta(seconds=pause)
+    return again if again <= made_at + REPEATED_FOR else None

@@ -1,0 +1,44 @@
+"""`siyu tasks`: a member's list from a terminal."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from sqlmodel import Session
+
+from data.db import Database
+from tests.cli.conftest import Siyu
+from tests.staff_tasks import add_contact, add_journey, add_staff, add_task
+
+
+@pytest.mark.parametrize("urls", ["sqlite"], indirect=True)
+async def test_a_list_is_read_and_answered(siyu: Siyu, config: Path, db: Database) -> None:
+    def fill(session: Session) -> None:
+        now = datetime.now(UTC)
+        add_journey(session, now)
+        add_staff(session, now, "ann")
+        add_contact(session, now, "wm1", "ann", name="\x1b[31m小鱼")
+        for number in (1, 2, 3):
+            add_task(session, now, "ann", "wm1", id=number, content={"text": f"早上好 {number}\n再见"})
+
+    await db.write(fill)
+    await asyncio.to_thread(_act, siyu, config)
+
+
+def _act(siyu: Siyu, config: Path) -> None:
+    told = siyu("tasks", "list", "ann", config=config).out
+    assert "早上好 2" in told
+    assert "新客 7 天" in told
+    assert "\x1b" not in told, "a customer's name is hostile"
+    assert siyu("tasks", "done", 1, config=config).out == "Task 1 was done by ann.\n"
+    assert siyu("tasks", "done", 1, config=config).code == 0
+    assert siyu("tasks", "refuse", 2, "--why", "  ", config=config).code == 2
+    assert siyu("tasks", "refuse", 2, "--why", "刚买过", config=config).out == "Task 2 was refused by ann.\n"
+    refused = siyu("tasks", "done", 2, config=config)
+    assert (refused.code, "was refused by ann" in refused.err) == (2, True)
+    assert siyu("tasks", "done", 3, "--by", "bo", config=config).code == 2
+    assert [each["id"] for each in siyu("tasks", "list", "ann", "--json", config=config).json] == [3]
+    assert "Done today: 1." in siyu("tasks", "list", "ann", config=config).out
