@@ -55,8 +55,6 @@ MOST = 20_000
 PIECE = 500
 #: Customers whose steps are told one by one, and staff members whose load is.
 SAMPLED, STAFF_TOLD = 10, 20
-#: Tasks that a staff member does on a day; with more the day is too full.
-LIST_HOLDS = 30
 NOON = time(12)
 NO_PATHS = ("trigger.segment", "audience")
 
@@ -241,7 +239,7 @@ class _Trial:
     def told(self) -> dict[str, Any]:
         """What would happen, as it is shown; numbers stand for all, also where a part was gone through."""
         scale, tally, zone = self.customers.scale, self.tally, self.calendar.zone
-        loads = list_loads(tally.by_staff, self.wanted.days, LIST_HOLDS, scale)
+        loads = list_loads(tally.by_staff, self.wanted.days, self.ctx.settings.journeys.tasks_per_day, scale)
         first = self._day(self.now)
         days = [first + timedelta(days=number) for number in range(self.wanted.days + 1)]
         said = {step.key: step for version in sorted(self.versions) for step in self.versions[version].steps}
@@ -277,7 +275,7 @@ class _Trial:
     def _staff(self, loads: Sequence[StaffLoad]) -> dict[str, Any]:
         members = len(loads)
         return {
-            "list_holds": LIST_HOLDS,
+            "list_holds": self.ctx.settings.journeys.tasks_per_day,
             "members": members,
             "most": max((each.most for each in loads), default=0),
             "mean": sum(each.mean for each in loads) / members if members else 0.0,

@@ -70,9 +70,9 @@ class _Steps:
     def __init__(
         self,
         enrolled: Iterable[Enrolled],
-        outcomes: Mapping[tuple[int, str], Mapping[StepOutcome, int]],
-        converted: Mapping[tuple[int, str], int],
-        tasks: Mapping[tuple[int, str], Mapping[StaffTaskStatus, int]],
+        outcomes: Mapping[tuple[int, int], Mapping[StepOutcome, int]],
+        converted: Mapping[tuple[int, int], int],
+        tasks: Mapping[tuple[int, int], Mapping[StaffTaskStatus, int]],
         recipients: Mapping[tuple[int, int], Mapping[RecipientState, int]],
     ) -> None:
         self._outcomes, self._converted = outcomes, converted
@@ -89,8 +89,8 @@ class _Steps:
     def told(self, version: int, number: int, journey: Journey) -> dict[str, Any]:
         """A step in numbers. `reached`: of how many it was decided; `sent`: of how many we know that it arrived."""
         step = journey.steps[number]
-        outcomes = dict(self._outcomes.get((version, step.key), {}))
-        moved, tasks = outcomes.pop(StepOutcome.MOVED, 0), self._tasks.get((version, step.key), {})
+        outcomes = dict(self._outcomes.get((version, number), {}))
+        moved, tasks = outcomes.pop(StepOutcome.MOVED, 0), self._tasks.get((version, number), {})
         recipients = self._recipients.get((version, number), {})
         return {
             "step": step.key,
@@ -103,7 +103,7 @@ class _Steps:
             "moved": moved,
             "tasks": _named(tasks),
             "recipients": {state.name.lower(): counted for state, counted in sorted(recipients.items())},
-            "converted": self._converted.get((version, step.key), 0),
+            "converted": self._converted.get((version, number), 0),
         }
 
 

@@ -43,7 +43,7 @@ class LoadTold(RuleModel):
 
 
 class StaffLoadTold(RuleModel):
-    """The tasks of all who would be given any. `list_holds`: with more a day is too full."""
+    """The tasks of all who would be given any. `list_holds`: `journeys.tasks_per_day`, 0: any number."""
 
     list_holds: int
     members: int
