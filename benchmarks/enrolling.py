@@ -31,7 +31,7 @@ from scheduler.journey_days import enrol_existing
 
 ENROLLED = int(os.environ.get("SIYU_BENCH_ENROLLED", "100000"))
 #: Of the made-up company's follows so many per cent are present, and some are second ones of the same customers.
-FOLLOWS = ENROLLED * 120 // 100
+FOLLOWS = ENROLLED * 122 // 100
 JOURNEY = {
     "name": "bench",
     "trigger": {"on": "added"},

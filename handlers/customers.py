@@ -119,13 +119,15 @@ def record_loss(
     follow = customer_rows.find_follow(session, event.userid, event.external_userid)
     added_at = follow.added_at if follow else None
     channel = channel_rows.find_by_state(session, follow.state if follow else "")
+    handed_over = isinstance(event, DelExternalContact) and event.by_transfer
     changed = customer_rows.record_end(
-        session, event.userid, event.external_userid, status, event_at=event.created_at, now=now
-    )
+        session, event.userid, event.external_userid, status,
+        event_at=event.created_at, now=now, handed_over=handed_over,
+    )  # fmt: skip
     if changed:
         # Not `now`: an add that came after this event may have been greeted already.
         welcome_rows.end_adds(session, event.userid, event.external_userid, received_at)
-    if isinstance(event, DelExternalContact) and event.by_transfer and changed:
+    if handed_over and changed:
         transfer_rows.record_transfer_seen(session, event.userid, event.external_userid, event.created_at or now)
     customer = customer_rows.find_customer(session, event.external_userid)
     staff = staff_rows.get_card(session, event.userid)

@@ -1,4 +1,5 @@
-"""`siyu journeys start`, `pause`, `resume`, `close`, `stop`, `move`, `withdraw`: what a person does with a journey."""
+"""`siyu journeys start`, `pause`, `resume`, `close`, `stop`, `existing`, `move`, `withdraw`: what a person does with a
+journey."""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ from bot.commands.terminal import (
 
 if TYPE_CHECKING:
     from bot.context import Context
-    from data.models import Enrolment
+    from data.models import Enrolment, JourneyScan
 
 JourneyId = Annotated[int, typer.Argument(metavar="ID", min=1, help="The journey's number.")]
 
@@ -101,6 +102,18 @@ def _act(journey_id: int, name: str, config: Config) -> None:
 
 def _say(told: dict[str, Any]) -> None:
     say(f"Journey {told['id']} {told['name']} is {told['status']}, {told['running']:,} customers are on it.")
+
+
+def existing(journey_id: JourneyId, config: Config = None) -> None:
+    """Have the running bot begin it for everybody in its audience; while that goes on, how far it is."""
+
+    async def ask(place: Workplace) -> JourneyScan:
+        from data.queries.journey_scans import ask_existing
+
+        return await place.db.write(ask_existing, journey_id, place.now)
+
+    scan = work(config, ask)
+    say(f"Journey {journey_id} begins for everybody in its audience; so far for {scan.begun:,} customers.")
 
 
 def move(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import bindparam, exists, func, select
@@ -14,7 +14,7 @@ from data.models import Customer, Follow, FollowStatus, Staff
 from data.queries.erasures import refuse_erased
 from data.queries.follow_facts import Facts, note_facts
 from data.queries.follow_tags import note_status, replace_mobiles, replace_tags
-from data.queries.happenings import note, note_lost
+from data.queries.happenings import TAKEN_OVER, note, note_lost
 from data.queries.upsert import insert_into
 from data.rules.follows import (
     READ_LAG,
@@ -143,9 +143,14 @@ def record_end(
     *,
     event_at: datetime | None,
     now: datetime,
+    handed_over: bool = False,
 ) -> bool:
-    """The pair are contacts no more. False when another event told that already, or a newer one says otherwise."""
+    """The pair are contacts no more. False when another event told that already, or a newer one says otherwise.
+
+    `handed_over`: a colleague is taking the customer over, who is lost only if nobody does.
+    """
     lock_customer(session, external_userid, now)
+    lost_at = (event_at or now) + (TAKEN_OVER if handed_over else timedelta())
     follow = _lock_follow(session, userid, external_userid)
     if follow is None:
         session.add(
@@ -159,7 +164,7 @@ def record_end(
             )
         )
         note_facts(session, [external_userid])
-        note_lost(session, [external_userid], event_at or now)
+        note_lost(session, [external_userid], lost_at)
         return True
     if event_at and follow.event_at and event_at < follow.event_at:
         return False
@@ -171,7 +176,7 @@ def record_end(
     follow.ended_at = event_at or now
     follow.changed_at = now
     note_status(session, [follow.id], status)
-    note_lost(session, [external_userid], event_at or now)
+    note_lost(session, [external_userid], lost_at)
     return True
 
 

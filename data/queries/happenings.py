@@ -27,6 +27,8 @@ P: Any = Preference.__table__  # type: ignore[attr-defined]
 
 #: What an add asks of the customer's card is known once WeCom was asked for it, which is a matter of seconds.
 CARD_AWAITED = timedelta(seconds=30)
+#: Whoever was handed over has a new contact by then.
+TAKEN_OVER = timedelta(minutes=10)
 
 _COLUMNS = ("kind", "external_userid", "userid", "detail", "happened_at")
 _NEW = BulkUpsert(Happening, _COLUMNS, key=("id",), keep=_COLUMNS)
@@ -80,13 +82,19 @@ def note_lost(session: Session, external_userids: Iterable[str], at: datetime, e
     if not customers or LOST not in (ears or read_ears(session)).since:
         return
     session.flush()
+    _NEW.write(session, [(LOST, each, "", {}, at) for each in sorted(customers - _list_present(session, customers))])
+
+
+def _list_present(session: Session, customers: Collection[str]) -> set[str]:
+    """Those of some customers who are somebody's contacts."""
+    if not customers:
+        return set()
     given = {"customers": sorted(customers)}
-    kept = set(session.connection().execute(_still_present(session.get_bind().dialect.name), given).scalars())
-    _NEW.write(session, [(LOST, each, "", {}, at) for each in sorted(customers - kept)])
+    return set(session.connection().execute(_present(session.get_bind().dialect.name), given).scalars())
 
 
 @lru_cache
-def _still_present(dialect: str) -> Any:
+def _present(dialect: str) -> Any:
     return select(F.c.external_userid).where(
         among(dialect, F.c.external_userid, "customers"), F.c.status == FollowStatus.PRESENT.value
     )
@@ -97,19 +105,24 @@ def _still_present(dialect: str) -> Any:
 _CARDLESS = (H.c.kind == ADDED) & exists().where(
     C.c.external_userid == H.c.external_userid, C.c.fetched_at.is_(None), H.c.happened_at > bindparam("card_awaited")
 )
-_OLDEST = select(H).where(~_CARDLESS).order_by(H.c.id).limit(bindparam("count"))
+_TO_COME = (H.c.kind == LOST) & (H.c.happened_at > bindparam("now"))
+_OLDEST = select(H).where(~_CARDLESS, ~_TO_COME).order_by(H.c.id).limit(bindparam("count"))
 
 
 def is_waiting(session: Session, now: datetime) -> bool:
     """Whether something has happened that journeys were not asked about."""
-    return session.execute(_OLDEST, {"count": 1, "card_awaited": now - CARD_AWAITED}).first() is not None
+    return session.execute(_OLDEST, _asked(1, now)).first() is not None
+
+
+def _asked(count: int, now: datetime) -> dict[str, Any]:
+    return {"count": count, "now": now, "card_awaited": now - CARD_AWAITED}
 
 
 def list_oldest(session: Session, count: int, now: datetime) -> list[Happened]:
     """The oldest happenings, locked until the transaction ends, as their rows say them. An add waits for a while until
     its customer's card was read."""
     query = _OLDEST.with_for_update(of=H) if session.get_bind().dialect.name == "postgresql" else _OLDEST
-    found = session.execute(query, {"count": count, "card_awaited": now - CARD_AWAITED}).mappings()
+    found = session.execute(query, _asked(count, now)).mappings()
     return [
         Happened(row["kind"], row["external_userid"], row["happened_at"], row["detail"], row["userid"], id=row["id"])
         for row in found
@@ -123,11 +136,12 @@ def remove(session: Session, ids: Collection[int]) -> None:
 
 def complete(session: Session, happened: Sequence[Happened]) -> list[Happened]:
     """The same with what our tables say of them now, without those that are not so any more: an add that has ended, an
-    order that was given back."""
+    order that was given back, a customer who is somebody's contact again."""
     kinds = {each.kind for each in happened}
     adds = _read_adds(session, happened) if ADDED in kinds else {}
     orders = _read_orders(session, happened) if ORDERED in kinds else {}
     departments = map_departments(session) if adds else {}
+    found_again = _list_present(session, {each.external_userid for each in happened if each.kind == LOST})
     found = []
     for each in happened:
         detail: Mapping[str, Any] | None = each.detail
@@ -135,7 +149,7 @@ def complete(session: Session, happened: Sequence[Happened]) -> list[Happened]:
             detail = adds.get((each.userid, each.external_userid))
         elif each.kind == ORDERED:
             detail = orders.get((each.detail["order_id"], each.external_userid))
-        if detail is not None:
+        if detail is not None and not (each.kind == LOST and each.external_userid in found_again):
             found.append(each._replace(detail=detail, department_ids=departments.get(each.userid, frozenset())))
     return found
 

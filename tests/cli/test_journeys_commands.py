@@ -89,8 +89,10 @@ def test_a_journey_is_made_changed_and_over(siyu: Siyu, config: Path, tmp_path: 
     made = siyu("journeys", "make", file, config=config)
     assert (made.code, "siyu journeys start 1" in made.out) == (0, True), made.err
     assert siyu("journeys", "pause", 1, config=config).code != 0
+    assert siyu("journeys", "existing", 1, config=config).code != 0
     assert "Journey 1" in siyu("journeys", "start", 1, config=config).out
     assert siyu("journeys", "list", "--json", config=config).json[0]["status"] == "running"
+    assert "so far for 0 customers" in siyu("journeys", "existing", 1, config=config).out
 
     said = siyu("journeys", "show", 1, "--file", config=config).json
     file.write_text(json.dumps({**said, "name": "生日\n祝福"}), "utf-8")

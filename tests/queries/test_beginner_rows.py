@@ -165,12 +165,12 @@ async def test_of_one_customer_each_happening_follows_the_one_before_it(db: Data
         for number in range(3):
             placed_at = LATER + number * SECOND
             save_orders(session, [order(f"{piece}-{number}", f"wm{piece}", placed_at=placed_at)], placed_at)
-        customer_rows.record_end(
-            session, "lin", f"wm{piece}", FollowStatus.DELETED_BY_STAFF, event_at=LATER, now=LATER
-        )  # fmt: skip
-        add(session, f"wm{piece}", at=LATER + 5 * SECOND)
-        while work(session, LATER + timedelta(seconds=piece), piece).happened:
+        later = LATER + timedelta(seconds=piece)
+        while work(session, later, piece).happened:
             pass
+        end = customer_rows.record_end
+        end(session, "lin", f"wm{piece}", FollowStatus.DELETED_BY_STAFF, event_at=later, now=later)
+        work(session, later)
         assert list_enrolled(session, paused) == []
         assert not rows.is_waiting(session, LATER)
         return list_enrolled(session, journey)
@@ -248,3 +248,25 @@ async def test_a_journey_that_can_never_be_due_is_paused_and_keeps_no_other_wait
         return list_enrolled(session, first), list_enrolled(session, second)
 
     assert await db.write(act) == ([], [("wm1", ""), ("wm2", "")])
+
+
+async def test_whoever_is_handed_over_goes_on_and_is_lost_only_if_nobody_takes_over(db: Database) -> None:
+    def act(session: Session) -> list[tuple[str, str]]:
+        journey = start_journey(session, {"on": "added", "who": "all"})
+        for whom in ("taken", "left", "back"):
+            add(session, whom, "lin", at=LATER)
+        work(session)
+        end = customer_rows.record_end
+        for whom in ("taken", "left", "back"):
+            handed_over = whom != "back"
+            end(
+                session, "lin", whom, FollowStatus.DELETED_BY_STAFF, event_at=LATER, now=LATER, handed_over=handed_over
+            )  # fmt: skip
+        add(session, "back", "lin", at=LATER + SECOND)
+        assert work(session).ended == 0, "who is a contact again is not lost"
+        add(session, "taken", "bo", at=LATER + SECOND)
+        assert work(session, LATER + rows.TAKEN_OVER - SECOND).ended == 0
+        assert work(session, LATER + rows.TAKEN_OVER).ended == 1
+        return list_enrolled(session, journey)
+
+    assert await db.write(act) == [("back", ""), ("left", "lost"), ("taken", "")]
