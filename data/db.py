@@ -37,6 +37,9 @@ GROUP_SECONDS = 0.02
 READ_THREADS = 4
 #: Of the units on many rows so many run side by side on PostgreSQL; a third one adds nothing on two processors.
 MANY_AT_A_TIME = 2
+#: Between two of them is a rest, as a share of how long the first took, in which others' work catches up.
+REST = 0.3
+LONGEST_REST_SECONDS = 0.2
 #: A commit on the event loop may take this long; after two in a row that took longer (one alone is a checkpoint), so
 #: many are left to a thread.
 QUICK_COMMIT_SECONDS = 0.003
@@ -75,8 +78,8 @@ class Database(Protocol):
     async def write_many(self, unit: Unit[T], /, *args: Any, **kwargs: Any) -> T:
         """As `write`, for a unit on hundreds of rows that nobody waits for.
 
-        On PostgreSQL a few at a time: more of them make the database no quicker, and whoever stores a callback shares
-        its processors and the event loop with all of them.
+        On PostgreSQL a few at a time, with rests between: more of them make the database no quicker, and whoever
+        stores a callback shares its processors and the event loop with all of them.
         """
 
     async def write_here(self, unit: Unit[T], /, *args: Any, **kwargs: Any) -> T:
@@ -323,8 +326,13 @@ class PostgresDatabase:
         return await self._run(unit, args, kwargs, keep=True)
 
     async def write_many(self, unit: Unit[T], /, *args: Any, **kwargs: Any) -> T:
-        async with self._many:
+        await self._many.acquire()
+        began = time.monotonic()
+        try:
             return await self.write(unit, *args, **kwargs)
+        finally:
+            rest = min((time.monotonic() - began) * REST, LONGEST_REST_SECONDS)
+            asyncio.get_running_loop().call_later(rest, self._many.release)
 
     async def write_here(self, unit: Unit[T], /, *args: Any, **kwargs: Any) -> T:
         return await self.write(unit, *args, **kwargs)

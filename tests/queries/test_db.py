@@ -96,6 +96,21 @@ async def test_who_writes_many_rows_takes_turns_and_keeps_nobody_else_waiting(db
     assert sorted(await db.read(list_live_ids)) == sorted([*names, "other"])
 
 
+async def test_between_units_on_many_rows_is_a_rest_for_others(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("REST", "LONGEST_REST_SECONDS"):
+        monkeypatch.setattr(f"data.db.{name}", 1e6)
+    first = [f"t{number}" for number in range(MANY_AT_A_TIME)]
+    assert await asyncio.gather(*(db.write_many(add_tag, name) for name in first)) == first
+    next_one = asyncio.create_task(db.write_many(add_tag, "next"))
+    for number in range(30):  # far more than the next one would take
+        await db.write(add_tag, f"other{number}")
+    if db.dialect == "postgresql":
+        assert not next_one.done()
+        next_one.cancel()
+    else:  # one writer, which many may share
+        assert await next_one == "next"
+
+
 @pytest.mark.parametrize("slow_disk", [False, True])
 async def test_units_of_both_kinds_at_once(db: Database, monkeypatch: pytest.MonkeyPatch, slow_disk: bool) -> None:
     if slow_disk:
