@@ -16,6 +16,7 @@ from data.queries import journey_dues as rows
 from data.queries import segments
 from data.queries import senders as sender_rows
 from data.queries.journey_dues import Contact, Due, Known
+from data.rules.happenings import TAKEN_OVER
 from data.rules.journey_caps import DaysCap, room, since_of
 from data.rules.journey_steps import Decision, Facts, decide
 from data.rules.journeys import Branch, Journey, Step
@@ -111,7 +112,13 @@ class _Judge:
         step = journey.steps[due.standing.step] if due.standing.step < len(journey.steps) else None
         contacts = self._known.contacts.get(whom, [])
         contact, no_sender = through(self._senders_of(key), due.userid, contacts)
-        facts = Facts(lambda path: whom in self._members[key, path], is_lost=not contacts, no_sender=no_sender)
+        left_at = self._known.left_at.get(whom)
+        facts = Facts(
+            lambda path: whom in self._members[key, path],
+            is_lost=not contacts,
+            no_sender=no_sender,
+            awaited_until=left_at and left_at + TAKEN_OVER,
+        )
         if step is not None and step.disturbs:
             facts = self._with_limits(due, journey, facts)
         elif (wish := self._known.wishes.get(whom)) is not None and wish.opted_out:

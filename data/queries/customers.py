@@ -14,7 +14,7 @@ from data.models import Customer, Follow, FollowStatus, Staff
 from data.queries.erasures import refuse_erased
 from data.queries.follow_facts import Facts, note_facts
 from data.queries.follow_tags import note_status, replace_mobiles, replace_tags
-from data.queries.happenings import TAKEN_OVER, note, note_lost
+from data.queries.happenings import note, note_lost
 from data.queries.upsert import insert_into
 from data.rules.follows import (
     READ_LAG,
@@ -28,7 +28,7 @@ from data.rules.follows import (
     read_tag_ids,
     unlisted_status,
 )
-from data.rules.happenings import ADDED, Happened
+from data.rules.happenings import ADDED, TAKEN_OVER, Happened
 
 #: Relations in which the staff member still sees the customer.
 CONTACTS = (FollowStatus.PRESENT, FollowStatus.HALF)

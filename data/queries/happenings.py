@@ -27,8 +27,6 @@ P: Any = Preference.__table__  # type: ignore[attr-defined]
 
 #: What an add asks of the customer's card is known once WeCom was asked for it, which is a matter of seconds.
 CARD_AWAITED = timedelta(seconds=30)
-#: Whoever was handed over has a new contact by then.
-TAKEN_OVER = timedelta(minutes=10)
 
 _COLUMNS = ("kind", "external_userid", "userid", "detail", "happened_at")
 _NEW = BulkUpsert(Happening, _COLUMNS, key=("id",), keep=_COLUMNS)

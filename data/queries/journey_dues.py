@@ -98,11 +98,13 @@ class Touched(NamedTuple):
 class Known:
     """What is known of some customers, by external_userid.
 
+    `left_at`: when those whom nobody follows any more were left by the last of the staff.
     `touched`: when messages reached them lately, or were asked for that may still reach them. `waiting`: enrolments
     whose next step is due on the same day.
     """
 
     contacts: dict[str, list[Contact]] = field(default_factory=lambda: defaultdict(list))
+    left_at: dict[str, datetime] = field(default_factory=dict)
     wishes: dict[str, preferences.Preference] = field(default_factory=dict)
     touched: dict[str, list[Touched]] = field(default_factory=lambda: defaultdict(list))
     waiting: dict[str, list[Due]] = field(default_factory=lambda: defaultdict(list))
@@ -168,6 +170,16 @@ def read_known(
     )
     for row in session.execute(follows, given).all():
         known.contacts[row[2]].append(Contact(*row))
+    if nobodys := sorted(set(customers) - known.contacts.keys()):
+        left = (
+            select(F.c.external_userid, func.max(F.c.ended_at))
+            .where(
+                among(dialect, F.c.external_userid, "customers"), F.c.status != FollowStatus.DELETED_BY_CUSTOMER,
+                F.c.ended_at.is_not(None),
+            )
+            .group_by(F.c.external_userid)
+        )  # fmt: skip
+        known.left_at = dict(session.execute(left, {"customers": nobodys}).all())
     wishes = select(Preference).where(among(dialect, P.c.external_userid, "customers"))
     for wish in session.execute(wishes, given).scalars():
         known.wishes[wish.external_userid] = to_rule(wish)

@@ -16,7 +16,7 @@ What a happening's `detail` says, by its kind:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -28,6 +28,9 @@ from data.rules.journeys import Journey
 ADDED, TAGGED, GROUP, ORDERED = "added", "tagged", "group", "ordered"
 CLICKED, FORM, EVENT = "clicked", "form", "event"
 LOST, OPTED_OUT = "lost", "opted_out"
+
+#: Whoever was handed over has a new contact by then.
+TAKEN_OVER = timedelta(minutes=10)
 
 #: Every journey is over for customers to whom this happens.
 ENDS_ALL: Mapping[str, EndReason] = MappingProxyType({LOST: EndReason.LOST, OPTED_OUT: EndReason.OPTED_OUT})

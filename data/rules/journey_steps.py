@@ -32,7 +32,8 @@ class Facts(NamedTuple):
 
     `is_of`: whether they are in the segment at a path of the journey (`Journey.list_trees`). `has_room`: whether the
     limits leave room for one more message. `outranked_by`: the journey that goes before this one and wants the customer
-    on the same day, or empty. `no_sender`: why nobody of the staff can reach them, or empty.
+    on the same day, or empty. `no_sender`: why nobody of the staff can reach them, or empty. `awaited_until`: nobody
+    follows them since a moment ago, but somebody may take over until then.
     """
 
     is_of: Callable[[str], bool]
@@ -41,6 +42,7 @@ class Facts(NamedTuple):
     has_room: bool = True
     outranked_by: str = ""
     no_sender: str = ""
+    awaited_until: datetime | None = None
 
 
 class Decision(NamedTuple):
@@ -66,6 +68,9 @@ def first_standing(journey: Journey, started_at: datetime, calendar: Calendar, *
 
 def decide(journey: Journey, standing: Standing, facts: Facts, now: datetime, calendar: Calendar) -> Decision:
     """What becomes of the step that is due. Raises ValueError where the next one is never due."""
+    if facts.is_lost and facts.awaited_until is not None and now < facts.awaited_until:
+        moved = standing._replace(due_at=facts.awaited_until, wanted_at=standing.wanted_at or standing.due_at)
+        return Decision(StepOutcome.MOVED, "客户可能正在交接，稍后再定", moved)
     if facts.is_lost:
         return Decision(None, "", standing, EndReason.LOST)
     if facts.refusal is RefusalReason.OPTED_OUT:

@@ -82,6 +82,7 @@ class Company:
                         added_at=added_at or START, changed_at=START, contact_type=1,
                     )
                 )  # fmt: skip
+            settle(session)
 
         await self.ctx.db.write(add)
 

@@ -238,3 +238,21 @@ async def test_who_began_it_is_asked_first_and_others_where_they_cannot(company:
     await company.change(Customer, lambda row: True, name="安")
     await company.at(START + 3 * DAY)
     assert [each.userid for each in await company.tasks()] == ["wu", "li", "li"]
+
+
+async def test_whom_staff_have_left_a_moment_ago_may_be_taken_over(company: Company) -> None:
+    for name in ("an", "bo"):
+        await company.add_customer(name, "li")
+    journey_id = await company.add_journey(task(when={"minutes": 60}))
+    await company.enrol(journey_id, "an", "bo")
+    await company.at(START + timedelta(minutes=55))
+    gone = {"status": FollowStatus.OUT_OF_SIGHT, "ended_at": START + timedelta(minutes=55)}
+    await company.change(Follow, lambda row: True, **gone)
+    await company.at(START + timedelta(minutes=61), tick=timedelta(minutes=1))
+    assert await company.records() == [("an", "ask", "moved"), ("bo", "ask", "moved")]
+    await company.add_customer("an", "wu")
+    await company.at(START + 2 * HOUR, tick=timedelta(minutes=1))
+    assert await company.records() == [("an", "ask", "moved"), ("bo", "ask", "moved"), ("an", "ask", "done")]
+    assert {each.external_userid: each.end_reason for each in await company.all(Enrolment)} == {
+        "an": "finished", "bo": "lost",
+    }  # fmt: skip

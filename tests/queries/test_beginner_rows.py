@@ -27,7 +27,7 @@ from data.queries.enrolments import end_enrolments
 from data.queries.happenings import note
 from data.queries.orders import save_orders
 from data.rules import preferences
-from data.rules.happenings import Happened
+from data.rules.happenings import TAKEN_OVER, Happened
 from data.rules.journeys import Journey
 from data.rules.orders import WECOM_PAY, OrderGiven
 from data.rules.problems import parse
@@ -265,8 +265,8 @@ async def test_whoever_is_handed_over_goes_on_and_is_lost_only_if_nobody_takes_o
         add(session, "back", "lin", at=LATER + SECOND)
         assert work(session).ended == 0, "who is a contact again is not lost"
         add(session, "taken", "bo", at=LATER + SECOND)
-        assert work(session, LATER + rows.TAKEN_OVER - SECOND).ended == 0
-        assert work(session, LATER + rows.TAKEN_OVER).ended == 1
+        assert work(session, LATER + TAKEN_OVER - SECOND).ended == 0
+        assert work(session, LATER + TAKEN_OVER).ended == 1
         return list_enrolled(session, journey)
 
     assert await db.write(act) == [("back", ""), ("left", "lost"), ("taken", "")]
