@@ -144,13 +144,11 @@ class _Judge:
         """The journeys that go before this one and want the customer today as well."""
         found = []
         for other in self._known.waiting.get(due.external_userid, ()):
-            theirs = self._book[_key(other)]
-            wants = other.standing.step < len(theirs.steps) and theirs.steps[other.standing.step].disturbs
-            if (
-                wants and theirs.priority > journey.priority and not other.standing.held_out
-            ):  # fmt: skip
-                found.append((theirs.priority, theirs.name))
-        return [name for _, name in sorted(found, key=lambda each: -each[0])]
+            theirs, number = self._book[_key(other)], other.standing.step
+            wants = number < len(theirs.steps) and theirs.steps[number].disturbs and not other.standing.held_out
+            if wants and theirs.priority > journey.priority:
+                found.append(theirs)
+        return [each.name for each in sorted(found, key=lambda each: -each.priority)]
 
     def _senders_of(self, key: Key) -> Senders:
         if key not in self._senders:

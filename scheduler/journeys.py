@@ -6,7 +6,6 @@ the customer still stands where they stood when it was decided: a crash, or a se
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -74,8 +73,6 @@ async def _work_on(ctx: Context, book: Book, due: Sequence[Due]) -> None:
         "steps_done", due=len(due), written=written.passes, tasks=written.tasks, broadcasts=written.broadcasts,
         ended=len(written.ended),
     )  # fmt: skip
-    # The others are read again: what has changed about them since is taken into account.
-    await asyncio.sleep(0)
 
 
 async def _work_one_by_one(ctx: Context, book: Book, due: Sequence[Due]) -> set[int]:

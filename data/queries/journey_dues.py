@@ -19,7 +19,6 @@ from data.models import (
     Follow,
     FollowStatus,
     JourneyRow,
-    JourneyStatus,
     JourneyWave,
     Marking,
     MarkingStatus,
@@ -33,6 +32,7 @@ from data.models import (
     WaveCustomer,
 )
 from data.queries.caps import list_waiting_runs
+from data.queries.journey_waves import to_close
 from data.queries.journeys import GOING_ON
 from data.queries.preferences import to_rule
 from data.queries.segment_plans import prepare
@@ -98,9 +98,9 @@ class Touched(NamedTuple):
 class Known:
     """What is known of some customers, by external_userid.
 
-    `left_at`: when those whom nobody follows any more were left by the last of the staff.
-    `touched`: when messages reached them lately, or were asked for that may still reach them. `waiting`: enrolments
-    whose next step is due on the same day.
+    `left_at`: when those whom nobody follows any more were left by the last of the staff. `touched`: when messages
+    reached them lately, or were asked for that may still reach them. `waiting`: enrolments whose next step is due on
+    the same day.
     """
 
     contacts: dict[str, list[Contact]] = field(default_factory=lambda: defaultdict(list))
@@ -120,15 +120,8 @@ def has_work(session: Session, now: datetime, opened_before: datetime) -> bool:
     started that steps have asked for."""
     if list_with_due(session, now):
         return True
-    waves = (
-        select(col(JourneyWave.wave_id))
-        .join(JourneyRow, col(JourneyRow.id) == col(JourneyWave.journey_id))
-        .where(
-            col(JourneyWave.closed_at).is_(None), col(JourneyWave.opened_at) <= opened_before,
-            col(JourneyRow.status) != JourneyStatus.PAUSED,
-        )
-    )  # fmt: skip
-    return session.execute(waves.limit(1)).first() is not None or bool(list_markings(session))
+    waves = to_close(opened_before).limit(1)
+    return session.execute(waves).first() is not None or bool(list_markings(session))
 
 
 def list_due(session: Session, now: datetime, most: int, but: Collection[int] = ()) -> list[Due]:

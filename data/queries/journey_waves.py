@@ -63,9 +63,9 @@ def _draft_of(journey: Journey, step: int) -> CustomerWave:
     )
 
 
-def list_to_close(session: Session, opened_before: datetime) -> list[JourneyWave]:
-    """Broadcasts opened before an instant of journeys that are not paused, locked."""
-    query = (
+def to_close(opened_before: datetime) -> Any:
+    """SELECT of broadcasts opened before an instant, of journeys that are not paused."""
+    return (
         select(JourneyWave)
         .join(JourneyRow, col(JourneyRow.id) == col(JourneyWave.journey_id))
         .where(
@@ -73,15 +73,13 @@ def list_to_close(session: Session, opened_before: datetime) -> list[JourneyWave
             col(JourneyRow.status) != JourneyStatus.PAUSED,
         )
         .order_by(col(JourneyWave.wave_id))
-        .with_for_update(of=JourneyWave)
     )  # fmt: skip
-    return list(session.execute(query).scalars())
 
 
 def close_waves(session: Session, opened_before: datetime, now: datetime) -> int:
     """Broadcasts opened before an instant are sent now, unless their journey was stopped; how many."""
     closed = 0
-    for row in list_to_close(session, opened_before):
+    for row in session.execute(to_close(opened_before).with_for_update(of=JourneyWave)).scalars().all():
         wave = session.get_one(Wave, row.wave_id)
         listed: Any = select(func.count()).where(col(WaveCustomer.wave_id) == row.wave_id)
         wave.audience = {"pairs": int(session.execute(listed).scalar_one())}
