@@ -217,8 +217,15 @@ async def inbox_db(urls: Urls) -> AsyncIterator[Database]:
 
 @pytest.fixture
 def clock() -> Clock:
-    """The clock of the test."""
-    return Clock()
+    """The clock of the test: it runs, from an hour at which one may send, whenever the tests do."""
+    return working_clock()
+
+
+def working_clock() -> Clock:
+    """A running clock that begins at ten on a Wednesday morning in Shanghai."""
+    clock = Clock()
+    clock.advance(datetime(2026, 3, 4, 2, tzinfo=UTC) - clock.now())
+    return clock
 
 
 @pytest.fixture
