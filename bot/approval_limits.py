@@ -19,6 +19,7 @@ from data.models import Approval, Campaign, PauseRule, Run, RunStatus, Wave
 from data.queries import approvals as rows
 from data.queries import campaigns as campaign_rows
 from data.rules import approvals as rules
+from data.rules.waves import most_first
 
 log = get_logger("approvals")
 
@@ -50,7 +51,7 @@ async def _words(ctx: Context, waves: Sequence[Wave], runs: Sequence[Run], by_se
     by_id = {wave.id: wave for wave in waves}
     changed = [(by_id[run.wave_id], run.content) for run in runs if run.ended_at is None and run.content]
     wave, written = (changed + [(wave, None) for wave in waves])[0]
-    first = by_sender.most_common(1)
+    first = most_first(by_sender)[:1]
     return await KINDS[wave.kind].tell_words(ctx, wave, written, first[0][0] if first else "")
 
 

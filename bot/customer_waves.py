@@ -29,6 +29,7 @@ from data.rules.messages import MessageContent
 from data.rules.problems import Problem, parse
 from data.rules.senders import choice_problems
 from data.rules.variants import RunWords
+from data.rules.waves import most_first
 
 #: Senders that a preview names, those with the most recipients first.
 SENDERS_TOLD = 1000
@@ -110,7 +111,7 @@ async def _preview(
     ctx: Context, source: Source, unknown: int, as_of: datetime, texts: Mapping[str, str], campaign_name: str
 ) -> Preview:
     tally = await count_wave(ctx, source, unknown, as_of)
-    first = tally.by_sender.most_common(1)
+    first = most_first(tally.by_sender)[:1]
     return Preview(
         tally,
         tally.calls,
@@ -126,7 +127,7 @@ def _by_department(tally: Tally, places: Mapping[str, Place]) -> list[tuple[int,
         place = places.get(userid, NOWHERE)
         senders[place.department_id, place.department] += 1
         recipients[place.department_id, place.department] += number
-    return [(*which, senders[which], number) for which, number in recipients.most_common()]
+    return [(*which, senders[which], number) for which, number in most_first(recipients)]
 
 
 async def _count(ctx: Context, wave: Wave) -> Tally:
@@ -158,7 +159,7 @@ def preview_to_json(preview: Preview) -> dict[str, Any]:
         "likely_over_cap": tally.likely_over_cap,
         "calls": preview.calls,
         "senders": [
-            {"userid": userid, "recipients": number} for userid, number in tally.by_sender.most_common(SENDERS_TOLD)
+            {"userid": userid, "recipients": number} for userid, number in most_first(tally.by_sender)[:SENDERS_TOLD]
         ],
         "sender_count": len(tally.by_sender),
         "departments": [

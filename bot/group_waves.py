@@ -24,7 +24,7 @@ from data.rules.messages import MessageContent
 from data.rules.problems import Problem, parse
 from data.rules.schedule import local_datetime
 from data.rules.senders import SenderChoice
-from data.rules.waves import GROUPS
+from data.rules.waves import GROUPS, most_first
 
 #: Owners that a preview names, those with the most groups first.
 OWNERS_TOLD = 1000
@@ -73,7 +73,7 @@ async def preview(ctx: Context, audience: GroupAudience, text: str, name: str = 
     for owner, groups in assigned.batches.values():
         by_owner[owner] += groups
     members = await ctx.db.read(rows.count_members, assigned.reached)
-    first = by_owner.most_common(1)
+    first = most_first(by_owner)[:1]
     return GroupPreview(assigned, by_owner, members, await words_of(ctx, text, first[0][0] if first else "", name))
 
 
@@ -137,7 +137,7 @@ async def words_problems(ctx: Context, content: MessageContent) -> list[Problem]
 
 
 def _owners(groups: Counter[str]) -> list[dict[str, Any]]:
-    return [{"userid": userid, "groups": number} for userid, number in groups.most_common(OWNERS_TOLD)]
+    return [{"userid": userid, "groups": number} for userid, number in most_first(groups)[:OWNERS_TOLD]]
 
 
 async def plan_groups(ctx: Context, run_id: int) -> RunStatus:

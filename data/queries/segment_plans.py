@@ -106,9 +106,11 @@ def make_plan(session: Session, tree: Node, asking: Asking, *, one: bool = False
         number = min(sizes, key=lambda number: sizes[number][1])
         leader, rows = sizes[number]
         plan = replace(plan, leader=leader, rows=rows, few=rows <= FEW)
-    elif whole and plan.on_sqlite:
+    conjuncts = _in_good_order(session, plan, conjuncts)
+    if plan.leader is None and whole and plan.on_sqlite:
+        # Last: to list the rows takes longer than to look them up for a sample.
         conjuncts = [_listed(session, each, plan) for each in conjuncts]
-    return replace(plan, conjuncts=tuple(_in_good_order(session, plan, conjuncts)))
+    return replace(plan, conjuncts=tuple(conjuncts))
 
 
 def _can_lead(condition: Condition) -> bool:

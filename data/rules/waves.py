@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import Field, model_validator
 
@@ -14,6 +15,7 @@ from data.rules.timings import Timing
 CUSTOMERS, GROUPS, MOMENTS = "customers", "groups", "moments"
 #: WeCom lists what it was asked for at most 30 days at a time; a run is over before that.
 VALID_HOURS_MAX = 30 * 24
+Which = TypeVar("Which", str, tuple[int, str])
 _SPLITTING = frozenset({"variants", "hold_out_percent"})
 
 
@@ -30,3 +32,8 @@ class WavePlan(RuleModel):
         if isinstance(given, Mapping) and given.keys() & _SPLITTING - cls.model_fields.keys():
             raise ValueError("只有发给客户的波次（customers）可以有 variants 和 hold_out_percent")
         return given
+
+
+def most_first(counts: Counter[Which]) -> list[tuple[Which, int]]:
+    """Counts in the order in which they are shown: the largest first, equal ones always in the same order."""
+    return sorted(counts.items(), key=lambda each: (-each[1], each[0]))
