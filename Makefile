@@ -16,7 +16,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # Tests make thousands of databases: in memory, where 4 GB are free there.
 IN_MEMORY = $(shell df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 > 4000000 { print "TMPDIR=/dev/shm" }')
 
-.PHONY: help demo serve test endure check format lint types imports bench browser lock clean
+.PHONY: help demo serve test everywhere endure check format lint types imports bench browser lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /	/' | expand -t 12
@@ -42,8 +42,11 @@ demo: $(VENV)/.runtime ## the bot and a local WeCom on this machine, with a samp
 test: $(VENV)/.dev ## all tests
 	@$(IN_MEMORY) $(BIN)/python -m pytest $(PYTEST_ARGS)
 
+everywhere: $(VENV)/.dev ## the same, each on both databases
+	@SIYU_EVERYWHERE=1 $(IN_MEMORY) $(BIN)/python -m pytest $(PYTEST_ARGS)
+
 endure: $(VENV)/.dev ## the tests that kill processes, each with KILLS kills on both databases (some minutes)
-	@SIYU_KILLS=$(KILLS) $(IN_MEMORY) $(BIN)/python -m pytest -n 2 -k "killed"
+	@SIYU_EVERYWHERE=1 SIYU_KILLS=$(KILLS) $(IN_MEMORY) $(BIN)/python -m pytest -n 2 -k "killed"
 
 check: format lint types imports test ## what has to be green before a commit
 
