@@ -17,6 +17,7 @@ from bot.assembly import open_context
 from bot.callback import Callback, CallbackServer
 from bot.clock import Clock
 from bot.config import Settings
+from bot.console.forms import FormPages
 from bot.console.staff_today import StaffPages
 from bot.context import Context
 from bot.errors import ConfigurationError
@@ -128,6 +129,7 @@ class Bot:
         Operations(self.metrics, checks, self.inbox.measure, self.settings.server.verify_files).add_routes(app)
         Redirects(self.context).add_routes(app)
         StaffPages(self.context).add_routes(app)
+        FormPages(self.context).add_routes(app)
         api = Api(
             self.settings, self.clock, self.db, self.inbox.db, self.context.renderer, self.dispatcher.plan, self.context
         )

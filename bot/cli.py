@@ -16,6 +16,7 @@ from bot.commands import (
     demo,
     events,
     fields,
+    forms,
     group_welcomes,
     jobs,
     journeys,
@@ -65,6 +66,7 @@ app.add_typer(journeys.app, name="journeys")
 app.add_typer(testers.app, name="testers")
 app.add_typer(group_welcomes.app, name="group-welcomes")
 app.add_typer(links.app, name="links")
+app.add_typer(forms.app, name="forms")
 app.add_typer(staff.app, name="staff")
 app.add_typer(tasks.app, name="tasks")
 app.add_typer(media.app, name="media")

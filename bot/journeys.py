@@ -14,13 +14,14 @@ from bot.config import JourneysSettings
 from bot.context import Context
 from bot.rule_edits import unwritable
 from data.queries import fields as field_rows
+from data.queries import forms as form_rows
 from data.queries import links as link_rows
 from data.queries import segment_names as segment_rows
 from data.queries import senders as sender_rows
 from data.queries import tags as tag_rows
 from data.rules import journeys
 from data.rules.journey_times import due_at
-from data.rules.journey_triggers import Clicked, FieldDay, Tagged
+from data.rules.journey_triggers import Clicked, FieldDay, FilledIn, Tagged
 from data.rules.journeys import CallWebhook, GiveTask, Journey, PutTags, SendBroadcast, SetField, Step
 from data.rules.problems import InvalidRuleError, Problem
 from data.rules.segments import DEFINITION, unknown_names
@@ -77,6 +78,12 @@ def _unknown(session: Session, journey: Journey) -> list[Problem]:
     links = [(path, each.link) for path, each in _list_happenings(journey) if isinstance(each, Clicked)]
     there = link_rows.map_places(session, [name for _, name in links]) if links else {}
     found += [Problem(f"{path}.link", f"没有跟踪链接 {name}") for path, name in links if name not in there]
+    asked = [(path, each.form) for path, each in _list_happenings(journey) if isinstance(each, FilledIn)]
+    found += [
+        Problem(f"{path}.form", f"没有表单 {name}，请先用 siyu forms make 添加")
+        for path, name in asked
+        if form_rows.find_form(session, name) is None
+    ]
     return found
 
 

@@ -52,7 +52,9 @@ def make_link(session: Session, draft: LinkDraft, public_url: str, made_by: str,
 
 
 def change_link(session: Session, link_id: int, edit: LinkEdit, public_url: str) -> Link:
-    """Check and write a change. Raises InvalidRuleError, NotFoundError."""
+    """Check and write a change. Raises InvalidRuleError, NotFoundError, and ConflictError for where a form's leads."""
+    if edit.url is not None and rows.get_link(session, link_id).url.startswith("/"):
+        raise ConflictError(f"Link {link_id} leads to a form of ours.", "Make another link for another address.")
     found = [] if edit.url is None else [*unwritable({"url": edit.url})] or target_problems(edit.url, public_url)
     _refuse([*found, *_tag_problems(session, edit.tag_ids or ())])
     return rows.change_link(session, link_id, edit)

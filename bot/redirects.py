@@ -11,7 +11,6 @@ minutes; who takes one to WeCom several times has opened the link several times.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Mapping
 from math import ceil
 from pathlib import Path
@@ -23,7 +22,7 @@ from jinja2 import Environment, FileSystemLoader
 from bot.context import Context
 from bot.logs import get_logger
 from bot.throttling import Throttle, networks_of, visitor_address
-from bot.visitors import ask_who, authorize_url, member_of
+from bot.visitors import ask_who, authorize_url, visitor_of
 from bot.wecom.errors import WeComError
 from data.errors import StorageError
 from data.queries import link_clicks
@@ -38,7 +37,6 @@ STORE_SECONDS = 2.0
 #: So many are asked about at the same time; whoever comes beyond that goes on without.
 AT_ONCE = 64
 
-_USERID = re.compile(r"[\x21-\x7e]{1,64}", re.ASCII)
 _HEADERS = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Robots-Tag": "noindex"}
 _PAGE_HEADERS = {
     **_HEADERS,
@@ -182,13 +180,3 @@ def is_opened(request: web.Request) -> bool:
 def is_read_in_wechat(request: web.Request) -> bool:
     """Whether a person opens it in WeChat or WeCom, where WeCom can tell who they are; others would see an error."""
     return is_opened(request) and "micromessenger" in request.headers.get("User-Agent", "").lower()
-
-
-def visitor_of(answer: dict[str, Any]) -> tuple[Visitor, str]:
-    """Who WeCom says it is; the old form of the answer has its names in capitals."""
-    external_userid = str(answer.get("external_userid") or "")
-    if _USERID.fullmatch(external_userid):
-        return Visitor.CUSTOMER, external_userid
-    if member_of(answer):
-        return Visitor.STAFF, ""
-    return Visitor.OUTSIDER if answer.get("openid") or answer.get("OpenId") else Visitor.UNKNOWN, ""

@@ -1,4 +1,4 @@
-"""Definitions that come with the program, to be changed as one likes: journeys, and campaigns."""
+"""Definitions that come with the program, to be changed as one likes: journeys, campaigns and forms."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Literal
 SHIPPED = Path(__file__).parent.parent / "templates"
 LANGUAGES = ("zh", "en")
 
-Kind = Literal["journeys", "campaigns"]
+Kind = Literal["journeys", "campaigns", "forms"]
 
 
 def list_shipped(kind: Kind) -> list[str]:

@@ -152,18 +152,21 @@ async def _change(
     )  # fmt: skip
 
 
-async def put_on(ctx: Context, userid: str, external_userid: str, tag_ids: Collection[str]) -> list[str]:
-    """See to it that tags are on one follow; those that are: the others are gone. Raises WeComError."""
-    live, missing = await ctx.db.read(_find_missing, userid, external_userid, tag_ids)
-    if missing:
-        await _change(ctx, userid, external_userid, missing, ())
-    return live
-
-
-def _find_missing(
-    session: Session, userid: str, external_userid: str, tag_ids: Collection[str]
+async def put_right(
+    ctx: Context, userid: str, external_userid: str, put_on: Collection[str], take_off: Collection[str] = ()
 ) -> tuple[list[str], list[str]]:
-    """Those of the tags that exist, and which of these are not on the follow."""
-    live = sorted(set(tag_rows.list_live_ids(session)) & set(tag_ids))
+    """See to it that tags are on one follow, and others are not; (those that are on: the others are gone, those that
+    had to be taken off). Raises WeComError."""
+    live, missing, wrong = await ctx.db.read(_find_wrong, userid, external_userid, put_on, take_off)
+    if missing or wrong:
+        await _change(ctx, userid, external_userid, missing, wrong)
+    return live, wrong
+
+
+def _find_wrong(
+    session: Session, userid: str, external_userid: str, put_on: Collection[str], take_off: Collection[str]
+) -> tuple[list[str], list[str], list[str]]:
+    """Those of the tags that exist, which of these are not on the follow, and which others are that should not."""
+    live = sorted(set(tag_rows.list_live_ids(session)) & set(put_on))
     on = set(mark_rows.list_tag_ids(session, userid, external_userid))
-    return live, [each for each in live if each not in on]
+    return live, [each for each in live if each not in on], sorted(on & set(take_off))

@@ -10,6 +10,7 @@ from yarl import URL
 from bot.config import Settings
 from bot.wecom.client import WeComClient
 from bot.wecom.errors import WeComError
+from data.rules.links import Visitor
 
 #: A person waits: longer than this WeCom is not waited for.
 ASK_SECONDS = 3.0
@@ -17,6 +18,7 @@ ASK_SECONDS = 3.0
 NO_CODE = frozenset({40029, 42003, 42022})
 
 _WECOM_CODE = re.compile(r"[\x21-\x7e]{1,512}", re.ASCII)
+_USERID = re.compile(r"[\x21-\x7e]{1,64}", re.ASCII)
 
 
 def authorize_url(settings: Settings, back: str, state: str) -> str:
@@ -54,3 +56,13 @@ async def ask_who(wecom: WeComClient, code: str) -> dict[str, Any] | None:
 def member_of(answer: dict[str, Any]) -> str:
     """The userid of the member that an answer names, or empty; the old form of it has its names in capitals."""
     return str(answer.get("userid") or answer.get("UserId") or "")
+
+
+def visitor_of(answer: dict[str, Any]) -> tuple[Visitor, str]:
+    """Who WeCom says it is; the old form of the answer has its names in capitals."""
+    external_userid = str(answer.get("external_userid") or "")
+    if _USERID.fullmatch(external_userid):
+        return Visitor.CUSTOMER, external_userid
+    if member_of(answer):
+        return Visitor.STAFF, ""
+    return Visitor.OUTSIDER if answer.get("openid") or answer.get("OpenId") else Visitor.UNKNOWN, ""

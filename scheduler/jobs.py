@@ -21,6 +21,7 @@ from scheduler.campaigns import send_when_due
 from scheduler.day_lists import tell_lists
 from scheduler.digests import send_digests
 from scheduler.follow_facts import mend_facts
+from scheduler.forms import follow_up_answers
 from scheduler.group_welcomes import check_group_welcomes, write_group_welcomes
 from scheduler.journey_days import follow_days
 from scheduler.journey_triggers import follow_happenings
@@ -121,8 +122,9 @@ JOBS: tuple[Job, ...] = (
     Job("pull_own_sends", timedelta(minutes=30).total_seconds(), pull_own_sends, at_start=True),
     # Orders are claimed one by one, so replicas share the work.
     Job("tag_orders", 2.0, tag_orders, alone=False),
-    # So are clicks.
+    # So are clicks, and answers to forms.
     Job("follow_up_clicks", 2.0, follow_up_clicks, alone=False),
+    Job("follow_up_answers", 2.0, follow_up_answers, alone=False),
     # And calls to other programs, which a stop does not wait for.
     Job("webhooks", 2.0, send_webhooks, alone=False, long=True),
     # A lease is taken only where something has happened.

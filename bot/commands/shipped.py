@@ -1,4 +1,4 @@
-"""What comes with the program to be changed as one likes: `siyu journeys shipped`, `siyu campaigns shipped`."""
+"""What comes with the program to be changed as one likes: `siyu journeys shipped` and the like."""
 
 from __future__ import annotations
 
@@ -22,7 +22,12 @@ def campaigns(name: Name = None, language: Language = "zh") -> None:
     _say("campaigns", "waves", name, language)
 
 
-def _say(kind: Literal["journeys", "campaigns"], parts: str, name: str | None, language: str) -> None:
+def forms(name: Name = None, language: Language = "zh") -> None:
+    """The forms that come with the program, or one of them as JSON, to be changed as you like."""
+    _say("forms", "questions", name, language)
+
+
+def _say(kind: Literal["journeys", "campaigns", "forms"], parts: str, name: str | None, language: str) -> None:
     from bot.shipped import list_shipped, read_shipped
 
     try:
@@ -32,5 +37,5 @@ def _say(kind: Literal["journeys", "campaigns"], parts: str, name: str | None, l
         found = {each: read_shipped(kind, each, language) for each in list_shipped(kind)}
     except LookupError as error:
         refuse(str(error))
-    rows = ((each, told["name"], len(told[parts])) for each, told in found.items())
+    rows = ((each, told.get("title", told["name"]), len(told[parts])) for each, told in found.items())
     say_table(("NAME", "TITLE", parts.upper()), rows, "")

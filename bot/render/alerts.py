@@ -108,6 +108,21 @@ ALERTS: dict[str, tuple[Variable, ...]] = {
         Variable(name="link_name", zh="链接名称", en="link's name", fallback="一个链接", sample="春茶上新"),
         HAPPENED_AT,
     ),
+    "form_answered": (
+        ALERT_CUSTOMER,
+        Variable(
+            name="form_title", zh="表单标题", en="form's title", fallback="一张表单", sample="生日礼遇", max_bytes=400
+        ),
+        Variable(
+            name="answers",
+            zh="填写的内容",
+            en="what was answered, a line each",
+            fallback=NOTHING,
+            sample="您的生日：农历8月15日",
+            max_bytes=4096,
+        ),
+        HAPPENED_AT,
+    ),
     "campaign_approval": (
         CAMPAIGN_NAME,
         Variable(

@@ -23,6 +23,8 @@ COOKIE = "sandbox_person"
 WECHAT_AGENT = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 MicroMessenger/8.0.49"
 #: Where the bot shows a member's list of the day, to whoever opens it now.
 STAFF_LIST = "/staff/enter"
+#: Pages of the bot that keep in the browser who opens them.
+BROWSERS_OWN = ("/f/", "/staff/")
 HOPS_MAX = 10
 PAGE_SECONDS = 10.0
 
@@ -86,7 +88,8 @@ class OpenPage(Body):
 async def open_page(machine: Machine, body: OpenPage) -> dict[str, str]:
     """Open an address as WeChat's browser does; where one ends.
 
-    Only pages of the bot and of this server are asked for: what lies elsewhere is where one ends.
+    Only pages of the bot and of this server are asked for: what lies elsewhere is where one ends, and so is a page
+    that keeps in the browser who it is.
     """
     if body.external_userid:
         machine.world.customers.get(body.external_userid)
@@ -107,7 +110,7 @@ async def open_page(machine: Machine, body: OpenPage) -> dict[str, str]:
 async def _step(machine: Machine, http: aiohttp.ClientSession, url: URL, who: OpenPage) -> URL | None:
     if url.path == PATH:
         return URL(authorize(machine, dict(url.query), who.userid, who.external_userid), encoded=True)
-    if not _is_of_bot(machine, url):
+    if not _is_of_bot(machine, url) or url.path.startswith(BROWSERS_OWN):
         return None
     timeout = aiohttp.ClientTimeout(total=PAGE_SECONDS)
     try:
@@ -138,19 +141,19 @@ async def show_page(request: web.Request) -> web.StreamResponse:
 
 async def _show(machine: Machine, body: OpenPage) -> web.StreamResponse:
     try:
-        if body.userid and _is_of_bot(machine, URL(body.url)):
-            return _led(machine, body.userid, body.url)
-        found = await open_page(machine, body)
+        url = (
+            body.url if body.userid and _is_of_bot(machine, URL(body.url)) else (await open_page(machine, body))["url"]
+        )
     except RefusedError as error:
         return web.Response(text=f"{error.message} {error.remedy}\n", status=400)
-    return web.Response(status=302, headers={"Location": found["url"], "Cache-Control": "no-store"})
+    return _led(url, body)
 
 
-def _led(machine: Machine, userid: str, url: str) -> web.Response:
+def _led(url: str, who: OpenPage | OpenToday) -> web.Response:
     """The browser itself goes there, for the bot keeps in it who it is; when it comes to be asked, a cookie tells."""
-    machine.world.directory.get(userid)
+    person = f"userid:{who.userid}" if who.userid else f"external_userid:{who.external_userid}"
     answer = web.Response(status=302, headers={"Location": url, "Cache-Control": "no-store"})
-    answer.set_cookie(COOKIE, f"userid:{userid}", path=PATH, httponly=True, samesite="Lax")
+    answer.set_cookie(COOKIE, person, path=PATH, httponly=True, samesite="Lax")
     return answer
 
 
@@ -158,13 +161,15 @@ class OpenToday(Body):
     """Whose list of the day is opened."""
 
     userid: str
+    external_userid: str = ""
 
 
 async def _show_today(machine: Machine, body: OpenToday) -> web.StreamResponse:
     bot = urlsplit(machine.world.app.callback_url)
     if not bot.netloc:
         return web.Response(text="There is no bot: its callback URL is not set.\n", status=400)
-    return _led(machine, body.userid, f"{bot.scheme}://{bot.netloc}{STAFF_LIST}")
+    machine.world.directory.get(body.userid)
+    return _led(f"{bot.scheme}://{bot.netloc}{STAFF_LIST}", body)
 
 
 _SHOW = handler_of(Route("GET", "/phone/open", OpenPage, _show))

@@ -20,6 +20,7 @@ from data.models.channels import Channel
 from data.models.customers import Customer, Follow, FollowMobile, FollowStatus, FollowTag, Transfer
 from data.models.digests import Digest
 from data.models.fields import Birthday, CustomerField, FieldDefinition
+from data.models.forms import FormAnswer, FormRow
 from data.models.group_waves import GroupRecipient
 from data.models.group_welcomes import GroupWelcome, GroupWelcomeStatus
 from data.models.groups import CustomerGroup, GroupMember
@@ -89,6 +90,8 @@ __all__ = [
     "FollowMobile",
     "FollowStatus",
     "FollowTag",
+    "FormAnswer",
+    "FormRow",
     "GroupMember",
     "GroupRecipient",
     "GroupWelcome",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, literal_column, select, update
+from sqlalchemy import bindparam, literal_column, select
 from sqlmodel import Session
 
 from data.models import Link, LinkClick
+from data.queries import follow_ups
+from data.queries.follow_ups import CLAIMED
 
 L: Any = Link.__table__  # type: ignore[attr-defined]
 K: Any = LinkClick.__table__  # type: ignore[attr-defined]
@@ -25,7 +27,6 @@ _DUE = (
     .limit(bindparam("limit"))
     .with_for_update(skip_locked=True, of=K)
 )  # fmt: skip
-_LEASE = update(K).where(K.c.id.in_(bindparam("ids", expanding=True))).values(due_at=bindparam("until"))
 
 
 class DueClick(NamedTuple):
@@ -43,24 +44,17 @@ class DueClick(NamedTuple):
     leased_until: datetime
 
 
-def claim_due(session: Session, now: datetime, lease_seconds: float, limit: int = 50) -> list[DueClick]:
+def claim_due(session: Session, now: datetime, lease_seconds: float, limit: int = CLAIMED) -> list[DueClick]:
     """Take what is due. What is not finished is due again when the lease ends."""
-    until = now + timedelta(seconds=lease_seconds)
-    rows = session.execute(_DUE, {"now": now, "limit": limit}).all()
-    if rows:
-        session.connection().execute(_LEASE, {"ids": [row.id for row in rows], "until": until})
+    rows, until = follow_ups.claim(session, K, _DUE, now, lease_seconds, limit)
     return [DueClick._make((*row, until)) for row in rows]
 
 
 def finish(session: Session, click: DueClick, outcome: dict[str, Any]) -> None:
     """All was done, or all that can be."""
-    session.connection().execute(_still(click).values(due_at=None, outcome=outcome))
+    follow_ups.finish(session, K, click, outcome)
 
 
 def put_off(session: Session, click: DueClick, until: datetime) -> None:
     """It failed: try again at `until`."""
-    session.connection().execute(_still(click).values(due_at=until, attempts=click.attempts + 1))
-
-
-def _still(click: DueClick) -> Any:
-    return update(K).where(K.c.id == click.id, K.c.due_at == click.leased_until)
+    follow_ups.put_off(session, K, click, until)

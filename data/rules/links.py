@@ -88,7 +88,9 @@ def target_problems(url: str, public_url: str) -> list[Problem]:
 
 
 def normal_target(url: str) -> str:
-    """An address as it is kept: plain ASCII, the scheme and the host in small letters."""
+    """An address as it is kept: plain ASCII, the scheme and the host in small letters; a page of ours by its path."""
+    if url.startswith("/"):
+        return url
     parts = urlsplit(url)
     rest = url.split("://", 1)[1][len(parts.netloc) :]
     return f"{parts.scheme}://{parts.netloc.lower()}{quote(rest, safe=_SAFE)}"

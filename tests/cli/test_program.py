@@ -49,6 +49,7 @@ def test_every_command_explains_itself(siyu: Siyu) -> None:
         "journeys",
         "tasks",
         "links",
+        "forms",
         "campaigns",
         "testers",
         "group-welcomes",

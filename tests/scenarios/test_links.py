@@ -26,7 +26,8 @@ from data.queries import touches as touch_rows
 from data.rules.campaigns import CampaignDraft
 from data.rules.links import LinkDraft
 from data.rules.problems import InvalidRuleError
-from scheduler.links import LEASE_SECONDS, MAX_ATTEMPTS, follow_up_clicks
+from scheduler.follow_ups import LEASE_SECONDS, MAX_ATTEMPTS
+from scheduler.links import follow_up_clicks
 from tests.conftest import Urls
 from tests.sandbox.test_media import PNG
 from tests.scenarios.campaign_ledger import begin, confirm, has_status, is_ended, ready, runs_and_batches, until, wave
