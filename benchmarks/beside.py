@@ -1,7 +1,8 @@
 """What callbacks and new customers notice of long work in the same bot: acknowledgements and welcomes beside it.
 
 The work is a sync, a marking at WeCom's own pace, questions about a million customers (counts one after the other, and
-dry runs that go through all of them), or campaigns: planned over a million, sent, and their results pulled.
+dry runs that go through all of them), campaigns: planned over a million, sent, and their results pulled, or a journey
+that begins for a million customers and asks their staff for something at once.
 """
 
 from __future__ import annotations
@@ -44,9 +45,17 @@ SCOPES = (
     "campaigns:read",
     "campaigns:write",
     "sending:write",
+    "journeys:read",
+    "journeys:write",
 )
 
 CAMPAIGN = {"name": "bench", "waves": [{"content": {"text": "周末到店，好礼相送。"}, "audience": {"everyone": True}}]}
+
+JOURNEY = {
+    "name": "bench",
+    "trigger": {"on": "event", "name": "bench"},
+    "steps": [{"key": "ask", "action": {"do": "task", "content": {"text": "{{ customer_name }}，您好，最近还好吗？"}}}],
+}
 
 ADD = "externalcontact/add_msg_template"
 
@@ -82,6 +91,7 @@ def _works() -> tuple[tuple[str, Work, int, int], ...]:
         ("campaigns planned", planning, 20, 2_000),
         ("campaigns sent", sending, 2_000, 20_000),
         ("results pulled", pulling, 300, 300_000),
+        ("journeys", stepping, 20, 2_000),
     )
 
 
@@ -92,7 +102,7 @@ def _folder(folder: Path, name: str) -> Path:
 
 
 def _beside(folder: Path, database: str, name: str, work: Work, staff: int, customers: int) -> list[Result]:
-    if work in (asking, planning):
+    if work in (asking, planning, stepping):
         # Without its tags: the local WeCom does not know them, and the bot would take them off everybody.
         fill(database or f"sqlite:///{folder}/siyu.db", "DELETE FROM tags")
     with sandbox(folder, staff, customers) as wecom:
@@ -211,6 +221,20 @@ def pulling(api: Api, wecom: Server) -> Iterator[Callable[[], Result]]:
 
     def done() -> Result:
         return Result("results pulled meanwhile", api.call("GET", path)["items"][0]["sent"], "recipients")
+
+    yield done
+
+
+@contextlib.contextmanager
+def stepping(api: Api, _wecom: Server) -> Iterator[Callable[[], Result]]:
+    """A journey begins for everybody; its ticks make tasks of staff meanwhile."""
+    journey = f"/journeys/{api.call('POST', '/journeys', JOURNEY)['id']}"
+    api.call("POST", f"{journey}/start", {})
+    api.call("POST", f"{journey}/existing", {})
+
+    def done() -> Result:
+        (ask,) = api.call("GET", f"{journey}/statistics")["versions"][0]["steps"]
+        return Result("tasks that staff were given meanwhile", ask["reached"], "tasks")
 
     yield done
 
