@@ -278,6 +278,9 @@ class PrivacySettings(Section):
     clicks_days: Annotated[int, AfterValidator(never_or(31))] = Field(
         730, description="Which customers followed which tracked links: 0 or at least 31 days."
     )
+    journeys_days: Annotated[int, AfterValidator(never_or(366))] = Field(
+        730, description="Staff tasks with their words, what became of journeys' steps: 0 or at least 366 days."
+    )
 
 
 class PaymentsSettings(Section):

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from sqlmodel import Session
 
 from data.queries import journeys as rows
+from data.queries.journey_versions import read_versions
 from data.rules.journeys import Journey
 from data.rules.problems import parse
 
@@ -28,6 +29,10 @@ class Book:
     def __getitem__(self, key: Key) -> Journey:
         return self._journeys[key]
 
+    def find(self, key: Key) -> Journey | None:
+        """One of them, or None where it was not read or is not understood."""
+        return self._journeys.get(key)
+
     def missing(self, keys: Iterable[Key]) -> list[Key]:
         """Those that were not read yet."""
         return sorted({key for key in keys if key not in self._journeys})
@@ -36,3 +41,7 @@ class Book:
         """Read what is missing. Raises InvalidRuleError for one that this program does not understand any more."""
         for key in self.missing(keys):
             self._journeys[key] = parse(Journey, rows.get_version(session, *key).definition)
+
+    def read_others(self, session: Session, keys: Iterable[Key]) -> None:
+        """The same for journeys that are only looked at: what is not understood stays missing."""
+        self._journeys |= read_versions(session, self.missing(keys))

@@ -101,7 +101,8 @@ async def _write(ctx: Context, journey_id: int, version: int, source: Mapping[st
 def _change(
     session: Session, journey_id: int, version: int, journey: Journey, owner: str, made_by: str, now: datetime
 ) -> JourneyRow:
-    if rows.read_definition(session, journey_id, version) == journey:
+    # As it is kept: one that this program does not understand any more can be said anew.
+    if rows.get_version(session, journey_id, version).definition == journey.model_dump(mode="json"):
         row = rows.lock_journey(session, journey_id)
         rows.refuse_stale(row, version)
     else:
@@ -151,7 +152,12 @@ async def act_on(ctx: Context, journey_id: int, act: Act, by: str = "command") -
         row = await ctx.db.read(rows.get_journey, journey_id)
         await check_journey(ctx, await ctx.db.read(rows.read_definition, journey_id, row.version))
     await ctx.db.write(rows.act_on, journey_id, act, by, ctx.clock.now())
-    ended = 1 if act is Act.STOP else 0
-    while ended:
-        ended = await ctx.db.write(list_rows.withdraw_piece, journey_id, ctx.clock.now())
+    if act is Act.STOP:
+        await end_for_all(ctx, journey_id)
     return await ctx.db.read(read_journey, journey_id)
+
+
+async def end_for_all(ctx: Context, journey_id: int) -> None:
+    """A journey that was stopped is over for everybody, piece by piece."""
+    while await ctx.db.write(list_rows.withdraw_piece, journey_id, ctx.clock.now()):
+        pass

@@ -4,7 +4,7 @@ begin."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, tzinfo
 from typing import Any
 
 from sqlmodel import Session
@@ -17,6 +17,7 @@ from data.queries import preferences as preference_rows
 from data.queries.journey_explanations import Broadcast
 from data.queries.segments import list_members
 from data.rules import journey_words as words
+from data.rules.enrolments import may_begin_again
 from data.rules.journeys import Journey
 
 #: Enrolments that are told of one customer, the newest.
@@ -149,6 +150,6 @@ def _not_on(session: Session, external_userid: str, now: datetime, zone: tzinfo)
 
 def _barred(last: datetime | None, said: Journey, now: datetime, zone: tzinfo) -> list[str]:
     days = said.again.after_days
-    if last is None or (days is not None and last <= now - timedelta(days=days)):
+    if last is None or may_begin_again(last, days, now, zone):
         return []
     return [words.barred_words(last, days, zone)]

@@ -68,7 +68,7 @@ def judge_due(session: Session, book: Book, due: Sequence[Due], now: datetime, c
     until = datetime.combine(tomorrow, time(), zone).astimezone(UTC)
     since = since_of(company.caps, now, zone)
     known = rows.read_known(session, {each.external_userid for each in due}, since, until, zone)
-    book.read(session, {_key(each) for waiting in known.waiting.values() for each in waiting})
+    book.read_others(session, {_key(each) for waiting in known.waiting.values() for each in waiting})
     judge = _Judge(session, book, known, now, company)
     judge.read_members(due)
     ordered = sorted(due, key=lambda each: (each.standing.due_at, -book[_key(each)].priority, each.enrolment_id))
@@ -144,7 +144,9 @@ class _Judge:
         """The journeys that go before this one and want the customer today as well."""
         found = []
         for other in self._known.waiting.get(due.external_userid, ()):
-            theirs, number = self._book[_key(other)], other.standing.step
+            theirs, number = self._book.find(_key(other)), other.standing.step
+            if theirs is None:  # it does nothing before somebody has mended it
+                continue
             wants = number < len(theirs.steps) and theirs.steps[number].disturbs and not other.standing.held_out
             if wants and theirs.priority > journey.priority:
                 found.append(theirs)

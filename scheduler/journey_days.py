@@ -7,16 +7,17 @@ stop has interrupted goes on where it was; days that passed meanwhile are made u
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Iterator, Sequence
 
 from bot.campaign_plans import calendar_of
 from bot.context import Context
+from bot.errors import SiyuError
 from bot.logs import get_logger
+from data.errors import StorageError
 from data.models import JourneyScan
 from data.models.journey_scans import ScanKind
 from data.queries import journey_scans as rows
 from data.queries import journey_versions as version_rows
-from data.queries import journeys as journey_rows
 from data.queries.beginners import Version
 from data.queries.journey_scans import DueLook, Piece
 from data.queries.segments import Recipient
@@ -24,6 +25,7 @@ from data.rules.journey_days import CAUGHT_UP, Look, cause_of
 from data.rules.journey_triggers import Entered
 from data.rules.schedule import local_datetime
 from data.rules.timings import Calendar
+from scheduler.journey_pauses import NOT_UNDERSTOOD, pause, why_of
 from scheduler.leases import SHORT_LEASE_SECONDS, LeaseHeldError, alone
 
 log = get_logger("journeys")
@@ -70,23 +72,38 @@ async def _work_off(ctx: Context) -> int:
     stuck: set[tuple[int, str]] = set()
     while True:
         scans = [each for each in await ctx.db.read(rows.list_open) if (each.journey_id, each.kind) not in stuck]
-        if scans:
-            found = await _go_through(ctx, scans[0], calendar)
-            if found is None:
-                stuck.add((scans[0].journey_id, scans[0].kind))
-            begun += found or 0
-            continue
         due = [each for each in await _list_due(ctx) if (each.version.journey_id, ScanKind.DAY.value) not in stuck]
-        if not due:
+        if scans:
+            work, key = _go_through(ctx, scans[0], calendar), (scans[0].journey_id, scans[0].kind)
+        elif due:
+            work, key = _begin_look(ctx, due[0], calendar), (due[0].version.journey_id, ScanKind.DAY.value)
+        else:
             return begun
-        await _begin_look(ctx, due[0], calendar)
+        found = await _unless_broken(ctx, key[0], work)
+        if found is None:
+            stuck.add(key)
+        begun += found or 0
 
 
-async def _begin_look(ctx: Context, due: DueLook, calendar: Calendar) -> None:
+async def _unless_broken(ctx: Context, journey_id: int, work: Awaitable[int | None]) -> int | None:
+    """Do some work for a journey; with which something is wrong that stands still, and keeps no other waiting."""
+    try:
+        return await work
+    except StorageError:
+        raise
+    except (SiyuError, ValueError) as error:
+        # No day is left for its first step (a year of holidays), or what it says cannot be asked.
+        log.warning("journey_failed", journey=journey_id)
+        await ctx.db.write(pause, ctx, journey_id, why_of(error))
+        return None
+
+
+async def _begin_look(ctx: Context, due: DueLook, calendar: Calendar) -> int:
     journey_id, version, journey = due.version
     if isinstance(journey.trigger, Entered):
         await _forget_gone(ctx, journey_id, journey.trigger, calendar)
     await ctx.db.write(rows.begin_look, journey_id, version, due.look, only_seen=due.only_seen)
+    return 0
 
 
 async def _forget_gone(ctx: Context, journey_id: int, trigger: Entered, calendar: Calendar) -> None:
@@ -101,7 +118,11 @@ async def _forget_gone(ctx: Context, journey_id: int, trigger: Entered, calendar
 async def _go_through(ctx: Context, scan: JourneyScan, calendar: Calendar) -> int | None:
     """Go through the follows that a scan has not looked at; how many begin. None: it cannot go on."""
     now, key = ctx.clock.now(), (scan.journey_id, scan.version)
-    version = Version(*key, (await ctx.db.read(version_rows.read_versions, {key}))[key])
+    journey = (await ctx.db.read(version_rows.read_versions, {key})).get(key)
+    if journey is None:
+        await ctx.db.write(pause, ctx, scan.journey_id, NOT_UNDERSTOOD)
+        return None
+    version = Version(*key, journey)
     look = Look(scan.at, local_datetime(scan.at, calendar.zone).date())
     is_day = scan.kind == ScanKind.DAY
     cause = cause_of(version.journey.trigger, look, calendar) if is_day else ScanKind.EXISTING.value
@@ -110,15 +131,7 @@ async def _go_through(ctx: Context, scan: JourneyScan, calendar: Calendar) -> in
     while True:
         found, upto = await ctx.db.read(rows.read_scan_part, search, after, scan.until_id)
         for piece in _pieces(found, after, upto):
-            try:
-                begun = await ctx.db.write(rows.begin_piece, scan, version, piece, cause, ctx.clock.now(), calendar)
-            except ValueError as error:
-                # No day is left for its first step: a year of holidays.
-                log.warning("never_due", journey=scan.journey_id)
-                await ctx.db.write(
-                    journey_rows.pause_journey, scan.journey_id, f"Its first step is never due: {error}."
-                )
-                return None
+            begun = await ctx.db.write(rows.begin_piece, scan, version, piece, cause, ctx.clock.now(), calendar)
             if begun is None:
                 return None
             total += begun

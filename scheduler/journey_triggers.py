@@ -7,23 +7,25 @@ well: a process that dies leaves them as they were. Of one customer each is work
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import NamedTuple
 
 from sqlmodel import Session
 
 from bot.campaign_plans import calendar_of
 from bot.context import Context
+from bot.errors import SiyuError
 from bot.logs import get_logger
 from data.models import EndReason, JourneyStatus
 from data.queries import enrolments as enrolment_rows
 from data.queries import happenings as rows
 from data.queries import journey_versions as version_rows
 from data.queries.beginners import Candidate, Version, begin
-from data.queries.journeys import pause_journey
 from data.rules.happenings import Happened, begins, cause_of, end_of
 from data.rules.timings import Calendar
+from scheduler.journey_pauses import NOT_UNDERSTOOD, pause, why_of
 from scheduler.leases import SHORT_LEASE_SECONDS, LeaseHeldError, alone
 
 log = get_logger("journeys")
@@ -34,11 +36,12 @@ PIECE = 300
 
 
 class Worked(NamedTuple):
-    """What came of a piece of happenings."""
+    """What came of a piece of happenings. `broken`: the journeys that could not be begun, and why."""
 
     happened: int = 0
     ended: int = 0
     begun: int = 0
+    broken: Mapping[int, str] = MappingProxyType({})
 
 
 async def follow_happenings(ctx: Context) -> int:
@@ -55,6 +58,8 @@ async def _work_off(ctx: Context) -> int:
     while True:
         worked = await ctx.db.write(work_on, ctx.clock.now(), calendar)
         total += worked.happened
+        for journey_id, why in worked.broken.items():
+            await ctx.db.write(pause, ctx, journey_id, why)
         if worked.ended or worked.begun:
             log.info("happenings", happened=worked.happened, ended=worked.ended, begun=worked.begun)
         if worked.happened == 0:
@@ -72,7 +77,7 @@ def work_on(session: Session, now: datetime, calendar: Calendar, piece: int = PI
     for some in _rounds(rows.complete(session, found)):
         ended += journeys.end(some, now)
         begun += journeys.begin(some, now, calendar)
-    return Worked(len(found), ended, begun)
+    return Worked(len(found), ended, begun, journeys.broken)
 
 
 def _rounds(happened: Sequence[Happened]) -> Iterator[list[Happened]]:
@@ -94,6 +99,8 @@ class Journeys:
         self._rows = [row for row in version_rows.list_not_over(session) if row.id is not None]
         self._ids = {row.id for row in self._rows}
         self._definitions = version_rows.read_versions(session, {(row.id or 0, row.version) for row in self._rows})
+        #: Journeys with which something is wrong, and what: others do not wait for that.
+        self.broken: dict[int, str] = {}
 
     def end(self, happened: Sequence[Happened], now: datetime) -> int:
         """End what is over with these, one of each customer; how many enrolments."""
@@ -105,8 +112,9 @@ class Journeys:
         self._definitions |= version_rows.read_versions(self._session, missing)
         over: dict[EndReason, list[int]] = {}
         for each in running:
-            journey = self._definitions[each.journey_id, each.version]
-            reason = end_of(journey, each.started_at, of_customer[each.external_userid])
+            journey = self._definitions.get((each.journey_id, each.version))
+            over_at = each.due_at if journey is not None and each.step >= len(journey.steps) else None
+            reason = end_of(journey, each.started_at, of_customer[each.external_userid], over_at)
             if reason is not None and each.id is not None:
                 over.setdefault(reason, []).append(each.id)
         return sum(enrolment_rows.end_enrolments(self._session, ids, reason, now) for reason, ids in over.items())
@@ -115,21 +123,24 @@ class Journeys:
         """Begin the running journeys that these begin, one of each customer; how many enrolments."""
         begun = 0
         for row in self._rows:
-            if row.status != JourneyStatus.RUNNING:
+            journey_id, journey = row.id or 0, self._definitions.get((row.id or 0, row.version))
+            if row.status != JourneyStatus.RUNNING or journey_id in self.broken:
                 continue
-            version = Version(row.id or 0, row.version, self._definitions[row.id or 0, row.version])
+            if journey is None:
+                self.broken[journey_id] = NOT_UNDERSTOOD
+                continue
             since = row.started_at or row.made_at
             candidates = [
                 Candidate(each.external_userid, each.userid, cause_of(each), each.happened_at)
                 for each in happened
-                if begins(version.journey, since, each)
+                if begins(journey, since, each)
             ]
             if not candidates:
                 continue
             try:
-                begun += begin(self._session, version, candidates, now, calendar)
-            except ValueError as error:
-                # No day is left for its first step: a year of holidays. Others do not wait for that.
-                log.warning("never_due", journey=row.id)
-                pause_journey(self._session, row.id or 0, f"Its first step is never due: {error}.")
+                begun += begin(self._session, Version(journey_id, row.version, journey), candidates, now, calendar)
+            except (SiyuError, ValueError) as error:
+                # No day is left for its first step (a year of holidays), or what it says cannot be asked.
+                log.warning("journey_failed", journey=journey_id)
+                self.broken[journey_id] = why_of(error)
         return begun

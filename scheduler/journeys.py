@@ -10,23 +10,20 @@ import contextlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlmodel import Session
-
 from bot.context import Context
-from bot.delivery import add_alert
-from bot.errors import SiyuError
 from bot.journey_actions import passes_of
 from bot.journey_books import Book
+from bot.journey_edits import end_for_all
 from bot.journey_steps import Judged, company_of, judge_due
 from bot.logs import get_logger
 from data.errors import StorageError
 from data.queries import journey_dues as rows
-from data.queries import journeys as journey_rows
+from data.queries.enrolment_lists import list_half_stopped
 from data.queries.journey_dues import Due
 from data.queries.journey_marks import start_markings
 from data.queries.journey_passes import write_passes
 from data.queries.journey_waves import close_waves
-from data.rules.schedule import moment_words
+from scheduler.journey_pauses import pause, why_of
 from scheduler.leases import SHORT_LEASE_SECONDS, LeaseHeldError, alone
 
 log = get_logger("journeys")
@@ -38,6 +35,9 @@ CHUNK = 200
 
 async def run_due_steps(ctx: Context) -> bool:
     """Do what is due. False: nothing was, or another process does it. In observe mode journeys stand still."""
+    for journey_id in await ctx.db.read(list_half_stopped):
+        # Whoever stopped it did not get to the end of it.
+        await end_for_all(ctx, journey_id)
     if ctx.observes or not await ctx.db.read(rows.has_work, ctx.clock.now(), _opened_before(ctx)):
         return False
     with contextlib.suppress(LeaseHeldError):
@@ -85,23 +85,6 @@ async def _work_one_by_one(ctx: Context, book: Book, due: Sequence[Due]) -> set[
             raise
         except Exception as error:
             log.exception("journey_failed", journey=journey_id)
-            why = f"The program failed: {error if isinstance(error, SiyuError | ValueError) else type(error).__name__}"
-            await ctx.db.write(_pause, ctx, journey_id, why)
+            await ctx.db.write(pause, ctx, journey_id, why_of(error))
             broken.add(journey_id)
     return broken
-
-
-def _pause(session: Session, ctx: Context, journey_id: int, why: str) -> None:
-    """The journey stands still, and its owner is told; without one the managers are."""
-    row = journey_rows.pause_journey(session, journey_id, why)
-    if row is None:
-        return
-    now = ctx.clock.now()
-    told: dict[str, str | None] = {
-        "journey_name": row.name,
-        "journey_id": str(journey_id),
-        "happened_at": moment_words(now, ctx.settings.zone),
-        "cause": why,
-    }
-    for userid in [row.owner] if row.owner else ctx.settings.campaigns.managers:
-        add_alert(session, ctx, "journey_paused", userid, told, dedupe_key=f"journey:{journey_id}:{now.isoformat()}")

@@ -53,6 +53,8 @@ async def purge_old(ctx: Context) -> int:
         ("welcomes", settings.welcomes_days),
         ("touches", settings.touches_days),
         ("clicks", settings.clicks_days),
+        ("tasks", settings.journeys_days),
+        ("steps", settings.journeys_days),
         ("webhooks", WEBHOOKS_DAYS),
     ):
         before, after_id = ctx.clock.now() - timedelta(days=days), 0 if days else None

@@ -12,9 +12,9 @@ from sqlmodel import Session
 
 from data.bulk import among
 from data.models import Follow, FollowStatus, Preference
-from data.queries.enrolments import Beginner, add_enrolments, list_barred
+from data.queries.enrolments import Before, Beginner, add_enrolments, map_before
 from data.queries.segments import list_members
-from data.rules.enrolments import Beginning
+from data.rules.enrolments import Beginning, may_begin_again
 from data.rules.journeys import Journey
 from data.rules.timings import Calendar
 
@@ -54,15 +54,24 @@ def begin(
     are not on it already. Raises ValueError where its first step is never due.
     """
     journey = version.journey
-    barred = list_barred(
-        session, version.journey_id, {each.external_userid for each in candidates}, journey.again.after_days, now
-    )
-    wanted = {each.external_userid: each for each in candidates if each.external_userid not in barred}
+    before = map_before(session, version.journey_id, {each.external_userid for each in candidates})
+    wanted = {
+        each.external_userid: each
+        for each in candidates
+        if _may_begin(before.get(each.external_userid), each.at, journey.again.after_days, calendar)
+    }
     follows = _map_follows(session, wanted)
     if journey.audience is not None and not is_of_audience:
         found = list_members(session, journey.audience, now, calendar.zone, list(follows))
         follows = {follow_id: whom for follow_id, whom in follows.items() if whom in found}
     return enrol(session, version, [wanted[whom] for whom in sorted(set(follows.values()))], calendar)
+
+
+def _may_begin(before: Before | None, at: datetime, after_days: int | None, calendar: Calendar) -> bool:
+    """Whether a journey may begin at an instant for a customer who is on it, was on it, or never was."""
+    if before is None:
+        return True
+    return not before.is_on and may_begin_again(before.began_at, after_days, at, calendar.zone)
 
 
 def enrol(session: Session, version: Version, beginners: Sequence[Candidate], calendar: Calendar) -> int:

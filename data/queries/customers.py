@@ -150,7 +150,6 @@ def record_end(
     `handed_over`: a colleague is taking the customer over, who is lost only if nobody does.
     """
     lock_customer(session, external_userid, now)
-    lost_at = (event_at or now) + (TAKEN_OVER if handed_over else timedelta())
     follow = _lock_follow(session, userid, external_userid)
     if follow is None:
         session.add(
@@ -164,19 +163,20 @@ def record_end(
             )
         )
         note_facts(session, [external_userid])
-        note_lost(session, [external_userid], lost_at)
         return True
     if event_at and follow.event_at and event_at < follow.event_at:
         return False
     if follow.status == status and follow.ended_at == follow.event_at != event_at:
         return False
     # New, or found by a fetch before its event came, or this very event once more after a crash.
+    was_present = follow.status == FollowStatus.PRESENT
     follow.status = status
     follow.event_at = event_at or follow.event_at
     follow.ended_at = event_at or now
     follow.changed_at = now
     note_status(session, [follow.id], status)
-    note_lost(session, [external_userid], lost_at)
+    if was_present:
+        note_lost(session, [external_userid], (event_at or now) + (TAKEN_OVER if handed_over else timedelta()))
     return True
 
 
@@ -265,7 +265,7 @@ def _end_unlisted(session: Session, follows: Sequence[Follow], asked_at: datetim
 
     One that changed a moment ago stays: WeCom's reads lag behind its events.
     """
-    ended = []
+    ended, left = [], set[str]()
     for follow in follows:
         if follow.changed_at > asked_at - READ_LAG:
             continue
@@ -273,12 +273,15 @@ def _end_unlisted(session: Session, follows: Sequence[Follow], asked_at: datetim
         in_sight = staff is not None and staff.gone_at is None and staff.follows_customers
         status = unlisted_status(follow.status, in_sight=in_sight)
         if status is not None:
+            if follow.status == FollowStatus.PRESENT:
+                left.add(follow.external_userid)
             follow.status = status
             follow.ended_at = now
             follow.changed_at = now
             ended.append(follow.id)
     note_status(session, ended, "")
-    note_lost(session, {follow.external_userid for follow in follows if follow.id in ended}, now)
+    # Why it ended is not known: a colleague may be taking over.
+    note_lost(session, left, now + TAKEN_OVER)
     return len(ended)
 
 

@@ -6,12 +6,12 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import and_, false, func, or_, select
+from sqlalchemy import and_, exists, false, func, or_, select
 from sqlmodel import Session, col
 
 from data.bulk import among
 from data.errors import ConflictError, NotFoundError
-from data.models import EndReason, Enrolment
+from data.models import EndReason, Enrolment, JourneyRow, JourneyStatus
 from data.queries.enrolments import end_enrolments
 from data.rules.journey_steps import Standing
 
@@ -83,6 +83,13 @@ def map_began(session: Session, journey_id: int, customers: Collection[str]) -> 
         .group_by(E.c.external_userid)
     )
     return {whom: at for whom, at in session.execute(query, {"customers": sorted(customers)})}  # noqa: C416
+
+
+def list_half_stopped(session: Session) -> list[int]:
+    """Journeys that were stopped, and are not over for somebody yet."""
+    still_on = exists().where(E.c.journey_id == col(JourneyRow.id), E.c.ended_at.is_(None))
+    query = select(col(JourneyRow.id)).where(col(JourneyRow.status) == JourneyStatus.STOPPED, still_on)
+    return [journey_id or 0 for journey_id in session.execute(query).scalars()]
 
 
 def withdraw_piece(session: Session, journey_id: int, now: datetime) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import func, select, update
@@ -35,22 +35,24 @@ class Beginner(NamedTuple):
     standing: Standing
 
 
-def list_barred(
-    session: Session, journey_id: int, customers: Collection[str], after_days: int | None, now: datetime
-) -> set[str]:
-    """Those of some customers who cannot begin a journey now: they are on it, or began it too lately to do it again
-    (`after_days` as in Again)."""
+class Before(NamedTuple):
+    """A customer was on a journey before: when they began it last, and whether they are on it now."""
+
+    began_at: datetime
+    is_on: bool
+
+
+def map_before(session: Session, journey_id: int, customers: Collection[str]) -> dict[str, Before]:
+    """Those of some customers who are on a journey or were."""
     if not customers:
-        return set()
-    since = None if after_days is None else now - timedelta(days=after_days)
+        return {}
     query = (
-        select(E.c.external_userid)
+        select(E.c.external_userid, func.max(E.c.started_at), func.count() > func.count(E.c.ended_at))
         .where(E.c.journey_id == journey_id, among(session.get_bind().dialect.name, E.c.external_userid, "customers"))
         .group_by(E.c.external_userid)
     )
-    if since is not None:
-        query = query.having((func.max(E.c.started_at) > since) | (func.count() > func.count(E.c.ended_at)))
-    return set(session.execute(query, {"customers": sorted(customers)}).scalars())
+    found = session.execute(query, {"customers": sorted(customers)})
+    return {whom: Before(began_at, bool(is_on)) for whom, began_at, is_on in found}
 
 
 def add_enrolments(session: Session, journey_id: int, version: int, beginners: Sequence[Beginner]) -> int:

@@ -14,6 +14,7 @@ from sqlmodel import Session
 from data.bulk import BulkUpsert, among
 from data.models import Customer, Follow, FollowStatus, Happening, JourneyRow, Order, Preference
 from data.queries.journey_versions import NOT_OVER
+from data.queries.locks import lock_names
 from data.queries.staff import map_departments
 from data.rules.happenings import ADDED, EVERYBODYS, LOST, ORDERED, TAGGED, Happened
 from data.rules.orders import PAID, WECOM_PAY
@@ -74,12 +75,14 @@ def note(session: Session, happened: Sequence[Happened], ears: Ears | None = Non
     return _NEW.write(session, rows)
 
 
-def note_lost(session: Session, external_userids: Iterable[str], at: datetime, ears: Ears | None = None) -> None:
-    """Follows of these customers have ended: whoever has no present one left is lost."""
+def note_lost(session: Session, external_userids: Iterable[str], at: datetime) -> None:
+    """Present follows of these customers have ended: whoever has none left is lost."""
     customers = set(external_userids)
-    if not customers or LOST not in (ears or read_ears(session)).since:
+    if not customers or LOST not in read_ears(session).since:
         return
     session.flush()
+    # Of two who end the last two follows of a customer the second sees what the first has done.
+    lock_names(session, "lost", customers)
     _NEW.write(session, [(LOST, each, "", {}, at) for each in sorted(customers - _list_present(session, customers))])
 
 
@@ -100,9 +103,12 @@ def _present(dialect: str) -> Any:
 
 # -- read, and removed
 
-_CARDLESS = (H.c.kind == ADDED) & exists().where(
-    C.c.external_userid == H.c.external_userid, C.c.fetched_at.is_(None), H.c.happened_at > bindparam("card_awaited")
-)
+A: Any = H.alias("adds")
+_CARDLESS = exists().where(
+    A.c.external_userid == H.c.external_userid, A.c.id <= H.c.id, A.c.kind == ADDED,
+    A.c.happened_at > bindparam("card_awaited"),
+    C.c.external_userid == A.c.external_userid, C.c.fetched_at.is_(None),
+)  # fmt: skip
 _TO_COME = (H.c.kind == LOST) & (H.c.happened_at > bindparam("now"))
 _OLDEST = select(H).where(~_CARDLESS, ~_TO_COME).order_by(H.c.id).limit(bindparam("count"))
 
@@ -118,7 +124,7 @@ def _asked(count: int, now: datetime) -> dict[str, Any]:
 
 def list_oldest(session: Session, count: int, now: datetime) -> list[Happened]:
     """The oldest happenings, locked until the transaction ends, as their rows say them. An add waits for a while until
-    its customer's card was read."""
+    its customer's card was read, and what happened to them after it waits as well."""
     query = _OLDEST.with_for_update(of=H) if session.get_bind().dialect.name == "postgresql" else _OLDEST
     found = session.execute(query, _asked(count, now)).mappings()
     return [

@@ -120,16 +120,16 @@ def write_passes(
 
 
 def _lock(session: Session, passes: Sequence[Pass]) -> list[Pass]:
-    """The passes that still hold: the customer stands where they stood, on a journey that goes on."""
+    """The passes that still hold: the customer stands where they stood in that version, on a journey that goes on."""
     dialect = session.get_bind().dialect.name
     rows = (
-        select(E.c.id, E.c.step, E.c.due_at)
+        select(E.c.id, E.c.version, E.c.step, E.c.due_at)
         .where(among(dialect, E.c.id, "ids"), E.c.ended_at.is_(None))
         .order_by(E.c.id)
         .with_for_update()
     )
     ids = sorted({each.due.enrolment_id for each in passes})
-    stands = {row[0]: (row[1], row[2]) for row in session.execute(rows, {"ids": ids})}
+    stands = {row[0]: tuple(row[1:]) for row in session.execute(rows, {"ids": ids})}
     journey = JourneyRow.__table__  # type: ignore[attr-defined]
     going = select(journey.c.id).where(journey.c.status.in_(GOING_ON)).with_for_update(read=True)
     going_on = set(session.execute(going).scalars())
@@ -137,7 +137,7 @@ def _lock(session: Session, passes: Sequence[Pass]) -> list[Pass]:
         each
         for each in passes
         if each.due.journey_id in going_on
-        and stands.get(each.due.enrolment_id) == (each.due.standing.step, each.due.standing.due_at)
+        and stands.get(each.due.enrolment_id) == (each.due.version, each.due.standing.step, each.due.standing.due_at)
     ]
 
 

@@ -93,7 +93,11 @@ def skip_old(session: Session, oldest: datetime) -> list[int]:
     late = (col(JourneyRow.status) == JourneyStatus.RUNNING, until < oldest)
     rows = list(session.execute(select(JourneyRow).where(*late).order_by(col(JourneyRow.id))).scalars())
     said = read_versions(session, {(row.id or 0, row.version) for row in rows})
-    found = [row for row in rows if isinstance(said[row.id or 0, row.version].trigger, DAY_TRIGGERS)]
+    found = [
+        row
+        for row in rows
+        if (journey := said.get((row.id or 0, row.version))) is not None and isinstance(journey.trigger, DAY_TRIGGERS)
+    ]
     for row in found:
         row.scanned_until = oldest
     return [row.id or 0 for row in found]
@@ -114,10 +118,10 @@ def list_due_looks(session: Session, now: datetime, calendar: Calendar) -> list[
     said = read_versions(session, {(row.id or 0, row.version) for row in rows})
     due = []
     for row in rows:
-        version = Version(row.id or 0, row.version, said[row.id or 0, row.version])
-        trigger = version.journey.trigger
-        if not isinstance(trigger, DAY_TRIGGERS):
+        journey = said.get((row.id or 0, row.version))
+        if journey is None or not isinstance(trigger := journey.trigger, DAY_TRIGGERS):
             continue
+        version = Version(row.id or 0, row.version, journey)
         until = row.scanned_until or row.started_at or row.made_at
         if isinstance(trigger, Entered) and not _is_seen(session, version, until):
             due.append(DueLook(version, Look(until, until.astimezone(calendar.zone).date()), only_seen=True))
@@ -133,8 +137,8 @@ def _is_seen(session: Session, version: Version, until: datetime) -> bool:
         return False
     if scan.version == version.version:
         return True
-    before = read_versions(session, {(version.journey_id, scan.version)})[version.journey_id, scan.version].trigger
-    return isinstance(before, Entered) and before == version.journey.trigger
+    before = read_versions(session, {(version.journey_id, scan.version)}).get((version.journey_id, scan.version))
+    return before is not None and before.trigger == version.journey.trigger
 
 
 # -- how it is gone through

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
@@ -12,7 +13,7 @@ from sqlmodel import Session, col
 
 from data.models import JourneyRow, JourneyStatus, JourneyVersion
 from data.rules.journeys import Journey
-from data.rules.problems import parse
+from data.rules.problems import InvalidRuleError, parse
 
 #: Those that were started and not stopped: what happens may begin them for somebody, or end them.
 NOT_OVER = (JourneyStatus.RUNNING, JourneyStatus.PAUSED, JourneyStatus.CLOSED)
@@ -25,12 +26,17 @@ def list_not_over(session: Session) -> list[JourneyRow]:
 
 
 def read_versions(session: Session, wanted: Collection[tuple[int, int]]) -> dict[tuple[int, int], Journey]:
-    """What journeys say in some versions, by (journey, version)."""
+    """What journeys say in some versions, by (journey, version), without those that this program does not understand
+    (any more)."""
     if not wanted:
         return {}
     versions: Any = tuple_(col(JourneyVersion.journey_id), col(JourneyVersion.version))
     rows = session.execute(select(JourneyVersion).where(versions.in_(sorted(wanted)))).scalars()
-    return {(row.journey_id, row.version): _parsed(json.dumps(row.definition)) for row in rows}
+    found: dict[tuple[int, int], Journey] = {}
+    for row in rows:
+        with suppress(InvalidRuleError):
+            found[row.journey_id, row.version] = _parsed(json.dumps(row.definition))
+    return found
 
 
 @lru_cache(maxsize=500)

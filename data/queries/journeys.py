@@ -14,6 +14,7 @@ from data.rules import campaigns
 from data.rules.happenings import list_ears
 from data.rules.journey_acts import ACTS, REPEATED, Act, after
 from data.rules.journeys import Journey
+from data.rules.problems import parse
 
 
 def add_journey(session: Session, journey: Journey, owner: str, made_by: str, now: datetime) -> JourneyRow:
@@ -38,6 +39,9 @@ def add_version(
     refuse_stale(row, version)
     if row.status == JourneyStatus.STOPPED:
         raise ConflictError(f"Journey {journey_id} was stopped: it cannot be changed.", "Make another one.")
+    if get_version(session, journey_id, version).definition["trigger"] != journey.trigger.model_dump(mode="json"):
+        # Another trigger begins it for nobody on the days before.
+        row.scanned_until = row.scanned_until and now
     row.name, row.version = journey.name, version + 1
     _add_version(session, row, journey, made_by, now)
     return row
@@ -88,13 +92,13 @@ def get_version(session: Session, journey_id: int, version: int) -> JourneyVersi
 
 
 def read_definition(session: Session, journey_id: int, version: int) -> Journey:
-    """The same as a rule. Raises NotFoundError."""
-    return Journey.model_validate(get_version(session, journey_id, version).definition)
+    """The same as a rule. Raises NotFoundError, and InvalidRuleError where this program does not understand it."""
+    return parse(Journey, get_version(session, journey_id, version).definition)
 
 
 def read_definitions(session: Session, journey_id: int) -> dict[int, Journey]:
     """The same of every version."""
-    return {row.version: Journey.model_validate(row.definition) for row in list_versions(session, journey_id)}
+    return {row.version: parse(Journey, row.definition) for row in list_versions(session, journey_id)}
 
 
 def list_versions(session: Session, journey_id: int) -> list[JourneyVersion]:

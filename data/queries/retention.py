@@ -1,4 +1,4 @@
-"""What goes by its age: alerts, welcomes, touches, clicks on links, calls to other programs."""
+"""What goes by its age: alerts, welcomes, touches, clicks on links, what journeys did, calls to other programs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, delete, select
 from sqlmodel import Session, SQLModel, col
 
-from data.models import Alert, LinkClick, Touch, WebhookCall, Welcome
+from data.models import Alert, LinkClick, StaffTask, StaffTaskStatus, StepRecord, Touch, WebhookCall, Welcome
 from data.queries.follow_facts import Facts, note_facts
 
 #: Rows that are looked at in one go.
@@ -20,11 +20,15 @@ WINDOW = 500
 
 @dataclass(frozen=True, slots=True)
 class Ageing:
-    """A table whose rows go by their age: the column that tells it, and which rows stay until they are dealt with."""
+    """A table whose rows go by their age: the column that tells it, and which rows stay until they are dealt with.
+
+    `key`: a number that grows with age; several rows may have the same.
+    """
 
     model: type[SQLModel]
     at: str
     stays: ColumnElement[bool] | None = None
+    key: str = "id"
 
 
 AGEING: Mapping[str, Ageing] = MappingProxyType(
@@ -33,6 +37,8 @@ AGEING: Mapping[str, Ageing] = MappingProxyType(
         "welcomes": Ageing(Welcome, "received_at"),
         "touches": Ageing(Touch, "touched_at"),
         "clicks": Ageing(LinkClick, "first_at", col(LinkClick.due_at).is_not(None)),
+        "tasks": Ageing(StaffTask, "due_at", col(StaffTask.status) == StaffTaskStatus.OPEN),
+        "steps": Ageing(StepRecord, "at", key="enrolment_id"),
         "webhooks": Ageing(WebhookCall, "made_at", col(WebhookCall.next_at).is_not(None)),
     }
 )
@@ -48,18 +54,18 @@ def purge_window(session: Session, name: str, before: datetime, after_id: int) -
     """
     ageing = AGEING[name]
     table: Any = ageing.model.__table__  # type: ignore[attr-defined]
-    at = table.c[ageing.at]
-    rows = session.execute(select(table.c.id, at).where(table.c.id > after_id).order_by(table.c.id).limit(WINDOW)).all()
-    old = [row_id for row_id, happened_at in rows if happened_at < before]
+    key, at = table.c[ageing.key], table.c[ageing.at]
+    rows = session.execute(select(key, at).where(key > after_id).order_by(key).limit(WINDOW)).all()
+    old = sorted({number for number, happened_at in rows if happened_at < before})
     if not old:
         return 0, None
     noted = NOTED.get(ageing.model)
     whose = _whose(session, table, old) if noted else ()
-    gone = delete(table).where(table.c.id.in_(old))
+    gone = delete(table).where(key.in_(old), at < before)
     done: Any = session.execute(gone if ageing.stays is None else gone.where(~ageing.stays))
     if noted:
         note_facts(session, whose, noted)
-    return int(done.rowcount), rows[-1].id if len(rows) == WINDOW else None
+    return int(done.rowcount), rows[-1][0] if len(rows) == WINDOW else None
 
 
 def _whose(session: Session, table: Any, ids: Collection[int]) -> Collection[str]:

@@ -13,6 +13,7 @@ from data.models import Follow, FollowStatus, Staff
 from data.queries.follow_tags import note_status
 from data.queries.happenings import note_lost
 from data.rules.follows import READ_LAG, unlisted_status
+from data.rules.happenings import TAKEN_OVER
 
 F: Any = Follow.__table__  # type: ignore[attr-defined]
 
@@ -54,7 +55,9 @@ def end_unlisted(
                 .returning(F.c.id, F.c.external_userid)
             ).all()
             note_status(session, [row[0] for row in changed], after)
-            note_lost(session, (row[1] for row in changed), now)
+            if status is FollowStatus.PRESENT:
+                # Why they ended is not known: a colleague may be taking over.
+                note_lost(session, (row[1] for row in changed), now + TAKEN_OVER)
             ended += len(changed)
     return ended
 

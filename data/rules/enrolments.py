@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta, tzinfo
 
 from data.rules.journey_steps import Standing, first_standing
 from data.rules.journeys import Journey
+from data.rules.schedule import local_datetime
 from data.rules.timings import Calendar
 from data.rules.variants import HELD_OUT, Split
+
+
+def begins_again_at(began_at: datetime, after_days: int, zone: tzinfo) -> datetime:
+    """From when on a journey may begin anew for a customer who began it last at `began_at`: days of the calendar later,
+    at the same time of the day. Of a time that the clock skips or shows twice the earliest instant counts."""
+    local = local_datetime(began_at, zone)
+    there = datetime.combine(local.date() + timedelta(days=after_days), local.time(), zone)
+    return min(there.replace(fold=fold).astimezone(UTC) for fold in (0, 1))
+
+
+def may_begin_again(began_at: datetime, after_days: int | None, at: datetime, zone: tzinfo) -> bool:
+    """Whether a journey that a customer began at `began_at`, and that is over for them, may begin anew at an instant.
+    With 0 days everything that happens may begin it, whatever came first."""
+    return after_days == 0 or (after_days is not None and at >= begins_again_at(began_at, after_days, zone))
 
 
 class Beginning:

@@ -113,12 +113,20 @@ def _is_of(added: Added, happened: Happened) -> bool:
     return not conditions.failed(occasion)
 
 
-def end_of(journey: Journey, started_at: datetime, happened: Happened) -> EndReason | None:
-    """Why a journey that a customer began at `started_at` is over with what happened; None: it goes on."""
+def end_of(
+    journey: Journey | None, started_at: datetime, happened: Happened, over_at: datetime | None = None
+) -> EndReason | None:
+    """Why a journey that a customer began at `started_at` is over with what happened; None: it goes on.
+
+    `over_at`: when it is over by itself, for whom no step is left. Of a journey that cannot be read (None) nobody knows
+    the goal.
+    """
     if happened.kind in ENDS_ALL:
         return ENDS_ALL[happened.kind]
-    if happened.happened_at < started_at:
+    if journey is None or happened.happened_at < started_at:
         return None
+    if over_at is not None and happened.happened_at > over_at:
+        return EndReason.FINISHED
     if journey.goal is not None and is_asked_for(journey.goal, happened):
         return EndReason.GOAL
     return EndReason.STOP if any(is_asked_for(stop, happened) for stop in journey.stops) else None

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from data.models.journeys import EndReason, StepOutcome
+from data.rules.enrolments import may_begin_again
 from data.rules.journey_caps import DaysCap, room
 from data.rules.journey_steps import Decision, Facts, Standing, decide
 from data.rules.journeys import Branch, GiveTask, Journey, SendBroadcast
@@ -83,8 +84,8 @@ class Simulation:
                 return
             days = journey.again.after_days
             if standing is not None or (
-                began_at is not None and (days is None or began_at > at - timedelta(days=days))
-            ):  # fmt: skip
+                began_at is not None and not may_begin_again(began_at, days, at, self.calendar.zone)
+            ):
                 yield Happened(at, "", BARRED)
                 continue
             standing, began_at = self.first_standing(subject.external_userid, at), at

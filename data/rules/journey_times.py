@@ -88,7 +88,7 @@ def _open(at: datetime, when: When, calendar: Calendar, disturbs: bool) -> datet
             return at
         tomorrow = day + timedelta(days=1)
         at = day_began(tomorrow, zone) if when.at is None else _at(tomorrow, when.at, zone)
-    raise ValueError("no day within more than a year is allowed")
+    raise ValueError("a step is never due, no day within more than a year is allowed")
 
 
 def _is_allowed(day: date, only: str, calendar: Calendar) -> bool:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, tzinfo
 
 from data.models.campaigns import RecipientState
 from data.models.journeys import EndReason, StepOutcome
 from data.models.staff_tasks import StaffTaskStatus
+from data.rules.enrolments import begins_again_at
 from data.rules.schedule import moment_words
 
 ENDS: Mapping[EndReason, str] = {
@@ -69,4 +70,4 @@ def barred_words(began_at: datetime, after_days: int | None, zone: tzinfo) -> st
     """Why a journey does not begin again for a customer who was on it."""
     if after_days is None:
         return "客户走过这个旅程，它不重复"
-    return f"客户走过这个旅程，{moment_words(began_at + timedelta(days=after_days), zone)} 之后才能重新开始"
+    return f"客户走过这个旅程，{moment_words(begins_again_at(began_at, after_days, zone), zone)} 之后才能重新开始"

@@ -7,19 +7,28 @@ from datetime import datetime, timedelta
 import pytest
 from pydantic import ValidationError
 from sqlalchemy import func, select
-from sqlmodel import Session, col
+from sqlmodel import Session, SQLModel
 
 from bot.config import PrivacySettings
 from data.db import Database
-from data.models import Alert, LinkClick, Touch, WebhookCall, Welcome
+from data.models import Alert, LinkClick, StaffTask, StepRecord, Touch, WebhookCall, Welcome
 from data.queries import retention as rows
 
 DAY = timedelta(days=1)
-MODELS = (Alert, Welcome, Touch, LinkClick, WebhookCall)
+MODELS: dict[str, tuple[type[SQLModel], str]] = {
+    "alerts": (Alert, "id"),
+    "welcomes": (Welcome, "id"),
+    "touches": (Touch, "id"),
+    "clicks": (LinkClick, "id"),
+    "webhooks": (WebhookCall, "id"),
+    "tasks": (StaffTask, "id"),
+    "steps": (StepRecord, "enrolment_id"),
+}
 
 
 def fill(session: Session, now: datetime, number: int) -> None:
-    """`number` of each: the older half from a hundred days ago, the newer from yesterday; one alert still waits."""
+    """`number` of each: the older half from a hundred days ago, the newer from yesterday; one alert still waits, one
+    task is still open. Enrolments have two steps each."""
     for each in range(number):
         at = now - (100 * DAY if each < number // 2 else DAY)
         status = "waiting" if each == 3 else "sent"
@@ -30,6 +39,14 @@ def fill(session: Session, now: datetime, number: int) -> None:
         session.add(Touch(origin=str(each), kind="task", external_userid="wm1", touched_at=at))
         session.add(LinkClick(link_id=each, external_userid="wm1", first_at=at, last_at=at))
         session.add(WebhookCall(enrolment_id=1, external_userid="wm1", url="https://x", body={}, made_at=at))
+        session.add(
+            StaffTask(
+                enrolment_id=each, journey_id=1, step=0, userid="u", external_userid="wm1", content={}, worth=1,
+                due_at=at, valid_until=at, status="open" if each == 3 else "done",
+            )
+        )  # fmt: skip
+        enrolment = each // 2 + 1
+        session.add(StepRecord(enrolment_id=enrolment, step=each % 2, at=at, version=1, key="k", outcome="done"))
         session.flush()
 
 
@@ -51,20 +68,19 @@ async def test_the_old_go_and_the_new_stay(
 ) -> None:
     monkeypatch.setattr(rows, "WINDOW", window)
     await db.write(fill, now, 40)
-    waiting = 1 if name == "alerts" else 0
+    waiting = 1 if name in ("alerts", "tasks") else 0
     assert await purge(db, name, now - 50 * DAY) == 20 - waiting
     assert await purge(db, name, now - 50 * DAY) == 0
 
-    def count(session: Session) -> list[int]:
-        return [session.execute(select(func.count(col(each.id)))).scalar_one() for each in MODELS]
+    def count(session: Session) -> dict[str, int]:
+        queries = {each: select(func.count(getattr(model, key))) for each, (model, key) in MODELS.items()}
+        return {each: session.execute(query).scalar_one() for each, query in queries.items()}
 
-    left = [40] * len(MODELS)
-    left[["alerts", "welcomes", "touches", "clicks", "webhooks"].index(name)] = 20 + waiting
-    assert await db.read(count) == left
+    assert await db.read(count) == {**dict.fromkeys(MODELS, 40), name: 20 + waiting}
 
 
 def test_too_short_is_refused() -> None:
     assert PrivacySettings(alerts_days=0, touches_days=366).alerts_days == 0
-    for wrong in ({"alerts_days": 30}, {"welcomes_days": -1}, {"touches_days": 365}):
+    for wrong in ({"alerts_days": 30}, {"welcomes_days": -1}, {"touches_days": 365}, {"journeys_days": 365}):
         with pytest.raises(ValidationError, match="write 0 or at least"):
             PrivacySettings(**wrong)

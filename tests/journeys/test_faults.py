@@ -1,0 +1,130 @@
+"""What goes wrong around the tick: others who change things meanwhile, processes that die, journeys that are broken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlmodel import Session, select
+
+from bot.journey_books import Book
+from bot.journey_edits import end_for_all
+from bot.journey_moves import move_journey
+from data.models import Enrolment, JourneyRow, JourneyStatus, JourneyVersion
+from data.queries import enrolment_lists as list_rows
+from data.queries import journey_dues
+from data.queries import journeys as journey_rows
+from data.queries.happenings import note
+from data.rules.happenings import Happened
+from data.rules.journey_acts import Act
+from data.rules.journeys import Journey
+from data.rules.problems import parse
+from scheduler.journey_triggers import follow_happenings
+from scheduler.journeys import _work_on, run_due_steps
+from tests.journeys.conftest import START, Company, task
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+ON_SQLITE = pytest.mark.parametrize("urls", ["sqlite"], indirect=True)
+
+
+async def edit(company: Company, journey_id: int, *steps: dict[str, Any]) -> None:
+    """The journey's next version has these steps."""
+
+    def write(session: Session) -> None:
+        version = journey_rows.get_journey(session, journey_id).version
+        said = journey_rows.get_version(session, journey_id, version).definition
+        journey = parse(Journey, {**said, "steps": steps})
+        journey_rows.add_version(session, journey_id, version, journey, "test", company.clock.now())
+
+    await company.ctx.db.write(write)
+
+
+async def test_what_was_decided_before_customers_were_moved_is_decided_anew(company: Company) -> None:
+    await company.add_customer("an", "li")
+    journey_id = await company.add_journey(task("one"), task("two", when={"days": 9}))
+    await company.enrol(journey_id, "an")
+    due = await company.ctx.db.read(journey_dues.list_due, company.clock.now(), 10)
+    await edit(company, journey_id, task("one"), task("new", when={"days": 1}), task("two", when={"days": 9}))
+    assert (await move_journey(company.ctx, journey_id, {}, dry_run=False))["customers"] == 1
+    await _work_on(company.ctx, Book(), due)
+    await company.at(START + 20 * DAY, tick=12 * HOUR)
+    assert [key for _, key, _ in await company.records()] == ["one", "new", "two"]
+
+
+@ON_SQLITE
+async def test_a_journey_that_is_not_understood_stands_still_alone(open_company: Callable[..., Any]) -> None:
+    company: Company = await open_company(cap_per_day=1)
+    await company.add_customer("an", "li")
+    good = await company.add_journey(task("good"), priority=3)
+    broken = await company.add_journey(task("broken", when={"minutes": 60}), priority=7)
+    for each in (good, broken):
+        await company.enrol(each, "an")
+    await company.change(JourneyVersion, lambda row: row.journey_id == broken, definition={"name": "x", "steps": []})
+    await company.at(START + 2 * HOUR)
+    assert [each.journey_id for each in await company.tasks()] == [good]
+    stands = {row.id: (row.status, bool(row.error)) for row in await company.all(JourneyRow)}
+    assert stands == {good: (JourneyStatus.RUNNING, False), broken: (JourneyStatus.PAUSED, True)}
+
+
+async def test_a_stop_that_was_interrupted_is_brought_to_its_end_also_in_observe_mode(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["an", "bo", "cy"]
+    for name in names:
+        await company.add_customer(name, "li")
+    stopped, other = await company.add_journey(task(), task("two", when={"days": 1})), await company.add_journey(task())
+    for each in (stopped, other):
+        await company.enrol(each, *names)
+    await run_due_steps(company.ctx)
+    await company.enrol(other, "an")
+    monkeypatch.setattr(list_rows, "PIECE", 1)
+    # The process dies behind the first piece.
+    await company.ctx.db.write(journey_rows.act_on, stopped, Act.STOP, "test", company.clock.now())
+    await company.ctx.db.write(list_rows.withdraw_piece, stopped, company.clock.now())
+    observing = replace(company.ctx, settings=company.ctx.settings.model_copy(update={"mode": "observe"}))
+    assert not await run_due_steps(observing)
+    ends = {
+        each.external_userid: each.end_reason for each in await company.all(Enrolment) if each.journey_id == stopped
+    }
+    assert ends == dict.fromkeys(names, "withdrawn")
+    tasks = [(each.journey_id, each.status) for each in await company.tasks()]
+    assert sorted(tasks) == [(stopped, "withdrawn")] * 3 + [(other, "open")] * 3
+    assert [each.end_reason for each in await company.all(Enrolment) if each.ended_at is None] == [""]
+    await end_for_all(company.ctx, stopped)
+
+
+@ON_SQLITE
+async def test_while_the_bot_observes_journeys_begin_and_end_and_steps_wait_as_in_a_stop(company: Company) -> None:
+    for name in ("an", "bo"):
+        await company.add_customer(name, "li")
+    journey_id = await company.add_journey(
+        task("first"), task("soon", when={"minutes": 60}, late={"then": "do"}), task("then", when={"days": 3}),
+        stops=[{"on": "event", "name": "end"}],
+    )  # fmt: skip
+    ctx, live = company.ctx, company.ctx.settings
+    company.ctx = replace(ctx, settings=live.model_copy(update={"mode": "observe"}))
+
+    def tell(session: Session, name: str, *customers: str) -> None:
+        note(session, [Happened("event", each, company.clock.now(), {"name": name}) for each in customers])
+
+    await ctx.db.write(tell, "begin", "an", "bo")
+    assert await follow_happenings(company.ctx) == 2
+    await company.at(START + DAY, tick=6 * HOUR)
+    await ctx.db.write(tell, "end", "bo")
+    assert await follow_happenings(company.ctx) == 1
+    assert await company.records() == []
+    company.ctx = ctx
+    await company.at(START + 5 * DAY, tick=6 * HOUR)
+    # What was due meanwhile is late, each step as it says.
+    assert await company.records(journey_id) == [
+        ("an", "first", "late"),
+        ("an", "soon", "done"),
+        ("an", "then", "done"),
+    ]
+    ended = await ctx.db.read(
+        lambda session: session.exec(select(Enrolment.external_userid, Enrolment.end_reason)).all()
+    )
+    assert sorted(ended) == [("an", "finished"), ("bo", "stop")]
