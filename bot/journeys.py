@@ -20,6 +20,7 @@ from data.queries import segment_names as segment_rows
 from data.queries import senders as sender_rows
 from data.queries import tags as tag_rows
 from data.rules import journeys
+from data.rules.fields import FieldKind, read_values
 from data.rules.journey_times import due_at
 from data.rules.journey_triggers import Clicked, FieldDay, FilledIn, Tagged
 from data.rules.journeys import CallWebhook, GiveTask, Journey, PutTags, SendBroadcast, SetField, Step
@@ -75,6 +76,9 @@ def _unknown(session: Session, journey: Journey) -> list[Problem]:
             found.append(Problem(path, f"没有自定义字段 {field}"))
         elif kind and kinds[field] != kind:
             found.append(Problem(path, f"自定义字段 {field} 不是日期"))
+    for number, step in enumerate(journey.steps):
+        if isinstance(step.action, SetField) and step.action.field in kinds:
+            found += _value_problems(f"steps[{number}].action.value", step.action, kinds[step.action.field])
     links = [(path, each.link) for path, each in _list_happenings(journey) if isinstance(each, Clicked)]
     there = link_rows.map_places(session, [name for _, name in links]) if links else {}
     found += [Problem(f"{path}.link", f"没有跟踪链接 {name}") for path, name in links if name not in there]
@@ -85,6 +89,15 @@ def _unknown(session: Session, journey: Journey) -> list[Problem]:
         if form_rows.find_form(session, name) is None
     ]
     return found
+
+
+def _value_problems(path: str, action: SetField, kind: str) -> list[Problem]:
+    """Why a field cannot have a value."""
+    try:
+        read_values({action.field: action.value}, {action.field: FieldKind(kind)})
+    except InvalidRuleError as error:
+        return [Problem(path, each.message) for each in error.problems]
+    return []
 
 
 def _list_happenings(journey: Journey) -> Iterator[tuple[str, Any]]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bot.commands.clocks import clock_of
 from bot.commands.loop import run
 from bot.commands.terminal import AsJson, Config, Limit, Workplace, load, say, say_json, say_table, work
 
@@ -42,7 +43,6 @@ async def _sync(config: Config) -> None:
     from contextlib import AsyncExitStack
 
     from bot.assembly import open_context
-    from bot.clock import Clock
     from bot.logs import configure_logs
     from bot.metrics import Metrics
     from data import migrate
@@ -50,7 +50,8 @@ async def _sync(config: Config) -> None:
     from data.queries import sync_runs as rows
     from scheduler.sync import Sync, SyncBusyError
 
-    settings, clock = load(config), Clock()
+    settings = load(config)
+    clock = clock_of(settings)
     # Beside a running bot on the same machine: who waits for an acknowledgement or a welcome goes first.
     os.nice(NICENESS)
     configure_logs(settings.logs.level if settings.logs.level != "INFO" else "WARNING", settings.logs.output)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bot.commands.terminal import AsJson, Config, Workplace, say, say_json, say_table, work
+from bot.commands.terminal import AsJson, Config, Workplace, refuse, say, say_json, say_table, work
 
 if TYPE_CHECKING:
     from data.models import StaffTask
@@ -56,6 +56,30 @@ def do_task(task_id: TaskId, by: By = "", config: Config = None) -> None:
         return await place.db.write(do_task, Asked(task_id, by), place.settings, place.now)
 
     say(f"Task {task_id} was done by {work(config, action).answered_by}.")
+
+
+@app.command("later")
+def put_off_task(
+    task_id: TaskId,
+    until: Annotated[
+        str, typer.Option("--until", help="today: in two hours; tomorrow: when the day begins.")
+    ] = "today",
+    by: By = "",
+    config: Config = None,
+) -> None:
+    """Say that a task is done later today, or tomorrow."""
+
+    async def action(place: Workplace) -> str:
+        from bot.staff_tasks import Asked, put_off_task
+        from data.rules.staff_tasks import Later
+
+        if until not in [each.value for each in Later]:
+            refuse(f"{until!r} is neither today nor tomorrow.")
+        later = Later(until)
+        task = await place.db.write(put_off_task, Asked(task_id, by), later, place.settings, place.now)
+        return place.local(task.later_until)
+
+    say(f"Task {task_id} was put off until {work(config, action)}.")
 
 
 @app.command("refuse")

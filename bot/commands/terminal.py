@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
 
+from bot.commands.clocks import clock_of
+
 if TYPE_CHECKING:
     from bot.config import Settings
     from bot.context import Context
@@ -102,7 +104,7 @@ def work(config: Path | None, action: Callable[[Workplace], Awaitable[T]], *, in
             if inbox and settings.inbox_url != settings.database.url:
                 inbox_db = open_database(settings.inbox_url, pool_size=2)
                 stack.push_async_callback(inbox_db.close)
-            return await action(Workplace(settings, datetime.now(UTC), db, inbox_db))
+            return await action(Workplace(settings, clock_of(settings).now(), db, inbox_db))
 
     return asyncio.run(run())
 
@@ -112,7 +114,6 @@ def work_with_wecom(config: Path | None, action: Callable[[Context], Awaitable[T
 
     async def run() -> T:
         from bot.assembly import open_context
-        from bot.clock import Clock
         from bot.logs import configure_logs
         from bot.metrics import Metrics
         from data import migrate
@@ -124,7 +125,7 @@ def work_with_wecom(config: Path | None, action: Callable[[Context], Awaitable[T
         async with AsyncExitStack() as stack:
             db = open_database(settings.database.url, pool_size=10)
             stack.push_async_callback(db.close)
-            return await action(await open_context(stack, settings, Clock(), db, Metrics()))
+            return await action(await open_context(stack, settings, clock_of(settings), db, Metrics()))
 
     return asyncio.run(run())
 

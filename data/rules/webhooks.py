@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Any
-from urllib.parse import urlsplit
+
+from yarl import URL
 
 from data.rules.retry import pause_seconds
 
@@ -63,15 +64,19 @@ def is_public(address: str) -> bool:
 
 
 def leads_inside(url: str) -> bool:
-    """Whether an address says itself that it is not of the internet; a name may still turn out to be."""
+    """Whether an address says itself that it is not of the internet; a name may still turn out to be.
+
+    So does every other way to write numbers (`127.1`, `2130706433`): whoever connects reads an address in them.
+    """
     try:
-        host = (urlsplit(url).hostname or "").rstrip(".").lower()
+        # As whoever connects reads it: letters and digits of other scripts are those of ours then.
+        host = (URL(url).host or "").rstrip(".").lower()
     except ValueError:
         return False
     try:
         return not is_public(host)
     except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
+        return host == "localhost" or host.endswith(".localhost") or not host.strip("0123456789.")
 
 
 def next_try(

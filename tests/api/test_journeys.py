@@ -75,6 +75,8 @@ async def test_a_journey_is_made_and_changed_as_versions(caller: Caller) -> None
         ({"steps": [{"key": "x", "action": {"do": "tags", "put_on": ["gone"]}}]}, "steps[0].action.put_on"),
         ({"steps": [{"key": "x", "action": {"do": "task", "content": {"text": "{{ no }}"}}}]},
          "steps[0].action.content.text"),
+        ({"steps": [{"key": "x", "action": {"do": "field", "field": "level", "value": "gold"}}]},
+         "steps[0].action.value"),
         ({"colour": 1}, "colour"),
     ):  # fmt: skip
         for method, at, body in (("POST", "/journeys", journey()), ("PATCH", path, {"version": 3})):

@@ -111,7 +111,6 @@ def fill(session: Session, company: Company) -> None:
         add_task(session, now, userid, whom, id=number, worth=10 - number, content=content, hint="<i>先看订单</i>")
 
 
-@pytest.mark.parametrize("urls", ["sqlite"], indirect=True)
 async def test_a_list_is_its_members_alone_and_answered_from_their_own_page(browser: Browser) -> None:
     company = browser.company
     bot, (mine, other, *_) = company.bot, company.followers

@@ -87,6 +87,8 @@ def test_no_address_of_this_machine_or_of_a_private_network_is_public(address: I
         ("https://crm.example.com/x", False), ("http://127.0.0.1:8080/", True), ("http://[::1]/", True),
         ("http://localhost/", True), ("http://LOCALHOST./", True), ("http://a.localhost/", True),
         ("http://user@10.0.0.1/", True), ("https://8.8.8.8/", False), ("http://[broken", False),
+        ("http://127.1/", True), ("http://2130706433/", True), ("http://１２７.0.0.1/", True),
+        ("http://10。0.0.1", True),         ("https://12306.cn/", False), ("https://例子.cn/", False),
     ],
 )  # fmt: skip
 def test_an_address_that_says_so_leads_inside(url: str, inside: bool) -> None:
