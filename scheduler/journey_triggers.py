@@ -56,7 +56,7 @@ async def follow_happenings(ctx: Context) -> int:
 async def _work_off(ctx: Context) -> int:
     calendar, total = calendar_of(ctx.settings), 0
     while True:
-        worked = await ctx.db.write(work_on, ctx.clock.now(), calendar)
+        worked = await ctx.db.write(work_on, ctx.clock.now(), calendar, PIECE)
         total += worked.happened
         for journey_id, why in worked.broken.items():
             await ctx.db.write(pause, ctx, journey_id, why)

@@ -86,7 +86,7 @@ async def test_killed_at_random_moments_every_step_is_done_once(
     rng, killed = random.Random(SEED), 0
     await begin(company)
     while killed < KILLS:
-        command = (sys.executable, "-m", "tests.journeys.worker", str(config), START.isoformat())
+        command = (sys.executable, "-m", "tests.journeys.worker", str(config), START.isoformat(), "journeys")
         process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=asyncio.subprocess.PIPE)
         assert process.stdout is not None
         assert await process.stdout.readline() == b"ready\n"

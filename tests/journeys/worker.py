@@ -1,12 +1,13 @@
-"""The tick of journeys in a process of its own that may be killed: `python -m tests.journeys.worker CONFIG INSTANT`.
+"""Jobs of journeys in a process of its own that may be killed: `python -m tests.journeys.worker CONFIG INSTANT JOB…`.
 
-It says `ready` when it begins, and ends when nothing is due any more.
+It says `ready` when it begins, and ends when nothing is left to be done.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import datetime
 from pathlib import Path
@@ -14,14 +15,22 @@ from pathlib import Path
 from bot.assembly import open_context
 from bot.clock import FrozenClock
 from bot.config import load_settings
+from bot.context import Context
 from bot.metrics import Metrics
 from data.db import open_database
-from scheduler import journeys
+from scheduler import journey_days, journey_triggers, journeys, webhooks
+
+JOBS: dict[str, Callable[[Context], Awaitable[object]]] = {
+    "journeys": journeys.run_due_steps,
+    "happenings": journey_triggers.follow_happenings,
+    "days": journey_days.follow_days,
+    "webhooks": webhooks.send_webhooks,
+}
 
 
-async def main(config: Path, at: datetime) -> None:
+async def main(config: Path, at: datetime, jobs: list[str]) -> None:
     """Do what is due at an instant."""
-    journeys.CHUNK = 7
+    journeys.CHUNK = journey_days.PIECE = journey_triggers.PIECE = webhooks.CLAIMED = 7
     settings = load_settings(config)
     async with AsyncExitStack() as stack:
         db = open_database(settings.database.url, pool_size=4)
@@ -29,9 +38,13 @@ async def main(config: Path, at: datetime) -> None:
         ctx = await open_context(stack, settings, FrozenClock(at), db, Metrics())
         sys.stdout.write("ready\n")
         sys.stdout.flush()
-        while await journeys.run_due_steps(ctx):
-            await asyncio.sleep(0)
+        await asyncio.gather(*(_work(ctx, JOBS[job]) for job in jobs))
+
+
+async def _work(ctx: Context, job: Callable[[Context], Awaitable[object]]) -> None:
+    while await job(ctx):
+        await asyncio.sleep(0)
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), datetime.fromisoformat(sys.argv[2])))
+    asyncio.run(main(Path(sys.argv[1]), datetime.fromisoformat(sys.argv[2]), sys.argv[3:]))

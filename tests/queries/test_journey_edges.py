@@ -91,6 +91,32 @@ async def test_of_two_who_end_the_last_follows_at_once_one_notes_that_the_custom
     assert sorted((each.kind, each.external_userid) for each in noted) == [("lost", "wm1"), ("lost", "wm2")]
 
 
+@pytest.mark.parametrize("urls", ["postgresql"], indirect=True)
+async def test_two_who_both_work_happenings_off_begin_and_end_everything_once(db: Database) -> None:
+    names = [f"wm{number}" for number in range(40)]
+
+    def fill(session: Session) -> int:
+        journey = start_journey(
+            session, {"on": "event", "name": "a"}, goal={"on": "event", "name": "bought"}, again={"after_days": 0}
+        )
+        for whom in names:
+            add(session, whom)
+        for number, name in enumerate(("a", "bought", "a")):
+            note(session, [Happened("event", whom, LATER + number * SECOND, {"name": name}) for whom in names])
+        return journey
+
+    async def work_all() -> None:
+        while (await db.write(work_on, LATER, CALENDAR, 7)).happened:
+            pass
+
+    journey = await db.write(fill)
+    await asyncio.gather(*(work_all() for _ in range(3)))
+    assert sorted(await db.read(list_enrolled, journey)) == sorted(
+        (whom, end) for whom in names for end in ("goal", "")
+    )
+    assert await db.read(list_noted) == []
+
+
 async def test_nothing_overtakes_an_add_that_waits_for_its_card(db: Database) -> None:
     def act(session: Session) -> list[list[tuple[str, str]]]:
         journey = start_journey(session, {"on": "added"}, goal={"on": "event", "name": "bought"})
