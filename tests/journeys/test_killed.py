@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import sys
 from collections import Counter
@@ -22,8 +23,9 @@ from data.rules.happenings import Happened
 from tests.cli.conftest import write_config
 from tests.conftest import Urls, killed_on
 from tests.journeys.conftest import START, Company
-from tests.journeys.test_once import KILLS, ROOT, SEED
+from tests.journeys.test_once import ROOT, SEED
 
+KILLS = int(os.environ.get("SIYU_KILLS", "1"))
 CUSTOMERS = [f"c{number:03}" for number in range(60)]
 SECOND, DAY = timedelta(seconds=1), timedelta(days=1)
 #: Nothing that a step does: only beginning and ending is looked at.
