@@ -9,7 +9,15 @@ from sqlmodel import Session, col
 
 from data.errors import ConflictError
 from data.models import Campaign, WaveCustomer
-from data.queries.campaigns import add_wave, get_campaign, list_runs, list_waves, wave_values, write_list
+from data.queries.campaigns import (
+    add_wave,
+    get_campaign,
+    list_runs,
+    list_waves,
+    refuse_planned_by_journey,
+    wave_values,
+    write_list,
+)
 from data.rules.campaigns import CampaignDraft
 
 
@@ -25,8 +33,10 @@ def find_locked(session: Session, campaign_id: int) -> Campaign | None:
 
 
 def lock_unstarted(session: Session, campaign_id: int) -> Campaign:
-    """The same for one that may still be changed. Raises NotFoundError, and ConflictError once it was started."""
+    """The same for one that may still be changed. Raises NotFoundError, and ConflictError once it was started, and for
+    one that a journey plans."""
     campaign = lock_campaign(session, campaign_id)
+    refuse_planned_by_journey(campaign)
     if list_runs(session, [campaign_id]):
         raise ConflictError(f"Campaign {campaign_id} was started: it cannot be changed.", "Make another one.")
     return campaign
@@ -78,7 +88,8 @@ def refuse_stale(campaign: Campaign, version: int) -> None:
 
 
 def delete_campaign(session: Session, campaign_id: int) -> None:
-    """Remove a campaign. Raises NotFoundError, and ConflictError once it was started."""
+    """Remove a campaign. Raises NotFoundError, and ConflictError once it was started, and for
+    one that a journey plans."""
     campaign = lock_unstarted(session, campaign_id)
     waves = list_waves(session, [campaign_id])
     _forget_lists(session, [wave.id or 0 for wave in waves])

@@ -128,10 +128,10 @@ def start_campaign(session: Session, campaign_id: int, due_at: datetime, calenda
     """A run for each of its waves: due when the wave says so, or else at `due_at`.
 
     Raises NotFoundError, and ConflictError where there are some, where a wave's time will not come any more, or is over
-    before staff may be asked.
+    before staff may be asked, and for one that a journey plans.
     """
-    if session.get(Campaign, campaign_id, with_for_update=True) is None:
-        get_campaign(session, campaign_id)
+    campaign = session.get(Campaign, campaign_id, with_for_update=True)
+    refuse_planned_by_journey(campaign or get_campaign(session, campaign_id))
     if list_runs(session, [campaign_id]):
         raise ConflictError(f"Campaign {campaign_id} was started before.", "Make another one to send it again.")
     for wave in list_waves(session, [campaign_id]):
@@ -142,6 +142,15 @@ def start_campaign(session: Session, campaign_id: int, due_at: datetime, calenda
         session.add(new_run(wave, first))
     session.flush()
     return list_runs(session, [campaign_id])
+
+
+def refuse_planned_by_journey(campaign: Campaign) -> None:
+    """Raises ConflictError for a campaign that holds the broadcasts of a journey: it alone starts and changes them."""
+    if campaign.journey_id is not None:
+        raise ConflictError(
+            f"Campaign {campaign.id} holds the broadcasts of journey {campaign.journey_id}, which plans them.",
+            f"Change, pause or stop journey {campaign.journey_id}.",
+        )
 
 
 def refuse_closed(wave: Wave, due_at: datetime, calendar: Calendar) -> None:

@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 from sqlmodel import Session, select
 
+from bot.approval_limits import find_excess
+from bot.config import ApprovalSettings
 from bot.journey_books import Book
 from bot.journey_edits import end_for_all
 from bot.journey_moves import move_journey
-from data.models import Enrolment, JourneyRow, JourneyStatus, JourneyVersion
+from data.models import Batch, Enrolment, JourneyRow, JourneyStatus, JourneyVersion, Run, RunStatus
 from data.queries import enrolment_lists as list_rows
 from data.queries import journey_dues
 from data.queries import journeys as journey_rows
@@ -128,3 +130,37 @@ async def test_while_the_bot_observes_journeys_begin_and_end_and_steps_wait_as_i
         lambda session: session.exec(select(Enrolment.external_userid, Enrolment.end_reason)).all()
     )
     assert sorted(ended) == [("an", "finished"), ("bo", "stop")]
+
+
+@ON_SQLITE
+async def test_approval_is_for_what_a_journey_sends_at_once(open_company: Callable[..., Any]) -> None:
+    company: Company = await open_company(gather_minutes=0)
+    names = [f"c{number}" for number in range(5)]
+    for name in names:
+        await company.add_customer(name, "li")
+    news = {"key": "news", "action": {"do": "broadcast", "content": {"text": "上新了"}}}
+    journey_id = await company.add_journey(news, trigger={"on": "event", "name": "begin"})
+    settings = ApprovalSettings(above=3)
+
+    async def send(*customers: str) -> Run:
+        await company.enrol(journey_id, *customers)
+        await run_due_steps(company.ctx)
+        run = max(await company.all(Run), key=lambda each: each.id or 0)
+        planned = {"planned_at": company.clock.now(), "recipients": len(customers), "status": RunStatus.SENDING}
+        await company.change(Run, lambda row: row.id == run.id, **planned)
+        return run
+
+    first = await send(*names[:3])
+    assert await company.ctx.db.read(find_excess, first.campaign_id, settings) is None
+    began = Batch(
+        run_id=first.id or 0, batch_no=1, userid="li", recipients=3, status="made", first_called_at=company.clock.now()
+    )
+    await company.ctx.db.write(lambda session: session.add(began))
+    second = await send(names[3])
+    assert await company.ctx.db.read(find_excess, second.campaign_id, settings) is None, "four in all, one now"
+    await company.enrol(journey_id, *names[:3])
+    third = await send()
+    await company.change(Run, lambda row: row.id == third.id, recipients=3)
+    excess = await company.ctx.db.read(find_excess, third.campaign_id, settings)
+    assert excess is not None
+    assert excess.recipients == 4, "two are about to be sent"
