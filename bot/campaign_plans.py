@@ -16,12 +16,14 @@ from bot.setting_values import days_of
 from data.models import RecipientState, Run, RunStatus, Wave
 from data.queries import campaigns as rows
 from data.queries import customers as customer_rows
+from data.queries import erasures
 from data.queries import recipients as recipient_rows
 from data.queries import segments
 from data.queries import senders as sender_rows
 from data.queries import wave_lists as list_rows
 from data.queries import winners as winner_rows
 from data.queries.caps import Limits, has_open_tasks, list_waiting_runs
+from data.queries.erasures import Mark
 from data.queries.recipients import Source, Span
 from data.rules import campaigns as rules
 from data.rules.campaigns import Audience, CustomerWave, Tally, split
@@ -154,7 +156,9 @@ async def _source(
 
 
 async def plan_run(ctx: Context, run_id: int) -> RunStatus:
-    """Find the recipients of a run, from where that was interrupted; how it stands then: it may have been stopped."""
+    """Find the recipients of a run, from where that was interrupted; how it stands then: it may have been stopped, or
+    be planned still, by another process or because somebody was erased meanwhile."""
+    mark = await ctx.db.read(erasures.read_mark)
     run = await ctx.db.read(rows.get_run, run_id)
     wave = await ctx.db.read(rows.get_wave, run.wave_id)
     assert run.planned_as_of is not None
@@ -162,15 +166,16 @@ async def plan_run(ctx: Context, run_id: int) -> RunStatus:
     batches = await ctx.db.read(recipient_rows.load_batches, run_id, rules.BATCH_RECIPIENTS)
     async for piece in pieces(ctx, run_id, source, after=run.planned_until, as_of=run.planned_as_of):
         assigned, grown = batches.assign(piece.decisions)
-        run = await _write(ctx, run_id, assigned, grown, piece)
+        run = await _write(ctx, run_id, assigned, grown, piece, mark)
         if run.status != RunStatus.PLANNING or run.planned_until != piece.upto:
             return RunStatus(run.status)
     run = await ctx.db.write(recipient_rows.end_planning, run_id, unknown, ctx.clock.now())
     return RunStatus(run.status)
 
 
-async def _write(ctx: Context, run_id: int, assigned: Any, grown: Any, piece: Piece) -> Run:
-    return await ctx.db.write(recipient_rows.write_span, run_id, assigned, grown, piece.tally, piece.after, piece.upto)
+async def _write(ctx: Context, run_id: int, assigned: Any, grown: Any, piece: Piece, mark: Mark) -> Run:
+    found = (assigned, grown, piece.tally, piece.after, piece.upto)
+    return await ctx.db.write(recipient_rows.write_span, run_id, *found, mark)
 
 
 async def count_wave(ctx: Context, source: Source, unknown: int, as_of: datetime) -> Tally:

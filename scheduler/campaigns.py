@@ -89,12 +89,12 @@ async def _work_off(ctx: Context) -> None:
 
 
 async def _work_on(ctx: Context, run: Run, calendar: Calendar) -> bool:
-    """Plan or send a run. False: another process does it."""
+    """Plan or send a run. False: it goes on at the next ring, here or in another process."""
     assert run.id is not None
     wave = await ctx.db.read(campaign_rows.get_wave, run.wave_id)
     if run.status == RunStatus.PLANNING:
         log.info("run_planning", run=run.id, resumed=run.planned_until > 0)
-        # Another process has planned some of it if it is to be planned still: the lease was lost.
+        # To be planned still: another process has planned some of it, for the lease was lost; or somebody was erased.
         return await STEPS[wave.kind].plan(ctx, run.id) != RunStatus.PLANNING
     if await is_covered(ctx, run) and await is_tested(ctx, run):
         await STEPS[wave.kind].send(ctx, run, calendar)

@@ -11,9 +11,9 @@ import hmac
 import secrets
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import bindparam, delete, func, select
 from sqlmodel import Session, col
 
 from data.errors import ErasedError
@@ -68,6 +68,24 @@ def list_erased_unionids(session: Session, unionids: Collection[str]) -> set[str
         return set()
     digests = {digest_of(key, each, "unionid"): each for each in unionids}
     return {digests[found] for found in session.connection().execute(_UNIONIDS, {"digests": list(digests)}).scalars()}
+
+
+class Mark(NamedTuple):
+    """What changes with every erasure."""
+
+    erased: int
+    last_at: datetime | None
+
+
+def read_mark(session: Session) -> Mark:
+    """To be compared under `hold_mark`."""
+    return Mark(*session.execute(select(func.count(), func.max(col(Erasure.erased_at)))).one())
+
+
+def hold_mark(session: Session) -> Mark:
+    """The same; nobody is erased until the transaction ends."""
+    lock_names(session, "erasures", ["all"])
+    return read_mark(session)
 
 
 def digest_of(key: str, value: str, what: str = "external_userid") -> str:

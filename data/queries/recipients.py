@@ -26,6 +26,7 @@ from data.models import (
 )
 from data.queries.campaigns import lock_run
 from data.queries.caps import Limits, has_reached, reason_of, room_of, state_of
+from data.queries.erasures import Mark, hold_mark
 from data.queries.preferences import join_preferences
 from data.queries.segment_plans import prepare
 from data.queries.segment_sql import Plan, selected
@@ -267,10 +268,13 @@ def write_span(
     tally: Tally,
     after: int,
     upto: int,
+    mark: Mark,
 ) -> Run:
-    """Write what was decided about a span, once: whoever comes second changes nothing. The run as it stands."""
+    """Write what was decided about a span, once: whoever comes second changes nothing, nor does what was decided before
+    somebody was erased, after `mark`. The run as it stands."""
+    is_current = hold_mark(session) == mark
     run = lock_run(session, run_id)
-    if run.planned_until != after or run.status != RunStatus.PLANNING:
+    if run.planned_until != after or run.status != RunStatus.PLANNING or not is_current:
         return run
     _NEW.write(session, [(run_id, *row) for row in sorted(rows)])
     _BATCHES.write(

@@ -17,6 +17,7 @@ from data.models import Batch, Customer, Follow, Leave, PauseRule, Recipient, Re
 from data.queries import batch_lookups as lookup_rows
 from data.queries import batch_results as result_rows
 from data.queries import batches as rows
+from data.queries import erasures
 from data.queries import recipients as recipient_rows
 from data.queries.batch_results import Look, Result
 from data.queries.caps import Limits
@@ -59,7 +60,8 @@ def fill(session: Session, now: datetime, status: RunStatus) -> tuple[int, int]:
 
 async def test_a_span_that_was_planned_is_not_planned_again(db: Database, now: datetime) -> None:
     run_id, _ = await db.write(fill, now, RunStatus.PLANNING)
-    piece = ([(100, 2, 0)], {2: Filled("ann", "", 1)}, Tally(matched=1), 0, 100)
+    mark = await db.read(erasures.read_mark)
+    piece = ([(100, 2, 0)], {2: Filled("ann", "", 1)}, Tally(matched=1), 0, 100, mark)
     first = await db.write(recipient_rows.write_span, run_id, *piece)
     late = await db.write(recipient_rows.write_span, run_id, *piece)
     assert (first.matched, late.matched, late.planned_until) == (1, 1, 100)

@@ -1,4 +1,4 @@
-"""Follows come and go while a run is planned and asked for: nobody is asked for twice."""
+"""Follows come and go while a run is planned and asked for: nobody is asked for twice, and the counts agree."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from bot import campaign_plans
 from bot.config import CampaignsSettings
 from bot.context import Context
-from data.models import Follow, Run, RunStatus
-from data.queries import batches, follow_facts, follow_tags
+from data.models import Batch, Follow, Recipient, RecipientState, Run, RunStatus
+from data.queries import batches, erasures, follow_facts, follow_tags
 from data.queries.caps import Limits
 from tests.queries.test_campaign_rows import CHOICES, STAFF, ctx, fill, start_run, wave
 
@@ -70,3 +70,48 @@ async def test_nobody_is_asked_for_twice_whoever_comes_and_goes_meanwhile(
         asked.update(await ctx.db.write(batches.claim_batch, waiting.batch_id, {}, now, zone, Limits()) or ())
     assert asked
     assert max(asked.values()) == 1
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("urls", ["sqlite"], indirect=True)
+async def test_counts_agree_whoever_is_erased_meanwhile(
+    ctx: Context, now: datetime, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = random.Random(seed)
+    await ctx.db.write(fill, now, seed)
+    monkeypatch.setattr(campaign_plans, "SPAN", 7)
+    run_id = await start_run(ctx, wave({"everyone": True}))
+    write = campaign_plans._write
+
+    async def erase() -> None:
+        whom = rng.choice(await ctx.db.read(lambda session: session.scalars(select(Follow.external_userid)).all()))
+        await ctx.db.write(erasures.begin_erasure, whom, "test", now)
+
+    async def meanwhile(*args: Any) -> Run:
+        if rng.random() < 0.3:
+            await erase()
+        return await write(*args)
+
+    monkeypatch.setattr(campaign_plans, "_write", meanwhile)
+    while await campaign_plans.plan_run(ctx, run_id) != RunStatus.SENDING:
+        pass
+    for waiting in await ctx.db.read(batches.list_planned, run_id, 0, 100):
+        await erase()
+        await ctx.db.write(batches.claim_batch, waiting.batch_id, {}, now, ctx.settings.zone, Limits())
+    await ctx.db.read(counts_agree, run_id)
+
+
+def counts_agree(session: Session, run_id: int) -> None:
+    """A run and its batches count the recipients that there are, and each of these is somebody's contact."""
+    waiting = Counter(
+        session.scalars(
+            select(Recipient.batch_no)
+            .join(Follow, col(Follow.id) == Recipient.follow_id)
+            .where(Recipient.run_id == run_id, col(Recipient.state) == RecipientState.WAITING)
+        )
+    )
+    counted = dict(session.execute(select(Batch.batch_no, Batch.recipients).where(Batch.run_id == run_id)).all())
+    assert counted == {batch_no: waiting[batch_no] for batch_no in counted}
+    assert session.get_one(Run, run_id).recipients == waiting.total() > 0
+    written = session.scalars(select(Recipient.follow_id).where(Recipient.run_id == run_id)).all()
+    assert set(written) <= set(session.scalars(select(Follow.id)).all())
