@@ -16,9 +16,8 @@ from bot.setting_values import days_of
 from data.models import RecipientState, Run, RunStatus, Wave
 from data.queries import campaigns as rows
 from data.queries import customers as customer_rows
-from data.queries import erasures
+from data.queries import erasures, segments
 from data.queries import recipients as recipient_rows
-from data.queries import segments
 from data.queries import senders as sender_rows
 from data.queries import wave_lists as list_rows
 from data.queries import winners as winner_rows

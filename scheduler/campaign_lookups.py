@@ -17,6 +17,7 @@ from bot.logs import get_logger
 from bot.wecom.errors import AlreadyDoneError, WeComError
 from data.models import Batch
 from data.queries import batch_lookups as lookup_rows
+from data.queries.erasures import list_erased
 from data.rules import batches as rules
 from data.rules.batches import Asked, Found, content_of, match
 from data.rules.waves import GROUPS
@@ -109,7 +110,9 @@ async def _read_found(ctx: Context, asked: Sequence[Asked], userids: set[str], n
             found.append(Found(msgid, at, content, tasks))
     # What was answered while we read has an owner now.
     owned = await ctx.db.read(lookup_rows.list_owned, [each.msgid for each in found])
-    return [each for each in found if each.msgid not in owned]
+    # Our rows do not name who was erased since.
+    erased = await ctx.db.read(list_erased, set[str]().union(*(each.recipients for each in found)))
+    return [each.without(erased) for each in found if each.msgid not in owned]
 
 
 async def _read_tasks(ctx: Context, msgid: str, userids: set[str], *, to_groups: bool) -> dict[str, frozenset[str]]:

@@ -113,11 +113,12 @@ def note_look(session: Session, batch_id: int, look: Look, now: datetime, again_
     Otherwise it is looked at again at `again_at`; None: as it was.
     """
     batch = lock_alone(session, batch_id)
+    if batch.final_at is not None:
+        _write_results(session, batch, look.results)
+        return True
     batch.members = None if list(look.members) == [batch.userid] else list(look.members)
     batch.confirmed_at = look.confirmed_at if look.all_confirmed else None
     waiting = look.waiting + _write_results(session, batch, look.results)
-    if batch.final_at is not None:
-        return True
     if look.all_confirmed and (batch.kind == GROUPS or not waiting):
         left = targets.list_waiting(session, batch)
         # Of whom WeCom tells nothing now it may tell in time: of groups only those that were sent to.
@@ -126,7 +127,7 @@ def note_look(session: Session, batch_id: int, look: Look, now: datetime, again_
             state = RecipientState.STOPPED if batch.kind == GROUPS else RecipientState.REFUSED
             _end(batch, state, targets.set_states(session, batch, left, state) if left else 0, now)
             return True
-    if again_at is not None and batch.next_at is not None:
+    if again_at is not None and batch.next_at is not None and batch.withdrawn_at is None:
         batch.next_at, batch.error = again_at, ""
     return False
 
@@ -134,7 +135,8 @@ def note_look(session: Session, batch_id: int, look: Look, now: datetime, again_
 def note_withdrawn(session: Session, batch_id: int, now: datetime) -> None:
     """Nobody can confirm it any more: its results are read once again in a while."""
     batch = lock_alone(session, batch_id)
-    batch.withdrawn_at, batch.next_at = now, now + timedelta(seconds=LAST_LOOK_SECONDS)
+    if batch.final_at is None:
+        batch.withdrawn_at, batch.next_at = now, now + timedelta(seconds=LAST_LOOK_SECONDS)
 
 
 def end_batch(session: Session, batch_id: int, state: RecipientState, now: datetime, error: str = "") -> None:

@@ -99,6 +99,10 @@ class Found(NamedTuple):
     def recipients(self) -> frozenset[str]:
         return frozenset().union(*self.tasks.values())
 
+    def without(self, whom: AbstractSet[str]) -> Found:
+        """The same without some recipients."""
+        return self._replace(tasks={userid: mine - whom for userid, mine in self.tasks.items()})
+
 
 class Verdict(NamedTuple):
     """What became of a call: made as `msgid`; or `candidates` that may be it; or neither: WeCom has made nothing."""

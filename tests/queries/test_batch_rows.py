@@ -121,6 +121,11 @@ async def test_a_batch_ends_with_the_look_that_tells_of_everybody(db: Database, 
         assert await db.write(result_rows.note_look, batch_id, less, later, later)
         batch = await db.read(rows.get_batch, batch_id)
         assert (batch.sent, batch.refused, batch.next_at, batch.final_at) == (1, 1, None, later)
+    # A process that stood still since its look writes what it saw then.
+    assert await db.write(result_rows.note_look, batch_id, told, later, later)
+    await db.write(result_rows.note_withdrawn, batch_id, later)
+    batch = await db.read(rows.get_batch, batch_id)
+    assert (batch.confirmed_at, batch.withdrawn_at, batch.next_at) == (now, None, None)
 
 
 async def test_pages_that_do_not_end_are_no_end() -> None:
