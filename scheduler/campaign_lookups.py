@@ -71,6 +71,8 @@ async def _look_up(ctx: Context, due: Sequence[Batch]) -> None:
     asked = [_asked(batch, whom) for batch, whom in unanswered if batch.called_at is not None]
     wanted = {each.id for each in due}
     mine = [each for each in asked if each.batch_id in wanted]
+    if not mine:  # they were answered since
+        return
     verdicts = match(asked, await _read_found(ctx, mine, {each.userid for each in asked}, began))
     by_id = {each.id: each for each in due}
     for each in mine:

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import delete
 from sqlmodel import Session
 
+from bot.context import Context
 from bot.wecom.errors import BusyError
 from data.db import Database
 from data.errors import ConflictError
@@ -23,7 +24,11 @@ from data.queries.batch_results import Look, Result
 from data.queries.caps import Limits
 from data.rules.batches import RESULTS_LAG
 from data.rules.campaigns import Filled, Tally
+from scheduler.campaign_lookups import _look_up
 from scheduler.unknown_batches import read_all
+from tests.queries.test_campaign_rows import ctx
+
+__all__ = ["ctx"]
 
 ZONE = ZoneInfo("Asia/Shanghai")
 WHOM = ["wm1", "wm2"]
@@ -134,6 +139,16 @@ async def test_pages_that_do_not_end_are_no_end() -> None:
 
     with pytest.raises(BusyError):
         await read_all(ask, "rows")
+
+
+@pytest.mark.parametrize("urls", ["sqlite"], indirect=True)
+async def test_what_was_answered_meanwhile_is_not_looked_up(ctx: Context, now: datetime) -> None:
+    _, batch_id = await ctx.db.write(fill, now, RunStatus.SENDING)
+    await ctx.db.write(rows.claim_batch, batch_id, {}, now, ZONE, Limits())
+    await ctx.db.write(rows.note_unknown, batch_id, now, "lost", now)
+    due = await ctx.db.read(lookup_rows.list_unknown, now + timedelta(minutes=1), 1)
+    assert await ctx.db.write(rows.note_made, batch_id, now, "msg", [], now)
+    await _look_up(ctx, due)
 
 
 async def test_nothing_is_asked_of_a_sender_who_has_gone_on_leave_since(db: Database, now: datetime) -> None:
