@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 from data.rules.schedule import TimeWindow, local_datetime
 
 CRON_MAX_LENGTH = 100
+#: A day that never comes (31 November) is not looked for until the year 9999: that would take seconds.
+YEARS = "2000-2099"
 #: So many times without one that counts: there is none.
 TRIES = 2000
 SATURDAY = 6
@@ -56,7 +58,7 @@ def parse_cron(line: str) -> Cron:
         raise ValueError("日和周只能限定一个，另一个写 *")
     try:
         trigger = CronTrigger(
-            minute=minute, hour=hour, day=day, month=month, day_of_week=_weekdays(weekday), timezone=UTC
+            year=YEARS, minute=minute, hour=hour, day=day, month=month, day_of_week=_weekdays(weekday), timezone=UTC
         )
     except (ValueError, TypeError, KeyError) as error:
         raise ValueError(f"不能识别的 cron 写法：{line}") from error
@@ -101,7 +103,8 @@ def list_occurrences(
     Each wall clock time counts once: what the clock skips is due when it has skipped it, and of what it shows twice the
     first. (With a zone of its own APScheduler repeats the second for ever.)
     """
-    wall = local_datetime(after, zone).replace(tzinfo=UTC)
+    # What the clock has skipped may still be to come although it shows a later time already.
+    wall = local_datetime(after, zone).replace(tzinfo=UTC) - timedelta(hours=1)
     for _ in range(TRIES):
         found = cron.trigger.get_next_fire_time(None, wall + timedelta(microseconds=1))
         if found is None or (until is not None and found.date() > until):

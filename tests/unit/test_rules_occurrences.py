@@ -60,6 +60,11 @@ def test_what_is_no_cron_line_is_refused(line: str) -> None:
         parse_cron(line)
 
 
+def test_what_the_clock_has_just_skipped_is_still_to_come() -> None:
+    skipped = datetime(2026, 3, 8, 3, 10, tzinfo=NEW_YORK)
+    assert local("30 2 * * *", skipped, NEW_YORK, 2) == ["Sun 03-08 03:30", "Mon 03-09 02:30"]
+
+
 def test_a_day_that_never_comes_has_no_occurrence() -> None:
     assert next_occurrence(parse_cron("0 10 31 2 *"), FRIDAY, SHANGHAI) is None
     assert next_occurrence(parse_cron("0 10 * * *"), FRIDAY, SHANGHAI, until=date(2026, 2, 27)) is None
