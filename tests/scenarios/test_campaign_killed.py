@@ -61,17 +61,20 @@ def config_for(sandbox: Sandbox, path: Path, urls: Urls) -> Path:
 
 @killed_on("postgresql")
 async def test_killed_at_random_moments_each_recipient_has_one_task(urls: Urls, tmp_path: Path) -> None:
-    rng = random.Random(SEED)
-    async with Sandbox(World(clock=Clock())) as sandbox:
+    rng, rounds = random.Random(SEED), -(-KILLS // KILLS_PER_CAMPAIGN)
+    # Each round has members of its own.
+    world = World(staff=max(8, rounds + 1), customers=max(300, 40 * rounds), clock=Clock())
+    async with Sandbox(world) as sandbox:
+        assert len(world.population.service) >= rounds
         sandbox.machine.settings.group_send_settle_seconds = 0.2
         config = config_for(sandbox, tmp_path / "config.toml", urls)
         for number, member in enumerate(sandbox.world.population.service):
             sandbox.machine.group_acts.create(member.userid, f"茶友{number}群", [])
         await read_company(sandbox, urls)
         db = open_database(urls.main, pool_size=2)
-        killed, rounds = 0, -(-KILLS // KILLS_PER_CAMPAIGN)
+        killed = 0
         for number in range(rounds):
-            waves = [part_of(sandbox.world, number, rounds), groups_of(sandbox.world, number, rounds)]
+            waves = [part_of(world, number, rounds), groups_of(world, number, rounds)]
             draft = CampaignDraft.model_validate({"name": "x", "waves": waves})
             made = await db.write(rows.add_campaign, draft, "test", sandbox.world.clock.now())
             assert made.id is not None
