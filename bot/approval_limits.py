@@ -49,7 +49,11 @@ async def count_campaign(ctx: Context, waves: Sequence[Wave], runs: Sequence[Run
 
 async def _words(ctx: Context, waves: Sequence[Wave], runs: Sequence[Run], by_sender: Counter[str]) -> str:
     by_id = {wave.id: wave for wave in waves}
-    changed = [(by_id[run.wave_id], run.content) for run in runs if run.ended_at is None and run.content]
+    changed = [
+        (by_id[run.wave_id], run.content)
+        for run in runs
+        if run.ended_at is None and run.content and run.wave_id in by_id
+    ]
     wave, written = (changed + [(wave, None) for wave in waves])[0]
     first = most_first(by_sender)[:1]
     return await KINDS[wave.kind].tell_words(ctx, wave, written, first[0][0] if first else "")
@@ -96,7 +100,12 @@ def find_excess(session: Session, campaign_id: int, settings: ApprovalSettings) 
         return None
     approval = rows.find_approved(session, campaign_id, campaign.version)
     counts = {int(wave_id): number for wave_id, number in approval.counts.items()} if approval else {}
-    return _excess(approval, rules.expected(counts, rows.count_planned(session, campaign_id)), settings)
+    counted = {wave.id or 0 for wave in rows.list_counted(session, campaign)}
+    told, planned = (
+        {wave_id: number for wave_id, number in each.items() if wave_id in counted}
+        for each in (counts, rows.count_planned(session, campaign_id))
+    )
+    return _excess(approval, rules.expected(told, planned), settings)
 
 
 def _excess(approval: Approval | None, recipients: int, settings: ApprovalSettings) -> Excess | None:

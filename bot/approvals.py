@@ -89,14 +89,17 @@ def _read(
             raise ConflictError(f"Campaign {campaign_id} was started before.", "Make another one to send it again.")
         if at is not None:
             raise ConflictError(f"Campaign {campaign_id} was started before.", "Resume it once it is approved.")
-    return campaign, campaign_rows.list_waves(session, [campaign_id]), runs
+    waves = rows.list_counted(session, campaign)
+    if not waves:
+        raise ConflictError(f"Campaign {campaign_id} is about to send nothing.", "Ask when something waits.")
+    return campaign, waves, runs
 
 
 def _submit(session: Session, ctx: Context, values: Mapping[str, Any], counted: Counted) -> None:
     campaign_id: int = values["campaign_id"]
     edit_rows.refuse_stale(edit_rows.lock_campaign(session, campaign_id), values["version"])
     _, waves, _ = _read(session, campaign_id, ctx.settings.approval, values["start_at"])
-    counts = {**counted.by_wave, **rows.count_planned(session, campaign_id)}
+    counts = {**counted.by_wave, **_planned(session, waves)}
     if not any(counts.values()):
         raise ConflictError(f"Nobody would receive campaign {campaign_id}.", "Look at its preview.")
     approval = Approval(
@@ -116,6 +119,12 @@ def _submit(session: Session, ctx: Context, values: Mapping[str, Any], counted: 
         )
         card_rows.add_card(session, approval.id or 0, task_id, approval.approvers, body, approval.submitted_at)
     log.info("approval_asked", approval=approval.id, campaign=approval.campaign_id, recipients=approval.recipients)
+
+
+def _planned(session: Session, waves: Sequence[Wave]) -> dict[int, int]:
+    """How many these waves reach, of those that were planned."""
+    planned = rows.count_planned(session, waves[0].campaign_id)
+    return {wave.id or 0: planned[wave.id or 0] for wave in waves if wave.id in planned}
 
 
 # -- deciding

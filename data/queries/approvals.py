@@ -8,8 +8,8 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlmodel import Session, col
 
-from data.models import Approval, ApprovalStatus, Batch, PauseRule, Run, RunStatus
-from data.queries.campaigns import pause
+from data.models import Approval, ApprovalStatus, Batch, Campaign, PauseRule, Run, RunStatus, Wave
+from data.queries.campaigns import list_waves, pause
 
 _OPEN = (ApprovalStatus.PENDING, ApprovalStatus.APPROVED)
 
@@ -98,6 +98,20 @@ def count_planned(session: Session, campaign_id: int) -> dict[int, int]:
     customers = func.coalesce(col(Run.reach), col(Run.recipients))
     query = select(col(Run.wave_id), customers).where(col(Run.id).in_(newest))
     return dict(session.execute(query).all())
+
+
+def list_counted(session: Session, campaign: Campaign) -> list[Wave]:
+    """The waves of which it is asked how many they reach: all; of a journey, which goes on for months, what is about to
+    be sent and nothing was asked of WeCom for yet."""
+    waves = list_waves(session, [campaign.id or 0])
+    if campaign.journey_id is None:
+        return waves
+    begun = select(col(Batch.id)).where(col(Batch.run_id) == col(Run.id), col(Batch.first_called_at).is_not(None))
+    to_come = select(col(Run.wave_id)).where(
+        col(Run.campaign_id) == campaign.id, col(Run.ended_at).is_(None), ~begun.exists()
+    )
+    counted = set(session.execute(to_come).scalars())
+    return [wave for wave in waves if wave.id in counted]
 
 
 def has_begun(session: Session, run_id: int) -> bool:
