@@ -14,10 +14,11 @@ from sqlmodel import Session
 from data.db import Database
 from data.errors import ConflictError
 from data.models import Batch, BatchStatus, Campaign, PauseRule, Run, RunStatus
+from data.queries import campaign_edits as edit_rows
 from data.queries import campaigns as rows
 from data.queries import runs as run_rows
 from data.rules import timings
-from data.rules.campaigns import Act, CustomerWave
+from data.rules.campaigns import Act, CampaignDraft, CustomerWave
 from data.rules.schedule import TimeWindow
 from data.rules.timings import Calendar
 
@@ -167,3 +168,20 @@ async def test_a_campaign_is_cancelled_with_the_run_that_is_added_at_this_moment
     await db.write(rows.act_on, 1, Act.CANCEL, due_at)
     assert await beginning is not None
     assert await db.read(statuses) == ["cancelled", "cancelled"]
+
+
+@pytest.mark.parametrize("urls", ["sqlite"], indirect=True)
+async def test_what_a_journey_plans_is_neither_started_nor_changed_nor_removed_by_a_person(
+    db: Database, now: datetime
+) -> None:
+    await db.write(lambda session: session.add(Campaign(id=1, name="x", made_by="journey", made_at=now, journey_id=7)))
+    wave = {"content": {"text": "x"}, "audience": {"everyone": True}}
+    await db.write(rows.add_wave, 1, CustomerWave.model_validate(wave))
+    draft = CampaignDraft.model_validate({"name": "y", "waves": [wave]})
+    for act in (
+        db.write(rows.start_campaign, 1, now, ALWAYS),
+        db.write(edit_rows.replace_draft, 1, 1, draft, [None]),
+        db.write(edit_rows.delete_campaign, 1),
+    ):
+        with pytest.raises(ConflictError, match="journey 7"):
+            await act
