@@ -50,8 +50,8 @@ def draft_of(_session: Session, wave: Wave) -> dict[str, Any]:
     return {name: value for name, value in wave.model_dump().items() if name in GroupWave.model_fields}
 
 
-async def _assign(ctx: Context, audience: GroupAudience, as_of: datetime) -> Assigned:
-    groups = await ctx.db.read(rows.list_groups, audience, as_of, ctx.settings.zone)
+async def _assign(ctx: Context, audience: GroupAudience, as_of: datetime, last: datetime | None = None) -> Assigned:
+    groups = await ctx.db.read(rows.list_groups, audience, as_of, ctx.settings.zone, last)
     on_leave = await ctx.db.read(map_substitutes, local_datetime(as_of, ctx.settings.zone).date())
     return rules.assign(groups, await ctx.db.read(sender_rows.list_unable), on_leave)
 
@@ -144,5 +144,6 @@ async def plan_groups(ctx: Context, run_id: int) -> RunStatus:
     """Find the groups of a run; how the run stands then: it may have been stopped."""
     run = await ctx.db.read(campaign_rows.get_run, run_id)
     wave = await ctx.db.read(campaign_rows.get_wave, run.wave_id)
-    assigned = await _assign(ctx, parse(GroupAudience, wave.audience), run.planned_as_of or ctx.clock.now())
+    last = await ctx.db.read(rows.find_last_planned, run)
+    assigned = await _assign(ctx, parse(GroupAudience, wave.audience), run.planned_as_of or ctx.clock.now(), last)
     return await ctx.db.write(rows.plan_groups, run_id, assigned, ctx.clock.now())

@@ -9,7 +9,7 @@ from typing import Any
 
 from bot.comparisons import compared_to_json
 from data.db import Database
-from data.models import RecipientState, StaffTaskStatus, StepOutcome
+from data.models import EndReason, RecipientState, StaffTaskStatus, StepOutcome
 from data.queries import journey_statistics as rows
 from data.queries import journeys as journey_rows
 from data.queries.journey_statistics import Enrolled
@@ -23,18 +23,20 @@ ON_IT = "参加旅程"
 async def read_statistics(db: Database, journey_id: int) -> dict[str, Any]:
     """A journey in numbers. Raises NotFoundError.
 
-    Of a journey with a million customers each of the counts takes a second or several: they are made side by side.
+    The counts are made side by side: of a journey with a million customers some take the better part of a second.
     """
     row = await db.read(journey_rows.get_journey, journey_id)
     said = await db.read(journey_rows.read_definitions, journey_id)
+    repeats = any(each.again.after_days is not None for each in said.values())
     enrolled, reached, outcomes, converted, tasks, recipients = await asyncio.gather(
         db.read(rows.list_enrolled, journey_id),
-        db.read(rows.count_reached, journey_id),
+        db.read(rows.count_reached, journey_id) if repeats else _nothing(),
         db.read(rows.count_outcomes, journey_id),
         db.read(rows.count_converted, journey_id),
         db.read(rows.count_tasks, journey_id),
         db.read(rows.count_recipients, journey_id),
     )
+    reached = reached or _reached_once(enrolled)
     steps = _Steps(enrolled, outcomes, converted, tasks, recipients)
     begun = {each.version for each in enrolled}
     return {
@@ -53,6 +55,20 @@ async def read_statistics(db: Database, journey_id: int) -> dict[str, Any]:
         ],
         "goal": _goal(reached) if any(each.goal is not None for each in said.values()) else None,
     }
+
+
+async def _nothing() -> dict[bool, rows.Reached]:
+    return {}
+
+
+def _reached_once(enrolled: Iterable[Enrolled]) -> dict[bool, rows.Reached]:
+    """The same as `count_reached` where nobody begins it twice: enrolments are customers."""
+    found: dict[bool, rows.Reached] = {}
+    for each in enrolled:
+        customers, goal = found.get(each.held_out, rows.Reached())
+        reached = each.enrolments if each.end_reason == EndReason.GOAL else 0
+        found[each.held_out] = rows.Reached(customers + each.enrolments, goal + reached)
+    return found
 
 
 def _counted(enrolled: Iterable[Enrolled]) -> dict[str, Any]:
@@ -79,7 +95,7 @@ class _Steps:
         self._tasks, self._recipients = tasks, recipients
         self._waiting: Counter[tuple[int, int]] = Counter()
         for each in enrolled:
-            if each.step is not None:
+            if not each.end_reason:
                 self._waiting[each.version, each.step] += each.enrolments
 
     def knows(self, version: int) -> bool:

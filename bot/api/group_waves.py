@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal
 
 from aiohttp import web
 from pydantic import Field
 
-from bot.api.answers import answer, path_id, read_query
+from bot.api.answers import answer, page, path_id, read_query
 from bot.api.batches import read_state
 from bot.api.described import described
 from bot.api.service import Api
+from bot.api.shapes import Page
+from data.models import RunStatus
 from data.queries import campaigns as campaign_rows
 from data.queries import group_waves as rows
 from data.rules.group_waves import GroupAudience
@@ -77,6 +80,34 @@ class GroupsTold(RuleModel):
 
     items: list[GroupTold]
     next_after: str | None
+
+
+class SendingsQuery(RuleModel):
+    """Which sendings to list."""
+
+    limit: int = Field(default=50, ge=1, le=200)
+    before_id: int | None = Field(default=None, ge=1, le=2**62)
+
+
+class SendingTold(RuleModel):
+    """A sending (`id` of the run) that a group was for, and what became of it there. Without an `owner` nobody was
+    asked to send it."""
+
+    id: int
+    campaign_id: int
+    wave_id: int
+    campaign: str
+    due_at: datetime
+    run_status: RunStatus
+    state: str
+    batch_no: int | None
+    owner: str | None
+
+
+@described(Page[SendingTold], query=SendingsQuery)
+async def list_sendings(api: Api, request: web.Request) -> web.Response:
+    query, chat_id = read_query(SendingsQuery, request), request.match_info["chat_id"]
+    return answer(page(await api.db.read(rows.list_sendings, chat_id, query.limit, query.before_id), query.limit))
 
 
 @described(GroupsTold, query=GroupsQuery)

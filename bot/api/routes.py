@@ -49,6 +49,7 @@ PREFIX = "/api/v1"
 ID = "{id:[0-9]{1,18}}"
 #: WeCom's ids of tags and of their groups.
 TAG_ID = "{tag_id:[A-Za-z0-9_-]{1,64}}"
+CHAT_ID = "{chat_id:[A-Za-z0-9_-]{1,64}}"
 GROUP_ID = "{group_id:[A-Za-z0-9_-]{1,64}}"
 
 # fmt: off
@@ -144,6 +145,7 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", f"/campaigns/{ID}/remind", "sending:write", batches.remind, "Have staff reminded who have not confirmed; WeCom does so three times a day at most."),
     Route("PUT", f"/runs/{ID}/content", "campaigns:write", campaigns.write_words, "Say what a sending says that has not begun."),
     Route("GET", f"/runs/{ID}/groups", "campaigns:read", group_waves.list_groups, "What became of each customer group of a run, or why nothing is sent."),
+    Route("GET", f"/groups/{CHAT_ID}/sendings", "campaigns:read", group_waves.list_sendings, "Which sendings a customer group was for, and what became of each, newest first."),
     Route("GET", f"/runs/{ID}/recipients", "campaigns:read", batches.list_recipients, "What became of each recipient of a run, or why nothing is sent."),
     Route("GET", f"/runs/{ID}/comparison", "campaigns:read", comparisons.get_comparison, "What the variants of its wave brought, against each other and the hold-out."),
     Route("GET", f"/waves/{ID}/comparison", "campaigns:read", comparisons.get_wave_comparison, "The same over all runs of a wave, each customer once."),

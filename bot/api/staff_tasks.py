@@ -33,7 +33,8 @@ class TasksQuery(RuleModel):
 
 
 class TaskTold(RuleModel):
-    """One task. `userid`: whose it is; `answered_by`: who did it, or refused it.
+    """One task of a `step` in a `version` of its journey. `userid`: whose it is; `answered_by`: who did it, or refused
+    it.
 
     `why`: the member's word where it was refused; `never_listed` (no list had room for it) or `not_done` where its time
     was over; why the journey ended where it was withdrawn. `first_listed_on`: the first day on whose list it stood.
@@ -42,6 +43,7 @@ class TaskTold(RuleModel):
     id: int
     enrolment_id: int
     journey_id: int
+    version: int
     step: int
     userid: str
     external_userid: str

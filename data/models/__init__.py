@@ -36,6 +36,7 @@ from data.models.journeys import (
     JourneyStatus,
     JourneyVersion,
     JourneyWave,
+    StepCount,
     StepOutcome,
     StepRecord,
 )
@@ -140,6 +141,7 @@ __all__ = [
     "StaffSession",
     "StaffTask",
     "StaffTaskStatus",
+    "StepCount",
     "StepOutcome",
     "StepRecord",
     "SyncPart",

@@ -114,6 +114,9 @@ class Enrolment(SQLModel, table=True):
             "uq_enrolments_running", "journey_id", "external_userid", unique=True,
             sqlite_where=text("ended_at IS NULL"), postgresql_where=text("ended_at IS NULL"),
         ),
+        # A journey in numbers is read from these two alone.
+        Index("ix_enrolments_counted", "journey_id", "version", "held_out", "end_reason", "step"),
+        Index("ix_enrolments_reached", "journey_id", "held_out", "external_userid", "end_reason"),
     )  # fmt: skip
 
     id: int | None = Field(default=None, sa_column=Column(BigInt, primary_key=True, autoincrement=True))
@@ -151,6 +154,22 @@ class StepRecord(SQLModel, table=True):
     outcome: str = Field(max_length=10, description="A StepOutcome.")
     reason: str = Field(default="", max_length=200)
     wave_id: int | None = Field(default=None, sa_column=Column(BigInt))
+
+
+class StepCount(SQLModel, table=True):
+    """How many records there are of a step's outcome, and for how many of their enrolments the goal was reached after
+    it was done (`converted`). Written with the records: to count those takes many seconds. Records that go for their
+    age stay counted."""
+
+    __tablename__ = "step_counts"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    journey_id: int = Field(sa_column=Column(BigInt, primary_key=True, autoincrement=False))
+    version: int = Field(primary_key=True)
+    step: int = Field(primary_key=True)
+    outcome: str = Field(primary_key=True, max_length=10, description="A StepOutcome.")
+    number: int = Field(sa_column=Column(BigInt, nullable=False))
+    converted: int = Field(sa_column=Column(BigInt, nullable=False))
 
 
 class JourneyWave(SQLModel, table=True):

@@ -39,11 +39,13 @@ class StaffTask(SQLModel, table=True):
         partial_index("ix_staff_tasks_valid", "valid_until", where="status = 'open'"),
         Index("ix_staff_tasks_answered", "answered_by", "answered_at"),
         Index("ix_staff_tasks_customer", "external_userid", "due_at"),
+        Index("ix_staff_tasks_counted", "journey_id", "version", "step", "status"),
     )
 
     id: int | None = Field(default=None, sa_column=Column(BigInt, primary_key=True, autoincrement=True))
     enrolment_id: int = Field(sa_column=Column(BigInt, nullable=False))
     journey_id: int = Field(sa_column=Column(BigInt, nullable=False))
+    version: int = Field(default=1, sa_column_kwargs={"server_default": "1"}, description="Of the journey.")
     step: int
     userid: str = Field(max_length=64)
     external_userid: str = Field(max_length=64)

@@ -11,6 +11,7 @@ from sqlmodel import Session, col
 
 from data.bulk import BulkUpsert, among
 from data.models import EndReason, Enrolment, StaffTask, StaffTaskStatus
+from data.queries.step_counts import count_converted
 from data.rules.journey_steps import Standing
 
 E: Any = Enrolment.__table__  # type: ignore[attr-defined]
@@ -76,10 +77,13 @@ def end_enrolments(session: Session, ids: Collection[int], reason: EndReason, no
         update(E)
         .where(among(dialect, E.c.id, "ids"), E.c.ended_at.is_(None))
         .values(ended_at=now, end_reason=reason.value)
+        .returning(E.c.id)
     )
-    ended: Any = session.execute(change, given)
+    ended = list(session.execute(change, given).scalars())
     withdraw_tasks(session, ids, reason, now)
-    return int(ended.rowcount)
+    if reason is EndReason.GOAL:
+        count_converted(session, ended, now)
+    return len(ended)
 
 
 def withdraw_tasks(session: Session, enrolment_ids: Collection[int], reason: EndReason, now: datetime) -> None:

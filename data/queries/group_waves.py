@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta, tzinfo
+from collections.abc import Mapping, Sequence
+from datetime import datetime, tzinfo
 from typing import Any, NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, select
 from sqlmodel import Session, col
 
 from data.bulk import BulkUpsert, among
 from data.models import (
     Batch,
     BatchStatus,
+    Campaign,
     CustomerGroup,
     GroupMember,
     GroupRecipient,
     Preference,
     RecipientState,
+    Run,
     RunStatus,
 )
 from data.queries.campaigns import lock_run
 from data.queries.staff import map_departments
 from data.queries.targets import G
-from data.rules.group_waves import Assigned, Group, GroupAudience
-from data.rules.schedule import day_began, local_datetime
+from data.rules.group_waves import Assigned, Group, GroupAudience, created_between
+from data.rules.schedule import day_began
 from data.rules.waves import GROUPS
 
 C: Any = CustomerGroup.__table__  # type: ignore[attr-defined]
@@ -34,8 +36,11 @@ _NEW = BulkUpsert(GroupRecipient, ("run_id", "chat_id", "batch_no", "state"), ke
 _EXTERNAL = 2
 
 
-def list_groups(session: Session, audience: GroupAudience, as_of: datetime, zone: tzinfo) -> list[Group]:
-    """The groups of an audience as it is at an instant, by chat_id."""
+def list_groups(
+    session: Session, audience: GroupAudience, as_of: datetime, zone: tzinfo, last: datetime | None = None
+) -> list[Group]:
+    """The groups of an audience as it is at an instant, by chat_id. `last`: when the wave went to groups before; of an
+    age are all that have come to it on a day since then."""
     query = select(C.c.chat_id, C.c.owner).where(C.c.dismissed_at.is_(None)).order_by(C.c.chat_id)
     given: dict[str, Any] = {}
     dialect = session.get_bind().dialect.name
@@ -46,14 +51,43 @@ def list_groups(session: Session, audience: GroupAudience, as_of: datetime, zone
     if audience.name_contains:
         query = query.where(C.c.name.contains(audience.name_contains, autoescape=True))
     if audience.created_days_ago is not None:
-        day = local_datetime(as_of, zone).date() - timedelta(days=audience.created_days_ago)
-        next_day = day_began(day + timedelta(days=1), zone)
-        query = query.where(C.c.created_at >= day_began(day, zone), C.c.created_at < next_day)
+        first, end = created_between(audience.created_days_ago, as_of, last, zone)
+        query = query.where(C.c.created_at >= day_began(first, zone), C.c.created_at < day_began(end, zone))
     groups = [Group(*row) for row in session.execute(query, given)]
     if not audience.department_ids:
         return groups
     inside, wanted = map_departments(session), set(audience.department_ids)
     return [group for group in groups if wanted & inside.get(group.owner, frozenset())]
+
+
+def find_last_planned(session: Session, run: Run) -> datetime | None:
+    """When the wave of a run went to groups before."""
+    query = select(func.max(func.coalesce(col(Run.planned_as_of), col(Run.planned_at)))).where(
+        col(Run.wave_id) == run.wave_id, col(Run.id) != run.id, col(Run.planned_at).is_not(None),
+        col(Run.due_at) < run.due_at,
+    )  # fmt: skip
+    found: datetime | None = session.execute(query).scalar()
+    return found
+
+
+def list_sendings(session: Session, chat_id: str, limit: int, before_id: int | None = None) -> list[Mapping[str, Any]]:
+    """The sendings that a group was for, newest first, with what became of each for it."""
+    query = (
+        select(
+            col(Run.id), col(Run.campaign_id), col(Run.wave_id), col(Campaign.name).label("campaign"), col(Run.due_at),
+            col(Run.status).label("run_status"), G.c.state, G.c.batch_no, col(Batch.userid).label("owner"),
+        )
+        .join(G, G.c.run_id == col(Run.id))
+        .join(Campaign, col(Campaign.id) == col(Run.campaign_id))
+        .outerjoin(Batch, and_(col(Batch.run_id) == col(Run.id), col(Batch.batch_no) == G.c.batch_no))
+        # By the whole key: the runs are few, and nothing else finds a group in each of them at once.
+        .where(G.c.run_id.in_(select(col(Run.id))), G.c.chat_id == chat_id)
+        .order_by(col(Run.id).desc())
+        .limit(limit)
+    )  # fmt: skip
+    if before_id is not None:
+        query = query.where(col(Run.id) < before_id)
+    return [{**row, "state": RecipientState(row["state"]).name.lower()} for row in session.execute(query).mappings()]
 
 
 def list_unknown(session: Session, chat_ids: Sequence[str]) -> list[str]:

@@ -22,6 +22,7 @@ from data.models import (
     WebhookCall,
 )
 from data.queries import fields as field_rows
+from data.queries import step_counts
 from data.queries.enrolments import withdraw_tasks
 from data.queries.journey_dues import Due
 from data.queries.journey_marks import add_marks
@@ -35,7 +36,7 @@ E: Any = Enrolment.__table__  # type: ignore[attr-defined]
 _STANDING = BulkUpdate(Enrolment, ("step", "before_at", "due_at", "wanted_at", "ended_at", "end_reason"))
 _RECORDS = BulkUpsert(StepRecord, ("enrolment_id", "step", "at", "version", "key", "outcome", "reason", "wave_id"))
 _TASK_COLUMNS = (
-    "enrolment_id", "journey_id", "step", "userid", "external_userid", "content", "hint", "worth", "due_at",
+    "enrolment_id", "journey_id", "version", "step", "userid", "external_userid", "content", "hint", "worth", "due_at",
     "valid_until", "status", "answered_by", "why",
 )  # fmt: skip
 _TASKS = BulkUpsert(StaffTask, _TASK_COLUMNS, key=("enrolment_id", "step", "due_at"), keep=_TASK_COLUMNS)
@@ -100,6 +101,7 @@ def write_passes(
         for each in valid
         if each.decision.outcome is not None
     ]  # fmt: skip
+    step_counts.count_records(session, {each.due.enrolment_id: each.due.journey_id for each in valid}, records)
     _RECORDS.write(session, records)
     tasks = [_task_row(each, each.task) for each in valid if each.task is not None]
     _TASKS.write(session, tasks)
@@ -164,8 +166,8 @@ def _waves_of(
 def _task_row(each: Pass, task: Task) -> tuple[Any, ...]:
     due = each.due
     return (
-        due.enrolment_id, due.journey_id, due.standing.step, each.userid, due.external_userid, dict(task.content),
-        task.hint, task.worth, each.at, task.valid_until, StaffTaskStatus.OPEN.value, "", "",
+        due.enrolment_id, due.journey_id, due.version, due.standing.step, each.userid, due.external_userid,
+        dict(task.content), task.hint, task.worth, each.at, task.valid_until, StaffTaskStatus.OPEN.value, "", "",
     )  # fmt: skip
 
 

@@ -51,6 +51,7 @@ from data.models import (
     WebhookCall,
     Welcome,
 )
+from data.queries.step_counts import uncount_customer
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +226,7 @@ NOT_ABOUT_ONE: Mapping[str, str] = MappingProxyType(
         "runs": "a sending as a whole: whom it reaches is in recipients",
         "segments": "questions about customers, not who answers to them",
         "staff": "the company's own people",
+        "step_counts": "how many customers steps were done for, not who they are",
         "staff_sessions": "which browser is a staff member's",
         "sync_runs": "when syncs ran; what they could not use is in sync_parts",
         "tag_groups": "the company's tags, not who has them",
@@ -274,6 +276,7 @@ def erase_person(session: Session, person: Person) -> dict[str, int]:
     """Remove every row about a customer; how many, by table."""
     removed: dict[str, int] = {}
     _wait_no_more(session, person)
+    uncount_customer(session, person.external_userid)
     with overwriting(session):
         for held in HELD:
             change: Any = update(held.table).values(**held.blank) if held.blank else delete(held.table)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Sequence
 from collections.abc import Set as AbstractSet
+from datetime import date, datetime, timedelta, tzinfo
 from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
@@ -12,6 +13,7 @@ from pydantic import Field
 from data.models.campaigns import RecipientState
 from data.rules.messages import MessageContent
 from data.rules.problems import Problem, RuleModel
+from data.rules.schedule import local_datetime
 from data.rules.tags import Id
 from data.rules.waves import WavePlan
 
@@ -20,6 +22,8 @@ BATCH_GROUPS = 2000
 LISTED_MAX = 5000
 NAME_PART_MAX_LENGTH = 64
 DAYS_AGO_MAX = 730
+#: Groups of an age are looked for so many days back, where there was no sending meanwhile.
+MADE_UP_DAYS = 31
 
 
 class GroupAudience(RuleModel):
@@ -27,7 +31,8 @@ class GroupAudience(RuleModel):
 
     `owners`: whose groups; `department_ids`: groups of these departments' members, with the departments below;
     `name_contains`: a part of the name; `chat_ids`: these groups; `created_days_ago`: those that were created so many
-    days before the day of the sending, which with a time that repeats reaches each group once, at that age.
+    days before the day of the sending. With a time that repeats each group is reached once: at that age, or at the
+    first sending after it where there was none on the day.
     """
 
     everyone: bool = False
@@ -62,6 +67,16 @@ def audience_problems(audience: GroupAudience, unknown: Sequence[str]) -> list[P
             )
         ]
     return [Problem("audience.chat_ids", f"没有客户群 {chat_id}") for chat_id in unknown]
+
+
+def created_between(days_ago: int, as_of: datetime, last: datetime | None, zone: tzinfo) -> tuple[date, date]:
+    """The days (from, and before) on which groups were created that have come to an age since the `last` sending; for a
+    first one, on its very day."""
+    today = local_datetime(as_of, zone).date()
+    since = today - timedelta(days=1) if last is None else local_datetime(last, zone).date()
+    # Whatever was missed for longer is not made up for.
+    since = max(since, today - timedelta(days=MADE_UP_DAYS))
+    return since + timedelta(days=1 - days_ago), today + timedelta(days=1 - days_ago)
 
 
 class Group(NamedTuple):

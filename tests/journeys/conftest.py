@@ -22,12 +22,15 @@ from data.db import Database
 from data.models import (
     Customer,
     Department,
+    EndReason,
     Enrolment,
     Follow,
     FollowStatus,
     JourneyStatus,
     Staff,
     StaffTask,
+    StepCount,
+    StepOutcome,
     StepRecord,
 )
 from data.queries import enrolments as enrolment_rows
@@ -181,6 +184,30 @@ async def open_company(db: Database) -> AsyncIterator[Callable[..., Any]]:
             return Company(ctx, clock)
 
         yield open_
+        counted, plain = await db.read(_count_steps)
+        assert counted == plain, (
+            "somebody wrote records of steps, or ended enrolments, without data/queries/step_counts"
+        )
+
+
+Counted = dict[tuple[int, int, int, str], tuple[int, int]]
+
+
+def _count_steps(session: Session) -> tuple[Counted, Counted]:
+    """How often steps came out how, and for how many that led to the goal: as it is kept, and counted one by one."""
+    kept: Counted = {
+        (row.journey_id, row.version, row.step, row.outcome): (row.number, row.converted)
+        for row in session.execute(select(StepCount).where(col(StepCount.number) > 0)).scalars()
+    }
+    plain: Counted = {}
+    query = select(StepRecord, Enrolment).join(Enrolment, col(Enrolment.id) == col(StepRecord.enrolment_id))
+    for record, enrolment in session.execute(query):
+        key = (enrolment.journey_id, record.version, record.step, record.outcome)
+        reached = enrolment.end_reason == EndReason.GOAL and record.outcome == StepOutcome.DONE
+        led_there = reached and record.at <= enrolment.ended_at
+        number, converted = plain.get(key, (0, 0))
+        plain[key] = (number + 1, converted + led_there)
+    return kept, plain
 
 
 @pytest.fixture

@@ -11,12 +11,18 @@ from bot.journey_statistics import read_statistics
 from data.models import EndReason, Enrolment, StaffTask, StaffTaskStatus
 from data.queries import journeys as rows
 from data.queries.enrolments import end_enrolments
+from data.queries.journey_statistics import Reached, count_reached
+from data.queries.privacy import erase_person, find_person
 from data.rules.journeys import Journey
+from data.rules.variants import HELD_OUT_NAME
 from tests.journeys.conftest import START, Company, task
 
 
 async def counted(company: Company, journey_id: int) -> dict[str, Any]:
     told = await read_statistics(company.ctx.db, journey_id)
+    reached = await company.ctx.db.read(count_reached, journey_id)
+    for group in (told["goal"] or {"groups": ()})["groups"]:
+        assert (group["customers"], group["reached"]) == reached.get(group["name"] == HELD_OUT_NAME, Reached())
     StatisticsTold.model_validate(told)
     return told
 
@@ -34,7 +40,7 @@ async def test_a_journey_in_numbers(company: Company) -> None:
              "action": {"do": "broadcast", "content": {"text": "周末好礼"}}}]  # fmt: skip
     said = {"goal": {"on": "ordered"}, "again": {"after_days": 0}}
     journey = await company.add_journey(*first, **said)
-    other = await company.add_journey(*first)
+    other = await company.add_journey(*first, goal=said["goal"])
     everybody = [f"c{number:02}" for number in range(1, 30)]
     await company.enrol(journey, *everybody[:25])
     await company.enrol(journey, *everybody[25:], held_out=True)
@@ -75,4 +81,16 @@ async def test_a_journey_in_numbers(company: Company) -> None:
     assert step_of(told, 1, "ask")["done"] == 25, "what became of it in the version that it was of"
     gift = step_of(told, 2, "gift")
     assert (gift["done"], gift["held_back"], gift["does"]) == (19, {"held_out": 3}, "broadcast")
-    assert (await counted(company, other))["goal"] is None
+    assert (await counted(company, other))["goal"]["groups"][0]["customers"] == 29, "nobody begins it twice"
+
+    # Of who was erased nothing is counted any more.
+    whom = everybody[1]
+    await company.ctx.db.write(lambda session: erase_person(session, find_person(session, whom)) and None)
+    told = await counted(company, journey)
+    assert (told["entered"], told["goal"]["groups"][0]["customers"], told["goal"]["groups"][0]["reached"]) == (
+        29,
+        24,
+        6,
+    )
+    ask = step_of(told, 1, "ask")
+    assert (ask["done"], ask["converted"], ask["tasks"]["done"]) == (24, 6, 9)

@@ -193,5 +193,13 @@ async def test_groups_of_an_age_are_those_created_so_many_days_of_the_company_ag
 
     assert [await found(days) for days in (0, 1, 2, 3)] == ["d", "bc", "a", ""]
     assert await found(1, chat_ids=("c", "d")) == "c"
+
+    # Of a wave that repeats each group is reached once, whatever days it is not sent on.
+    async def since(days: int, last: datetime) -> str:
+        audience = GroupAudience(created_days_ago=days)
+        return "".join(each.chat_id for each in await company.read(rows.list_groups, audience, noon, zone, last))
+
+    assert [await since(1, noon - timedelta(days=days)) for days in (0, 1, 2, 9)] == ["", "bc", "abc", "abc"]
+    assert await since(0, noon - timedelta(days=1)) == "d"
     assert not rules.audience_problems(GroupAudience(created_days_ago=0), [])
     assert rules.audience_problems(GroupAudience(created_days_ago=0, everyone=True), [])
