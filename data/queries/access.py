@@ -67,12 +67,21 @@ def save_access_token(session: Session, key: str, token: str, expires_at: dateti
     upsert(session, AccessToken, [{"key": key, "token": token, "expires_at": expires_at}])
 
 
+#: By no more than this do the clocks of replicas differ.
+CLOCKS_DIFFER = timedelta(minutes=10)
+
+
 def take_lease(session: Session, name: str, holder: str, seconds: float, now: datetime) -> int | None:
     """Take or keep the lease of a job; its fencing number, or None while another holds it.
 
-    An expiring row and not a database lock: a lock survives a cut network, a row runs out.
+    An expiring row and not a database lock: a lock survives a cut network, a row runs out. One that ends much later
+    than anybody takes one for was taken before the clock was put back: whoever has it is gone, or takes it anew.
     """
-    taken = {"name": name, "holder": holder, "fence": 1, "expires_at": now + timedelta(seconds=seconds), "at": now}
+    expires_at = now + timedelta(seconds=seconds)
+    taken = {
+        "name": name, "holder": holder, "fence": 1, "expires_at": expires_at, "at": now,
+        "too_late": expires_at + CLOCKS_DIFFER,
+    }  # fmt: skip
     fence: int | None = session.execute(_take_lease(session.get_bind().dialect.name), taken).scalar()
     return fence
 
@@ -89,7 +98,11 @@ def _take_lease(dialect: str) -> Any:
             "fence": case((theirs.holder == ours.holder, theirs.fence), else_=theirs.fence + 1),
             "expires_at": ours.expires_at,
         },
-        where=or_(theirs.holder == ours.holder, theirs.expires_at <= bindparam("at", type_=theirs.expires_at.type)),
+        where=or_(
+            theirs.holder == ours.holder,
+            theirs.expires_at <= bindparam("at", type_=theirs.expires_at.type),
+            theirs.expires_at > bindparam("too_late", type_=theirs.expires_at.type),
+        ),
     ).returning(theirs.fence)
 
 
