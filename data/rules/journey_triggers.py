@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -9,13 +10,14 @@ from pydantic import Field
 from data.rules.conditions import StateText, UserID
 from data.rules.fields import FieldName
 from data.rules.messages import TrackedName
-from data.rules.occurrences import CRON_MAX_LENGTH, parse_cron
+from data.rules.occurrences import CRON_MAX_LENGTH, next_occurrence, parse_cron
 from data.rules.problems import Problem, RuleModel, SortedSet
 from data.rules.segments import Tree
 from data.rules.tags import Id
 
 DAYS_MAX = 730
 LISTED_MAX = 500
+_ANY_DAY = datetime(2024, 1, 1, tzinfo=UTC)
 
 Word = Annotated[str, Field(min_length=1, max_length=100)]
 EventName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.-]{0,63}$")]
@@ -144,7 +146,9 @@ def trigger_problems(trigger: Trigger, path: str = "trigger") -> list[Problem]:
     """What is wrong with a trigger, apart from the things that it names, which others check."""
     if isinstance(trigger, OnCalendar):
         try:
-            parse_cron(trigger.cron)
+            cron = parse_cron(trigger.cron)
         except ValueError as error:
             return [Problem(f"{path}.cron", str(error))]
+        if next_occurrence(cron, _ANY_DAY, UTC) is None:
+            return [Problem(f"{path}.cron", "日历上没有这一天，永远不会开始")]
     return []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -14,6 +16,7 @@ from aiohttp import web
 from pydantic import SecretStr
 from sqlmodel import Session
 
+from bot import webhooks
 from bot.assembly import open_context
 from bot.clock import FrozenClock
 from bot.config import AppSettings, CompanySettings, JourneysSettings, Settings
@@ -177,3 +180,40 @@ async def test_nothing_is_sent_without_a_secret_or_while_the_bot_observes(ctx: C
     assert "journeys.webhook_secret" in call.error
     ctx.clock.advance(timedelta(seconds=5))
     assert await send_webhooks(ctx) == 1
+
+
+@ON_SQLITE
+async def test_whatever_answers_a_call_it_is_put_off_and_the_others_go_on(
+    ctx: Context, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhooks, "TIMEOUT_SECONDS", 1.0)
+    shop.status = {"/crm": 200}
+    answers = {
+        "garbage": b"\x00\xff nothing of HTTP\r\n\r\n",
+        "header": b"HTTP/1.1 200 OK\r\nX: " + b"a" * 1_000_000,
+        "continues": b"HTTP/1.1 100 Continue\r\n\r\n" * 1000,
+        "status": b"HTTP/1.1 999999 \r\n\r\n",
+        "length": b"HTTP/1.1 500 No\r\nContent-Length: -5\r\nRetry-After: 1e999\r\n\r\n",
+        "silence": b"",
+    }
+    heard: list[str] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            name = (await reader.readuntil(b"\r\n")).split()[1].decode().strip("/")
+            heard.append(name)
+            writer.write(answers[name])
+            await writer.drain()
+            await reader.read()
+        writer.close()
+
+    # An address of its own for each: of one that does not answer the others are not tried.
+    async with AsyncExitStack() as stack:
+        for name in answers:
+            server = await stack.enter_async_context(await asyncio.start_server(answer, "127.0.0.1", 0))
+            await ctx.db.write(add, ctx, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/{name}")
+        await ctx.db.write(add, ctx, f"{shop.url}/crm")
+        assert await send_webhooks(ctx) == 1
+    assert sorted(heard) == sorted(answers)
+    waiting = await calls(ctx, CallState.WAITING)
+    assert [(each.attempts, bool(each.error)) for each in waiting] == [(1, True)] * len(answers)

@@ -78,6 +78,7 @@ def test_a_journey_is_the_same_after_json_and_back() -> None:
         ({"trigger": {"on": "moon"}}, ["trigger"]),
         ({"trigger": {"on": "ordered", "nth": 0}}, ["trigger.nth"]),
         ({"trigger": {"on": "calendar", "cron": "* * * * *"}}, ["trigger.cron"]),
+        ({"trigger": {"on": "calendar", "cron": "0 10 30 2 *"}}, ["trigger.cron"]),
         ({"trigger": {"on": "calendar", "cron": "0 10 18 * *"}, "again": {}}, ["again.after_days"]),
         ({"trigger": {"on": "segment", "segment": {"tags": {}}}}, ["trigger.segment.tags.tag_ids"]),
         ({"trigger": {"on": "silent", "days": "30"}}, ["trigger.days"]),
