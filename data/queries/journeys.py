@@ -134,12 +134,6 @@ def list_journeys(session: Session, limit: int = 50, before_id: int | None = Non
 GOING_ON = (JourneyStatus.RUNNING, JourneyStatus.CLOSED)
 
 
-def list_going_on(session: Session) -> list[JourneyRow]:
-    """Journeys whose customers go on, running or closed."""
-    query = select(JourneyRow).where(col(JourneyRow.status).in_(GOING_ON)).order_by(col(JourneyRow.id))
-    return list(session.execute(query).scalars())
-
-
 def pause_journey(session: Session, journey_id: int, why: str) -> JourneyRow | None:
     """Something is wrong with a journey: it stands still until a person has mended that. None: it does not run."""
     row = lock_journey(session, journey_id)
