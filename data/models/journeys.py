@@ -109,14 +109,13 @@ class Enrolment(SQLModel, table=True):
     __tablename__ = "enrolments"
     __table_args__ = (
         partial_index("ix_enrolments_due", "journey_id", "due_at", where="ended_at IS NULL"),
-        Index("ix_enrolments_customer", "external_userid", "journey_id"),
+        # A journey in numbers is read from this one and `ix_enrolments_counted` alone.
+        Index("ix_enrolments_customer", "external_userid", "journey_id", "held_out", "end_reason"),
         Index(
             "uq_enrolments_running", "journey_id", "external_userid", unique=True,
             sqlite_where=text("ended_at IS NULL"), postgresql_where=text("ended_at IS NULL"),
         ),
-        # A journey in numbers is read from these two alone.
         Index("ix_enrolments_counted", "journey_id", "version", "held_out", "end_reason", "step"),
-        Index("ix_enrolments_reached", "journey_id", "held_out", "external_userid", "end_reason"),
     )  # fmt: skip
 
     id: int | None = Field(default=None, sa_column=Column(BigInt, primary_key=True, autoincrement=True))
