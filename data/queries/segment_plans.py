@@ -91,7 +91,7 @@ def simplified(condition: Condition) -> Condition:
 def make_plan(session: Session, tree: Node, asking: Asking, *, one: bool = False, whole: bool = False) -> Plan:
     """How to ask a segment; for `one` follow that is known by its id there is nothing to choose.
 
-    `whole`: all of the segment is asked for in one statement.
+    `whole`: it is to be asked for all of the segment in one statement, too.
     """
     condition = simplified(lower(tree, asking))
     conjuncts = list(condition.parts if isinstance(condition, All) else (condition,))
@@ -107,10 +107,10 @@ def make_plan(session: Session, tree: Node, asking: Asking, *, one: bool = False
         leader, rows = sizes[number]
         plan = replace(plan, leader=leader, rows=rows, few=rows <= FEW)
     conjuncts = _in_good_order(session, plan, conjuncts)
+    plan = replace(plan, conjuncts=tuple(conjuncts))
     if plan.leader is None and whole and plan.on_sqlite:
-        # Last: to list the rows takes longer than to look them up for a sample.
-        conjuncts = [_listed(session, each, plan) for each in conjuncts]
-    return replace(plan, conjuncts=tuple(conjuncts))
+        return replace(plan, whole=tuple(_listed(session, each, plan) for each in conjuncts))
+    return plan
 
 
 def _can_lead(condition: Condition) -> bool:

@@ -27,7 +27,8 @@ from data.queries.segment_terms import (
 @dataclass(frozen=True, slots=True)
 class Plan:
     """How one segment is asked. `conjuncts` must all hold; `leader` is the one of them that finds
-    the fewest, about `rows`, if any does.
+    the fewest, about `rows`, if any does. `whole`: the same conjuncts for one statement about all follows, where some
+    are asked in another way then.
 
     `few`: few follows are looked at, so that PostgreSQL too looks everything up for each. `live`: only present follows
     are meant, which the tags on follows know as well.
@@ -40,6 +41,7 @@ class Plan:
     rows: int = 0
     few: bool = False
     never: bool = False
+    whole: tuple[Condition, ...] | None = None
 
     @property
     def on_sqlite(self) -> bool:
@@ -168,9 +170,9 @@ def selected(
         return found.where(false())
     if plan.live:
         found = found.where(present())
-    rest = list(plan.conjuncts)
+    by_id = within is not None or in_order
+    rest = list(plan.conjuncts if by_id or plan.whole is None else plan.whole)
     if plan.on_sqlite:
-        by_id = within is not None or in_order
         leads = plan.leader is not None and (not by_id or is_tagged(plan.leader))
         walk = "INDEXED BY ix_follows_external_userid" if by_customer else "NOT INDEXED"
         found = _led_on_sqlite(found, plan, within, walk=walk, leads=leads)
