@@ -43,20 +43,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """
     if "SIYU_EVERYWHERE" in os.environ:
         return
-    databases: dict[str, set[str]] = {}
+    databases, first = dict[str, set[str]](), dict[str, str]()
     for item in items:
         databases.setdefault(_case(item), set()).add(_database(item))
-    left_out = [item for item in items if len(databases[_case(item)]) == 2 and _is_left_out(item)]
+        first.setdefault(_function(item), _case(item))
+    on_both = [item for item in items if len(databases[_case(item)]) == 2]
+    left_out = {item for item in on_both if _is_left_out(item, is_first=first[_function(item)] == _case(item))}
     if left_out:
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in set(left_out)]
+        config.hook.pytest_deselected(items=list(left_out))
+        items[:] = [item for item in items if item not in left_out]
 
 
-def _is_left_out(item: pytest.Item) -> bool:
+def _is_left_out(item: pytest.Item, *, is_first: bool) -> bool:
     if item.get_closest_marker("first_case_on_both"):
-        spec: Any = item.callspec  # type: ignore[attr-defined]
-        is_later = any(at for name, at in spec.indices.items() if name not in DATABASE_PARAMETERS)
-        return is_later and _database(item) == "postgresql"
+        return not is_first and _database(item) == "postgresql"
     if item.path.parent.name == "queries":
         return False
     return _database(item) != ("sqlite", "postgresql")[zlib.crc32(_case(item).encode()) % 2]
@@ -71,12 +71,13 @@ def _database(item: pytest.Item) -> str:
     return next((str(params[each]) for each in DATABASE_PARAMETERS if each in params), "")
 
 
+def _function(item: pytest.Item) -> str:
+    return item.nodeid.split("[", 1)[0]
+
+
 def _case(item: pytest.Item) -> str:
     """A test and its parameters, whatever the database."""
-    params: dict[str, Any] = item.callspec.params if hasattr(item, "callspec") else {}
-    indices = item.callspec.indices if hasattr(item, "callspec") else {}
-    others = [f"{name}{indices.get(name)}" for name in sorted(params) if name not in DATABASE_PARAMETERS]
-    return " ".join([item.nodeid.split("[", 1)[0], *others])
+    return item.nodeid.replace(_database(item), "", 1) if _database(item) else item.nodeid
 
 
 def pytest_collection_finish() -> None:

@@ -274,6 +274,7 @@ def rooms(session: Session, cap_count: int) -> dict[str, int]:
     return found
 
 
+@pytest.mark.first_case_on_both
 @pytest.mark.parametrize("policy", SenderPolicy)
 async def test_a_split_is_planned_alike_in_any_pieces_and_as_its_preview_said(
     ctx: Context, now: datetime, policy: SenderPolicy, monkeypatch: pytest.MonkeyPatch
