@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import socket
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -15,11 +17,16 @@ import pytest_asyncio
 from aiohttp import web
 from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
 
+from bot.app import Bot
+from bot.clock import Clock
+from bot.config import ServerSettings, WecomSettings
 from bot.sandbox.events import value_of
 from bot.sandbox.phone import phone_routes
 from bot.sandbox.server import Sandbox
 from bot.sandbox.world import World
+from tests.conftest import Urls
 from tests.sandbox.conftest import Client, Receiver
+from tests.scenarios.conftest import settings_for
 
 FLAGS = [
     "--no-sandbox",
@@ -190,3 +197,32 @@ _PAIR = (("userid", "UserID"), ("external_userid", "ExternalUserID"))
 @pytest.fixture
 def bot(client: Client, receiver: Receiver) -> PlayedBot:
     return PlayedBot(client, receiver)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def real_bot(sandbox: Sandbox, urls: Urls) -> AsyncIterator[Bot]:
+    """The bot itself, whose pages send people to the local WeCom."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    changes = {
+        "server": ServerSettings(port=port, public_url=f"http://127.0.0.1:{port}"),
+        "wecom": WecomSettings(
+            api_base_url=sandbox.api_base_url, authorize_url=f"{sandbox.url}/connect/oauth2/authorize"
+        ),
+    }
+    async with Bot(settings_for(sandbox, urls).model_copy(update=changes), Clock()) as bot:
+        sandbox.world.app.callback_url = f"{bot.url}/callback"
+        await asyncio.wait_for(bot.runner.first_run["poll_directory"].wait(), 60)
+        yield bot
+
+
+async def shoot(page: Page, name: str) -> None:
+    """A picture for whoever wants to look: in the folder of SIYU_SCREENSHOTS."""
+    if folder := os.environ.get("SIYU_SCREENSHOTS"):
+        await page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
+
+
+async def check_width(page: Page) -> None:
+    """Nothing sticks out to the right."""
+    assert await page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-import socket
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Page
 
 from bot.app import Bot
-from bot.clock import Clock
-from bot.config import ServerSettings, WecomSettings
 from bot.forms import define_fields, make_form, tell_forms
 from bot.sandbox.phone import phone_routes
 from bot.sandbox.server import Sandbox
 from bot.sandbox.world import World
 from bot.shipped import read_shipped
 from data.queries import fields, form_answers
-from tests.conftest import Urls
-from tests.scenarios.conftest import settings_for
 from tests.staff_tasks import add_contact
-from tests.web.conftest import OpenPhone
+from tests.web.conftest import OpenPhone, check_width, shoot
 from tests.web.test_phone_group_sends import be_customer, pair
 
 pytestmark = [
@@ -40,43 +31,15 @@ async def sandbox() -> AsyncIterator[Sandbox]:
         yield sandbox
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def bot(sandbox: Sandbox, urls: Urls) -> AsyncIterator[Bot]:
-    """A bot whose pages send people to the local WeCom."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    changes = {
-        "server": ServerSettings(port=port, public_url=f"http://127.0.0.1:{port}"),
-        "wecom": WecomSettings(
-            api_base_url=sandbox.api_base_url, authorize_url=f"{sandbox.url}/connect/oauth2/authorize"
-        ),
-    }
-    async with Bot(settings_for(sandbox, urls).model_copy(update=changes), Clock()) as bot:
-        sandbox.world.app.callback_url = f"{bot.url}/callback"
-        await asyncio.wait_for(bot.runner.first_run["poll_directory"].wait(), 60)
-        yield bot
-
-
-async def shoot(page: Page, name: str) -> None:
-    """A picture for whoever wants to look: in the folder of SIYU_SCREENSHOTS."""
-    if folder := os.environ.get("SIYU_SCREENSHOTS"):
-        await page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
-
-
-async def check_width(page: Page) -> None:
-    assert await page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
-
-
 async def test_a_customer_opens_a_form_from_a_message_fills_it_in_and_corrects_it(
-    sandbox: Sandbox, bot: Bot, open_phone: OpenPhone
+    sandbox: Sandbox, real_bot: Bot, open_phone: OpenPhone
 ) -> None:
     sender, mine = pair(sandbox)
-    now, source = bot.clock.now(), read_shipped("forms", "birthday")
-    await bot.db.write(add_contact, now, mine[0], sender, name="小鱼")
-    await bot.db.write(define_fields, source, now)
-    form = await bot.db.write(make_form, source, "test", now)
-    (told,) = await bot.db.read(tell_forms, [form], bot.settings.server.public_url)
+    now, source = real_bot.clock.now(), read_shipped("forms", "birthday")
+    await real_bot.db.write(add_contact, now, mine[0], sender, name="小鱼")
+    await real_bot.db.write(define_fields, source, now)
+    form = await real_bot.db.write(make_form, source, "test", now)
+    (told,) = await real_bot.db.read(tell_forms, [form], real_bot.settings.server.public_url)
     sandbox.machine.people.write(sender, mine[0], "staff", f"方便的话请填一下 {told['address']}")
     phone = await open_phone(sandbox, width=390, height=844)
     await phone.open("?lang=zh")
@@ -86,7 +49,7 @@ async def test_a_customer_opens_a_form_from_a_message_fills_it_in_and_corrects_i
         await phone.page.locator("#customer .bubble .text-link").first.click()
     page = await opened.value
     await page.wait_for_load_state()
-    assert page.url.partition("#")[0] == f"{bot.url}/f/birthday?known=1", await page.inner_text("body")
+    assert page.url.partition("#")[0] == f"{real_bot.url}/f/birthday?known=1", await page.inner_text("body")
     await check_width(page)
     await shoot(page, "form")
 
@@ -106,7 +69,7 @@ async def test_a_customer_opens_a_form_from_a_message_fills_it_in_and_corrects_i
     await page.wait_for_url(lambda url: "sent=1" in url)
     await shoot(page, "form-sent")
     born = {"calendar": "lunar", "month": 8, "day": 15, "leap_month": False, "year": None}
-    assert await bot.db.read(fields.get_values, mine[0]) == {"birthday": born, "likes": "会员优惠、线下活动"}
+    assert await real_bot.db.read(fields.get_values, mine[0]) == {"birthday": born, "likes": "会员优惠、线下活动"}
 
     await page.click("text=查看或修改")
     await page.wait_for_selector("text=可以修改后重新提交")
@@ -114,13 +77,13 @@ async def test_a_customer_opens_a_form_from_a_message_fills_it_in_and_corrects_i
     await page.uncheck("text=线下活动")
     await page.click("text=更正并重新提交")
     await page.wait_for_url(lambda url: "sent=1" in url)
-    assert await bot.db.read(fields.get_values, mine[0]) == {"birthday": born, "likes": "会员优惠"}
-    first, _ = reversed(await bot.db.read(form_answers.list_of_customer, mine[0], 9))
+    assert await real_bot.db.read(fields.get_values, mine[0]) == {"birthday": born, "likes": "会员优惠"}
+    first, _ = reversed(await real_bot.db.read(form_answers.list_of_customer, mine[0], 9))
     assert first["answers"][-1]["value"] == "谢谢你们的茶"
     assert phone.console == []
 
     dark = await open_phone(sandbox, width=390, height=844, dark=True)
     await dark.page.goto(f"{sandbox.url}/sandbox/phone/open?external_userid={mine[0]}&url={told['address']}")
-    assert dark.page.url.partition("#")[0] == f"{bot.url}/f/birthday?known=1"
+    assert dark.page.url.partition("#")[0] == f"{real_bot.url}/f/birthday?known=1"
     await check_width(dark.page)
     await shoot(dark.page, "form-dark")

@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-import socket
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Page
 from sqlmodel import Session
 
 from bot.app import Bot
-from bot.clock import Clock
-from bot.config import ServerSettings, WecomSettings
 from bot.sandbox.phone import phone_routes
 from bot.sandbox.server import Sandbox
 from bot.sandbox.world import World
 from data.queries import staff_tasks as rows
-from tests.conftest import Urls
-from tests.scenarios.conftest import settings_for
 from tests.staff_tasks import add_contact, add_journey, add_task
-from tests.web.conftest import OpenPhone, Phone
+from tests.web.conftest import OpenPhone, Phone, check_width, shoot
 
 pytestmark = [
     pytest.mark.browser,
@@ -40,24 +31,6 @@ async def sandbox() -> AsyncIterator[Sandbox]:
         yield sandbox
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def bot(sandbox: Sandbox, urls: Urls) -> AsyncIterator[Bot]:
-    """A bot whose pages send people to the local WeCom."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    changes = {
-        "server": ServerSettings(port=port, public_url=f"http://127.0.0.1:{port}"),
-        "wecom": WecomSettings(
-            api_base_url=sandbox.api_base_url, authorize_url=f"{sandbox.url}/connect/oauth2/authorize"
-        ),
-    }
-    async with Bot(settings_for(sandbox, urls).model_copy(update=changes), Clock()) as bot:
-        sandbox.world.app.callback_url = f"{bot.url}/callback"
-        await asyncio.wait_for(bot.runner.first_run["poll_directory"].wait(), 60)
-        yield bot
-
-
 def fill(session: Session, bot: Bot, userid: str) -> None:
     now = bot.clock.now()
     add_journey(session, now)
@@ -69,26 +42,16 @@ def fill(session: Session, bot: Bot, userid: str) -> None:
         add_task(session, now, userid, f"wm{number}", id=number, worth=9 - number, content=content, hint=hint)
 
 
-async def shoot(page: Page, name: str) -> None:
-    """A picture for whoever wants to look: in the folder of SIYU_SCREENSHOTS."""
-    if folder := os.environ.get("SIYU_SCREENSHOTS"):
-        await page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
-
-
-async def check_width(page: Page) -> None:
-    assert await page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
-
-
 async def test_a_member_opens_their_list_copies_the_words_and_answers_also_without_scripts(
-    sandbox: Sandbox, bot: Bot, open_phone: OpenPhone
+    sandbox: Sandbox, real_bot: Bot, open_phone: OpenPhone
 ) -> None:
     member = sandbox.world.population.service[0]
-    await bot.db.write(fill, bot, member.userid)
+    await real_bot.db.write(fill, real_bot, member.userid)
     phone: Phone = await open_phone(sandbox, width=390, height=844)
     page = phone.page
     await page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     await page.goto(f"{sandbox.url}/sandbox/phone/today?userid={member.userid}")
-    assert page.url.partition("#")[0] == f"{bot.url}/staff/today", await page.inner_text("body")
+    assert page.url.partition("#")[0] == f"{real_bot.url}/staff/today", await page.inner_text("body")
     assert await page.locator("h2").all_inner_texts() == [NAME, "老客户 昵称：阿茶", "大山" * 30]
     await check_width(page)
     await shoot(page, "staff-today")
@@ -108,17 +71,17 @@ async def test_a_member_opens_their_list_copies_the_words_and_answers_also_witho
     await page.wait_for_selector(".later")
     await check_width(page)
     await shoot(page, "staff-today-later")
-    tasks = {each.id: each for each in await bot.db.read(rows.list_tasks)}
+    tasks = {each.id: each for each in await real_bot.db.read(rows.list_tasks)}
     assert [(tasks[each].status, tasks[each].why) for each in (1, 2, 3)] == [
         ("done", ""), ("refused", "刚刚买过"), ("open", ""),
     ]  # fmt: skip
     assert tasks[3].later_until is not None
     assert phone.console == []
-    assert all(url.startswith((bot.url, sandbox.url, "data:")) for url in phone.requests)
+    assert all(url.startswith((real_bot.url, sandbox.url, "data:")) for url in phone.requests)
 
     dark: Phone = await open_phone(sandbox, width=390, height=844, dark=True)
     await dark.page.goto(f"{sandbox.url}/sandbox/phone/today?userid={member.userid}")
-    await dark.page.goto(f"{bot.url}/staff/today?lang=en")
+    await dark.page.goto(f"{real_bot.url}/staff/today?lang=en")
     await dark.page.click(".later > summary")
     assert await dark.page.locator("h1").inner_text() == "Today"
     await check_width(dark.page)
@@ -131,5 +94,5 @@ async def test_a_member_opens_their_list_copies_the_words_and_answers_also_witho
     assert await page.locator("#task-3 [data-copy]").is_hidden()
     await page.click("#task-3 >> text=已联系")
     await page.wait_for_selector(".said")
-    assert {each.id: each.status for each in await bot.db.read(rows.list_tasks)}[3] == "done"
+    assert {each.id: each.status for each in await real_bot.db.read(rows.list_tasks)}[3] == "done"
     await plain.close()
