@@ -35,7 +35,13 @@ def _named(writing: Iterable[Judged]) -> tuple[set[str], set[str], set[str]]:
 
 async def _links_of(ctx: Context, writing: Iterable[Judged]) -> Mapping[str, TrackedAddress]:
     """The addresses of all links that the words name."""
-    contents = [each.step.action.content for each in writing if each.step and isinstance(each.step.action, GiveTask)]
+    actions = [each.step.action for each in writing if each.step and isinstance(each.step.action, GiveTask)]
+    return await links_in(ctx, actions)
+
+
+async def links_in(ctx: Context, actions: Sequence[GiveTask]) -> Mapping[str, TrackedAddress]:
+    """The addresses of all links that the words of some tasks name. Raises UnusableLinkError."""
+    contents = [each.content for each in actions]
     texts = {content.text for content in contents}
     named = {name for text in texts for name in ctx.renderer.links_of("personal", text)}
     named |= {name for content in contents for name in links_of(content)}
@@ -77,13 +83,20 @@ def _task(
     links: Mapping[str, TrackedAddress],
     found: Pass,
 ) -> Task:
+    told = words_of(ctx, action, contact, names, links)
+    return Task(told, action.hint, action.worth, found.at + timedelta(hours=action.valid_hours))
+
+
+def words_of(
+    ctx: Context, action: GiveTask, contact: Contact, names: Names, links: Mapping[str, TrackedAddress]
+) -> dict[str, Any]:
+    """What a staff member is to say to a customer, as a task keeps it. Raises TemplateError."""
     content = action.content
     if content.text:
         named = ctx.renderer.links_of("personal", content.text)
         values = _values(ctx, contact, names) | {f"{LINK_PREFIX}{name}": links[name].url for name in named}
         content = content.with_text(ctx.renderer.render_source("personal", content.text, values))
-    told = content.with_links(links).model_dump(mode="json", exclude_defaults=True)
-    return Task(told, action.hint, action.worth, found.at + timedelta(hours=action.valid_hours))
+    return content.with_links(links).model_dump(mode="json", exclude_defaults=True)
 
 
 def _values(ctx: Context, contact: Contact, names: Names) -> dict[str, str | None]:

@@ -102,6 +102,7 @@ def _task(task: StaffTask) -> dict[str, Any]:
         "answered_at": task.answered_at,
         "answered_by": task.answered_by,
         "why": task.why,
+        "moves": [{**each, "words": words.moved_words(each)} for each in task.moves],
     }
 
 

@@ -161,10 +161,13 @@ class _Judge:
 
 def through(senders: Senders, userid: str, contacts: Sequence[Contact]) -> tuple[Contact | None, str]:
     """The contact through whom a customer is reached, or why there is none (empty: the customer is nobody's contact).
-    `userid`: through whom it began, where that is known."""
+    `userid`: through whom it began, where that is known; who took the customer over from them goes before others."""
     if not contacts:
         return None, ""
-    mine = [each for each in contacts if each.userid == userid] or list(contacts)
+    mine = [each for each in contacts if each.userid == userid and userid not in senders.unable]
+    if userid and not mine:
+        mine = [each for each in contacts if each.inherited and each.userid not in senders.unable]
+    mine = mine or list(contacts)
     candidates = [_candidate(each, senders) for each in mine]
     follows = [(each.follow_id, each.userid, each.external_userid, "present") for each in contacts]
     if senders.substitutes:

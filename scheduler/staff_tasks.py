@@ -1,10 +1,12 @@
-"""Tasks of the staff: those whose time is over lapse, and it is written down which were on a list."""
+"""Tasks of the staff: those of customers who were handed over change lists, those whose time is over lapse, and it is
+written down which were on a list."""
 
 from __future__ import annotations
 
 from bot.context import Context
 from bot.logs import get_logger
 from bot.staff_tasks import read_day
+from bot.task_moves import move_stranded
 from data.queries import staff_tasks as rows
 
 log = get_logger("staff")
@@ -15,6 +17,7 @@ MEMBERS = 20
 
 async def tend_tasks(ctx: Context) -> int:
     """Do what time brings; how many tasks lapsed."""
+    await move_stranded(ctx)
     day = await ctx.db.read(read_day, ctx.settings, ctx.clock.now())
     # First, so that what was on a list until its last minute does not count as never listed.
     holders = await ctx.db.read(rows.list_holders, day, unlisted=True)

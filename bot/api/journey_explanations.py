@@ -15,10 +15,22 @@ from data.errors import NotFoundError
 from data.models import EndReason, JourneyStatus, StaffTaskStatus, StepOutcome
 from data.queries import customers as customer_rows
 from data.rules.problems import RuleModel
+from data.rules.staff_tasks import MoveReason
+
+
+class StepTaskMoveTold(RuleModel):
+    """The task went to another member's list."""
+
+    from_userid: str
+    to_userid: str
+    at: datetime
+    why: MoveReason
+    words: str
 
 
 class StepTaskTold(RuleModel):
-    """What a staff member was asked for the customer. `why`: of one refused or withdrawn."""
+    """What a staff member was asked for the customer. `why`: of one refused or withdrawn. `moves`: from whose list to
+    whose it went, and why."""
 
     task_id: int
     userid: str
@@ -30,6 +42,7 @@ class StepTaskTold(RuleModel):
     answered_at: datetime | None
     answered_by: str
     why: str
+    moves: list[StepTaskMoveTold]
 
 
 class StepBroadcastTold(RuleModel):

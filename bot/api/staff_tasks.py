@@ -18,7 +18,7 @@ from data.models import StaffTask, StaffTaskStatus
 from data.queries import staff_tasks as rows
 from data.queries.staff_tasks import Listed
 from data.rules.problems import RuleModel, parse
-from data.rules.staff_tasks import WHY_MAX_LENGTH, Later, check_why
+from data.rules.staff_tasks import WHY_MAX_LENGTH, Later, MoveReason, check_why
 
 
 class TasksQuery(RuleModel):
@@ -32,12 +32,23 @@ class TasksQuery(RuleModel):
     before_id: int | None = Field(default=None, ge=1, le=2**62)
 
 
+class MoveTold(RuleModel):
+    """A task went to another member's list: the customer was handed over, the member has left or may not reach
+    customers any more (`unable`), or the customer is no contact of theirs any more."""
+
+    from_userid: str
+    to_userid: str
+    at: datetime
+    why: MoveReason
+
+
 class TaskTold(RuleModel):
     """One task of a `step` in a `version` of its journey. `userid`: whose it is; `answered_by`: who did it, or refused
     it.
 
     `why`: the member's word where it was refused; `never_listed` (no list had room for it) or `not_done` where its time
-    was over; why the journey ended where it was withdrawn. `first_listed_on`: the first day on whose list it stood.
+    was over; why the journey ended where it was withdrawn, or `no_words` where it could not be worded for another
+    member. `first_listed_on`: the first day on whose list it stood. `moves`: from whose list to whose it went, and why.
     """
 
     id: int
@@ -58,6 +69,7 @@ class TaskTold(RuleModel):
     answered_at: datetime | None
     answered_by: str
     why: str
+    moves: list[MoveTold]
 
 
 class BecauseTold(RuleModel):

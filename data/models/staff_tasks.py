@@ -6,10 +6,10 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Column, Date, Index, Text, UniqueConstraint
+from sqlalchemy import Column, Date, Index, Text, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
-from data.types import BigInt, Json, UtcDateTime, partial_index
+from data.types import BigInt, Json, UtcDateTime, no_items, partial_index
 
 
 class StaffTaskStatus(StrEnum):
@@ -28,8 +28,9 @@ class StaffTask(SQLModel, table=True):
     leaves room for beside those done that day; the others come on a later day's, until `valid_until`.
 
     `content`: text as rendered for this customer, and attachments, as MessageContent. `later_until`: the staff member
-    put it off. `first_listed_on`: the first day (local) on whose list it stood. `why`: of one refused, withdrawn (an
-    EndReason) or lapsed (a LapseReason).
+    put it off. `first_listed_on`: the first day (local) on whose list it stood, of who has it now. `why`: of one
+    refused, withdrawn (an EndReason, or NO_WORDS) or lapsed (a LapseReason). `moves`: each time that it went to another
+    member's list, as {"from_userid", "to_userid", "at", "why"}, of which the last is a MoveReason.
     """
 
     __tablename__ = "staff_tasks"
@@ -60,3 +61,6 @@ class StaffTask(SQLModel, table=True):
     answered_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
     answered_by: str = Field(default="", max_length=64, description="userid of who did it, or refused it.")
     why: str = Field(default="", max_length=200)
+    moves: list[dict[str, Any]] = Field(
+        default_factory=no_items, sa_column=Column(Json, nullable=False, server_default=text("'[]'"))
+    )

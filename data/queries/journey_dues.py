@@ -85,6 +85,7 @@ class Contact(NamedTuple):
     added_at: datetime | None
     state: str
     tag_list: str
+    inherited: bool
 
 
 class Touched(NamedTuple):
@@ -158,9 +159,9 @@ def read_known(
     prepare(session)
     known, given = Known(), {"customers": sorted(set(customers))}
     dialect = session.get_bind().dialect.name
-    follows = select(F.c.id, F.c.userid, F.c.external_userid, F.c.added_at, F.c.state, F.c.tag_list).where(
-        among(dialect, F.c.external_userid, "customers"), F.c.status == FollowStatus.PRESENT
-    )
+    follows = select(
+        F.c.id, F.c.userid, F.c.external_userid, F.c.added_at, F.c.state, F.c.tag_list, F.c.inherited
+    ).where(among(dialect, F.c.external_userid, "customers"), F.c.status == FollowStatus.PRESENT)
     for row in session.execute(follows, given).all():
         known.contacts[row[2]].append(Contact(*row))
     if nobodys := sorted(set(customers) - known.contacts.keys()):

@@ -10,6 +10,7 @@ from data.models.journeys import EndReason, StepOutcome
 from data.models.staff_tasks import StaffTaskStatus
 from data.rules.enrolments import begins_again_at
 from data.rules.schedule import moment_words
+from data.rules.staff_tasks import MoveReason
 
 ENDS: Mapping[EndReason, str] = {
     EndReason.FINISHED: "所有步骤都已走完",
@@ -38,6 +39,11 @@ TASKS: Mapping[StaffTaskStatus, str] = {
     StaffTaskStatus.LAPSED: "员工没有在有效期内处理",
     StaffTaskStatus.WITHDRAWN: "已撤回",
 }
+MOVES: Mapping[MoveReason, str] = {
+    MoveReason.HANDED_OVER: "客户已交接",
+    MoveReason.UNABLE: "员工已离职或没有客户联系权限",
+    MoveReason.NOT_CONTACT: "客户已不是该员工的联系人",
+}
 RECIPIENTS: Mapping[RecipientState, str] = {
     RecipientState.WAITING: "等员工确认发送",
     RecipientState.SENT: "已发送给客户",
@@ -64,6 +70,11 @@ NO_CONTACT = "客户不是任何员工的联系人"
 WANTS_NOTHING = "客户不希望收到消息"
 NOT_IN_AUDIENCE = "客户不在旅程的人群中"
 NOTHING_HAPPENED = "触发旅程的事还没有发生"
+
+
+def moved_words(move: Mapping[str, str]) -> str:
+    """Why a task went to another member's list (`StaffTask.moves`)."""
+    return f"从 {move['from_userid']} 转给 {move['to_userid']}：{MOVES[MoveReason(move['why'])]}"
 
 
 def barred_words(began_at: datetime, after_days: int | None, zone: tzinfo) -> str:

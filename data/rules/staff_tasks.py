@@ -28,6 +28,19 @@ class LapseReason(StrEnum):
     NOT_DONE = "not_done"
 
 
+class MoveReason(StrEnum):
+    """Why a task went to another member's list: the customer was handed over (继承), its member has left or may not
+    reach customers any more, or the customer is no contact of theirs any more."""
+
+    HANDED_OVER = "handed_over"
+    UNABLE = "unable"
+    NOT_CONTACT = "not_contact"
+
+
+#: Why a task was withdrawn whose words could not be made for the member who was to have it.
+NO_WORDS = "no_words"
+
+
 def room(per_day: int, done: int) -> int | None:
     """How many tasks a member's list holds who has done some today; None: any number (`per_day` 0)."""
     return max(per_day - done, 0) if per_day else None

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from bot.sandbox.faults import Fault
 from bot.sandbox.people import Added
 from bot.wecom.event_xml import parse_event
 from bot.wecom.events import DelFollowUser
-from data.models import Customer, Follow, Transfer
+from data.models import Customer, Follow, StaffTask, Transfer
 from data.queries import customers as customer_rows
 from data.queries import events as event_rows
 from data.queries import follow_tags as mark_rows
 from data.queries import staff as staff_rows
 from handlers.customers import record_loss
+from scheduler.staff_tasks import tend_tasks
 from tests.scenarios.conftest import Company
+from tests.staff_tasks import add_journey, add_task
 
 GET = "externalcontact/get"
 
@@ -215,13 +217,26 @@ async def test_a_deletion_of_somebody_we_never_saw_is_written(company: Company) 
     assert (await follow_of(company, added)).status == "present"
 
 
+def add_open_task(session: Any, userid: str, external_userid: str, now: datetime) -> None:
+    """A journey has asked for something."""
+    add_journey(session, now)
+    add_task(session, now, userid, external_userid)
+
+
+def owner_of_task(session: Any) -> str:
+    return str(session.get(StaffTask, 1).userid)
+
+
 async def test_a_hand_over_alerts_nobody_and_its_add_is_not_greeted(company: Company) -> None:
     await company.add_rule()
     giver, taker = company.followers[0], company.followers[1]
     added = company.scan(userid=giver)
     await company.settle()
+    await company.bot.db.write(add_open_task, giver, added.follow.external_userid, company.bot.clock.now())
     company.people.hand_over(giver, taker, added.follow.external_userid, at_once=True)
     await company.settle()
+    await tend_tasks(company.bot.context)
+    assert await company.bot.db.read(owner_of_task) == taker
     assert (await follow_of(company, added)).status == "deleted_by_staff"
     taken: Follow = await company.read(customer_rows.find_follow, taker, added.follow.external_userid)
     assert (taken.status, taken.inherited, taken.add_way) == ("present", True, 202)
