@@ -19,6 +19,7 @@ from bot.clock import Clock
 from bot.config import Settings
 from bot.console.forms import FormPages
 from bot.console.staff_today import StaffPages
+from bot.console.web import Console
 from bot.context import Context
 from bot.errors import ConfigurationError
 from bot.inbox import Inbox
@@ -130,6 +131,7 @@ class Bot:
         Redirects(self.context).add_routes(app)
         StaffPages(self.context).add_routes(app)
         FormPages(self.context).add_routes(app)
+        Console(self.context, self.inbox.db, self.dispatcher.plan, self.runner.run_now).add_routes(app)
         api = Api(
             self.settings, self.clock, self.db, self.inbox.db, self.context.renderer, self.dispatcher.plan, self.context
         )

@@ -9,6 +9,7 @@ from functools import cache
 import typer
 
 from bot.commands import (
+    accounts,
     alerts,
     campaigns,
     checking,
@@ -71,6 +72,7 @@ app.add_typer(staff.app, name="staff")
 app.add_typer(tasks.app, name="tasks")
 app.add_typer(media.app, name="media")
 app.add_typer(alerts.app, name="alerts")
+app.add_typer(accounts.app, name="accounts")
 app.add_typer(tokens.app, name="token")
 
 

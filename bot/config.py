@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import stat
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -20,6 +18,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+from bot.config_file import check_file
 from bot.errors import ConfigurationError
 from bot.setting_values import days, network, never_or, none_or_long
 
@@ -88,6 +87,11 @@ class WecomSettings(Section):
         "https://open.weixin.qq.com/connect/oauth2/authorize",
         pattern=r"^https?://[A-Za-z0-9.:/_-]+$",
         description="Where WeCom tells us who follows a tracked link.",
+    )
+    scan_url: str = Field(
+        "https://login.work.weixin.qq.com/wwlogin/sso/login",
+        pattern=r"^https?://[A-Za-z0-9.:/_-]+$",
+        description="Where a member scans a code to sign in to the console on a computer.",
     )
 
     @field_validator("api_base_url")
@@ -352,7 +356,7 @@ def load_settings(path: Path | None) -> Settings:
     Raises ConfigurationError with a plain sentence per fault: no such file, not TOML, readable by others, bad values.
     """
     if path is not None:
-        _check_file(path)
+        check_file(path)
 
     class FromFile(Settings):
         @classmethod
@@ -380,19 +384,3 @@ def load_settings(path: Path | None) -> Settings:
 def _fault(detail: Any) -> str:
     where = ".".join(str(part) for part in detail["loc"])
     return f"{where}: {detail['msg']}" if where else str(detail["msg"])
-
-
-def _check_file(path: Path) -> None:
-    try:
-        mode = path.stat().st_mode
-        tomllib.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        raise ConfigurationError(
-            f"There is no configuration file {path}.", "Copy config.example.toml and fill it in."
-        ) from None
-    except PermissionError:
-        raise ConfigurationError(f"{path} cannot be read.", "Give its owner the right to read it.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path} is not a TOML file: {error}.", "Mend the line it names.") from None
-    if mode & (stat.S_IRGRP | stat.S_IROTH):
-        raise ConfigurationError(f"{path} holds secrets and can be read by other users.", f"Run: chmod 600 {path}")

@@ -37,6 +37,19 @@ def authorize_url(settings: Settings, back: str, state: str) -> str:
     return f"{URL(settings.wecom.authorize_url).with_query(asked)}#wechat_redirect"
 
 
+def scan_url(settings: Settings, back: str, state: str) -> str:
+    """Where a computer shows the code that a member scans to sign in (WeCom's web login, wwlogin). `back` and `state`
+    are as above."""
+    asked = {
+        "login_type": "CorpApp",
+        "appid": settings.company.corpid,
+        "agentid": str(settings.app.agentid),
+        "redirect_uri": f"{settings.server.public_url}{back}",
+        "state": state,
+    }
+    return str(URL(settings.wecom.scan_url).with_query(asked))
+
+
 async def ask_who(wecom: WeComClient, code: str) -> dict[str, Any] | None:
     """WeCom's answer to the code that a visitor came back with, which it takes once; None: it is none.
 

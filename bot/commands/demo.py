@@ -58,6 +58,7 @@ async def _play(folder: Path, staff: int, customers: int) -> None:
             await _connect(wecom, bot)
             await _furnish(bot)
             _introduce(wecom, bot, folder)
+            await _invite(bot)
             await stop.wait()
             say("\n正在停止：先完成已经开始的工作……  Stopping: what has begun is finished first.")
     finally:
@@ -104,6 +105,7 @@ encoding_aes_key = "{app.encoding_aes_key}"
 [wecom]
 api_base_url = "{wecom.api_base_url}"
 authorize_url = "{wecom.url}/connect/oauth2/authorize"
+scan_url = "{wecom.url}/wwlogin/sso/login"
 
 [campaigns]
 hours = "00:00-00:00"
@@ -155,6 +157,17 @@ async def _furnish(bot: Bot) -> None:
         await bot.db.write(save_tag_rule, tag_rule, now)
     # The first customer should not wait for the pictures to be uploaded.
     await bot.runner.run_now("renew_media")
+
+
+async def _invite(bot: Bot) -> None:
+    """How to get into the console."""
+    from bot.commands.accounts import first_link
+
+    if link := await first_link(bot.settings, bot.db, bot.clock.now()):
+        say(f"\n  控制台 console：第一次请打开 the first time, open\n  {link}")
+    else:
+        say(f"\n  控制台 console       {bot.url}/console")
+    sys.stdout.flush()
 
 
 def _introduce(wecom: Sandbox, bot: Bot, folder: Path) -> None:

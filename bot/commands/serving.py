@@ -26,6 +26,7 @@ def serve(config: Config = None) -> None:
 async def serve_until_signal(settings: Settings) -> None:
     """Run the bot; the first signal lets it finish what it began, a signal during the start gives the start up."""
     from bot.app import Bot
+    from bot.commands.accounts import first_link
 
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     starting = asyncio.current_task()
@@ -46,6 +47,8 @@ async def serve_until_signal(settings: Settings) -> None:
             # A group of callbacks makes some thousand objects that die with it: not worth looking through each time.
             gc.set_threshold(10_000, 20, 20)
             say(f"Siyu listens on {bot.url} ({settings.mode} mode). Stop it with Ctrl-C.")
+            if link := await first_link(settings, bot.db, bot.clock.now()):
+                say(f"There is no admin yet. This link makes the first one, within a day: {link}")
             await stop.wait()
             say("Stopping: what has begun is finished first.")
     except asyncio.CancelledError:

@@ -1,4 +1,4 @@
-"""Pages: their templates, the words in both languages, the files beside them, and the headers that all of them have."""
+"""Pages for phones: their templates, their words in both languages, the files beside them, and all pages' headers."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _CONTENT_TYPES = {".css": "text/css", ".js": "text/javascript"}
 
 def folder() -> Path:
     """Where the templates are."""
-    return Path(__file__).resolve().parents[2] / "templates" / "console"
+    return Path(__file__).resolve().parents[2] / "templates" / "pages"
 
 
 class Pages:

@@ -10,7 +10,7 @@ from aiohttp import web
 from sqlmodel import Session
 
 from bot import staff_tasks
-from bot.console.logins import BACK, Logins, Reader
+from bot.console.logins import Logins, Reader
 from bot.console.pages import FRESH, HEADERS, Pages, asked_language, language_of, moment_text, show_file
 from bot.context import Context
 from bot.logs import get_logger
@@ -26,6 +26,7 @@ from data.rules.staff_tasks import Later, check_why
 log = get_logger("staff")
 
 TODAY = "/staff/today"
+BACK = "/staff/back"
 _Act = Callable[[Session, Asked, Mapping[str, Any], Any, Any], StaffTask]
 
 
@@ -35,7 +36,7 @@ class StaffPages:
     def __init__(self, context: Context) -> None:
         self.context = context
         self._pages = Pages()
-        self._logins = Logins(context, self._pages)
+        self._logins = Logins(context, BACK, TODAY, self._show_notice)
 
     def add_routes(self, app: web.Application) -> None:
         """The list, its answers, the way in, and the files."""
@@ -45,16 +46,24 @@ class StaffPages:
         app.router.add_post("/staff/tasks/{id:[0-9]{1,18}}/{act:done|later|refuse}", self._framed(self.answer))
         app.router.add_get("/staff/files/{name}", show_file)
 
+    def _show_notice(self, request: web.Request, about: str, status: int, _along: str) -> web.Response:
+        return self._pages.show(request, "notice", status, about=about)
+
     async def today(self, request: web.Request) -> web.Response:
         """The list of the day."""
-        reader = await self._logins.find_reader(request)
+        reader = await self._find_member(request)
         if reader is None:
             return await self._logins.enter(request)
         return await self._show(request, reader)
 
+    async def _find_member(self, request: web.Request) -> Reader | None:
+        """Whoever looks, if WeCom knows them: a list of the day is a member's."""
+        reader = await self._logins.find_reader(request)
+        return reader if reader is not None and reader.userid else None
+
     async def answer(self, request: web.Request) -> web.Response:
         """One of the list's buttons was pressed."""
-        reader = await self._logins.find_reader(request)
+        reader = await self._find_member(request)
         form = await request.post()
         if reader is None or not self._logins.is_theirs(reader, request, form):
             return self._pages.show(request, "notice", 403, about="again")
@@ -77,7 +86,10 @@ class StaffPages:
 
     async def _act(self, request: web.Request, reader: Reader, form: Mapping[str, Any]) -> None:
         ctx = self.context
-        asked, given = Asked(int(request.match_info["id"]), reader.userid), (ctx.settings, ctx.clock.now())
+        asked, given = (
+            Asked(int(request.match_info["id"]), reader.userid),
+            (ctx.settings, ctx.clock.now()),
+        )
         match request.match_info["act"]:
             case "done":
                 await ctx.db.write(staff_tasks.do_task, asked, *given)

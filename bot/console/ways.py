@@ -19,7 +19,7 @@ from bot.console.pages import FRESH, HEADERS
 from bot.context import Context
 from bot.logs import get_logger
 from bot.throttling import Throttle, networks_of, visitor_address
-from bot.visitors import ask_who, authorize_url
+from bot.visitors import ask_who, authorize_url, scan_url
 from bot.wecom.errors import WeComError
 
 log = get_logger("pages")
@@ -40,19 +40,22 @@ class Ways:
         self._back = back
         self._notice = notice
         server = context.settings.server
-        self._is_secure = server.public_url.startswith("https://")
+        #: Whether cookies go over TLS alone.
+        self.is_secure = server.public_url.startswith("https://")
         self._cookie = self.name_of(cookie)
         self._throttle = Throttle(server.link_misses_per_minute)
         self._proxies = networks_of(server.trusted_proxies)
 
     def name_of(self, cookie: str) -> str:
         """What a cookie is called: such a one is taken from this very host alone, and over TLS."""
-        return f"{'__Host-' if self._is_secure else ''}{cookie}"
+        return f"{'__Host-' if self.is_secure else ''}{cookie}"
 
-    def go(self, along: str) -> web.Response:
-        """To WeCom; `along` (letters, digits, `_`) is there again when they come back."""
+    def go(self, along: str, *, scan: bool = False) -> web.Response:
+        """To WeCom; `along` (letters, digits, `_`) is there again when they come back. `scan`: by a code on the screen
+        of a computer, which a member scans with their phone."""
         state = "".join(secrets.choice(_ALPHABET) for _ in range(_STATE_LENGTH))
-        answer = redirect(authorize_url(self._context.settings, self._back, state))
+        address = scan_url if scan else authorize_url
+        answer = redirect(address(self._context.settings, self._back, state))
         self.set_cookie(answer, self._cookie, state + along, STATE_LIFE)
         return answer
 
@@ -85,13 +88,13 @@ class Ways:
 
     def arrive(self, answer: web.Response) -> None:
         """The way is over."""
-        answer.del_cookie(self._cookie, path="/", secure=self._is_secure, httponly=True, samesite="Lax")
+        answer.del_cookie(self._cookie, path="/", secure=self.is_secure, httponly=True, samesite="Lax")
 
     def set_cookie(self, answer: web.Response, name: str, value: str, life: timedelta) -> None:
         """Keep something in the browser, which no script reads and no other site sends."""
         seconds = int(life.total_seconds())
         answer.set_cookie(
-            name, value, max_age=seconds, path="/", secure=self._is_secure, httponly=True, samesite="Lax"
+            name, value, max_age=seconds, path="/", secure=self.is_secure, httponly=True, samesite="Lax"
         )  # fmt: skip
 
     # -- strangers

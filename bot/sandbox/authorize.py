@@ -6,6 +6,7 @@ Who holds the phone is known to WeChat by itself; here a cookie says it, which t
 from __future__ import annotations
 
 import re
+from html import escape
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -18,13 +19,15 @@ from bot.sandbox.errors import WorldError
 from bot.sandbox.machine import MACHINE, Machine
 
 PATH = "/connect/oauth2/authorize"
+#: Where WeCom shows a code on a computer's screen. Here one picks who scans it.
+SCAN_PATH = "/wwlogin/sso/login"
 COOKIE = "sandbox_person"
 #: What WeChat's browser says it is.
 WECHAT_AGENT = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 MicroMessenger/8.0.49"
 #: Where the bot shows a member's list of the day, to whoever opens it now.
 STAFF_LIST = "/staff/enter"
 #: Pages of the bot that keep in the browser who opens them.
-BROWSERS_OWN = ("/f/", "/staff/")
+BROWSERS_OWN = ("/f/", "/staff/", "/console")
 HOPS_MAX = 10
 PAGE_SECONDS = 10.0
 
@@ -75,6 +78,28 @@ async def _authorize(request: web.Request) -> web.StreamResponse:
 
 
 _PERSONS = ("userid", "external_userid")
+
+
+async def _scan(request: web.Request) -> web.StreamResponse:
+    """The page with the code: who scans it is picked, and led back as WeCom does."""
+    refused = refuse_strangers(request)
+    if refused is not None:
+        return refused
+    machine, query = request.app[MACHINE], dict(request.query)
+    userid = query.pop("userid", "")
+    if not userid:
+        members = [(request.rel_url.update_query(userid=each.userid), each.name) for each in machine.world.directory]
+        links = "".join(f'<li><a href="{escape(str(url))}">{escape(name)}</a></li>' for url, name in members)
+        page = (
+            f"<!doctype html><meta charset=utf-8><title>企业微信</title><h1>谁来扫码？ Who scans?</h1><ul>{links}</ul>"
+        )
+        return web.Response(text=page, content_type="text/html", headers={"Cache-Control": "no-store"})
+    try:
+        machine.world.directory.get(userid)
+        location = authorize(machine, {**query, "response_type": "code", "scope": "snsapi_base"}, userid)
+    except WorldError as error:
+        return web.Response(text=f"{error.message} {error.remedy}\n", status=400)
+    return web.Response(status=302, headers={"Location": location, "Cache-Control": "no-store"})
 
 
 class OpenPage(Body):
@@ -132,6 +157,7 @@ ROUTES = (Route("POST", "/open_page", OpenPage, open_page),)
 def add_authorize(app: web.Application) -> None:
     """The address to which pages send people to be known."""
     app.router.add_get(PATH, _authorize)
+    app.router.add_get(SCAN_PATH, _scan)
 
 
 async def show_page(request: web.Request) -> web.StreamResponse:

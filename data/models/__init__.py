@@ -1,8 +1,10 @@
 """The tables. Importing this package registers all of them."""
 
 from data.models.access import AccessToken, ApiToken, Lease
+from data.models.accounts import Account, AccountSession, Invitation, Role
 from data.models.alerts import Alert
 from data.models.approvals import Approval, ApprovalStatus, Card, CardChange
+from data.models.audit import AuditEntry
 from data.models.budgets import CallCount, CallPause
 from data.models.campaigns import (
     Batch,
@@ -51,7 +53,6 @@ from data.models.rosters import Roster, RosterMember
 from data.models.rules import TagRuleRow, WelcomeRuleRow
 from data.models.segments import SegmentRow
 from data.models.staff import Department, Staff
-from data.models.staff_sessions import StaffSession
 from data.models.staff_tasks import StaffTask, StaffTaskStatus
 from data.models.sync import SyncPart, SyncRun, SyncStage, SyncStatus
 from data.models.tags import Tag, TagGroup
@@ -63,10 +64,13 @@ from data.models.winners import Winner
 
 __all__ = [
     "AccessToken",
+    "Account",
+    "AccountSession",
     "Alert",
     "ApiToken",
     "Approval",
     "ApprovalStatus",
+    "AuditEntry",
     "Batch",
     "BatchStatus",
     "Birthday",
@@ -101,6 +105,7 @@ __all__ = [
     "InboxEvent",
     "InboxOutcome",
     "InboxTask",
+    "Invitation",
     "JobState",
     "JourneyMember",
     "JourneyRow",
@@ -132,13 +137,13 @@ __all__ = [
     "Recipient",
     "RecipientState",
     "RepeatedRequest",
+    "Role",
     "Roster",
     "RosterMember",
     "Run",
     "RunStatus",
     "SegmentRow",
     "Staff",
-    "StaffSession",
     "StaffTask",
     "StaffTaskStatus",
     "StepCount",

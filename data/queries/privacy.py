@@ -18,6 +18,7 @@ from sqlmodel import Session, SQLModel, col
 
 from data.models import (
     Alert,
+    AuditEntry,
     Batch,
     Birthday,
     Customer,
@@ -157,6 +158,7 @@ HELD: tuple[Held, ...] = (
     Held(StepRecord, _enrolled),
     _own(StaffTask),
     _own(WebhookCall),
+    _own(AuditEntry),
     _own(Happening),
     _own(JourneyMember),
     _own(Enrolment),
@@ -227,7 +229,9 @@ NOT_ABOUT_ONE: Mapping[str, str] = MappingProxyType(
         "segments": "questions about customers, not who answers to them",
         "staff": "the company's own people",
         "step_counts": "how many customers steps were done for, not who they are",
-        "staff_sessions": "which browser is a staff member's",
+        "accounts": "who may use the console: the company's own people",
+        "account_sessions": "which browser is an account's",
+        "invitations": "links for the company's own people",
         "sync_runs": "when syncs ran; what they could not use is in sync_parts",
         "tag_groups": "the company's tags, not who has them",
         "tag_rules": "rules for all",

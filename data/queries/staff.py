@@ -230,6 +230,12 @@ def list_staff(session: Session) -> list[Staff]:
     )
 
 
+def list_departments(session: Session) -> list[Department]:
+    """The company's departments, by id."""
+    there = select(Department).where(col(Department.gone_at).is_(None)).order_by(col(Department.id))
+    return list(session.execute(there).scalars())
+
+
 def list_followers(session: Session) -> list[str]:
     """Members who can have customers."""
     return list(

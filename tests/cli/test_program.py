@@ -56,6 +56,7 @@ def test_every_command_explains_itself(siyu: Siyu) -> None:
         "staff",
         "rosters",
         "media",
+        "accounts",
         "alerts",
         "token",
     }

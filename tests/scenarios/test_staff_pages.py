@@ -122,7 +122,7 @@ async def test_a_list_is_its_members_alone_and_answered_from_their_own_page(brow
     assert (status, urlsplit(location).hostname) == (302, "open.weixin.qq.com")
     assert (asked["redirect_uri"], asked["scope"]) == ([f"{PUBLIC}/staff/back"], ["snsapi_base"])
     (cookie,) = browser.set_cookies
-    assert all(each in cookie for each in ("__Host-siyu_login=", "HttpOnly", "Secure", "SameSite=Lax"))
+    assert all(each in cookie for each in ("__Host-siyu_login_staff=", "HttpOnly", "Secure", "SameSite=Lax"))
     state = asked["state"][0]
     assert (await Browser(company, browser.http).back(state, userid=mine))[0] == 400, "a link logs nobody in"
     assert (await browser.back("x" * 32, userid=mine))[0] == 400
@@ -130,7 +130,7 @@ async def test_a_list_is_its_members_alone_and_answered_from_their_own_page(brow
     assert (await browser.enter(userid="a_stranger"))[0] == 403
     assert (await browser.get("/staff/back?state=&code=x"))[0] == 400
     assert await browser.enter(userid=mine.upper()) == (302, "/staff/today")
-    assert any(each.startswith("__Host-siyu_staff=") and "HttpOnly" in each for each in browser.set_cookies)
+    assert any(each.startswith("__Host-siyu_session=") and "HttpOnly" in each for each in browser.set_cookies)
 
     status, page = await browser.get("/staff/today")
     assert status == 200

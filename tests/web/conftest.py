@@ -208,7 +208,9 @@ async def real_bot(sandbox: Sandbox, urls: Urls) -> AsyncIterator[Bot]:
     changes = {
         "server": ServerSettings(port=port, public_url=f"http://127.0.0.1:{port}"),
         "wecom": WecomSettings(
-            api_base_url=sandbox.api_base_url, authorize_url=f"{sandbox.url}/connect/oauth2/authorize"
+            api_base_url=sandbox.api_base_url,
+            authorize_url=f"{sandbox.url}/connect/oauth2/authorize",
+            scan_url=f"{sandbox.url}/wwlogin/sso/login",
         ),
     }
     async with Bot(settings_for(sandbox, urls).model_copy(update=changes), Clock()) as bot:

@@ -1,0 +1,128 @@
+"""How the console's pages are made: templates, texts, the menu, and what every page says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from functools import cache, partial
+from typing import Any, NamedTuple
+
+from aiohttp import web
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from bot.config import Settings
+from bot.console.assets import Assets
+from bot.console.catalogs import folder, translations
+from bot.console.pages import FRESH, HEADERS, LANGUAGES, asked_language, language_of
+from data.rules.schedule import local_datetime
+
+LANGUAGE_COOKIE, THEME_COOKIE = "siyu_language", "siyu_theme"
+THEMES = ("light", "dark")
+#: A page shorter than this is not compressed.
+ZIPPED_FROM = 1_400
+
+
+def N_(text: str) -> str:  # noqa: N802 - gettext's own name for a text that is translated where it is shown
+    return text
+
+
+class Entry(NamedTuple):
+    """An entry of the menu: who sees it (`role` and those above), its text, path and icon."""
+
+    role: str
+    text: str
+    path: str
+    icon: str
+
+
+#: The menu, in groups.
+MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
+    ("", (Entry("staff", N_("首页"), "/console", "home"),)),
+    (
+        N_("管理"),
+        (
+            Entry("admin", N_("账号"), "/console/accounts", "users"),
+            Entry("admin", N_("操作记录"), "/console/audit", "list"),
+        ),
+    ),
+)
+#: What a page says after something has been done, by the key in its address.
+SAID: Mapping[str, str] = {
+    "saved": N_("已保存。"),
+    "made": N_("已创建。"),
+    "removed": N_("已删除。"),
+    "ended": N_("已退出所选的登录。"),
+    "password": N_("密码已修改，其他浏览器已退出登录。"),
+}
+
+
+class Painter:
+    """Makes pages in the reader's language and theme."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.assets = Assets()
+
+    def language_of(self, request: web.Request, preferred: str = "") -> str:
+        """What the address asks for, what the account prefers, what this browser was last told, what it prefers."""
+        kept = request.cookies.get(LANGUAGE_COOKIE, "")
+        chosen = asked_language(request) or preferred or (kept if kept in LANGUAGES else "")
+        return chosen or language_of(request)
+
+    def say(self, language: str, text: str, /, **values: object) -> str:
+        """A text in a language."""
+        found = translations(language).gettext(text)
+        return found % values if values else found
+
+    def paint(
+        self, request: web.Request, template: str, status: int = 200, *, language: str, ask: Any = None, **values: Any
+    ) -> web.Response:
+        """A page. `ask`: who has asked, where somebody is signed in."""
+        theme = ask.account.theme if ask else ""
+        kept = request.cookies.get(THEME_COOKIE, "")
+        page = self._environment(language).get_template(f"{template}.html").render(
+            ask=ask,
+            path=request.path,
+            language=language,
+            language_tag="zh-CN" if language == "zh" else "en",
+            theme=theme or (kept if kept in THEMES else ""),
+            company=self._settings.company.name,
+            observing=self._settings.mode == "observe",
+            menu=MENU,
+            said=SAID.get(request.query.get("said", ""), ""),
+            when=partial(moment, zone=self._settings.zone),
+            day=partial(day, zone=self._settings.zone),
+            **values,
+        )  # fmt: skip
+        answer = web.Response(text=page, status=status, content_type="text/html", headers={**HEADERS, **FRESH})
+        if len(page) > ZIPPED_FROM:
+            answer.enable_compression()
+        return answer
+
+    def _environment(self, language: str) -> Environment:
+        return _environment(language, self.assets)
+
+
+@cache
+def _environment(language: str, assets: Assets) -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(folder()), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True, extensions=["jinja2.ext.i18n"],
+    )  # fmt: skip
+    found = translations(language)
+    environment.install_gettext_callables(found.gettext, found.ngettext, newstyle=True)  # type: ignore[attr-defined]
+    environment.globals["asset"] = assets.url
+    environment.filters["number"] = "{:,}".format
+    return environment
+
+
+def moment(at: datetime | None, *, zone: Any) -> str:
+    """An instant by the company's clock: `2026-03-06 10:00`."""
+    return "" if at is None else f"{local_datetime(at, zone):%Y-%m-%d %H:%M}"
+
+
+def day(at: datetime | date | None, *, zone: Any) -> str:
+    """A day: `2026-03-06`."""
+    if isinstance(at, datetime):
+        at = local_datetime(at, zone).date()
+    return "" if at is None else f"{at:%Y-%m-%d}"

@@ -1,0 +1,53 @@
+"""Accounts: which names and passwords will do, and how long wrong ones have to wait."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from datetime import timedelta
+
+from data.rules.problems import InvalidRuleError, Problem
+
+PASSWORD_MIN, PASSWORD_MAX = 10, 200
+#: So many wrong passwords in a row cost nothing.
+FREE_FAILURES = 5
+FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=30), timedelta(minutes=15)
+SESSION_LIFE = timedelta(hours=12)
+INVITATION_LIFE = timedelta(hours=24)
+SESSIONS_AT_MOST = 20
+
+_LOGIN = re.compile(r"[\w.@+-]{2,64}")
+
+
+def login_of(text: str) -> str:
+    """A name to sign in by in the one form in which it is kept; empty: it is none."""
+    folded = unicodedata.normalize("NFKC", text).strip().casefold()
+    return folded if _LOGIN.fullmatch(folded) else ""
+
+
+def check_login(text: str) -> str:
+    """The same. Raises InvalidRuleError."""
+    if found := login_of(text):
+        return found
+    raise InvalidRuleError([Problem("login", "登录名为 2 到 64 个字母、数字、汉字或 . @ + - _")])
+
+
+def check_password(password: str, login: str) -> str:
+    """A new password. Raises InvalidRuleError."""
+    said = ""
+    if not PASSWORD_MIN <= len(password) <= PASSWORD_MAX:
+        said = f"密码为 {PASSWORD_MIN} 到 {PASSWORD_MAX} 个字"
+    elif len(set(password)) < 4 or (len(login) > 3 and login in password.casefold()):
+        said = "密码太容易猜到，请换一个"
+    if said:
+        raise InvalidRuleError([Problem("password", said)])
+    return password
+
+
+def wait_after(failures: int) -> timedelta:
+    """How long an account takes no password after so many wrong ones in a row."""
+    over = failures - FREE_FAILURES
+    if over < 0:
+        return timedelta()
+    doubled: int = 2 ** min(over, 10)
+    return min(LONGEST_WAIT, FIRST_WAIT * doubled)

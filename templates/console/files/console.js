@@ -1,0 +1,16 @@
+// Small helps; every page works without them.
+(() => {
+  // A menu closes when something else is pressed, and with Escape.
+  const menus = () => document.querySelectorAll("details.console-me[open], details.console-menu-small[open]");
+  document.addEventListener("click", (event) => {
+    for (const menu of menus()) if (!menu.contains(event.target)) menu.open = false;
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") for (const menu of menus()) menu.open = false;
+  });
+  // What cannot be undone asks first.
+  document.addEventListener("submit", (event) => {
+    const words = event.submitter?.dataset.confirm ?? event.target.dataset.confirm;
+    if (words && !window.confirm(words)) event.preventDefault();
+  });
+})();
