@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 import pytest
 from sqlmodel import Session
@@ -19,10 +20,11 @@ def fill(session: Session, now: datetime) -> None:
         session.add(Department(id=number, name=f"部门{number}", parent_id=parent))
     for userid, number in (("ann", 3), ("bo", 2), ("cy", 4), ("di", 1)):
         session.add(Staff(userid=userid, name=userid, department_ids=[number], main_department_id=number, seen_at=now))
-    for role, userid, departments in (
+    accounts: tuple[tuple[Role, str | None, list[int]], ...] = (
         (Role.ADMIN, None, []), (Role.MANAGER, "cy", [2]), (Role.STAFF, "bo", []), (Role.STAFF, None, [1]),
-    ):  # fmt: skip
-        session.add(Account(role=role, userid=userid, department_ids=departments, made_at=now))
+    )  # fmt: skip
+    for role, member, chosen in accounts:
+        session.add(Account(role=role, userid=member, department_ids=chosen, made_at=now))
     session.flush()
 
 
@@ -37,15 +39,15 @@ async def test_each_role_sees_whom_it_should(db: Database, now: datetime) -> Non
 
 async def test_one_admin_is_left(db: Database, now: datetime) -> None:
     await db.write(fill, now)
-    wanted = {"name": "x", "userid": None, "department_ids": [], "now": now}
+    wanted: dict[str, Any] = {"name": "x", "userid": None, "department_ids": [], "now": now}
     for change in ({"role": Role.STAFF, "disabled": False}, {"role": Role.ADMIN, "disabled": True}):
         with pytest.raises(ConflictError, match="管理员"):
-            await db.write(partial(rows.change_account, account_id=1, **wanted, **change))  # type: ignore[arg-type]
+            await db.write(partial(rows.change_account, account_id=1, **wanted, **change))
     assert await db.read(rows.has_admin)
     with pytest.raises(ConflictError, match="已有账号"):
         await db.write(
-            partial(rows.change_account, account_id=4, **{**wanted, "userid": "bo"}, role=Role.ADMIN, disabled=False)  # type: ignore[arg-type]
+            partial(rows.change_account, account_id=4, **{**wanted, "userid": "bo"}, role=Role.ADMIN, disabled=False)
         )
-    await db.write(partial(rows.change_account, account_id=4, **wanted, role=Role.ADMIN, disabled=False))  # type: ignore[arg-type]
-    await db.write(partial(rows.change_account, account_id=1, **wanted, role=Role.ADMIN, disabled=True))  # type: ignore[arg-type]
+    await db.write(partial(rows.change_account, account_id=4, **wanted, role=Role.ADMIN, disabled=False))
+    await db.write(partial(rows.change_account, account_id=1, **wanted, role=Role.ADMIN, disabled=True))
     assert await db.read(rows.has_admin)
