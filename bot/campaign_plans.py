@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import AsyncIterator
-from collections.abc import Set as AbstractSet
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -25,11 +23,11 @@ from data.queries.caps import Limits, has_open_tasks, list_waiting_runs
 from data.queries.erasures import Mark
 from data.queries.recipients import Source, Span
 from data.rules import campaigns as rules
-from data.rules.campaigns import Audience, CustomerWave, Tally, split
+from data.rules.campaigns import Audience, CustomerWave, Group, Tally, grouped, split
 from data.rules.caps import company_cap, wecom_cap
 from data.rules.schedule import TimeWindow
 from data.rules.segments import EVERYBODY, Node
-from data.rules.senders import Decision, SenderChoice, decide, decide_single
+from data.rules.senders import Decision, SenderChoice, decide, state_alone
 from data.rules.timings import Calendar
 from data.rules.variants import Split
 
@@ -46,7 +44,7 @@ class Piece(NamedTuple):
 
     after: int
     upto: int
-    decisions: list[Decision]
+    groups: list[Group]
     tally: Tally
 
 
@@ -54,9 +52,7 @@ async def pieces(ctx: Context, run_id: int, source: Source, *, after: int, as_of
     """A run's audience behind follow `after`, decided piece by piece: keep each before asking for the next."""
     while after < source.last:
         upto = _end_of(source, after, SPAN)
-        read = await ctx.db.read(recipient_rows.read_span, source, after, upto, as_of, ctx.settings.zone)
-        known, reached = await ctx.db.read(recipient_rows.list_decided, run_id, after, upto, read.customers)
-        yield await asyncio.to_thread(_decide, source, read, known, reached, after, upto)
+        yield await _decided(ctx, source, run_id, after, upto, as_of)
         after = upto
 
 
@@ -67,22 +63,26 @@ def _end_of(source: Source, after: int, span: int) -> int:
     return ahead[-1] if ahead else source.last
 
 
-def _decide(
-    source: Source,
-    read: Span,
-    known: AbstractSet[int],
-    reached: AbstractSet[int],
-    after: int,
-    upto: int,
-) -> Piece:
-    customers = Counter(read.customers[each] for each in reached)
-    decisions = decide(source.senders, read.shared, decided=known, reached=customers)
-    decisions += [decide_single(*each, source.senders) for each in read.single]
-    if source.split is not None:
-        decisions = split(decisions, read.whose, source.split)
+async def _decided(ctx: Context, source: Source, run_id: int | None, after: int, upto: int, as_of: datetime) -> Piece:
+    read = await ctx.db.read(recipient_rows.read_span, source, run_id, after, upto, as_of, ctx.settings.zone)
+    groups = await asyncio.to_thread(_decide, source, read)
     tally = Tally()
-    tally.note(decisions)
-    return Piece(after, upto, decisions, tally)
+    tally.note(groups)
+    return Piece(after, upto, groups, tally)
+
+
+def _decide(source: Source, read: Span) -> list[Group]:
+    senders = source.senders
+    decisions = decide(senders, read.shared, decided=read.decided, reached=read.reached)
+    if source.split is not None:
+        decisions += [Decision(*each[:2], state_alone(each.userid, each.refusal, senders)) for each in read.single]
+        whose = {each.follow_id: each.external_userid for each in read.single}
+        whose |= {each.follow_id: each.external_userid for each in read.shared}
+        decisions = split(decisions, whose, source.split)
+    groups = grouped(decisions)
+    for userid, refusal, number, ids in read.alike:
+        groups.append(Group(userid, state_alone(userid, refusal, senders), "", number, ids))
+    return groups
 
 
 # -- sources
@@ -164,7 +164,7 @@ async def plan_run(ctx: Context, run_id: int) -> RunStatus:
     source, unknown = await source_of_wave(ctx, wave, run.planned_as_of, run)
     batches = await ctx.db.read(recipient_rows.load_batches, run_id, rules.BATCH_RECIPIENTS)
     async for piece in pieces(ctx, run_id, source, after=run.planned_until, as_of=run.planned_as_of):
-        assigned, grown = batches.assign(piece.decisions)
+        assigned, grown = batches.assign(piece.groups)
         run = await _write(ctx, run_id, assigned, grown, piece, mark)
         if run.status != RunStatus.PLANNING or run.planned_until != piece.upto:
             return RunStatus(run.status)
@@ -204,17 +204,23 @@ async def sample_audience(ctx: Context, source: Source, counted: Tally, as_of: d
     places, width = PLACES, min(source.last * SAMPLED * 2 // counted.recipients, WIDTH_MAX)
     if counted.matched <= FEW:
         places, width = 1, source.last
-    found: list[Decision] = []
+    found: list[tuple[int, str, str]] = []
     for number in range(places):
         after = source.last // PLACES * number
         upto = min(after + width, source.last)
-        read = await ctx.db.read(recipient_rows.read_span, source, after, upto, as_of, ctx.settings.zone)
-        piece = await asyncio.to_thread(_decide, source, read, frozenset[int](), frozenset[int](), after, upto)
-        reached = sorted(each for each in piece.decisions if each.state is RecipientState.WAITING)
+        piece = await _decided(ctx, source, None, after, upto, as_of)
+        reached = sorted(_each_waiting(piece))
         most = SAMPLED // places
         found += reached[:: max(len(reached) // most, 1)][:most]
-    customers = await ctx.db.read(customer_rows.map_follows, [each.follow_id for each in found])
-    return [Sampled(customers[each.follow_id], each.userid, each.variant) for each in found]
+    customers = await ctx.db.read(customer_rows.map_follows, [follow_id for follow_id, _, _ in found])
+    return [Sampled(customers[follow_id], *told) for follow_id, *told in found]
+
+
+def _each_waiting(piece: Piece) -> Iterator[tuple[int, str, str]]:
+    """Each who is to receive it, as (follow, sender, variant)."""
+    for group in piece.groups:
+        if group.state is RecipientState.WAITING:
+            yield from ((int(each), group.userid, group.variant) for each in group.ids.split(","))
 
 
 # -- times

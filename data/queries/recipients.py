@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Integer, Text, bindparam, case, cast, func, literal, null, select, type_coerce
+from pydantic_core import to_json
+from sqlalchemy import Integer, Text, and_, case, cast, exists, func, literal, null, select, text
 from sqlmodel import Session
 
 from data.bulk import BulkUpsert, among
@@ -31,7 +32,7 @@ from data.queries.preferences import join_preferences
 from data.queries.segment_plans import prepare
 from data.queries.segment_sql import Plan, selected
 from data.queries.senders import of_several, tag_place
-from data.rules.campaigns import BATCH_RECIPIENTS, Batches, Filled, Tally, placed
+from data.rules.campaigns import BATCH_RECIPIENTS, Assigned, Batches, Filled, Group, Tally, placed
 from data.rules.preferences import TouchKind
 from data.rules.senders import Candidate, Decision, SenderPolicy, Senders, list_stand_ins
 from data.rules.variants import Split
@@ -46,7 +47,18 @@ B: Any = Batch.__table__  # type: ignore[attr-defined]
 _STREAMED = {"yield_per": 5000}
 _GROUP_SENDS = (TouchKind.BROADCAST, TouchKind.OWN_SEND, TouchKind.TEST)
 
-_NEW = BulkUpsert(Recipient, ("run_id", "follow_id", "batch_no", "state"), keep=("batch_no", "state"))
+#: Many rows from few values: nearly all of one staff member's go into the same batch.
+_ADD_ON_SQLITE = text(
+    "INSERT INTO recipients (run_id, follow_id, batch_no, state) SELECT :run_id, value, :batch_no, :state "
+    "FROM json_each(:ids) WHERE true ON CONFLICT (run_id, follow_id) DO NOTHING"
+)
+_ADD_ON_POSTGRES = text(
+    "INSERT INTO recipients (run_id, follow_id, batch_no, state) "
+    "SELECT CAST(:run_id AS BIGINT), CAST(unnest(string_to_array(ids, ',')) AS BIGINT), batch_no, state "
+    "FROM json_to_recordset(CAST(:rows AS JSON)) AS given (batch_no INTEGER, state INTEGER, ids TEXT) "
+    "ON CONFLICT (run_id, follow_id) DO NOTHING"
+)
+_REPEATABLE = text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
 _BATCH_COLUMNS = (
     "run_id", "batch_no", "userid", "variant", "recipients", "status", "error", "sent", "not_friend", "over_cap",
     "refused", "stopped",
@@ -56,9 +68,6 @@ _BATCHES = BulkUpsert(
     _BATCH_COLUMNS,
     key=("run_id", "batch_no"),
     keep=[name for name in _BATCH_COLUMNS if name not in ("run_id", "batch_no", "recipients")],
-)
-_SPAN_DECIDED = select(R.c.follow_id).where(
-    R.c.run_id == bindparam("run_id"), R.c.follow_id > bindparam("after"), R.c.follow_id <= bindparam("upto")
 )
 
 
@@ -81,53 +90,99 @@ class Source:
 class Span(NamedTuple):
     """The audience among some follows, with what others of the audience follow the same customers.
 
-    `single`: those whose customer nobody else follows, as (follow, sender, why nothing is sent). `customers`: of all
-    follows of the others' customers, whether of the audience or not, the customer. `whose`: where the audience is
-    split, the customer of each follow of it.
+    Of those whose customer nobody else follows: `alike`, each standing for all of one staff member to whom the same
+    applies; or, where the audience is split, `single` follows. `shared`: the others. Of the customers of these,
+    `decided` follows the run has decided about before, and the customers it has `reached` by so many of them.
     """
 
-    single: list[tuple[int, str, RecipientState | None]]
+    alike: list[Alike]
+    single: list[Single]
     shared: list[Candidate]
-    customers: dict[int, str]
-    whose: dict[int, str]
+    decided: AbstractSet[int]
+    reached: Mapping[str, int]
 
 
-def read_span(session: Session, source: Source, after: int, upto: int, now: datetime, zone: Any) -> Span:
-    """The audience among the follows in (after, upto], and what is to be known to decide about their customers."""
-    reason = reason_of(session, now, zone, source.limits)
-    room = _room(session, source, now, zone)
-    known = (cast(null(), Integer) if room is None else case((F.c.shared.is_(True), room)), reason)
-    split = source.split is not None
-    more = (F.c.external_userid.label("whose"),) if split else ()
-    query, given = _of_source(session, source, (after, upto), *known, *more)
-    found = session.execute(query, given).all()
-    whose = {row[0]: row[7] for row in found} if split else {}
-    single: list[tuple[int, str, RecipientState | None]] = []
-    shared: list[Candidate] = []
-    for row in found:
-        if row[2] is None:
-            single.append((row[0], row[1], state_of(row[6])))
-        else:
-            shared.append(_candidate(row))
+class Alike(NamedTuple):
+    """A sender, why nothing is sent, and how many follows that is about; `ids` as a Group of `rules` has them."""
+
+    userid: str
+    refusal: RecipientState | None
+    number: int
+    ids: str
+
+
+class Single(NamedTuple):
+    """A follow, and why nothing is sent."""
+
+    follow_id: int
+    userid: str
+    external_userid: str
+    refusal: RecipientState | None
+
+
+def read_span(
+    session: Session, source: Source, run_id: int | None, after: int, upto: int, now: datetime, zone: Any
+) -> Span:
+    """The audience among the follows in (after, upto], and what is to be known to decide about their customers.
+
+    `run_id`: whose decisions count; None where nothing was decided yet.
+    """
+    _at_one_instant(session)
+    span, reason = (after, upto), reason_of(session, now, zone, source.limits).label("reason")
+    shared, customers = _read_shared(session, source, run_id, span, reason, now, zone)
+    alone = F.c.shared.is_(False)
+    if source.split is None:
+        query, given = _of_source(session, source, span, F.c.userid, reason, F.c.id, where=alone)
+        each = query.subquery()
+        ids = func.aggregate_strings(cast(each.c.id, Text), ",")
+        several = select(each.c.userid, each.c.reason, func.count(), ids).group_by(each.c.userid, each.c.reason)
+        alike = [Alike(row[0], state_of(row[1]), *row[2:]) for row in session.execute(several, given).all()]
+        return Span(alike, [], shared, *customers)
+    query, given = _of_source(session, source, span, F.c.id, F.c.userid, F.c.external_userid, reason, where=alone)
+    single = [Single(row[0], row[1], row[2], state_of(row[3])) for row in session.execute(query, given).all()]
+    return Span([], single, shared, *customers)
+
+
+def _at_one_instant(session: Session) -> None:
+    """Let all statements of the transaction see the same rows: one that is alone in the eyes of the first must not be
+    shared in those of the second, and be neither. On SQLite they do."""
+    if session.get_bind().dialect.name != "sqlite":
+        session.execute(_REPEATABLE)
+
+
+def _read_shared(
+    session: Session, source: Source, run_id: int | None, span: tuple[int, int], reason: Any, now: datetime, zone: Any
+) -> tuple[list[Candidate], tuple[AbstractSet[int], Mapping[str, int]]]:
+    """Those of a span whose customer several follow, as far as they are undecided, with the others of the audience that
+    follow these; and what was decided and reached of all of them."""
+    dialect, room = session.get_bind().dialect.name, _room(session, source, now, zone)
+    columns = (
+        F.c.id, F.c.userid, F.c.external_userid, F.c.added_at, tag_place(source.senders, dialect),
+        cast(null(), Integer) if room is None else room, reason,
+    )  # fmt: skip
+    decided_too = exists().where(R.c.run_id == run_id, R.c.follow_id == F.c.id)
+    query, given = _of_source(session, source, span, *columns, where=and_(F.c.shared.is_(True), ~decided_too))
+    shared = [_candidate(row) for row in session.execute(query, given).all()]
+    if not shared:
+        return [], (frozenset(), {})
     mine = {each.follow_id for each in shared}
-    dialect = session.get_bind().dialect.name
+    stand_in = source.senders.substitutes
     siblings = (
-        select(S.c.id, S.c.userid, S.c.external_userid, S.c.status)
-        .select_from(F)
-        .join(S, S.c.external_userid == F.c.external_userid)
-        .where(among(dialect, F.c.id, "ids"))
+        select(S.c.id, S.c.external_userid, R.c.state, *((S.c.userid, S.c.status) if stand_in else ()))
+        .outerjoin(R, and_(R.c.run_id == run_id, R.c.follow_id == S.c.id))
+        .where(among(dialect, S.c.external_userid, "whom"))
     )
-    follows = {row[0]: tuple(row) for row in session.execute(siblings, {"ids": sorted(mine)})} if mine else {}
-    customers = {follow_id: row[2] for follow_id, row in follows.items()}
-    elsewhere = [each for each in customers if each not in mine and not after < each <= upto]
+    follows = session.execute(siblings, {"whom": list({each.external_userid for each in shared})}).all()
+    decided = {row[0] for row in follows if row[2] is not None}
+    reached = Counter(row[1] for row in follows if row[2] is not None and row[2] < RecipientState.OPTED_OUT)
+    elsewhere = [row[0] for row in follows if row[0] not in mine and row[2] is None]
     if elsewhere:
-        query, given = _of_source(session, source, elsewhere, *known)
+        query, given = _of_source(session, source, elsewhere, *columns)
         shared += [_candidate(row) for row in session.execute(query, given).all()]
-    if source.senders.substitutes:
-        shared += list_stand_ins(source.senders, shared, list(follows.values()))
-    if split:
-        whose |= {each.follow_id: each.external_userid for each in shared}
-    return Span(single, shared, customers, whose)
+    if stand_in:
+        everybody = [(follow_id, userid, whom, status) for follow_id, whom, _, userid, status in follows]
+        shared += list_stand_ins(source.senders, shared, everybody)
+    return shared, (decided, reached)
 
 
 def _room(session: Session, source: Source, now: datetime, zone: Any) -> Any:
@@ -139,21 +194,15 @@ def _candidate(row: Any) -> Candidate:
     return Candidate(row[0], row[1], row[2], row[3], state_of(row[6]), row[4], room=row[5])
 
 
-#: Of a customer whom one staff member follows nothing more is to be known.
-_IF_SHARED = (
-    case((F.c.shared.is_(True), F.c.external_userid)),
-    type_coerce(case((F.c.shared.is_(True), F.c.added_at)), F.c.added_at.type),
-)
-
-
 def _of_source(
-    session: Session, source: Source, where: tuple[int, int] | list[int], *more: Any
+    session: Session, source: Source, place: tuple[int, int] | list[int], *columns: Any, where: Any = None
 ) -> tuple[Any, dict[str, Any]]:
-    """SELECT of the audience among the follows of a span or of a list of ids, and its parameters."""
-    place = tag_place(source.senders, session.get_bind().dialect.name)
-    columns = (F.c.id, F.c.userid, *_IF_SHARED, place, *more)
-    span = where if isinstance(where, tuple) else None
-    ids = None if span is not None else where
+    """SELECT of the audience among the follows of a span or of a list of ids, and its parameters.
+
+    `where`: what is asked of each before anything else is.
+    """
+    span = place if isinstance(place, tuple) else None
+    ids = None if span is not None else place
     if source.plan is not None:
         prepare(session)
         query = selected(source.plan, *columns, within=span, in_order=span is None)
@@ -162,6 +211,8 @@ def _of_source(
         listed = source.listed if span is None else [each for each in source.listed if span[0] < each <= span[1]]
         ids = list(listed) if ids is None else sorted(set(listed) & set(ids))
     query = join_preferences(query, F.c.external_userid).where(F.c.status == FollowStatus.PRESENT)
+    if where is not None:
+        query = query.where(where)
     if ids is not None:
         query = query.where(among(session.get_bind().dialect.name, F.c.id, "ids"))
     return query, {} if ids is None else {"ids": ids}
@@ -228,26 +279,8 @@ def _count_split(tally: Tally, source: Source, rows: Iterable[Any]) -> None:
         for each in decisions:
             is_to_get = each.state is RecipientState.WAITING
             decision = placed(each, source.split, external_userid) if is_to_get else each
-            tally.note([decision])
+            tally.note([Group(decision.userid, decision.state, decision.variant, 1, "")])
             tally.likely_over_cap += decision.state is RecipientState.WAITING and bool(likely_over_cap)
-
-
-def list_decided(
-    session: Session, run_id: int, after: int, upto: int, follow_ids: Collection[int]
-) -> tuple[AbstractSet[int], AbstractSet[int]]:
-    """Which follows in (after, upto] or of `follow_ids` a run has decided about, and which of these it reaches."""
-    span = {"run_id": run_id, "after": after, "upto": upto}
-    decided = set(session.execute(_SPAN_DECIDED, span).scalars())
-    reached: set[int] = set()
-    if follow_ids:
-        query = select(R.c.follow_id, R.c.state).where(
-            R.c.run_id == run_id, among(session.get_bind().dialect.name, R.c.follow_id, "ids")
-        )
-        for follow_id, state in session.execute(query, {"ids": sorted(follow_ids)}):
-            decided.add(follow_id)
-            if state < RecipientState.OPTED_OUT:
-                reached.add(follow_id)
-    return decided, reached
 
 
 def load_batches(session: Session, run_id: int, most: int = BATCH_RECIPIENTS) -> Batches:
@@ -263,7 +296,7 @@ def load_batches(session: Session, run_id: int, most: int = BATCH_RECIPIENTS) ->
 def write_span(
     session: Session,
     run_id: int,
-    rows: Sequence[tuple[int, int | None, int]],
+    assigned: Sequence[Assigned],
     grown: Mapping[int, Filled],
     tally: Tally,
     after: int,
@@ -276,7 +309,7 @@ def write_span(
     run = lock_run(session, run_id)
     if run.planned_until != after or run.status != RunStatus.PLANNING or not is_current:
         return run
-    _NEW.write(session, [(run_id, *row) for row in sorted(rows)])
+    _add_recipients(session, run_id, assigned)
     _BATCHES.write(
         session,
         [
@@ -287,6 +320,17 @@ def write_span(
     run.planned_until = upto
     _add(run, tally)
     return run
+
+
+def _add_recipients(session: Session, run_id: int, assigned: Sequence[Assigned]) -> None:
+    """Write down what was decided about each, if nothing was before."""
+    if session.get_bind().dialect.name == "sqlite":
+        rows = [{"run_id": run_id, **each._asdict(), "ids": f"[{each.ids}]"} for each in assigned]
+        if rows:
+            session.connection().execute(_ADD_ON_SQLITE, rows)
+        return
+    given = to_json([each._asdict() for each in assigned]).decode()
+    session.connection().execute(_ADD_ON_POSTGRES, {"run_id": run_id, "rows": given})
 
 
 def end_planning(session: Session, run_id: int, unknown: int, now: datetime) -> Run:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Any, Literal, NamedTuple
@@ -148,6 +148,28 @@ def placed(decision: Decision, by: Split, external_userid: str) -> Decision:
     return Decision(follow_id, userid, state, by.names[place])
 
 
+class Group(NamedTuple):
+    """Follows of one staff member about which the same was decided, and their `number`.
+
+    `ids` are written one after the other, with commas between: most of them go from the database to the database, and
+    nobody looks at a single one.
+    """
+
+    userid: str
+    state: RecipientState
+    variant: str
+    number: int
+    ids: str
+
+
+def grouped(decisions: Iterable[Decision]) -> list[Group]:
+    """Decisions by what was decided."""
+    found: dict[tuple[str, RecipientState, str], list[int]] = {}
+    for follow_id, userid, state, variant in decisions:
+        found.setdefault((userid, state, variant), []).append(follow_id)
+    return [Group(*alike, len(ids), ",".join(map(str, ids))) for alike, ids in found.items()]
+
+
 @dataclass(slots=True)
 class Tally:
     """What planning finds: follows that matched, why some are left out, how many each sender reaches.
@@ -179,16 +201,16 @@ class Tally:
             found[variant] += number
         return dict(found)
 
-    def note(self, decisions: Iterable[Decision]) -> None:
+    def note(self, groups: Iterable[Group]) -> None:
         """Count what was decided."""
-        for _, userid, state, variant in decisions:
-            self.matched += 1
+        for userid, state, variant, number, _ in groups:
+            self.matched += number
             if state is RecipientState.WAITING:
-                self.by_sender[userid] += 1
+                self.by_sender[userid] += number
                 if variant:
-                    self.by_variant[userid, variant] += 1
+                    self.by_variant[userid, variant] += number
             else:
-                self.left_out[state.name.lower()] += 1
+                self.left_out[state.name.lower()] += number
 
 
 class Filled(NamedTuple):
@@ -197,6 +219,14 @@ class Filled(NamedTuple):
     userid: str
     variant: str
     recipients: int
+
+
+class Assigned(NamedTuple):
+    """Follows (as a Group has them) that go into one batch, or into none."""
+
+    batch_no: int | None
+    state: RecipientState
+    ids: str
 
 
 class Batches:
@@ -208,22 +238,33 @@ class Batches:
         self._last_no = last_no
         self._most = most
 
-    def assign(self, decisions: Sequence[Decision]) -> tuple[list[tuple[int, int | None, int]], dict[int, Filled]]:
-        """(follow, number of its batch, state) for each, and the batches that grew by their number."""
-        rows: list[tuple[int, int | None, int]] = []
+    def assign(self, groups: Iterable[Group]) -> tuple[list[Assigned], dict[int, Filled]]:
+        """Where each group goes, in parts where a batch has no room for all of it; the batches that grew, by number."""
+        parts: list[Assigned] = []
         grown: dict[int, Filled] = {}
-        for follow_id, userid, state, variant in decisions:
-            if state is not RecipientState.WAITING:
-                rows.append((follow_id, None, int(state)))
+        for group in groups:
+            if group.state is not RecipientState.WAITING:
+                parts.append(Assigned(None, group.state, group.ids))
                 continue
-            batch_no, recipients = self._open.get((userid, variant), (0, self._most))
-            if recipients >= self._most:
-                self._last_no += 1
-                batch_no, recipients = self._last_no, 0
-            self._open[userid, variant] = (batch_no, recipients + 1)
-            grown[batch_no] = Filled(userid, variant, recipients + 1)
-            rows.append((follow_id, batch_no, int(state)))
-        return rows, grown
+            whose, left, ids = (group.userid, group.variant), group.number, group.ids
+            while left:
+                batch_no, recipients = self._open.get(whose, (0, self._most))
+                if recipients >= self._most:
+                    self._last_no += 1
+                    batch_no, recipients = self._last_no, 0
+                taken = min(left, self._most - recipients)
+                some, ids = (ids, "") if taken == left else _cut(ids, taken)
+                left -= taken
+                self._open[whose] = (batch_no, recipients + taken)
+                grown[batch_no] = Filled(*whose, recipients + taken)
+                parts.append(Assigned(batch_no, group.state, some))
+        return parts, grown
+
+
+def _cut(ids: str, number: int) -> tuple[str, str]:
+    """The first of some ids, and the others."""
+    each = ids.split(",")
+    return ",".join(each[:number]), ",".join(each[number:])
 
 
 # -- what a person may do with a run

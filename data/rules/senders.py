@@ -166,9 +166,9 @@ def decide(
     return found
 
 
-def decide_single(follow_id: int, userid: str, refusal: RecipientState | None, senders: Senders) -> Decision:
-    """What becomes of a follow whose customer nobody else follows."""
-    return Decision(follow_id, userid, refusal or senders.refusal_of(userid) or RecipientState.WAITING)
+def state_alone(userid: str, refusal: RecipientState | None, senders: Senders) -> RecipientState:
+    """What becomes of a staff member's follow whose customer nobody else follows."""
+    return refusal or senders.refusal_of(userid) or RecipientState.WAITING
 
 
 def _decide_one(senders: Senders, follows: Sequence[Candidate], reached: int) -> list[Decision]:
@@ -205,7 +205,7 @@ def _left_out(
             return Decision(follow.follow_id, follow.userid, state)
     elif (reached or sending) and follow.refusal is None:
         return Decision(follow.follow_id, follow.userid, RecipientState.DUPLICATE)
-    return decide_single(follow.follow_id, follow.userid, follow.refusal, senders)
+    return Decision(follow.follow_id, follow.userid, state_alone(follow.userid, follow.refusal, senders))
 
 
 def _through(senders: Senders, follows: Sequence[Candidate]) -> dict[int, int]:

@@ -23,7 +23,7 @@ from data.queries import recipients as recipient_rows
 from data.queries.batch_results import Look, Result
 from data.queries.caps import Limits
 from data.rules.batches import RESULTS_LAG
-from data.rules.campaigns import Filled, Tally
+from data.rules.campaigns import Assigned, Filled, Tally
 from scheduler.campaign_lookups import _look_up
 from scheduler.unknown_batches import read_all
 from tests.queries.test_campaign_rows import ctx
@@ -66,7 +66,7 @@ def fill(session: Session, now: datetime, status: RunStatus) -> tuple[int, int]:
 async def test_a_span_that_was_planned_is_not_planned_again(db: Database, now: datetime) -> None:
     run_id, _ = await db.write(fill, now, RunStatus.PLANNING)
     mark = await db.read(erasures.read_mark)
-    piece = ([(100, 2, 0)], {2: Filled("ann", "", 1)}, Tally(matched=1), 0, 100, mark)
+    piece = ([Assigned(2, RecipientState.WAITING, "100")], {2: Filled("ann", "", 1)}, Tally(matched=1), 0, 100, mark)
     first = await db.write(recipient_rows.write_span, run_id, *piece)
     late = await db.write(recipient_rows.write_span, run_id, *piece)
     assert (first.matched, late.matched, late.planned_until) == (1, 1, 100)

@@ -20,6 +20,7 @@ from data.rules.campaigns import (
     Filled,
     after,
     audience_problems,
+    grouped,
     problems,
 )
 from data.rules.problems import InvalidRuleError, parse
@@ -88,7 +89,7 @@ follows_decided = st.tuples(st.sampled_from("abc"), st.sampled_from(["", "A", "B
 @given(st.lists(st.lists(follows_decided, max_size=12), max_size=6), st.integers(1, 4))
 def test_batches_hold_one_senders_recipients_of_one_content_and_no_more_than_fit(pieces: list[Any], most: int) -> None:
     number = 0
-    rows: list[tuple[int, int | None, int]] = []
+    rows: list[tuple[int, int | None]] = []
     sizes: dict[int, int] = {}
     filled: dict[int, Filled] = {}
     owners: dict[int, tuple[str, str]] = {}
@@ -102,8 +103,8 @@ def test_batches_hold_one_senders_recipients_of_one_content_and_no_more_than_fit
             senders[number] = (userid, variant)
             wanted[userid, variant] += able
             decisions.append(Decision(number, userid, WAITING if able else RecipientState.CAPPED, variant))
-        assigned, grown = batches.assign(decisions)
-        rows += assigned
+        assigned, grown = batches.assign(grouped(decisions))
+        rows += [(int(each), part.batch_no) for part in assigned for each in part.ids.split(",")]
         filled |= grown
         for batch_no, (userid, variant, recipients) in grown.items():
             assert owners.setdefault(batch_no, (userid, variant)) == (userid, variant)
@@ -112,8 +113,8 @@ def test_batches_hold_one_senders_recipients_of_one_content_and_no_more_than_fit
         open_ = {batch_no: each for batch_no, each in filled.items() if each.recipients < most}
         batches = Batches(open_, max(filled, default=0), most)
     assert all(1 <= size <= most for size in sizes.values())
-    assert Counter(batch_no for _, batch_no, _ in rows if batch_no is not None) == Counter(sizes)
-    assert all(owners[batch_no] == senders[follow_id] for follow_id, batch_no, _ in rows if batch_no is not None)
+    assert Counter(batch_no for _, batch_no in rows if batch_no is not None) == Counter(sizes)
+    assert all(owners[batch_no] == senders[follow_id] for follow_id, batch_no in rows if batch_no is not None)
     assert sorted(sizes) == list(range(1, len(sizes) + 1))
     assert len(sizes) == sum(-(-count // most) for count in wanted.values())
 
