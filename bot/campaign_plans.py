@@ -208,7 +208,7 @@ async def sample_audience(ctx: Context, source: Source, counted: Tally, as_of: d
     for number in range(places):
         after = source.last // PLACES * number
         upto = min(after + width, source.last)
-        piece = await _decided(ctx, source, None, after, upto, as_of)
+        piece = await _decided(ctx, source, 0, after, upto, as_of)
         reached = sorted(_each_waiting(piece))
         most = SAMPLED // places
         found += reached[:: max(len(reached) // most, 1)][:most]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -120,12 +120,10 @@ class Single(NamedTuple):
     refusal: RecipientState | None
 
 
-def read_span(
-    session: Session, source: Source, run_id: int | None, after: int, upto: int, now: datetime, zone: Any
-) -> Span:
+def read_span(session: Session, source: Source, run_id: int, after: int, upto: int, now: datetime, zone: Any) -> Span:
     """The audience among the follows in (after, upto], and what is to be known to decide about their customers.
 
-    `run_id`: whose decisions count; None where nothing was decided yet.
+    `run_id`: whose decisions count; 0 where nothing was decided yet.
     """
     _at_one_instant(session)
     span, reason = (after, upto), reason_of(session, now, zone, source.limits).label("reason")
@@ -151,7 +149,7 @@ def _at_one_instant(session: Session) -> None:
 
 
 def _read_shared(
-    session: Session, source: Source, run_id: int | None, span: tuple[int, int], reason: Any, now: datetime, zone: Any
+    session: Session, source: Source, run_id: int, span: tuple[int, int], reason: Any, now: datetime, zone: Any
 ) -> tuple[list[Candidate], tuple[AbstractSet[int], Mapping[str, int]]]:
     """Those of a span whose customer several follow, as far as they are undecided, with the others of the audience that
     follow these; and what was decided and reached of all of them."""
@@ -205,7 +203,9 @@ def _of_source(
     ids = None if span is not None else place
     if source.plan is not None:
         prepare(session)
-        query = selected(source.plan, *columns, within=span, in_order=span is None)
+        # Of so few, what leads would be listed whole for each span.
+        plan = source.plan if span is not None else replace(source.plan, leader=None, few=True)
+        query = selected(plan, *columns, within=span, in_order=span is None)
     else:
         query = select(*columns).select_from(F)
         listed = source.listed if span is None else [each for each in source.listed if span[0] < each <= span[1]]
