@@ -40,7 +40,10 @@ async def test_each_role_sees_whom_it_should(db: Database, now: datetime) -> Non
 async def test_one_admin_is_left(db: Database, now: datetime) -> None:
     await db.write(fill, now)
     wanted: dict[str, Any] = {"name": "x", "userid": None, "department_ids": [], "now": now}
-    for change in ({"role": Role.STAFF, "disabled": False}, {"role": Role.ADMIN, "disabled": True}):
+    changes: tuple[dict[str, Any], ...] = (
+        {"role": Role.STAFF, "disabled": False}, {"role": Role.ADMIN, "disabled": True},
+    )  # fmt: skip
+    for change in changes:
         with pytest.raises(ConflictError, match="管理员"):
             await db.write(partial(rows.change_account, account_id=1, **wanted, **change))
     assert await db.read(rows.has_admin)

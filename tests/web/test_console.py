@@ -1,0 +1,123 @@
+"""The console in a real Chromium, on a phone and on a desk: nothing for axe to find, nothing from elsewhere, nothing
+that moves while it loads, nothing that sticks out."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser as Chromium
+from playwright.async_api import ConsoleMessage, Page, Request
+
+from bot.app import Bot
+from bot.commands.accounts import first_link
+from bot.console.routes import ROUTES
+from data.queries.accounts import set_preferences
+from tests.web.conftest import check_width, shoot
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+
+AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
+DESK, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+PASSWORD = "correct horse 9"
+#: Pages that need nothing but an admin.
+PAGES = sorted({route.path for route in ROUTES if route.method == "GET" and "{" not in route.path})
+MOST_USED = ("/console", "/console/me", "/console/accounts", "/console/audit")
+FIRST_LOAD_MAX = 400_000
+_VIOLATIONS = (
+    "axe.run().then((found) => found.violations.map((each) =>"
+    " `${each.id}: ${each.nodes.map((node) => node.html.slice(0, 120)).join(' | ')}`))"
+)
+_SHIFTS = (
+    "new Promise((resolve) => { const found = []; new PerformanceObserver((list) => {"
+    " for (const entry of list.getEntries()) if (!entry.hadRecentInput && entry.value > 0.005)"
+    " found.push(entry.sources.map((each) => (each.node?.outerHTML ?? '').slice(0, 80)).join(' | ') || 'something');"
+    " }).observe({type: 'layout-shift', buffered: true}); setTimeout(() => resolve(found), 50); })"
+)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def page(browser: Chromium, real_bot: Bot) -> AsyncIterator[Page]:
+    """A page in which the first admin has signed in, by the link."""
+    context = await browser.new_context(viewport=PHONE, locale="zh-CN")  # type: ignore[arg-type]
+    page = await context.new_page()
+    page.set_default_timeout(15_000)
+    wrong: list[str] = []
+
+    def heard(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            wrong.append(f"{message.type}: {message.text}")
+
+    def asked(url: str) -> None:
+        if not url.startswith((f"{real_bot.url}/", "data:")):
+            wrong.append(f"from elsewhere: {url}")
+
+    page.on("console", heard)
+    page.on("pageerror", lambda error: wrong.append(f"thrown: {error}"))
+    page.on("request", lambda request: asked(request.url))
+    await page.goto(await first_link(real_bot.settings, real_bot.db, real_bot.clock.now()))
+    await look(page, "join")
+    await page.get_by_label("登录名").fill("boss")
+    await page.get_by_label("密码（至少 10 个字）").fill(PASSWORD)
+    await page.get_by_label("再输入一次").fill(PASSWORD)
+    await page.get_by_role("button", name="保存并登录").click()
+    await page.wait_for_url("**/console")
+    yield page
+    await context.close()
+    assert wrong == []
+
+
+async def look(page: Page, name: str) -> None:
+    """What must hold for every page."""
+    await check_width(page)
+    if await page.evaluate(_SHIFTS):
+        # A busy machine may lay a page out before its fonts are there; what is the page's own fault happens again.
+        await page.reload()
+        assert await page.evaluate(_SHIFTS) == [], name
+    await page.evaluate(AXE.read_text("utf-8"))
+    assert await page.evaluate(_VIOLATIONS) == [], name
+    await shoot(page, f"console_{name}")
+
+
+async def test_every_page_is_sound_on_a_phone_and_on_a_desk(page: Page, real_bot: Bot) -> None:
+    for size, viewport in (("phone", PHONE), ("desk", DESK)):
+        await page.set_viewport_size(viewport)  # type: ignore[arg-type]
+        for path in PAGES:
+            answer = await page.goto(f"{real_bot.url}{path}")
+            assert answer is not None
+            assert answer.status == 200, path
+            await look(page, f"{path.replace('/', '_')}_{size}")
+    for language, theme in (("en", "dark"), ("en", "light"), ("zh", "dark")):
+        await real_bot.db.write(partial(set_preferences, account_id=1, language=language, theme=theme))
+        for path in MOST_USED:
+            await page.goto(f"{real_bot.url}{path}")
+            assert await page.evaluate("document.documentElement.dataset.bsTheme") == theme
+            assert await page.evaluate("document.documentElement.lang") == ("en" if language == "en" else "zh-CN")
+            await look(page, f"{path.replace('/', '_')}_{language}_{theme}")
+    await real_bot.db.write(partial(set_preferences, account_id=1, language="zh", theme=""))
+    await check_first_load(page, real_bot.url)
+
+
+async def check_first_load(page: Page, url: str) -> None:
+    """It is small, and the menu works by keyboard."""
+    chromium = page.context.browser
+    assert chromium is not None
+    fresh = await chromium.new_context(viewport=PHONE, storage_state=await page.context.storage_state())  # type: ignore[arg-type]
+    first = await fresh.new_page()
+    asked: list[Request] = []
+    first.on("requestfinished", lambda request: asked.append(request))
+    await first.goto(f"{url}/console")
+    await first.wait_for_load_state("networkidle")
+    sizes = [(await request.sizes())["responseBodySize"] for request in asked]
+    assert 50_000 < sum(sizes) < FIRST_LOAD_MAX
+    await first.keyboard.press("Tab")
+    assert await first.evaluate("document.activeElement.className") == "skip-link"
+    await first.keyboard.press("Tab")
+    await first.keyboard.press("Enter")
+    await first.get_by_role("link", name="账号", exact=True).first.click()
+    await first.wait_for_url("**/console/accounts")
+    await first.get_by_role("navigation").first.wait_for(state="hidden")
+    await fresh.close()
