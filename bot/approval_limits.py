@@ -98,9 +98,10 @@ def find_excess(session: Session, campaign_id: int, settings: ApprovalSettings) 
     campaign = campaign_rows.get_campaign(session, campaign_id)
     if campaign.test_of is not None:
         return None
-    approval = rows.find_approved(session, campaign_id, campaign.version)
+    waves = rows.list_counted(session, campaign)
+    approval = rows.find_covering(session, campaign, waves)
     counts = {int(wave_id): number for wave_id, number in approval.counts.items()} if approval else {}
-    counted = {wave.id or 0 for wave in rows.list_counted(session, campaign)}
+    counted = {wave.id or 0 for wave in waves}
     told, planned = (
         {wave_id: number for wave_id, number in each.items() if wave_id in counted}
         for each in (counts, rows.count_planned(session, campaign_id))

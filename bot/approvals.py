@@ -98,7 +98,7 @@ def _read(
 def _submit(session: Session, ctx: Context, values: Mapping[str, Any], counted: Counted) -> None:
     campaign_id: int = values["campaign_id"]
     edit_rows.refuse_stale(edit_rows.lock_campaign(session, campaign_id), values["version"])
-    _, waves, _ = _read(session, campaign_id, ctx.settings.approval, values["start_at"])
+    campaign, waves, _ = _read(session, campaign_id, ctx.settings.approval, values["start_at"])
     counts = {**counted.by_wave, **_planned(session, waves)}
     if not any(counts.values()):
         raise ConflictError(f"Nobody would receive campaign {campaign_id}.", "Look at its preview.")
@@ -107,7 +107,9 @@ def _submit(session: Session, ctx: Context, values: Mapping[str, Any], counted: 
         counts={str(wave_id): number for wave_id, number in counts.items()},
         recipients=sum(counts.values()),
     )
-    end_requests(session, approval.campaign_id, "again", approval.submitted_at)
+    # Of a journey's steps each keeps what it was granted.
+    is_journeys = campaign.journey_id is not None
+    end_requests(session, approval.campaign_id, "again", approval.submitted_at, granted=not is_journeys)
     session.add(approval)
     session.flush()
     if approval.approvers:

@@ -127,6 +127,7 @@ def to_json(row: JourneyRow) -> dict[str, Any]:
 
 _SHOWN = {
     "id", "name", "owner", "status", "version", "made_by", "made_at", "started_at", "scanned_until", "error",
+    "was_closed",
 }  # fmt: skip
 
 

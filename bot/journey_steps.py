@@ -11,6 +11,7 @@ from sqlmodel import Session
 from bot.campaign_plans import calendar_of
 from bot.config import Settings
 from bot.journey_books import Book, Key
+from bot.staff_tasks import caps_of
 from data.models import RecipientState
 from data.queries import journey_dues as rows
 from data.queries import segments
@@ -42,10 +43,7 @@ class Company(NamedTuple):
 
 def company_of(settings: Settings) -> Company:
     """The company's clock and limits, as its settings have them."""
-    ours, campaigns = settings.journeys, settings.campaigns
-    caps = [DaysCap(1, ours.cap_per_day), DaysCap(7, ours.cap_per_week), DaysCap(30, ours.cap_per_month)]
-    caps.append(DaysCap(campaigns.cap_days, campaigns.cap_count))
-    return Company(calendar_of(settings), tuple(cap for cap in caps if cap.most))
+    return Company(calendar_of(settings), caps_of(settings))
 
 
 class Judged(NamedTuple):

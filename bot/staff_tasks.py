@@ -13,6 +13,7 @@ from data.models import StaffTask
 from data.queries import staff as staff_rows
 from data.queries import staff_tasks as rows
 from data.queries.staff_tasks import Day, DayList, Listed
+from data.rules.journey_caps import DaysCap
 from data.rules.staff_tasks import Later, later_until, may_answer
 
 
@@ -23,9 +24,17 @@ class Asked(NamedTuple):
     userid: str = ""
 
 
+def caps_of(settings: Settings) -> tuple[DaysCap, ...]:
+    """The company's limits on what reaches a customer over all journeys and campaigns."""
+    ours, campaigns = settings.journeys, settings.campaigns
+    caps = [DaysCap(1, ours.cap_per_day), DaysCap(7, ours.cap_per_week), DaysCap(30, ours.cap_per_month)]
+    caps.append(DaysCap(campaigns.cap_days, campaigns.cap_count))
+    return tuple(cap for cap in caps if cap.most)
+
+
 def read_day(session: Session, settings: Settings, now: datetime) -> Day:
     """The day that is now."""
-    return rows.read_day(session, now, settings.zone, settings.journeys.tasks_per_day)
+    return rows.read_day(session, now, settings.zone, settings.journeys.tasks_per_day, caps_of(settings))
 
 
 def read_list(session: Session, userid: str, settings: Settings, now: datetime) -> DayList:

@@ -31,7 +31,8 @@ class JourneysQuery(RuleModel):
 
 class JourneyTold(RuleModel):
     """A journey. `version` is the newest, which customers begin. `scanned_until`: until when it is known for whom a day
-    has begun it. `error`: why it was paused, where no person did it."""
+    has begun it. `error`: why it was paused, where no person did it. `was_closed`: it was closed
+    then, and resuming it lets only those go on who are on it."""
 
     id: int
     name: str
@@ -43,6 +44,7 @@ class JourneyTold(RuleModel):
     started_at: datetime | None
     scanned_until: datetime | None
     error: str
+    was_closed: bool
 
 
 class JourneyInFull(JourneyTold):

@@ -63,7 +63,8 @@ class JourneyRow(SQLModel, table=True):
     """One journey; what it says is in its versions, of which customers begin the newest.
 
     `scanned_until`: until when it is known for whom a day has begun it (birthdays, dates, silence, the calendar).
-    `error`: why it was paused, where no person did it.
+    `error`: why it was paused, where no person did it. `was_closed`: it was closed then, and is so again when it is
+    resumed.
     `listens_to`: what happens that begins it or ends it, by any of its versions (`data.rules.happenings.ear`).
     """
 
@@ -81,6 +82,7 @@ class JourneyRow(SQLModel, table=True):
     started_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
     scanned_until: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
     error: str = Field(default="", sa_column=Column(Text, nullable=False, server_default=""))
+    was_closed: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     listens_to: list[str] = Field(
         default_factory=no_items, sa_column=Column(Json, nullable=False, server_default=text("'[]'"))
     )

@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlmodel import Session, col
 
-from data.models import Approval, ApprovalStatus, Batch, Campaign, PauseRule, Run, RunStatus, Wave
+from data.models import Approval, ApprovalStatus, Batch, Campaign, JourneyWave, PauseRule, Run, RunStatus, Wave
 from data.queries.campaigns import list_waves, pause
 
 _OPEN = (ApprovalStatus.PENDING, ApprovalStatus.APPROVED)
@@ -44,6 +44,29 @@ def find_approved(session: Session, campaign_id: int, version: int) -> Approval 
         .limit(1)
     )
     return session.execute(query).scalar_one_or_none()
+
+
+def find_covering(session: Session, campaign: Campaign, waves: Sequence[Wave]) -> Approval | None:
+    """The approval of what these waves of a campaign send. One of a journey holds for the same steps of the same
+    version: what another step says, or the step since it was changed, nobody has seen."""
+    if campaign.journey_id is None:
+        return find_approved(session, campaign.id or 0, campaign.version)
+    wanted = _steps_of(session, [wave.id or 0 for wave in waves])
+    query = select(Approval).where(
+        col(Approval.campaign_id) == campaign.id,
+        col(Approval.version) == campaign.version,
+        col(Approval.status) == ApprovalStatus.APPROVED,
+    )
+    found = [
+        each for each in session.execute(query).scalars() if wanted <= _steps_of(session, [int(n) for n in each.counts])
+    ]
+    return max(found, key=lambda each: (each.recipients, each.id), default=None)
+
+
+def _steps_of(session: Session, wave_ids: Sequence[int]) -> set[tuple[int, int]]:
+    """The versions and steps of a journey whose broadcasts some waves are."""
+    query = select(col(JourneyWave.version), col(JourneyWave.step)).where(col(JourneyWave.wave_id).in_(wave_ids))
+    return {(version, step) for version, step in session.execute(query)}
 
 
 def lock_approval(session: Session, approval_id: int) -> Approval | None:

@@ -139,6 +139,7 @@ def pause_journey(session: Session, journey_id: int, why: str) -> JourneyRow | N
     row = lock_journey(session, journey_id)
     if row.status not in GOING_ON:
         return None
+    row.was_closed = row.status == JourneyStatus.CLOSED
     row.status, row.error = JourneyStatus.PAUSED, why
     return row
 
@@ -153,7 +154,7 @@ def act_on(session: Session, journey_id: int, act: Act, by: str, now: datetime) 
     status = JourneyStatus(row.status)
     if status not in ACTS[act] and (act not in REPEATED or status is not after(act)):
         raise ConflictError(f"Journey {journey_id} is {status}: it cannot be {_BEEN[act]}.", _REMEDIES[act])
-    row.status, row.error = after(act), ""
+    row.status, row.error, row.was_closed = after(act, was_closed=row.was_closed), "", False
     if act is Act.START:
         row.started_at = now
     if row.status == JourneyStatus.RUNNING:

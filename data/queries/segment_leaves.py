@@ -22,6 +22,7 @@ from data.models import (
     Touch,
 )
 from data.queries.follow_facts import birthday_number
+from data.queries.segment_forms import form_answered
 from data.queries.segment_terms import (
     ALWAYS,
     UNSURE,
@@ -381,6 +382,7 @@ MEANINGS: dict[type[leaves.Leaf], Any] = {
     leaves.TouchesLeaf: _touches,
     leaves.CampaignLeaf: _campaign,
     leaves.LinkLeaf: _link,
+    leaves.FormLeaf: form_answered,
     leaves.RosterLeaf: _roster,
     leaves.OrdersLeaf: _orders,
     leaves.SilentLeaf: _silent,

@@ -10,11 +10,12 @@ from sqlalchemy import select
 from sqlmodel import Session, col
 
 from data.errors import ConflictError, NotFoundError
-from data.models import CustomerGroup, Department, FieldDefinition, Link, SegmentRow, Staff, Tag, Touch
+from data.models import CustomerGroup, Department, FieldDefinition, FormRow, Link, SegmentRow, Staff, Tag, Touch
 from data.queries.rosters import list_known
 from data.rules import segment_leaves as leaves
+from data.rules.forms import Form
 from data.rules.problems import InvalidRuleError, Problem, parse
-from data.rules.segments import DEFINITION, BySegment, Known, Node, Segment, list_leaves, unknown_names
+from data.rules.segments import DEFINITION, BySegment, Known, KnownForm, Node, Segment, list_leaves, unknown_names
 
 
 def read_known(session: Session, *trees: Node) -> Known:
@@ -26,6 +27,7 @@ def read_known(session: Session, *trees: Node) -> Known:
     chat_ids = {each for leaf in found if isinstance(leaf, leaves.GroupLeaf) for each in leaf.chat_ids}
     campaigns = {leaf.campaign_id for leaf in found if isinstance(leaf, leaves.CampaignLeaf)}
     links = {leaf.link_id for leaf in found if isinstance(leaf, leaves.LinkLeaf)}
+    forms = {leaf.form for leaf in found if isinstance(leaf, leaves.FormLeaf)}
     rosters = {leaf.roster_id for leaf in found if isinstance(leaf, leaves.RosterLeaf)}
     fields = {leaf.name for leaf in found if isinstance(leaf, leaves.FieldLeaf)}
     return Known(
@@ -35,6 +37,7 @@ def read_known(session: Session, *trees: Node) -> Known:
         chat_ids=_chat_ids(session, chat_ids) if chat_ids else frozenset(),
         campaign_ids=frozenset(each for each in campaigns if _was_sent(session, each)),
         link_ids=_link_ids(session, links) if links else frozenset(),
+        forms=_forms(session, forms) if forms else {},
         roster_ids=list_known(session, rosters) if rosters else frozenset(),
         field_kinds=_field_kinds(session, fields) if fields else {},
     )
@@ -88,6 +91,12 @@ def _was_sent(session: Session, campaign_id: int) -> bool:
 def _link_ids(session: Session, link_ids: Iterable[int]) -> frozenset[int]:
     query = select(col(Link.id)).where(col(Link.id).in_(link_ids))
     return frozenset(each for each in session.execute(query).scalars() if each is not None)
+
+
+def _forms(session: Session, names: Iterable[str]) -> dict[str, KnownForm]:
+    query = select(FormRow).where(col(FormRow.name).in_(names))
+    rows = session.execute(query).scalars()
+    return {row.name: KnownForm(row.id or 0, parse(Form, row.definition)) for row in rows}
 
 
 def _field_kinds(session: Session, names: Iterable[str]) -> dict[str, str]:

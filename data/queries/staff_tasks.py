@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, tzinfo
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, case, func, literal_column, or_, select, update
+from sqlalchemy import ColumnElement, Select, case, func, literal_column, not_, or_, select, update
 from sqlmodel import Session, col
 
 from data.errors import ConflictError, NotFoundError
@@ -21,11 +21,14 @@ from data.models import (
     StaffTask,
     StaffTaskStatus,
 )
+from data.queries.caps import has_reached
 from data.queries.leaves import map_substitutes
 from data.queries.preferences import cap_windows, join_preferences, refusal_of
 from data.queries.senders import list_unable
 from data.queries.touches import record, task_origin
-from data.rules.preferences import TouchKind
+from data.rules.caps import Cap
+from data.rules.journey_caps import DaysCap
+from data.rules.preferences import ANSWERS, NOT_COUNTED, TouchKind, window_start
 from data.rules.schedule import day_began, local_datetime
 from data.rules.senders import Senders
 from data.rules.staff_tasks import LapseReason, owners_of, room
@@ -40,6 +43,8 @@ _OPEN: ColumnElement[bool] = literal_column("staff_tasks.status = 'open'")
 #: Tasks that were put off, as a list shows them.
 LATER_MAX = 50
 LAPSED_AT_ONCE = 500
+#: Ways in which the company's caps are used up: an answer to an act of the customer's own is none.
+_COUNTED = sorted(set(TouchKind) - NOT_COUNTED - ANSWERS)
 
 _ENDED = {
     StaffTaskStatus.DONE: "was done",
@@ -61,7 +66,8 @@ class TaskEndedError(ConflictError):
 class Day(NamedTuple):
     """A day of the company, of which it is `now`: since when it lasts, who is on leave, and who stands in for whom.
 
-    `per_day`: tasks that a list holds, 0 for any number. `windows`: `preferences.cap_windows`.
+    `per_day`: tasks that a list holds, 0 for any number. `windows`: `preferences.cap_windows`. `caps`: the
+    company's, on what may reach a customer.
     """
 
     now: datetime
@@ -71,6 +77,7 @@ class Day(NamedTuple):
     on_leave: Collection[str]
     substitutes: Mapping[str, str]
     windows: Mapping[int, datetime]
+    caps: Sequence[Cap]
 
 
 class Because(NamedTuple):
@@ -112,12 +119,13 @@ def _stand_ins(session: Session, day: date, on_leave: Mapping[str, str]) -> Mapp
     return Senders(day=day, unable=list_unable(session), on_leave=on_leave).substitutes if on_leave else {}
 
 
-def read_day(session: Session, now: datetime, zone: tzinfo, per_day: int) -> Day:
+def read_day(session: Session, now: datetime, zone: tzinfo, per_day: int, caps: Iterable[DaysCap]) -> Day:
     """What lists of the day that is now are made of."""
+    since = [Cap(window_start(now, zone, cap.days), cap.most) for cap in caps]
     day = local_datetime(now, zone).date()
     on_leave = map_substitutes(session, day)
     substitutes, windows = _stand_ins(session, day, on_leave), cap_windows(session, now, zone)
-    return Day(now, day, day_began(day, zone), per_day, on_leave.keys(), substitutes, windows)
+    return Day(now, day, day_began(day, zone), per_day, on_leave.keys(), substitutes, windows, since)
 
 
 # -- a list
@@ -129,9 +137,10 @@ def read_list(session: Session, userid: str, day: Day) -> DayList:
     holds = room(day.per_day, done)
     found = DayList(done=done)
     found.tasks = _read(session, _to_do(userid, day).limit(holds))
-    if holds is not None and len(found.tasks) == holds:
-        total = select(func.count()).select_from(_to_do(userid, day, T.c.id).subquery())
-        found.waiting = int(session.execute(total).scalar_one()) - holds
+    if day.caps or len(found.tasks) == holds:
+        everything = _to_do(userid, day._replace(caps=()), T.c.id)
+        total = select(func.count()).select_from(everything.subquery())
+        found.waiting = int(session.execute(total).scalar_one()) - len(found.tasks)
     put_off = _open_tasks(userid, day).where(T.c.later_until > day.now).order_by(T.c.later_until, T.c.id)
     found.later = _read(session, put_off.limit(LATER_MAX))
     return found
@@ -177,7 +186,7 @@ def _to_do(userid: str, day: Day, *columns: Any) -> Select[Any]:
 
 
 def _open_tasks(userid: str, day: Day, *columns: Any) -> Select[Any]:
-    """Open tasks that a member may do: of customers who are their contacts, and to whom a message may go."""
+    """Open tasks that a member may do: of customers who are their contacts, and to whom a message may go today."""
     query = (
         select(*(columns or (StaffTask, func.coalesce(C.c.name, ""), F.c.remark)))
         .select_from(T)
@@ -191,6 +200,8 @@ def _open_tasks(userid: str, day: Day, *columns: Any) -> Select[Any]:
         T.c.valid_until > day.now,
         F.c.status == FollowStatus.PRESENT.value,
         refusal_of(T.c.external_userid, day.now, day.windows).is_(None),
+        # A message counts on the day on which it reaches the customer: one asked for days ago as well.
+        *(not_(has_reached(cap, _COUNTED)) for cap in day.caps),
     )
 
 

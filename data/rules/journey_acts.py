@@ -38,6 +38,6 @@ _AFTER: Mapping[Act, JourneyStatus] = {
 }
 
 
-def after(act: Act) -> JourneyStatus:
-    """Where an act takes a journey."""
-    return _AFTER[act]
+def after(act: Act, *, was_closed: bool = False) -> JourneyStatus:
+    """Where an act takes a journey. `was_closed`: it was so when it was paused, and is again."""
+    return JourneyStatus.CLOSED if was_closed and act is Act.RESUME else _AFTER[act]

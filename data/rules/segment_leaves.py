@@ -14,6 +14,7 @@ from pydantic import AfterValidator, Field, StrictBool, model_serializer, model_
 
 from data.models import FollowStatus
 from data.rules.conditions import StateText, UserID
+from data.rules.forms import FormName, QuestionKey
 from data.rules.problems import RuleModel, SortedSet
 from data.rules.tagging import TagID
 
@@ -239,6 +240,38 @@ class LinkLeaf(Leaf):
 
     link_id: int = Field(ge=1, lt=2**62)
     within_days: Days | None = None
+
+
+class Answered(StrEnum):
+    """Whether a customer has sent a form."""
+
+    ANSWERED = "answered"
+    NOT_ANSWERED = "not_answered"
+
+
+class FormLeaf(Leaf):
+    """The customer has sent a form, of all time or within so many days; or has not.
+
+    `question`: its key; the last answer says something to it, `one_of` these texts (of several chosen one is enough),
+    or has its box `ticked` or not.
+    """
+
+    form: FormName
+    did: Answered = Answered.ANSWERED
+    within_days: Days | None = None
+    question: QuestionKey | None = None
+    one_of: SortedSet[Value] | None = Field(default=None, min_length=1, max_length=50)
+    ticked: StrictBool | None = None
+
+    @model_validator(mode="after")
+    def _asks(self) -> Self:
+        if self.question is None and (self.one_of is not None or self.ticked is not None):
+            raise ValueError("one_of、ticked 要和 question 一起填")
+        if self.one_of is not None and self.ticked is not None:
+            raise ValueError("one_of 和 ticked 只能填一项")
+        if self.question is not None and self.did is Answered.NOT_ANSWERED:
+            raise ValueError("问的是答案时 did 只能是 answered；相反的情况请用 not")
+        return self
 
 
 class RosterLeaf(Leaf):

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_serializer, model_validator
 
 from data.rules import segment_leaves as leaves
 from data.rules.conditions import RuleName
+from data.rules.forms import AskChoice, AskChoices, Form
 from data.rules.problems import InvalidRuleError, Problem, RuleModel
 from data.rules.segment_leaves import Leaf
 
@@ -50,6 +51,7 @@ class Node(RuleModel):
     touches: leaves.TouchesLeaf | None = None
     campaign: leaves.CampaignLeaf | None = None
     link: leaves.LinkLeaf | None = None
+    form: leaves.FormLeaf | None = None
     roster: leaves.RosterLeaf | None = None
     orders: leaves.OrdersLeaf | None = None
     silent: leaves.SilentLeaf | None = None
@@ -163,6 +165,13 @@ def names_status(tree: Node) -> bool:
     return any(isinstance(leaf, leaves.StatusLeaf) for _, leaf in list_leaves(tree))
 
 
+class KnownForm(NamedTuple):
+    """A form that there is, and what it asks now."""
+
+    form_id: int
+    form: Form
+
+
 @dataclass(frozen=True, slots=True)
 class Known:
     """What there is of the things that a tree names.
@@ -177,6 +186,7 @@ class Known:
     chat_ids: frozenset[str] = frozenset()
     campaign_ids: frozenset[int] = frozenset()
     link_ids: frozenset[int] = frozenset()
+    forms: Mapping[str, KnownForm] = field(default_factory=dict)
     roster_ids: frozenset[int] = frozenset()
     field_kinds: Mapping[str, str] = field(default_factory=dict)
 
@@ -211,6 +221,8 @@ def unknown_names(tree: Node, known: Known) -> list[Problem]:
                 found.append(Problem(f"{path}.campaign_id", f"没有编号为 {leaf.campaign_id} 的群发"))
             case leaves.LinkLeaf() if leaf.link_id not in known.link_ids:
                 found.append(Problem(f"{path}.link_id", f"没有编号为 {leaf.link_id} 的跟踪链接"))
+            case leaves.FormLeaf():
+                found += _form_problems(path, leaf, known.forms.get(leaf.form))
             case leaves.RosterLeaf() if leaf.roster_id not in known.roster_ids:
                 found.append(Problem(f"{path}.roster_id", f"没有编号为 {leaf.roster_id} 的客户名单"))
             case leaves.FieldLeaf():
@@ -218,6 +230,27 @@ def unknown_names(tree: Node, known: Known) -> list[Problem]:
             case _:
                 pass
     return found
+
+
+def _form_problems(path: str, leaf: leaves.FormLeaf, known: KnownForm | None) -> Iterator[Problem]:
+    if known is None:
+        yield Problem(f"{path}.form", f"没有表单 {leaf.form}")
+        return
+    if leaf.question is None:
+        return
+    question = next((each for each in known.form.questions if each.key == leaf.question), None)
+    if question is None:
+        keys = "、".join(each.key for each in known.form.questions)
+        yield Problem(f"{path}.question", f"表单 {leaf.form} 没有问题 {leaf.question}，它的问题是 {keys}")
+    elif leaf.ticked is not None and question.ask != "consent":
+        yield Problem(f"{path}.ticked", f"问题 {leaf.question} 不是勾选的；请用 one_of")
+    elif leaf.one_of is not None and question.ask in ("consent", "birthday"):
+        words = "请用 ticked" if question.ask == "consent" else "生日请用条件 birthday"
+        yield Problem(f"{path}.one_of", f"问题 {leaf.question} 的答案不是文字；{words}")
+    elif leaf.one_of is not None and isinstance(question, AskChoice | AskChoices):
+        texts = [each.text for each in question.choices]
+        for missing in sorted(leaf.one_of - set(texts)):
+            yield Problem(f"{path}.one_of", f"问题 {leaf.question} 没有选项 {missing}，它的选项是 {'、'.join(texts)}")
 
 
 FIELD_KIND_WORDS = {"text": "文字", "number": "数字", "date": "日期", "flag": "是否"}

@@ -11,6 +11,7 @@ from sqlmodel import Session
 from bot.campaign_plans import calendar_of
 from data.models import Campaign, JourneyWave, Run, RunStatus, StaffTask, StaffTaskStatus, Wave
 from data.queries.enrolments import Beginner, add_enrolments
+from data.queries.journeys import pause_journey
 from data.rules.journey_steps import first_standing
 from data.rules.journeys import Journey
 from tests.api.conftest import Caller
@@ -110,6 +111,13 @@ async def test_a_journey_goes_on_rests_and_is_over_for_everybody(caller: Caller)
         status, told = await caller.call("POST", f"{path}/{act}")
         assert (status, told["status"], told["running"]) == (200, becomes, 3)
         assert await caller.bot.db.read(statuses, runs) == {rest}, act
+    await caller.bot.db.write(pause_journey, made["id"], "it cannot go on")
+    _, told = await caller.call("GET", path)
+    assert (told["status"], told["error"], told["was_closed"]) == ("paused", "it cannot go on", True)
+    for becomes in ("closed", "running"):
+        _, told = await caller.call("POST", f"{path}/resume")
+        assert (told["status"], told["error"], told["was_closed"]) == (becomes, "", False)
+    assert (await caller.call("POST", f"{path}/close"))[1]["status"] == "closed"
 
     _, listed = await caller.call("GET", f"{path}/enrolments?status=running&step=one&limit=2")
     assert [each["external_userid"] for each in listed["items"]] == ["wmC", "wmB"]

@@ -24,9 +24,9 @@ async def test_a_list_is_read_and_answered(siyu: Siyu, config: Path, db: Databas
         now = datetime.now(UTC)
         add_journey(session, now)
         add_staff(session, now, "ann")
-        add_contact(session, now, "wm1", "ann", name="\x1b[31m小鱼")
         for number in (1, 2, 3):
-            add_task(session, now, "ann", "wm1", id=number, content={"text": f"早上好 {number}\n再见"})
+            add_contact(session, now, f"wm{number}", "ann", name="\x1b[31m小鱼")
+            add_task(session, now, "ann", f"wm{number}", id=number, content={"text": f"早上好 {number}\n再见"})
 
     await db.write(fill)
     await asyncio.to_thread(_act, siyu, config)

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from sqlmodel import Session, select
 
-from bot.approval_limits import find_excess
+from bot.approval_limits import find_excess, is_covered
+from bot.approvals import decide, submit
 from bot.config import ApprovalSettings
 from bot.journey_books import Book
 from bot.journey_edits import end_for_all
@@ -20,10 +21,13 @@ from data.queries import enrolment_lists as list_rows
 from data.queries import journey_dues
 from data.queries import journeys as journey_rows
 from data.queries.happenings import note
+from data.queries.journey_scans import ask_existing
+from data.rules.approvals import Decider, Decision
 from data.rules.happenings import Happened
 from data.rules.journey_acts import Act
 from data.rules.journeys import Journey
 from data.rules.problems import parse
+from scheduler.journey_days import follow_days
 from scheduler.journey_triggers import follow_happenings
 from scheduler.journeys import _work_on, run_due_steps
 from tests.journeys.conftest import START, Company, task
@@ -164,3 +168,64 @@ async def test_approval_is_for_what_a_journey_sends_at_once(open_company: Callab
     excess = await company.ctx.db.read(find_excess, third.campaign_id, settings)
     assert excess is not None
     assert excess.recipients == 4, "two are about to be sent"
+
+
+@ON_SQLITE
+async def test_whoever_starts_a_journey_for_many_sends_nothing_alone_and_an_approval_is_for_the_words(
+    open_company: Callable[..., Any],
+) -> None:
+    """All of an audience begins at once: what follows waits, and what was approved is one step of one version."""
+    company: Company = await open_company(gather_minutes=0)
+    approval = ApprovalSettings(above=3, approvers=["boss"])
+    ctx = replace(company.ctx, settings=company.ctx.settings.model_copy(update={"approval": approval}))
+    for number in range(5):
+        await company.add_customer(f"c{number}", "li")
+    news = {"key": "news", "action": {"do": "broadcast", "content": {"text": "上新了"}}}
+    more = {"key": "more", "when": {"days": 1}, "action": {"do": "broadcast", "content": {"text": "还有优惠"}}}
+    journey_id = await company.add_journey(news, more, again={"after_days": 0})
+
+    async def begin_for_all() -> None:
+        await ctx.db.write(ask_existing, journey_id, ctx.clock.now())
+        await follow_days(ctx)
+        await run_due_steps(ctx)
+
+    async def sends() -> tuple[bool, int]:
+        """Whether what was planned last may go; what would hold it is undone again."""
+        run = max(await company.all(Run), key=lambda each: each.id or 0)
+        planned = {"planned_at": ctx.clock.now(), "recipients": 5, "status": RunStatus.SENDING}
+        await company.change(Run, lambda row: row.id == run.id, **planned)
+        (run,) = [each for each in await company.all(Run) if each.id == run.id]
+        return await is_covered(ctx, run), run.campaign_id
+
+    async def approve(campaign_id: int) -> None:
+        await submit(ctx, campaign_id, "a program")
+        await decide(ctx, campaign_id, Decision.APPROVE, Decider("boss", is_program=False))
+
+    async def was_sent() -> None:
+        run = max(await company.all(Run), key=lambda each: each.id or 0)
+        made = Batch(run_id=run.id or 0, batch_no=1, userid="li", recipients=5, status="made",
+                     first_called_at=ctx.clock.now())  # fmt: skip
+        await ctx.db.write(lambda session: session.add(made))
+        await company.change(Run, lambda row: row.id == run.id, status=RunStatus.FINISHED, ended_at=ctx.clock.now())
+
+    await begin_for_all()
+    covered, campaign_id = await sends()
+    assert not covered
+    assert {run.status for run in await company.all(Run)} == {RunStatus.PAUSED}
+    await approve(campaign_id)
+    assert (await sends())[0]
+    await was_sent()
+    company.clock.advance(timedelta(days=1))
+    await run_due_steps(ctx)
+    assert not (await sends())[0], "what the next step says nobody has approved"
+    await approve(campaign_id)
+    assert (await sends())[0]
+    await was_sent()
+    await begin_for_all()
+    assert (await sends())[0], "the first step was approved once"
+    await was_sent()
+    await edit(company, journey_id, news)
+    company.clock.advance(timedelta(days=2))
+    await run_due_steps(ctx)
+    await begin_for_all()
+    assert not (await sends())[0], "any change wants another approval"

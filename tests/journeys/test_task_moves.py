@@ -87,7 +87,7 @@ async def test_a_task_goes_to_who_took_the_customer_over_in_their_name(company: 
 
 async def day(company: Company) -> Any:
     settings = company.ctx.settings
-    return await company.ctx.db.read(task_rows.read_day, company.clock.now(), settings.zone, 0)
+    return await company.ctx.db.read(task_rows.read_day, company.clock.now(), settings.zone, 0, ())
 
 
 async def test_who_may_still_take_over_is_waited_for_and_who_has_nobody_left_is_asked_no_more(company: Company) -> None:

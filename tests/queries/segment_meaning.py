@@ -129,6 +129,21 @@ def _link(asks: Any, follow: Any, world: World) -> bool | None:
     return at is not None and days_since(at) <= asks.get("within_days", 99)
 
 
+def _form(asks: Any, follow: Any, world: World) -> bool | None:
+    if asks["form"] == "gone":
+        return None
+    sent = world.of(follow)["forms"].get(asks["form"], [])
+    recent = [at for at, _ in sent if days_since(at) <= asks.get("within_days", 99)]
+    if "question" not in asks:
+        return bool(recent) is (asks.get("did") != "not_answered")
+    if not sent or days_since(sent[-1][0]) > asks.get("within_days", 99) or asks["question"] not in sent[-1][1]:
+        return False
+    said = sent[-1][1][asks["question"]]
+    if "ticked" in asks:
+        return said is asks["ticked"]
+    return "one_of" not in asks or bool({*(said if isinstance(said, list) else [said])} & {*asks["one_of"]})
+
+
 def _roster(asks: Any, follow: Any, world: World) -> bool | None:
     return None if asks["roster_id"] == 9 else asks["roster_id"] in world.of(follow)["rosters"]
 
@@ -220,6 +235,7 @@ LEAVES: dict[str, Callable[[Any, Any, World], bool | None]] = {
     "touches": _touches,
     "campaign": _campaign,
     "link": _link,
+    "form": _form,
     "roster": _roster,
     "orders": _orders,
     "silent": _silent,

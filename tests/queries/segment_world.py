@@ -45,6 +45,16 @@ def days() -> st.SearchStrategy[date]:
     return st.integers(-12, 12).map(lambda ahead: TODAY + timedelta(days=ahead))
 
 
+def answers() -> st.SearchStrategy[tuple[datetime, dict[str, Any]]]:
+    """An answer to a form, and when it was sent."""
+    tea = st.sampled_from(["红茶", "绿茶"])
+    said = {
+        "tea": tea, "likes": st.lists(tea, unique=True, min_size=1), "yes": st.booleans(),
+        "says": st.sampled_from(["红茶", "a'b", "1", "true"]),
+    }  # fmt: skip
+    return st.tuples(instants(), st.fixed_dictionaries({}, optional=said))
+
+
 def customers() -> st.SearchStrategy[dict[str, Any]]:
     order = st.fixed_dictionaries(
         {
@@ -80,6 +90,7 @@ def customers() -> st.SearchStrategy[dict[str, Any]]:
             "fields": fields,
             "rosters": st.sets(st.sampled_from([1, 2]), max_size=2),
             "links": st.dictionaries(st.sampled_from([1, 2]), instants(), max_size=2),
+            "forms": st.dictionaries(st.sampled_from(["taste", "gift"]), st.lists(answers(), min_size=1, max_size=2)),
             "joined": st.one_of(st.none(), instants()),
             "reactions": st.lists(instants(), max_size=2, unique=True),
             "preference": st.one_of(
@@ -123,6 +134,7 @@ def asked(**questions: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, An
     return st.fixed_dictionaries({}, optional=questions).filter(bool)
 
 
+FORM_NAMES = st.sampled_from(["taste", "gift", "gone"])
 WITHIN = {"within_days": st.integers(0, 12)}
 AGO = {**WITHIN, "more_than_days_ago": st.integers(0, 12)}
 NUMBERS = st.sampled_from([0.0, 1.5, 3.0, 7.0])
@@ -165,6 +177,19 @@ def leaves() -> st.SearchStrategy[dict[str, Any]]:
              "did": st.sampled_from(["received", "not_received", "clicked"])}
         ),
         "link": st.fixed_dictionaries({"link_id": st.sampled_from([1, 2, 9])}, optional=WITHIN),
+        "form": st.one_of(
+            st.fixed_dictionaries(
+                {"form": FORM_NAMES}, optional={**WITHIN, "did": st.sampled_from(["answered", "not_answered"])}
+            ),
+            st.fixed_dictionaries(
+                {"form": FORM_NAMES, "question": st.sampled_from(["tea", "likes", "yes", "says"])}, optional=WITHIN
+            ),
+            st.fixed_dictionaries(
+                {"form": FORM_NAMES, "question": st.sampled_from(["tea", "likes", "says"]),
+                 "one_of": some(["红茶", "绿茶", "a'b"])}, optional=WITHIN
+            ),
+            st.fixed_dictionaries({"form": FORM_NAMES, "question": st.just("yes"), "ticked": st.booleans()}),
+        ),
         "roster": st.fixed_dictionaries({"roster_id": st.sampled_from([1, 2, 9])}),
         "orders": st.tuples(
             asked(count_at_least=st.integers(0, 3), count_at_most=st.integers(0, 3),

@@ -22,6 +22,8 @@ from data.models import (
     FieldDefinition,
     Follow,
     FollowTag,
+    FormAnswer,
+    FormRow,
     GroupMember,
     Link,
     LinkClick,
@@ -62,7 +64,9 @@ FILLED = (
     Birthday,
     CustomerField,
     Preference,
+    FormAnswer,
 )
+FORMS = {"taste": 1, "gift": 2}
 
 
 def tree_of(source: Any) -> Node:
@@ -90,6 +94,14 @@ def _make_company(session: Session) -> None:
     session.add_all(
         Link(id=each, code=f"c{each}", name=f"n{each}", url="https://a", made_by="test", made_at=NOW) for each in (1, 2)
     )
+    questions = [{"key": "tea", "title": "?", "ask": "text"}]
+    session.add_all(
+        FormRow(
+            id=number, name=name, definition={"name": name, "title": "?", "questions": questions}, link_id=0,
+            made_by="test", made_at=NOW,
+        )
+        for name, number in FORMS.items()
+    )  # fmt: skip
     session.add_all(Roster(id=each, name="n", made_by="test", begun_at=NOW, made_at=NOW) for each in (1, 2))
     session.add(Roster(id=9, name="being written", made_by="test", begun_at=NOW))
     session.add_all(CustomerGroup(chat_id=chat_id) for chat_id in world_of.CHATS)
@@ -131,6 +143,12 @@ def fill(session: Session, world: World) -> None:
             for number, touch in enumerate(customer["touches"])
         ]
         made[RosterMember] += [{**key, "roster_id": roster_id} for roster_id in customer["rosters"]]
+        made[FormAnswer] += [
+            {**key, "form_id": FORMS[name], "version": 1, "page_key": "p", "answered_at": at, "put_on": [],
+             "take_off": [], "answers": [{"key": each, "title": "?", "value": said} for each, said in answers.items()]}
+            for name, sent in customer["forms"].items()
+            for at, answers in sent
+        ]  # fmt: skip
         made[LinkClick] += [
             {**key, "link_id": link_id, "run_id": 0, "first_at": at, "last_at": at}
             for link_id, at in customer["links"].items()

@@ -102,6 +102,31 @@ def touch(session: Session, whom: str) -> None:
     touches.record(session, origin="test:1", kind=TouchKind.KF, external_userid=whom, touched_at=NOW)
 
 
+async def test_a_task_counts_on_the_day_on_which_it_is_done_and_waits_where_that_day_is_full(db: Database) -> None:
+    """Of two tasks of a customer, asked for on days of their own, both open on the second."""
+    limited = Settings(journeys=JourneysSettings(cap_per_day=1, cap_per_week=3))
+    midnight = datetime(2026, 3, 4, tzinfo=ZONE)
+
+    async def listed(at: datetime) -> list[int]:
+        return ids(await db.read(read_list, "bo", limited, at))
+
+    def ask(session: Session) -> None:
+        for number, due_at in ((11, NOW - timedelta(days=1)), (12, NOW)):
+            add_task(session, NOW, "bo", "wm1", id=number, due_at=due_at)
+        # An answer to the customer's own act uses nothing up.
+        touches.record(session, origin="w", kind=TouchKind.WELCOME, external_userid="wm1", touched_at=NOW)
+
+    await db.write(ask)
+    assert await listed(NOW) == [11, 12]
+    await db.write(do_task, Asked(11), limited, NOW)
+    assert await listed(NOW) == [], "yesterday's task was done today, and today allows one"
+    assert (await db.read(read_list, "bo", limited, NOW)).waiting == 1
+    assert await listed(midnight + timedelta(days=1, seconds=-1)) == []
+    assert await listed(midnight + timedelta(days=1)) == [12]
+    week = Settings(journeys=JourneysSettings(cap_per_day=0, cap_per_week=1))
+    assert ids(await db.read(read_list, "bo", week, midnight + timedelta(days=1))) == []
+
+
 async def test_done_twice_is_once_and_reaches_the_customer(db: Database) -> None:
     both = (db.write(do_task, Asked(5, "ann"), settings(), NOW + timedelta(seconds=each)) for each in (1, 2))
     first, second = await asyncio.gather(*both)
@@ -160,7 +185,7 @@ async def test_a_substitute_has_the_tasks_of_customers_whom_they_follow_too(db: 
 
 async def test_what_nobody_did_lapses_and_says_whether_it_was_ever_on_a_list(db: Database) -> None:
     def note(session: Session, now: datetime) -> int:
-        found = rows.read_day(session, now, ZONE, 2)
+        found = rows.read_day(session, now, ZONE, 2, ())
         holders = rows.list_holders(session, found, unlisted=True)
         assert holders in (["ann"], [])
         return rows.note_listed(session, holders, found)

@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.rules import birthdays
+from data.rules.forms import Form
 from data.rules.problems import InvalidRuleError, parse
-from data.rules.segments import DEPTH_MAX, LEAVES, Known, Segment, list_nodes, unknown_names
+from data.rules.segments import DEPTH_MAX, LEAVES, Known, KnownForm, Segment, list_nodes, unknown_names
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "segments.md"
 
@@ -80,6 +81,36 @@ def test_what_is_not_there_is_named_with_its_path() -> None:
         "definition.all[2].any[1].group.chat_ids",
     ]
     assert [path for path, _ in list_nodes(tree)][:2] == ["definition", "definition.all[0].tags"]
+
+
+def test_what_a_form_does_not_ask_is_named_with_what_it_does() -> None:
+    choices = [{"text": "红茶"}, {"text": "绿茶"}]
+    questions = [
+        {"key": "tea", "title": "?", "ask": "choice", "choices": choices}, {"key": "says", "title": "?", "ask": "text"},
+        {"key": "yes", "title": "?", "ask": "consent", "text": "!"}, {"key": "born", "title": "?", "ask": "birthday"},
+    ]  # fmt: skip
+    known = Known(forms={"taste": KnownForm(1, parse(Form, {"name": "taste", "title": "?", "questions": questions}))})
+    for asked, path, words in (
+        ({"question": "tea", "one_of": ["红茶"]}, "", ""),
+        ({"question": "says", "one_of": ["随便"]}, "", ""),
+        ({"question": "yes", "ticked": False}, "", ""),
+        ({"question": "born"}, "", ""),
+        ({"question": "tee"}, "question", "tea、says、yes、born"),
+        ({"question": "tea", "one_of": ["咖啡", "红茶"]}, "one_of", "红茶、绿茶"),
+        ({"question": "says", "ticked": True}, "ticked", "one_of"),
+        ({"question": "yes", "one_of": ["是"]}, "one_of", "ticked"),
+        ({"question": "born", "one_of": ["1月1日"]}, "one_of", "birthday"),
+    ):
+        tree = segment({"form": {"form": "taste", **asked}}).definition
+        found = unknown_names(tree, known)
+        assert [each.path for each in found] == ([f"definition.form.{path}"] if path else []), asked
+        assert all(words in each.message for each in found)
+    (gone,) = unknown_names(segment({"form": {"form": "gone"}}).definition, known)
+    assert gone.path == "definition.form.form"
+    for wrong in ({"one_of": ["x"]}, {"question": "tea", "did": "not_answered"}, {"ticked": True},
+                  {"question": "tea", "one_of": ["x"], "ticked": True}, {"question": "tea", "one_of": []}):  # fmt: skip
+        with pytest.raises(InvalidRuleError):
+            segment({"form": {"form": "taste", **wrong}})
 
 
 def test_every_leaf_is_described_with_an_example_that_can_be_used() -> None:
