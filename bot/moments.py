@@ -39,8 +39,8 @@ async def content_problems(ctx: Context, content: MomentContent) -> list[Problem
 
 async def wave_problems(ctx: Context, wave: MomentWave) -> list[Problem]:
     """The same, and what is wrong with who publishes it and who may see it."""
-    unknown = await ctx.db.read(rows.list_unknown_names, wave.visible)
-    return await content_problems(ctx, wave.content) + range_problems(wave.visible, unknown)
+    unknown = await ctx.db.read(rows.list_unknown_names, wave.seen_by)
+    return await content_problems(ctx, wave.content) + range_problems(wave.seen_by, unknown)
 
 
 async def with_segment(_ctx: Context, wave: MomentWave) -> MomentWave:
@@ -51,7 +51,7 @@ async def with_segment(_ctx: Context, wave: MomentWave) -> MomentWave:
 def draft_of(_session: Session, wave: Wave) -> dict[str, Any]:
     """The draft that would make a wave."""
     draft = {name: value for name, value in wave.model_dump().items() if name in MomentWave.model_fields}
-    return {**draft, "visible": wave.audience}
+    return {**draft, "visible": wave.audience or None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ def preview_to_json(told: MomentPreview) -> dict[str, Any]:
 
 async def tell_draft(ctx: Context, wave: MomentWave) -> dict[str, Any]:
     """What a post would do that is not kept, as it is shown."""
-    return preview_to_json(await preview(ctx, wave.content, wave.visible))
+    return preview_to_json(await preview(ctx, wave.content, wave.seen_by))
 
 
 async def tell_wave(ctx: Context, wave: Wave) -> dict[str, Any]:
@@ -116,7 +116,7 @@ async def count_reached(ctx: Context, wave: Wave) -> tuple[int, Mapping[str, int
 
 def wave_to_json(wave: Wave) -> dict[str, Any]:
     """A wave as it is shown."""
-    visible = visible_of(wave).model_dump(mode="json")
+    visible = visible_of(wave).model_dump(mode="json") if wave.audience else None
     return {**wave.model_dump(include={"id", "kind", "content", "valid_hours", "timing"}), "visible": visible}
 
 

@@ -27,7 +27,7 @@ class MomentWaveTold(RuleModel):
     id: int
     kind: Literal["moments"]
     content: MomentContent
-    visible: Visible
+    visible: Visible | None
     valid_hours: int
     timing: Timing
 

@@ -59,7 +59,7 @@ def wave_values(draft: WaveDraft) -> dict[str, Any]:
         "sender_policy": "",
     }
     if isinstance(draft, MomentWave):
-        return {**values, "audience": draft.visible.model_dump(mode="json", exclude_defaults=True)}
+        return {**values, "audience": draft.seen_by.model_dump(mode="json", exclude_defaults=True)}
     told: dict[str, Any] = draft.audience.model_dump(mode="json", exclude_defaults=True)
     if isinstance(draft, GroupWave):
         return {**values, "audience": told}

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from data.rules.batches import CALL_SECONDS, SKEW_SECONDS, STRAY_SECONDS, Verdict, pair
 from data.rules.messages import (
@@ -118,11 +118,26 @@ class Visible(RuleModel):
 
 
 class MomentWave(WavePlan):
-    """A post in Moments."""
+    """A post in Moments; without `visible` for everybody."""
 
     kind: Literal["moments"] = "moments"
     content: MomentContent
-    visible: Visible = Visible()
+    visible: Visible | None = None
+
+    @field_validator("visible")
+    @classmethod
+    def _names_somebody(cls, visible: Visible | None) -> Visible | None:
+        # An empty list may be meant as "nobody", or be what a program filled in wrongly: a post cannot be taken back.
+        if visible is not None and not (visible.userids or visible.department_ids or visible.tag_ids):
+            raise ValueError(
+                "没有写明任何员工、部门或标签；要让所有有客户的员工发表、所有客户可见，请不要写 visible（或写 null）"
+            )
+        return visible
+
+    @property
+    def seen_by(self) -> Visible:
+        """Who publishes it and may see it: everybody where nothing is said."""
+        return self.visible or Visible()
 
 
 def problems(content: MomentContent) -> list[Problem]:

@@ -65,6 +65,8 @@ async def test_what_cannot_be_posted_is_told_with_its_path(caller: Caller) -> No
         (post(visible={"userids": ["nobody"]}), "visible.userids[0]"),
         (post(visible={"department_ids": [1, 987654]}), "visible.department_ids[1]"),
         (post(visible={"tag_ids": ["etNone"]}), "visible.tag_ids[0]"),
+        (post(visible={}), "visible"),
+        (post(visible={"userids": [], "tag_ids": []}), "visible"),
         (post(audience={"everyone": True}), "audience"),
     ):
         for route, asked, where in (
@@ -155,9 +157,12 @@ async def test_a_post_is_changed_field_by_field_before_it_is_started(caller: Cal
     _, told = await caller.call(
         "PATCH", path, {"version": 2, "waves": [{"id": wave_id, "visible": {"userids": [other]}}, post()]}
     )
-    assert [each["visible"]["userids"] for each in told["waves"]] == [[other], []]
+    assert [each["visible"] and each["visible"]["userids"] for each in told["waves"]] == [[other], None]
+    again = {"version": 3, "waves": [{"id": each["id"], "visible": each["visible"]} for each in told["waves"]]}
+    status, same = await caller.call("PATCH", path, again)
+    assert (status, [each["visible"] for each in same["waves"]]) == (200, [each["visible"] for each in told["waves"]])
     status, refused = await caller.call(
-        "PATCH", path, {"version": 3, "waves": [{"id": wave_id, "visible": {"userids": ["nobody"]}}]}
+        "PATCH", path, {"version": same["version"], "waves": [{"id": wave_id, "visible": {"userids": ["nobody"]}}]}
     )
     assert status == 422
     assert refused["error"]["problems"][0]["path"] == "waves[0].visible.userids[0]"
