@@ -23,7 +23,7 @@ from data.queries.media_uses import hold_files
 from data.rules import group_welcomes as rules
 from data.rules.group_welcomes import GroupWelcomeContent, GroupWelcomeDraft, Step
 from data.rules.messages import MissingMediaError
-from data.rules.problems import InvalidRuleError, parse
+from data.rules.problems import InvalidRuleError, Problem, parse
 from data.rules.retry import pause_seconds
 
 log = get_logger("group_welcomes")
@@ -95,16 +95,21 @@ def to_json(row: GroupWelcome) -> dict[str, Any]:
     return {**told, "drift": row.drift or [], "needs_person": rows.needs_person(row)}
 
 
-def _refuse_faulty(session: Session, draft: GroupWelcomeDraft) -> None:
-    file = rules.file_of(draft.content)
-    text = draft.content.model_dump(mode="json")
+def content_problems(session: Session, content: GroupWelcomeContent) -> list[Problem]:
+    """Everything that is wrong with what newcomers would receive, by path."""
+    file = rules.file_of(content)
     found = [
-        *unwritable(text["attachment"], "content.attachment"),
-        *rules.problems(draft.content),
+        *unwritable(content.model_dump(mode="json")["attachment"], "content.attachment"),
+        *rules.problems(content),
         *file_problems(session, [file] if file else []),
     ]
+    return list(dict.fromkeys(found))
+
+
+def _refuse_faulty(session: Session, draft: GroupWelcomeDraft) -> None:
+    found = content_problems(session, draft.content)
     if found:
-        raise InvalidRuleError(dict.fromkeys(found))
+        raise InvalidRuleError(found)
 
 
 async def _take_step(ctx: Context, row: GroupWelcome, step: Step) -> bool:
