@@ -37,12 +37,12 @@ def claim(
     return rows, until
 
 
-def finish(session: Session, table: Any, leased: Leased, outcome: dict[str, Any]) -> None:
+def finish(session: Session, leased: Leased, outcome: dict[str, Any], *, table: Any) -> None:
     """All was done, or all that can be."""
     session.connection().execute(_still(table, leased).values(due_at=None, outcome=outcome))
 
 
-def put_off(session: Session, table: Any, leased: Leased, until: datetime) -> None:
+def put_off(session: Session, leased: Leased, until: datetime, *, table: Any) -> None:
     """It failed: try again at `until`."""
     session.connection().execute(_still(table, leased).values(due_at=until, attempts=leased.attempts + 1))
 

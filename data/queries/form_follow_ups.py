@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, literal_column, select
@@ -50,11 +51,5 @@ def claim_due(session: Session, now: datetime, lease_seconds: float) -> list[Due
     return [DueAnswer._make((*row, until)) for row in rows]
 
 
-def finish(session: Session, answer: DueAnswer, outcome: dict[str, Any]) -> None:
-    """All was done, or all that can be."""
-    follow_ups.finish(session, A, answer, outcome)
-
-
-def put_off(session: Session, answer: DueAnswer, until: datetime) -> None:
-    """It failed: try again at `until`."""
-    follow_ups.put_off(session, A, answer, until)
+finish = partial(follow_ups.finish, table=A)
+put_off = partial(follow_ups.put_off, table=A)

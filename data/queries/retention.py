@@ -56,9 +56,11 @@ def purge_window(session: Session, name: str, before: datetime, after_id: int) -
     table: Any = ageing.model.__table__  # type: ignore[attr-defined]
     key, at = table.c[ageing.key], table.c[ageing.at]
     rows = session.execute(select(key, at).where(key > after_id).order_by(key).limit(WINDOW)).all()
-    old = sorted({number for number, happened_at in rows if happened_at < before})
-    if not old:
+    numbers = {number for number, happened_at in rows if happened_at < before}
+    if not numbers:
         return 0, None
+    # Of the last number there may be more rows than were looked at, and older ones.
+    old = sorted({*numbers, rows[-1][0]})
     noted = NOTED.get(ageing.model)
     whose = _whose(session, table, old) if noted else ()
     gone = delete(table).where(key.in_(old), at < before)

@@ -84,3 +84,18 @@ def test_too_short_is_refused() -> None:
     for wrong in ({"alerts_days": 30}, {"welcomes_days": -1}, {"touches_days": 365}, {"journeys_days": 365}):
         with pytest.raises(ValidationError, match="write 0 or at least"):
             PrivacySettings(**wrong)
+
+
+async def test_no_old_row_stays_of_what_was_looked_at_in_part(
+    db: Database, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second enrolment was moved to a version in which the step done before has a later number."""
+    monkeypatch.setattr(rows, "WINDOW", 2)
+
+    def add(session: Session) -> None:
+        for enrolment, step, days in ((1, 0, 100), (2, 0, 1), (2, 1, 100), (3, 0, 1)):
+            at = now - days * DAY
+            session.add(StepRecord(enrolment_id=enrolment, step=step, at=at, version=1, key="k", outcome="done"))
+
+    await db.write(add)
+    assert await purge(db, "steps", now - 50 * DAY) == 2
