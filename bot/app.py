@@ -131,7 +131,8 @@ class Bot:
         Redirects(self.context).add_routes(app)
         StaffPages(self.context).add_routes(app)
         FormPages(self.context).add_routes(app)
-        Console(self.context, self.inbox.db, self.dispatcher.plan, self.runner.run_now).add_routes(app)
+        jobs = {job.name: job.every_seconds for job in self.runner.jobs}
+        Console(self.context, self.inbox.db, self.dispatcher.plan, jobs, self.runner.run_now).add_routes(app)
         api = Api(
             self.settings, self.clock, self.db, self.inbox.db, self.context.renderer, self.dispatcher.plan, self.context
         )

@@ -21,7 +21,7 @@ def create(
     """Make a token. It is shown once; only its hash is kept."""
     import secrets
 
-    from bot.api.scopes import SCOPES
+    from bot.scopes import SCOPES
     from data.queries import access as rows
 
     wanted = sorted(SCOPES) if all_scopes else sorted(set(scopes or ()))

@@ -35,12 +35,13 @@ def may(account: Account, role: Role) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The parts of the program that views use. `plan`: what an event would be handled by; `run_job`: have a job run at
-    once, by its name."""
+    """The parts of the program that views use. `plan`: what an event would be handled by; `jobs`: how often each job
+    runs, in seconds, by name; `run_job`: have one run at once."""
 
     context: Context
     inbox: Database
     plan: Callable[[Any], Any]
+    jobs: Mapping[str, float]
     run_job: Callable[[str], Awaitable[None]]
     painter: Painter
     logins: Logins
@@ -133,6 +134,10 @@ class Ask:
             partial(_change, self.actor, action, what, do, look, self.now, external_userid=external_userid)
         )
 
+    async def note(self, action: str, what: str, after: Mapping[str, Any] | None = None) -> None:
+        """Write down in the audit log what has been done elsewhere, as in WeCom or in the inbox."""
+        await self.db.write(partial(_note, self.actor, action, what, after, self.now))
+
     def text(self, name: str, longest: int = 2000) -> str:
         """A field of the form as text without blanks around it; empty where there is none."""
         value = self.form.get(name, "")
@@ -158,6 +163,12 @@ class Ask:
 def number_of(text: str) -> int | None:
     """A whole number that a database can hold, or None."""
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= 18 else None
+
+
+def _note(
+    actor: Actor, action: str, what: str, after: Mapping[str, Any] | None, now: datetime, session: Session
+) -> None:
+    audit.add_entry(session, actor, action, what, None, after, now)
 
 
 def _change(

@@ -13,9 +13,15 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from bot.config import Settings
 from bot.console.assets import Assets
 from bot.console.catalogs import folder, translations
-from bot.console.pages import FRESH, HEADERS, LANGUAGES, asked_language, language_of
+from bot.console.pages import CONTENT_SECURITY_POLICY, FRESH, HEADERS, LANGUAGES, asked_language, language_of
 from data.rules.schedule import local_datetime
 
+#: As for all pages; parts of these are asked for by scripts of ours.
+CONSOLE_HEADERS = {
+    **HEADERS,
+    **FRESH,
+    "Content-Security-Policy": f"{CONTENT_SECURITY_POLICY}; connect-src 'self'",
+}
 LANGUAGE_COOKIE, THEME_COOKIE = "siyu_language", "siyu_theme"
 THEMES = ("light", "dark")
 #: A page shorter than this is not compressed.
@@ -39,8 +45,19 @@ class Entry(NamedTuple):
 MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
     ("", (Entry("staff", N_("首页"), "/console", "home"),)),
     (
+        N_("运行"),
+        (
+            Entry("admin", N_("事件"), "/console/events", "pulse"),
+            Entry("admin", N_("同步"), "/console/syncs", "route"),
+            Entry("admin", N_("任务"), "/console/jobs", "calendar"),
+            Entry("admin", N_("企业微信调用"), "/console/calls", "chart"),
+            Entry("admin", N_("配置检查"), "/console/check", "gear"),
+        ),
+    ),
+    (
         N_("管理"),
         (
+            Entry("admin", N_("接口令牌"), "/console/tokens", "link"),
             Entry("admin", N_("账号"), "/console/accounts", "users"),
             Entry("admin", N_("操作记录"), "/console/audit", "list"),
         ),
@@ -51,6 +68,9 @@ SAID: Mapping[str, str] = {
     "saved": N_("已保存。"),
     "made": N_("已创建。"),
     "removed": N_("已删除。"),
+    "replayed": N_("已安排重新处理，几秒内开始。"),
+    "started": N_("已开始。"),
+    "revoked": N_("已作废。"),
     "ended": N_("已退出所选的登录。"),
     "password": N_("密码已修改，其他浏览器已退出登录。"),
 }
@@ -94,7 +114,7 @@ class Painter:
             day=partial(day, zone=self._settings.zone),
             **values,
         )  # fmt: skip
-        answer = web.Response(text=page, status=status, content_type="text/html", headers={**HEADERS, **FRESH})
+        answer = web.Response(text=page, status=status, content_type="text/html", headers=CONSOLE_HEADERS)
         if len(page) > ZIPPED_FROM:
             answer.enable_compression()
         return answer

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from aiohttp import web
@@ -29,11 +29,12 @@ class Console:
         context: Context,
         inbox: Database,
         plan: Callable[[Any], Any],
+        jobs: Mapping[str, float],
         run_job: Callable[[str], Awaitable[None]],
     ) -> None:
         self._painter = Painter(context.settings)
         logins = Logins(context, BACK, HOME, self._show_notice)
-        self._parts = Parts(context, inbox, plan, run_job, self._painter, logins)
+        self._parts = Parts(context, inbox, plan, jobs, run_job, self._painter, logins)
 
     def add_routes(self, app: web.Application) -> None:
         """All of its pages."""

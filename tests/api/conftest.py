@@ -12,7 +12,6 @@ import aiohttp
 import pytest
 from pydantic import SecretStr
 
-from bot.api.scopes import SCOPES
 from bot.app import Bot
 from bot.clock import Clock
 from bot.config import (
@@ -27,6 +26,7 @@ from bot.config import (
 )
 from bot.sandbox.server import Sandbox
 from bot.sandbox.world import World
+from bot.scopes import SCOPES
 from data.queries import access as access_rows
 from tests.api.conformance import check_answer
 from tests.conftest import Urls

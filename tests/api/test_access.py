@@ -6,7 +6,7 @@ import re
 
 from bot.api.access import REFUSALS_PER_MINUTE
 from bot.api.routes import ROUTES
-from bot.api.scopes import SCOPES
+from bot.scopes import SCOPES
 from data.queries import access as access_rows
 from tests.api.conftest import Caller
 

@@ -8,12 +8,12 @@ from typing import Any
 import aiohttp
 import pytest
 
-from bot.api.scopes import SCOPES
 from bot.app import Bot
 from bot.clock import Clock
 from bot.config import ApprovalSettings
 from bot.sandbox.server import Sandbox
 from bot.sandbox.world import World
+from bot.scopes import SCOPES
 from tests.api.conftest import Caller
 from tests.api.test_campaigns import synced, wave
 from tests.conftest import Urls

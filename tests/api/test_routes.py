@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from bot.api.routes import ROUTES
-from bot.api.scopes import SCOPES
+from bot.scopes import SCOPES
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "api.md"
 LINE = re.compile(r"^\| `(GET|POST|PUT|PATCH|DELETE) (/\S*)` \| `(\S+)` \| (.+) \|$", re.M)

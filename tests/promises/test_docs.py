@@ -14,10 +14,10 @@ from prometheus_client import Counter
 from pydantic import BaseModel, SecretStr
 
 from bot.api.routes import ROUTES
-from bot.api.scopes import SCOPES
 from bot.cli import app
 from bot.config import CallbackSettings, Settings
 from bot.metrics import Metrics
+from bot.scopes import SCOPES
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference"

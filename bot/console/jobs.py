@@ -1,0 +1,31 @@
+"""The repeated work of the program: how each went last, and having one run now."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from aiohttp import web
+
+from bot.console.asks import Ask
+from data.errors import NotFoundError
+from data.queries import jobs as rows
+
+PATH = "/console/jobs"
+
+
+async def show_list(ask: Ask) -> web.Response:
+    """Every job, those that failed first."""
+    states = await ask.db.read(rows.list_states)
+    found = [(name, timedelta(seconds=seconds), states.get(name)) for name, seconds in sorted(ask.parts.jobs.items())]
+    found.sort(key=lambda each: each[2] is None or each[2].outcome != "failed")
+    return ask.show("jobs", jobs=found)
+
+
+async def run(ask: Ask) -> web.Response:
+    """Have one run at once; where another process holds its lease, nothing is done twice."""
+    name = ask.request.match_info["name"]
+    if name not in ask.parts.jobs:
+        raise NotFoundError(f"没有任务 {name}。", "请在任务列表里选择。")
+    await ask.note("jobs.run", f"job {name}")
+    await ask.parts.run_job(name)
+    return ask.go(PATH, "started")
