@@ -13,15 +13,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from bot.config import Settings
 from bot.console.assets import Assets
 from bot.console.catalogs import folder, translations
-from bot.console.pages import CONTENT_SECURITY_POLICY, FRESH, HEADERS, LANGUAGES, asked_language, language_of
+from bot.console.pages import FRESH, HEADERS, LANGUAGES, asked_language, language_of
 from data.rules.schedule import local_datetime
 
-#: As for all pages; parts of these are asked for by scripts of ours.
-CONSOLE_HEADERS = {
-    **HEADERS,
-    **FRESH,
-    "Content-Security-Policy": f"{CONTENT_SECURITY_POLICY}; connect-src 'self'",
-}
 LANGUAGE_COOKIE, THEME_COOKIE = "siyu_language", "siyu_theme"
 THEMES = ("light", "dark")
 #: A page shorter than this is not compressed.
@@ -114,7 +108,7 @@ class Painter:
             day=partial(day, zone=self._settings.zone),
             **values,
         )  # fmt: skip
-        answer = web.Response(text=page, status=status, content_type="text/html", headers=CONSOLE_HEADERS)
+        answer = web.Response(text=page, status=status, content_type="text/html", headers={**HEADERS, **FRESH})
         if len(page) > ZIPPED_FROM:
             answer.enable_compression()
         return answer
