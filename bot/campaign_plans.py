@@ -12,9 +12,9 @@ from bot.config import Settings
 from bot.context import Context
 from bot.setting_values import days_of
 from data.models import RecipientState, Run, RunStatus, Wave
+from data.queries import audience_counts, erasures, segments
 from data.queries import campaigns as rows
 from data.queries import customers as customer_rows
-from data.queries import erasures, segments
 from data.queries import recipients as recipient_rows
 from data.queries import senders as sender_rows
 from data.queries import wave_lists as list_rows
@@ -181,7 +181,7 @@ async def count_wave(ctx: Context, source: Source, unknown: int, as_of: datetime
     """What planning would find now, and how many WeCom would likely not deliver to."""
     cap = wecom_cap(ctx.settings.campaigns.wecom_cap, as_of, ctx.settings.zone)
     source = replace(source, limits=source.limits._replace(wecom=cap))
-    tally = await ctx.db.read(recipient_rows.count_audience, source, as_of, ctx.settings.zone)
+    tally = await ctx.db.read(audience_counts.count_audience, source, as_of, ctx.settings.zone)
     if unknown:
         tally.matched += unknown
         tally.left_out["unknown"] = unknown

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from pydantic_core import to_json
-from sqlalchemy import Integer, Text, and_, case, cast, exists, func, literal, null, select, text
+from sqlalchemy import Integer, Text, and_, cast, exists, func, null, select, text
 from sqlmodel import Session
 
 from data.bulk import BulkUpsert, among
@@ -26,15 +26,14 @@ from data.models import (
     Touch,
 )
 from data.queries.campaigns import lock_run
-from data.queries.caps import Limits, has_reached, reason_of, room_of, state_of
+from data.queries.caps import Limits, reason_of, room_of, state_of
 from data.queries.erasures import Mark, hold_mark
 from data.queries.preferences import join_preferences
 from data.queries.segment_plans import prepare
 from data.queries.segment_sql import Plan, selected
-from data.queries.senders import of_several, tag_place
-from data.rules.campaigns import BATCH_RECIPIENTS, Assigned, Batches, Filled, Group, Tally, placed
-from data.rules.preferences import TouchKind
-from data.rules.senders import Candidate, Decision, SenderPolicy, Senders, list_stand_ins
+from data.queries.senders import tag_place
+from data.rules.campaigns import BATCH_RECIPIENTS, Assigned, Batches, Filled, Tally
+from data.rules.senders import Candidate, SenderPolicy, Senders, list_stand_ins
 from data.rules.variants import Split
 
 F: Any = Follow.__table__  # type: ignore[attr-defined]
@@ -43,9 +42,6 @@ R: Any = Recipient.__table__  # type: ignore[attr-defined]
 T: Any = Touch.__table__  # type: ignore[attr-defined]
 B: Any = Batch.__table__  # type: ignore[attr-defined]
 
-#: Rows that are not all held in memory at once.
-_STREAMED = {"yield_per": 5000}
-_GROUP_SENDS = (TouchKind.BROADCAST, TouchKind.OWN_SEND, TouchKind.TEST)
 
 #: Many rows from few values: nearly all of one staff member's go into the same batch.
 _ADD_ON_SQLITE = text(
@@ -153,7 +149,7 @@ def _read_shared(
 ) -> tuple[list[Candidate], tuple[AbstractSet[int], Mapping[str, int]]]:
     """Those of a span whose customer several follow, as far as they are undecided, with the others of the audience that
     follow these; and what was decided and reached of all of them."""
-    dialect, room = session.get_bind().dialect.name, _room(session, source, now, zone)
+    dialect, room = session.get_bind().dialect.name, room_in(session, source, now, zone)
     columns = (
         F.c.id, F.c.userid, F.c.external_userid, F.c.added_at, tag_place(source.senders, dialect),
         cast(null(), Integer) if room is None else room, reason,
@@ -183,7 +179,7 @@ def _read_shared(
     return shared, (decided, reached)
 
 
-def _room(session: Session, source: Source, now: datetime, zone: Any) -> Any:
+def room_in(session: Session, source: Source, now: datetime, zone: Any) -> Any:
     """How many more messages may reach a follow's customer, where a wave may send them several; None: any number."""
     return room_of(session, now, zone, source.limits) if source.senders.policy is SenderPolicy.ALL else None
 
@@ -216,71 +212,6 @@ def _of_source(
     if ids is not None:
         query = query.where(among(session.get_bind().dialect.name, F.c.id, "ids"))
     return query, {} if ids is None else {"ids": ids}
-
-
-def count_audience(session: Session, source: Source, now: datetime, zone: Any) -> Tally:
-    """What `decide` would decide about all of an audience, in numbers."""
-    dialect, given = session.get_bind().dialect.name, dict[str, Any]()
-    state = reason_of(session, now, zone, source.limits).label("state")
-    wecom = source.limits.wecom
-    likely = (literal(0) if wecom is None else case((has_reached(wecom, _GROUP_SENDS), 1), else_=0)).label("likely")
-    columns = (F.c.userid, state, likely, F.c.external_userid)
-    if source.plan is not None:
-        prepare(session)
-        whole = selected(source.plan, *columns)
-    else:
-        whole = select(*columns).select_from(F).where(among(dialect, F.c.id, "ids"))
-        given["ids"] = list(source.listed)
-    whole = join_preferences(whole, F.c.external_userid).where(F.c.status == FollowStatus.PRESENT)
-    alone = cast(null(), Text).label("stand_in")
-    room = _room(session, source, now, zone)
-    if source.senders.policy is SenderPolicy.ALL and not source.senders.substitutes and room is None:
-        parts = [whole.add_columns(alone)]
-    else:
-        several, more = of_several(whole, source.senders, dialect, room)
-        parts, given = [whole.where(F.c.shared.is_(False)).add_columns(alone), several], given | more
-    tally = Tally()
-    for part in parts:
-        rows = part.subquery()
-        asked = (rows.c.userid, rows.c.state, rows.c.likely, rows.c.stand_in)
-        if source.split is None:
-            counted = select(*asked, func.count()).group_by(*asked)
-            for userid, why, likely_over_cap, stand_in, number in session.execute(counted, given):
-                _count(tally, source.senders, why, userid, number, likely_over_cap)
-                if stand_in is not None:
-                    _count(tally, source.senders, None, stand_in, number, likely_over_cap)
-            continue
-        one_by_one = select(*asked, rows.c.external_userid)
-        for some in session.execute(one_by_one, given, execution_options=_STREAMED).partitions():
-            _count_split(tally, source, some)
-    return tally
-
-
-def _count(tally: Tally, senders: Senders, why: str | None, userid: str, number: int, likely_over_cap: int) -> None:
-    """Count follows of one staff member; `why` nothing is sent to the customer, as far as that is known."""
-    refusal = senders.refusal_of(userid) if why is None else None
-    why = why if refusal is None else refusal.name.lower()
-    tally.matched += number
-    if why is None:
-        tally.by_sender[userid] += number
-        tally.likely_over_cap += number if likely_over_cap else 0
-    else:
-        tally.left_out[why] += number
-
-
-def _count_split(tally: Tally, source: Source, rows: Iterable[Any]) -> None:
-    """The same for each follow of an audience that is split, with who stands in."""
-    assert source.split is not None
-    for userid, why, likely_over_cap, stand_in, external_userid in rows:
-        state = state_of(why) or source.senders.refusal_of(userid) or RecipientState.WAITING
-        decisions = [Decision(0, userid, state)]
-        if stand_in is not None:
-            decisions.append(Decision(0, stand_in, RecipientState.WAITING))
-        for each in decisions:
-            is_to_get = each.state is RecipientState.WAITING
-            decision = placed(each, source.split, external_userid) if is_to_get else each
-            tally.note([Group(decision.userid, decision.state, decision.variant, 1, "")])
-            tally.likely_over_cap += decision.state is RecipientState.WAITING and bool(likely_over_cap)
 
 
 def load_batches(session: Session, run_id: int, most: int = BATCH_RECIPIENTS) -> Batches:

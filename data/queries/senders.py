@@ -165,5 +165,7 @@ def _first(way: Any, senders: Senders) -> Any:
         order = [each.desc() for each in order]
     through = way.c.through
     return func.first_value(through).over(
-        partition_by=way.c.whose, order_by=[through.is_(None), way.c.place, way.c.added.is_(None), *order]
+        partition_by=way.c.whose,
+        order_by=[through.is_(None), way.c.place, way.c.added.is_(None), *order],
+        rows=(None, 0),  # as by RANGE, without a look at who else is first
     )

@@ -63,7 +63,7 @@ def config_for(sandbox: Sandbox, path: Path, urls: Urls) -> Path:
 async def test_killed_at_random_moments_each_recipient_has_one_task(urls: Urls, tmp_path: Path) -> None:
     rng, rounds = random.Random(SEED), -(-KILLS // KILLS_PER_CAMPAIGN)
     # Each round has members of its own.
-    world = World(staff=max(8, rounds + 1), customers=max(300, 40 * rounds), clock=Clock())
+    world = World(staff=max(8, rounds * 5 // 4 + 2), customers=max(300, 40 * rounds), clock=Clock())
     async with Sandbox(world) as sandbox:
         assert len(world.population.service) >= rounds
         sandbox.machine.settings.group_send_settle_seconds = 0.2
