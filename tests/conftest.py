@@ -190,6 +190,18 @@ def killed_on(database: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("urls", databases, indirect=True)
 
 
+def in_turn(numbers: int) -> pytest.MarkDecorator:
+    """A test of `number`, each on one database: of two neighbours one on either, the next two the other way round."""
+    databases = ("sqlite", "postgresql")
+    cases = [
+        (database, number)
+        for number in range(numbers)
+        for at, database in enumerate(databases)
+        if "SIYU_EVERYWHERE" in os.environ or (number + number // 2) % 2 == at
+    ]
+    return pytest.mark.parametrize(("urls", "number"), cases, indirect=["urls"])
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 async def urls(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Urls]:
     """A fresh database of each kind: a test that asks for it runs on both."""

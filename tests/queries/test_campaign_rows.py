@@ -43,6 +43,7 @@ from data.rules import campaigns as rules
 from data.rules.campaigns import CampaignDraft, CustomerWave
 from data.rules.preferences import TouchKind
 from data.rules.senders import SenderPolicy
+from tests.conftest import in_turn
 
 STAFF = ["ann", "bo", "cy", "007", "gone"]
 CUSTOMERS = 80
@@ -164,7 +165,7 @@ def ledger(session: Session, run_id: int) -> tuple[Run, list[Batch], dict[int, R
     return run, list(batches), {each.follow_id: each for each in recipients}, {each.id or 0: each for each in follows}
 
 
-@pytest.mark.parametrize("number", range(2 * len(AUDIENCES)))
+@in_turn(2 * len(AUDIENCES))
 async def test_a_run_is_planned_alike_in_any_pieces_and_as_its_preview_said(
     ctx: Context, now: datetime, number: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -179,8 +180,7 @@ async def test_a_run_is_planned_alike_in_any_pieces_and_as_its_preview_said(
             run_id = await start_run(ctx, draft)
             assert await campaign_plans.plan_run(ctx, run_id) == RunStatus.SENDING
             run, batches, recipients, follows = await ctx.db.read(ledger, run_id)
-            states = {each: row.state for each, row in recipients.items()}
-            outcomes.append(states)
+            outcomes.append(states := {each: row.state for each, row in recipients.items()})
             tally = preview.tally
             assert (run.matched, run.recipients, run.left_out) == (tally.matched, tally.recipients, tally.left_out)
             assert run.matched == run.recipients + sum(run.left_out.values())
