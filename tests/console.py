@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from html import unescape
+from html.parser import HTMLParser
 from http.cookies import SimpleCookie
 
 import aiohttp
@@ -67,6 +68,48 @@ class Browser:
             if found := re.search(r'name="csrf" value="([0-9a-f]{64})"', page):
                 self.csrf = found[1]
             return Answer(answer.status, answer.headers.get("Location", ""), page, answer.headers)
+
+
+class _Fields(HTMLParser):
+    """What a browser would send of the forms in a page, if nobody changed anything and pressed no button."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fields: list[tuple[str, str]] = []
+        self._select = self._area = ""
+        self._options: list[tuple[str, bool]] = []
+        self._text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        has = dict(attrs)
+        name, value = has.get("name") or "", has.get("value") or ""
+        if tag == "input" and name and (has.get("type") not in ("checkbox", "radio") or "checked" in has):
+            self.fields.append((name, value))
+        elif tag == "select":
+            self._select, self._options = name, []
+        elif tag == "option" and self._select:
+            self._options.append((value, "selected" in has))
+        elif tag == "textarea":
+            self._area, self._text = name, ""
+
+    def handle_data(self, data: str) -> None:
+        self._text += data
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "select" and self._select:
+            chosen = [value for value, is_chosen in self._options if is_chosen] or [v for v, _ in self._options[:1]]
+            self.fields += [(self._select, value) for value in chosen]
+            self._select = ""
+        elif tag == "textarea" and self._area:
+            self.fields.append((self._area, self._text.removeprefix("\n")))
+            self._area = ""
+
+
+def fields_of(page: str) -> list[tuple[str, str]]:
+    """The fields of a page's forms as they stand."""
+    parser = _Fields()
+    parser.feed(page)
+    return [each for each in parser.fields if each[0] != "csrf"]
 
 
 async def sign_in(

@@ -16,6 +16,7 @@ from sqlmodel import Session
 from bot.config import Settings
 from bot.console.logins import Logins, Reader
 from bot.console.painting import Painter
+from bot.console.turns import Turns
 from bot.context import Context
 from data.db import Database
 from data.models import Account, Role
@@ -45,6 +46,7 @@ class Parts:
     run_job: Callable[[str], Awaitable[None]]
     painter: Painter
     logins: Logins
+    turns: Turns = field(default_factory=Turns)
 
 
 @dataclass

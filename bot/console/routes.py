@@ -13,6 +13,7 @@ from bot.console import (
     media,
     messages,
     own,
+    segments,
     syncs,
     tokens,
 )
@@ -29,6 +30,8 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/console/me/sessions/end", "staff", own.end_session),
     Route("POST", "/console/messages/preview", "manager", messages.preview),
     Route("GET", "/console/media/{sha256}/file", "manager", media.show_file),
+    Route("POST", "/console/segments/fields", "staff", segments.show_fields),
+    Route("POST", "/console/segments/count", "staff", segments.show_count),
     Route("GET", "/console/accounts", "admin", accounts.show_list),
     Route("POST", "/console/accounts/invite", "admin", accounts.invite),
     Route("GET", f"/console/accounts/{ID}", "admin", accounts.show_one),

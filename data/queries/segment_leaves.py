@@ -79,16 +79,19 @@ def _tags(leaf: leaves.TagsLeaf, asking: Asking) -> Condition:
     return opposite(found) if leaf.match is leaves.Match.NONE else found
 
 
-def _staff(leaf: leaves.StaffLeaf, asking: Asking) -> Condition:
-    userids = {asking.known.userids.get(each.lower(), each) for each in leaf.userids}
+def of_members(userids: Collection[str], asking: Asking) -> Condition:
+    """The follow is one of these members'."""
     return Is(ColumnTerm(asking.among(F.c.userid, userids), index="uq_follows_pair"))
+
+
+def _staff(leaf: leaves.StaffLeaf, asking: Asking) -> Condition:
+    return of_members({asking.known.userids.get(each.lower(), each) for each in leaf.userids}, asking)
 
 
 def _department(leaf: leaves.DepartmentLeaf, asking: Asking) -> Condition:
     members = asking.known.department_userids
     userids = frozenset[str]().union(*(members.get(each, frozenset()) for each in leaf.department_ids))
-    term = Is(ColumnTerm(asking.among(F.c.userid, userids), index="uq_follows_pair"))
-    return _some_known([term], all_known=leaf.department_ids <= members.keys())
+    return _some_known([of_members(userids, asking)], all_known=leaf.department_ids <= members.keys())
 
 
 def _channel(leaf: leaves.ChannelLeaf, asking: Asking) -> Condition:

@@ -8,6 +8,7 @@ rows is looked through again for each of a million.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +16,7 @@ from sqlalchemy import case, func, literal, select, text
 from sqlmodel import Session
 
 from data.queries.customers import find_last_follow_id
-from data.queries.segment_leaves import condition_of
+from data.queries.segment_leaves import condition_of, of_members
 from data.queries.segment_sql import Plan, is_tagged, rows_where, sql_of
 from data.queries.segment_terms import (
     NEVER,
@@ -88,12 +89,23 @@ def simplified(condition: Condition) -> Condition:
             return All() if always else flat[0] if len(flat) == 1 else Some(tuple(flat))
 
 
-def make_plan(session: Session, tree: Node, asking: Asking, *, one: bool = False, whole: bool = False) -> Plan:
+def make_plan(
+    session: Session,
+    tree: Node,
+    asking: Asking,
+    *,
+    one: bool = False,
+    whole: bool = False,
+    userids: Collection[str] | None = None,
+) -> Plan:
     """How to ask a segment; for `one` follow that is known by its id there is nothing to choose.
 
-    `whole`: it is to be asked for all of the segment in one statement, too.
+    `whole`: it is to be asked for all of the segment in one statement, too. `userids`: of these members' follows alone.
     """
-    condition = simplified(lower(tree, asking))
+    asked = lower(tree, asking)
+    if userids is not None:
+        asked = All((asked, of_members(userids, asking) if userids else NEVER))
+    condition = simplified(asked)
     conjuncts = list(condition.parts if isinstance(condition, All) else (condition,))
     live = not names_status(tree)
     plan = Plan(asking, (), live, never=condition == NEVER)

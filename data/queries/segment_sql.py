@@ -155,14 +155,8 @@ def present() -> Sql:
     return F.c.status == FollowStatus.PRESENT.value  # type: ignore[no-any-return]
 
 
-def selected(
-    plan: Plan, *columns: Any, within: tuple[Any, Any] | None = None, in_order: bool = False, by_customer: bool = False
-) -> Select[Any]:
-    """SELECT of the follows.
-
-    `within`: only ids after the first and up to the second; `in_order`: of their ids; `by_customer`: it is cheap to
-    tell the customers apart.
-    """
+def selected(plan: Plan, *columns: Any, within: tuple[Any, Any] | None = None, in_order: bool = False) -> Select[Any]:
+    """SELECT of the follows. `within`: only ids after the first and up to the second; `in_order`: of their ids."""
     found = select(*columns).select_from(F)
     if within is not None:
         found = found.where(F.c.id > within[0], F.c.id <= within[1])
@@ -174,15 +168,12 @@ def selected(
     rest = list(plan.conjuncts if by_id or plan.whole is None else plan.whole)
     if plan.on_sqlite:
         leads = plan.leader is not None and (not by_id or is_tagged(plan.leader))
-        walk = "INDEXED BY ix_follows_external_userid" if by_customer else "NOT INDEXED"
-        found = _led_on_sqlite(found, plan, within, walk=walk, leads=leads)
+        found = _led_on_sqlite(found, plan, within, leads=leads)
         rest = [each for each in rest if not leads or each is not plan.leader]
     return found.where(*(sql_of(each, plan) for each in rest))
 
 
-def _led_on_sqlite(
-    found: Select[Any], plan: Plan, within: tuple[Any, Any] | None, *, walk: str, leads: bool
-) -> Select[Any]:
+def _led_on_sqlite(found: Select[Any], plan: Plan, within: tuple[Any, Any] | None, *, leads: bool) -> Select[Any]:
     term = plan.leader.term if plan.leader is not None and leads else None
     if isinstance(term, SetTerm):
         bounds = [] if within is None else [term.member > within[0], term.member <= within[1]]
@@ -192,15 +183,11 @@ def _led_on_sqlite(
         return found.with_hint(F, hint, "sqlite")
     if isinstance(term, ColumnTerm):
         return found.where(term.yes)
-    if walk != "NOT INDEXED":  # SQLite takes an index only for what is asked of it
-        found = found.where(F.c.external_userid > "")
-    return found.with_hint(F, walk, "sqlite")
+    return found.with_hint(F, "NOT INDEXED", "sqlite")
 
 
-def counted(plan: Plan, *, customers: bool = False) -> Select[Any]:
-    """SELECT of how many follows they are, or how many customers."""
-    if customers:
-        return selected(plan, func.count(F.c.external_userid.distinct()), by_customer=True)
+def counted(plan: Plan) -> Select[Any]:
+    """SELECT of how many follows they are."""
     if plan.needs_tags_only and not plan.never:
         assert plan.leader is not None
         assert isinstance(plan.leader.term, SetTerm)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, bindparam, func, select
+from sqlalchemy import ColumnElement, bindparam, case, func, select
 from sqlmodel import Session
 
 from data.bulk import among
@@ -42,19 +42,48 @@ def asking(session: Session, tree: Node, now: datetime, zone: tzinfo) -> Asking:
     return Asking(now, zone, session.get_bind().dialect.name, read_known(session, tree))
 
 
-def plan_segment(session: Session, tree: Node, now: datetime, zone: tzinfo, *, whole: bool = False) -> Plan:
+def plan_segment(
+    session: Session,
+    tree: Node,
+    now: datetime,
+    zone: tzinfo,
+    *,
+    whole: bool = False,
+    userids: Collection[str] | None = None,
+) -> Plan:
     """How a segment is asked just now; the plan can be used again, on the same database.
 
-    `whole`: all of the segment is asked for in one statement.
+    `whole`: all of the segment is asked for in one statement. `userids`: of these members' follows alone.
     """
     prepare(session)
-    return make_plan(session, tree, asking(session, tree, now, zone), whole=whole)
+    return make_plan(session, tree, asking(session, tree, now, zone), whole=whole, userids=userids)
 
 
 def count(session: Session, tree: Node, now: datetime, zone: tzinfo, *, customers: bool = False) -> int:
     """How many follows a segment has, or how many different customers."""
+    if customers:
+        return count_both(session, tree, now, zone).customers
     plan = plan_segment(session, tree, now, zone, whole=True)
-    return int(session.execute(counted(plan, customers=customers)).scalar_one())
+    return int(session.execute(counted(plan)).scalar_one())
+
+
+class Counted(NamedTuple):
+    """How many follows, and how many different customers they are of."""
+
+    follows: int
+    customers: int
+
+
+def count_both(
+    session: Session, tree: Node, now: datetime, zone: tzinfo, userids: Collection[str] | None = None
+) -> Counted:
+    """How many of both a segment has, in one walk. `userids`: of these members' follows alone."""
+    plan = plan_segment(session, tree, now, zone, whole=True, userids=userids)
+    # Only customers whom several members have are told apart.
+    alone = func.coalesce(func.sum(case((F.c.shared, 0), else_=1)), 0)
+    others = func.count(case((F.c.shared, F.c.external_userid)).distinct())
+    follows, single, several = session.execute(selected(plan, func.count(), alone, others)).one()
+    return Counted(follows, single + several)
 
 
 def sample(session: Session, tree: Node, now: datetime, zone: tzinfo, size: int, *, seed: int = 0) -> list[Recipient]:
@@ -67,10 +96,20 @@ def sample(session: Session, tree: Node, now: datetime, zone: tzinfo, size: int,
 
 
 def list_page(
-    session: Session, tree: Node, now: datetime, zone: tzinfo, *, limit: int, before_id: int | None = None
+    session: Session,
+    tree: Node,
+    now: datetime,
+    zone: tzinfo,
+    *,
+    limit: int,
+    before_id: int | None = None,
+    userids: Collection[str] | None = None,
 ) -> list[dict[str, Any]]:
-    """Follows of a segment with names, newest first. `before_id`: only older ones than this follow."""
-    plan = plan_segment(session, tree, now, zone)
+    """Follows of a segment with names, newest first.
+
+    `before_id`: only older ones than this follow; `userids`: only these members'.
+    """
+    plan = plan_segment(session, tree, now, zone, userids=userids)
     found = selected(plan, F.c.id, in_order=plan.leader is None or plan.rows > FEW)
     if before_id is not None:
         found = found.where(F.c.id < before_id)

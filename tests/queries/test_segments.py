@@ -209,6 +209,9 @@ async def test_the_sql_finds_what_the_tree_means(company: Database, world: World
             assert found == wanted, source
         customers = {follow["external_userid"] for follow in world.follows if follow["id"] in wanted}
         assert await company.read(rows.count, tree, NOW, ZONE, customers=True) == len(customers)
+        whose = [each["external_userid"] for each in world.follows if each["id"] in wanted and each["userid"] == "bo"]
+        assert await company.read(rows.count_both, tree, NOW, ZONE, {"bo"}) == (len(whose), len(set(whose)))
+        assert await company.read(rows.count_both, tree, NOW, ZONE, set()) == (0, 0)
 
 
 @Settings
