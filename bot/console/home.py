@@ -1,12 +1,127 @@
-"""The first page."""
+"""The first page: what waits for whoever looks, and the numbers of some days; those as CSV, too."""
 
 from __future__ import annotations
 
+import csv
+import io
+from dataclasses import dataclass
+from typing import Any
+
 from aiohttp import web
+from sqlmodel import Session
 
 from bot.console.asks import Ask
+from bot.console.painting import N_
+from bot.staff_tasks import read_list
+from data.models import JobState
+from data.queries import accounts as account_rows
+from data.queries import events as event_rows
+from data.queries import jobs as job_rows
+from data.queries import numbers, orders
+from data.queries import staff as staff_rows
+from data.rules.schedule import day_began, local_datetime
+
+PERIODS = (7, 30)
+#: What CSV begins a cell with may be read as a formula by a spreadsheet.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+BY = {"day": N_("按天"), "userid": N_("按成员"), "state": N_("按渠道")}
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Something that waits for a person: how many, what, and where it is seen to."""
+
+    count: int
+    text: str
+    path: str
+    is_urgent: bool = False
 
 
 async def show(ask: Ask) -> web.Response:
-    """What needs somebody now."""
-    return ask.show("home")
+    """What needs somebody now, and today's numbers."""
+    days = _days(ask)
+    found = await ask.db.read(_read_numbers, ask, days)
+    needs = await _list_needs(ask, found["welcomes"])
+    return ask.show("home", needs=[each for each in needs if each.count], periods=PERIODS, period=days, **found)
+
+
+async def export(ask: Ask) -> web.Response:
+    """The same numbers as CSV, for a spreadsheet."""
+    by = ask.request.query.get("by", "day")
+    found = await ask.db.read(_read_numbers, ask, _days(ask))
+    out = io.StringIO()
+    lines = csv.writer(out)
+    if by == "day":
+        lines.writerow([ask._(each) for each in (N_("日期"), N_("新增关系"), N_("新客户"), N_("流失"), N_("净增"))])
+        lines.writerows([each.day, each.added, each.people, each.left, each.net] for each in found["days"])
+    else:
+        lines.writerow(
+            [ask._(each) for each in (BY["userid" if by == "userid" else "state"], N_("新增关系"), N_("新客户"))]
+        )
+        shares = found["members"] if by == "userid" else found["channels"]
+        lines.writerows([plain(each.key), each.added, each.people] for each in shares)
+    # A spreadsheet takes UTF-8 for what it is only by this mark.
+    return web.Response(
+        body=("\ufeff" + out.getvalue()).encode(),
+        content_type="text/csv",
+        charset="utf-8",
+        headers={
+            "Content-Disposition": f'attachment; filename="siyu-{by}.csv"',
+            "Cache-Control": "no-store",
+            "X-Content-Type-Options": "nosniff",
+        },
+    )
+
+
+def plain(cell: str) -> str:
+    """A text as a spreadsheet may have it: never a formula."""
+    return f"'{cell}" if cell.startswith(_FORMULA) else cell
+
+
+def _days(ask: Ask) -> int:
+    asked = ask.asked_number("days")
+    return asked if asked in PERIODS else PERIODS[0]
+
+
+def _read_numbers(session: Session, ask: Ask, days: int) -> dict[str, Any]:
+    userids = account_rows.list_visible(session, ask.account)
+    began = day_began(local_datetime(ask.now, ask.zone).date(), ask.zone)
+    places = staff_rows.map_places(session)
+    when = (ask.now, ask.zone, days, userids)
+    return {
+        "days": numbers.list_days(session, *when),
+        "members": numbers.list_shares(session, "userid", *when),
+        "channels": numbers.list_shares(session, "state", *when),
+        "names": {userid: place.name for userid, place in places.items()},
+        "welcomes": numbers.count_welcomes(session, began, userids),
+    }
+
+
+async def _list_needs(ask: Ask, welcomes: numbers.WelcomeNumbers) -> list[Need]:
+    needs: list[Need] = []
+    if ask.account.userid:
+        tasks = await ask.db.read(lambda session: read_list(session, ask.account.userid or "", ask.settings, ask.now))
+        needs.append(Need(len(tasks.tasks), ask._("今天要联系的客户"), "/staff/today"))
+    needs.append(Need(welcomes.missed, ask._("今天没有发出的欢迎语"), "/console/customers", is_urgent=True))
+    if ask.may("manager"):
+        waiting = await ask.db.read(numbers.count_waiting, ask.now)
+        needs += [
+            Need(waiting.approvals, ask._("待审批"), "/console/approvals", is_urgent=True),
+            Need(waiting.words_due, ask._("群发等待填写内容"), "/console/campaigns", is_urgent=True),
+            Need(waiting.paused, ask._("群发已暂停，等人处理"), "/console/campaigns", is_urgent=True),
+            Need(waiting.unknown, ask._("群发结果待核对"), "/console/campaigns"),
+        ]
+    if ask.may("admin"):
+        tasks_by_status = await ask.parts.inbox.read(event_rows.count_tasks)
+        states = await ask.db.read(job_rows.list_states)
+        unmatched = await ask.db.read(orders.count_unmatched)
+        needs += [
+            Need(tasks_by_status.get("dead", 0), ask._("处理失败的事件"), "/console/events?state=dead", is_urgent=True),
+            Need(_count_failed(states), ask._("失败的任务"), "/console/jobs", is_urgent=True),
+            Need(sum(unmatched.values()), ask._("没有对上客户的订单"), "/console/customers"),
+        ]
+    return needs
+
+
+def _count_failed(states: dict[str, JobState]) -> int:
+    return sum(state.outcome == "failed" for state in states.values())

@@ -25,6 +25,7 @@ ID = "{id:[0-9]{1,18}}"
 # fmt: off
 ROUTES: tuple[Route, ...] = (
     Route("GET", "/console", "staff", home.show),
+    Route("GET", "/console/numbers.csv", "staff", home.export),
     Route("GET", "/console/me", "staff", own.show),
     Route("POST", "/console/me/password", "staff", own.change_password),
     Route("POST", "/console/me/sessions/end", "staff", own.end_session),

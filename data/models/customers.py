@@ -58,6 +58,8 @@ class Follow(SQLModel, table=True):
         partial_index("ix_follows_not_present", "status", where="status <> 'present'"),
         partial_index("ix_follows_left", "ended_at", where="status = 'deleted_by_customer'"),
         Index("ix_follows_external_userid", "external_userid", "added_at"),
+        # How many came in a month, by day, member and channel, is counted in it alone.
+        Index("ix_follows_added", "added_at", "userid", "state", "inherited", "known_before"),
     )
 
     id: int | None = Field(default=None, sa_column=Column(BigInt, primary_key=True, autoincrement=True))

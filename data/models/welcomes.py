@@ -26,7 +26,10 @@ class Welcome(SQLModel, table=True):
     """One add and its greeting. `words` are what was, or should have been, said."""
 
     __tablename__ = "welcomes"
-    __table_args__ = (Index("ix_welcomes_pair", "userid", "external_userid", "id"),)
+    __table_args__ = (
+        Index("ix_welcomes_pair", "userid", "external_userid", "id"),
+        Index("ix_welcomes_received", "received_at", "status", "userid"),
+    )
 
     id: int | None = Field(default=None, sa_column=Column(BigInt, primary_key=True, autoincrement=True))
     event_id: int = Field(sa_column=Column(BigInt, nullable=False, unique=True))

@@ -1,0 +1,149 @@
+"""The numbers of some days: who came and who left, by day, member and channel; how welcomes went; what waits.
+
+People and relations are counted apart: a customer whom a second member adds is one more relation and no new person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import date, datetime, timedelta, tzinfo
+from typing import Any, NamedTuple
+
+from sqlalchemy import and_, case, func, literal, select, union_all
+from sqlmodel import Session, col
+
+from data.bulk import among
+from data.models import Approval, ApprovalStatus, Batch, BatchStatus, Follow, FollowStatus, Run, RunStatus, Welcome
+from data.rules.schedule import day_began, local_datetime
+
+W: Any = Welcome.__table__  # type: ignore[attr-defined]
+F: Any = Follow.__table__  # type: ignore[attr-defined]
+#: Who is new to the company: neither handed over nor known to a colleague before.
+_IS_NEW = and_(F.c.inherited.is_not(True), F.c.known_before.is_not(True))
+TOP = 10
+
+
+class DayNumbers(NamedTuple):
+    """A day: relations that began, people who are new to the company among them, and relations that customers ended."""
+
+    day: date
+    added: int
+    people: int
+    left: int
+
+    @property
+    def net(self) -> int:
+        """How many more relations there are after the day."""
+        return self.added - self.left
+
+
+class Share(NamedTuple):
+    """A member or a channel with the relations that began, and the new people among them."""
+
+    key: str
+    added: int
+    people: int
+
+
+def list_days(
+    session: Session, now: datetime, zone: tzinfo, days: int, userids: Collection[str] | None = None
+) -> list[DayNumbers]:
+    """The last so many days, today last. `userids`: of these members alone."""
+    last = local_datetime(now, zone).date()
+    wanted = [last - timedelta(days=back) for back in reversed(range(days))]
+    spans = [(each, day_began(each, zone), day_began(each + timedelta(days=1), zone)) for each in wanted]
+    mine, given = _among(session, userids)
+    new = case((_IS_NEW, 1), else_=0)
+    came = union_all(
+        *(
+            select(literal(number), func.count(), func.coalesce(func.sum(new), 0))
+            .where(F.c.added_at >= begin, F.c.added_at < end, *mine)
+            .with_hint(F, "INDEXED BY ix_follows_added", "sqlite")
+            for number, (_, begin, end) in enumerate(spans)
+        )
+    )
+    gone = union_all(
+        *(
+            select(literal(number), func.count()).where(
+                F.c.status == FollowStatus.DELETED_BY_CUSTOMER.value, F.c.ended_at >= begin, F.c.ended_at < end, *mine
+            )
+            for number, (_, begin, end) in enumerate(spans)
+        )
+    )
+    added = {number: (count, int(people)) for number, count, people in session.execute(came, given)}
+    left: dict[int, int] = dict(session.execute(gone, given).all())
+    return [DayNumbers(day, *added[number], left[number]) for number, (day, _, _) in enumerate(spans)]
+
+
+def list_shares(
+    session: Session, by: str, now: datetime, zone: tzinfo, days: int, userids: Collection[str] | None = None
+) -> list[Share]:
+    """The members (`by` userid) or channels (`by` state) through which most came within the last so many days."""
+    since = day_began(local_datetime(now, zone).date() - timedelta(days=days - 1), zone)
+    mine, given = _among(session, userids)
+    count = func.count()
+    query = (
+        select(F.c[by], count, func.coalesce(func.sum(case((_IS_NEW, 1), else_=0)), 0))
+        .where(F.c.added_at >= since, *mine)
+        .group_by(F.c[by])
+        .order_by(count.desc(), F.c[by])
+        .limit(TOP)
+        .with_hint(F, "INDEXED BY ix_follows_added", "sqlite")
+    )
+    return [Share(key, added, int(people)) for key, added, people in session.execute(query, given)]
+
+
+class WelcomeNumbers(NamedTuple):
+    """Welcomes since an instant."""
+
+    sent: int
+    missed: int
+
+
+def count_welcomes(session: Session, since: datetime, userids: Collection[str] | None = None) -> WelcomeNumbers:
+    """How welcomes went."""
+    mine = (
+        [] if userids is None else [among(session.get_bind().dialect.name, W.c.userid, "userids")]
+    )  # fmt: skip
+    query = (
+        select(col(Welcome.status), func.count())
+        .where(col(Welcome.received_at) >= since, *mine)
+        .group_by(col(Welcome.status))
+    )
+    found: dict[str, int] = dict(session.execute(query, _given(userids)).all())
+    return WelcomeNumbers(found.get("sent", 0), found.get("missed", 0))
+
+
+class Waiting(NamedTuple):
+    """What of campaigns waits for a person."""
+
+    approvals: int
+    words_due: int
+    paused: int
+    unknown: int
+
+
+def count_waiting(session: Session, now: datetime) -> Waiting:
+    """Requests for approval, runs without words, paused ones, and calls whose outcome nobody knows."""
+    approvals = select(func.count()).where(
+        col(Approval.status) == ApprovalStatus.PENDING, col(Approval.expires_at) > now
+    )
+    runs = select(col(Run.status), func.count()).where(col(Run.status).in_([RunStatus.WORDS_DUE, RunStatus.PAUSED]))
+    unknown = select(func.count()).where(col(Batch.status) == BatchStatus.UNKNOWN)
+    by_status: dict[str, int] = dict(session.execute(runs.group_by(col(Run.status))).all())
+    return Waiting(
+        int(session.execute(approvals).scalar_one()),
+        by_status.get(RunStatus.WORDS_DUE, 0),
+        by_status.get(RunStatus.PAUSED, 0),
+        int(session.execute(unknown).scalar_one()),
+    )
+
+
+def _among(session: Session, userids: Collection[str] | None) -> tuple[list[Any], dict[str, Any]]:
+    if userids is None:
+        return [], {}
+    return [among(session.get_bind().dialect.name, F.c.userid, "userids")], _given(userids)
+
+
+def _given(userids: Collection[str] | None) -> dict[str, Any]:
+    return {} if userids is None else {"userids": sorted(userids)}

@@ -1,0 +1,27 @@
+// Each chart is drawn from the table beside it: the numbers are there once.
+(() => {
+  const draw = (place) => {
+    const table = document.getElementById(place.dataset.chart);
+    const cells = (row) => [...row.cells].map((cell) => cell.textContent.trim());
+    const [, ...names] = cells(table.tHead.rows[0]);
+    const rows = [...table.tBodies[0].rows].map(cells);
+    const style = getComputedStyle(document.documentElement);
+    const text = style.getPropertyValue("--tblr-body-color") || "#444";
+    const colors = ["--tblr-blue", "--tblr-green", "--tblr-red", "--tblr-purple"].map((each) => style.getPropertyValue(each).trim());
+    const chart = window.echarts.init(place, null, { renderer: "svg" });
+    chart.setOption({
+      animation: false,
+      color: colors,
+      textStyle: { color: text },
+      // Its usual tooltip is made of inline styles, which the page's policy refuses.
+      tooltip: { trigger: "axis", renderMode: "richText" },
+      legend: { textStyle: { color: text }, bottom: 0 },
+      grid: { left: 8, right: 8, top: 16, bottom: 36, containLabel: true },
+      xAxis: { type: "category", data: rows.map((row) => row[0].slice(5)) },
+      yAxis: { type: "value", minInterval: 1 },
+      series: names.map((name, index) => ({ name, type: index === names.length - 1 ? "line" : "bar", data: rows.map((row) => Number(row[index + 1])) })),
+    });
+    new ResizeObserver(() => chart.resize()).observe(place);
+  };
+  if (window.echarts) for (const place of document.querySelectorAll("[data-chart]")) draw(place);
+})();
