@@ -164,9 +164,9 @@ async def _invite(bot: Bot) -> None:
     from bot.commands.accounts import first_link
 
     if link := await first_link(bot.settings, bot.db, bot.clock.now()):
-        say(f"\n  控制台 console：第一次请打开 the first time, open\n  {link}")
+        say(f"\n  控制台  console      {link}")
     else:
-        say(f"\n  控制台 console       {bot.url}/console")
+        say(f"\n  控制台  console      {bot.url}/console")
     sys.stdout.flush()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiohttp import web
 from sqlmodel import Session
@@ -13,12 +13,15 @@ from sqlmodel import Session
 from bot.console.asks import Ask
 from bot.console.painting import N_
 from bot.staff_tasks import read_list
-from data.models import JobState
+from data.models import JobState, SyncStatus
 from data.queries import accounts as account_rows
+from data.queries import channels as channel_rows
 from data.queries import events as event_rows
 from data.queries import jobs as job_rows
 from data.queries import numbers, orders
+from data.queries import rules as rule_rows
 from data.queries import staff as staff_rows
+from data.queries import sync_runs as sync_rows
 from data.rules.schedule import day_began, local_datetime
 
 PERIODS = (7, 30)
@@ -42,7 +45,38 @@ async def show(ask: Ask) -> web.Response:
     days = _days(ask)
     found = await ask.db.read(_read_numbers, ask, days)
     needs = await _list_needs(ask, found["welcomes"])
-    return ask.show("home", needs=[each for each in needs if each.count], periods=PERIODS, period=days, **found)
+    steps = await ask.db.read(_list_steps, ask) if ask.may("admin") else []
+    return ask.show(
+        "home", needs=[each for each in needs if each.count], steps=steps, periods=PERIODS, period=days, **found
+    )
+
+
+class Step(NamedTuple):
+    """Something to be done once, on the first day: whether it is, what, and where."""
+
+    is_done: bool
+    text: str
+    path: str
+
+
+def _list_steps(session: Session, ask: Ask) -> list[Step]:
+    """What there is to be done on the first day; nothing when all of it is done."""
+    steps = [
+        Step(bool(staff_rows.list_followers(session)), ask._("读到了可以联系客户的成员"), "/console/check"),
+        Step(
+            any(run.status == SyncStatus.DONE for run in sync_rows.list_runs(session)),
+            ask._("客户数据同步完成"),
+            "/console/syncs",
+        ),
+        Step(
+            any(rule.enabled for rule in rule_rows.list_welcome_rules(session)),
+            ask._("启用了第一条欢迎语"),
+            "/console/welcome-rules",
+        ),
+        Step(bool(channel_rows.list_channels(session)), ask._("有第一个渠道活码"), "/console/check"),
+        Step(ask.settings.mode == "live", ask._("观察模式已关闭，开始真正发送"), "/console/check"),
+    ]
+    return [] if all(step.is_done for step in steps) else steps
 
 
 async def export(ask: Ask) -> web.Response:
