@@ -149,14 +149,15 @@ async def decide(
     *,
     version: int | None = None,
     reason: str = "",
+    via: str = "",
 ) -> None:
-    """Decide about the request of a campaign that waits, by API or command.
+    """Decide about the request of a campaign that waits, by API or command, or by another way with `via`.
 
     Raises ObservingError, NotFoundError, and ConflictError: no request waits, of this version, or this one may not.
     """
     if ctx.observes:
         raise ObservingError
-    await ctx.db.write(_decide_pending, ctx, campaign_id, decision, decider, version, reason)
+    await ctx.db.write(_decide_pending, ctx, campaign_id, decision, decider, version, reason, via)
 
 
 def _decide_pending(
@@ -167,6 +168,7 @@ def _decide_pending(
     decider: Decider,
     version: int | None,
     reason: str,
+    via: str,
 ) -> None:
     campaign = edit_rows.lock_campaign(session, campaign_id)
     if version is not None:
@@ -174,7 +176,7 @@ def _decide_pending(
     approval = rows.lock_pending(session, campaign_id)
     if approval is None:
         raise ConflictError(f"No request for approval of campaign {campaign_id} waits.", "Submit it first.")
-    via = "api" if decider.is_program else "command"
+    via = via or ("api" if decider.is_program else "command")
     refusal = _decide(session, ctx, approval, decision, decider, via, reason=reason)
     if refusal is not None:
         raise ConflictError(*_REFUSED[refusal])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +19,8 @@ from data.queries.media_uses import hold_files
 from data.rules.campaigns import NAME_MAX_LENGTH, CampaignDraft
 from data.rules.problems import InvalidRuleError, Problem, RuleModel, parse
 from data.rules.timings import Timing
+
+Fit = Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]
 
 
 class Version(RuleModel):
@@ -42,8 +44,11 @@ async def change_campaign(ctx: Context, campaign_id: int, changes: Mapping[str, 
     return await ctx.db.read(read_campaign, campaign_id)
 
 
-async def copy_campaign(ctx: Context, campaign_id: int, made_by: str, name: str | None = None) -> Told:
-    """Make a campaign like another, whether that was started or not; a time that has passed is left out.
+async def copy_campaign(
+    ctx: Context, campaign_id: int, made_by: str, name: str | None = None, fit: Fit | None = None
+) -> Told:
+    """Make a campaign like another, whether that was started or not; a time that has passed is left out. `fit`: makes
+    of each wave's definition what the maker may send.
 
     Raises NotFoundError, and InvalidRuleError where it names what is not there any more.
     """
@@ -53,8 +58,28 @@ async def copy_campaign(ctx: Context, campaign_id: int, made_by: str, name: str 
         if once is not None and once <= ctx.clock.now():
             wave["timing"] = {}
     draft["name"] = f"{told.campaign.name[: NAME_MAX_LENGTH - 3]} 副本" if name is None else name
-    made = await make_campaign(ctx, parse(CampaignDraft, anew(draft)), made_by)
+    draft = anew(draft)
+    if fit is not None:
+        draft["waves"] = [await fit(wave) for wave in draft["waves"]]
+    made = await make_campaign(ctx, parse(CampaignDraft, draft), made_by)
     return await ctx.db.read(read_campaign, made.id or 0)
+
+
+async def rewrite_campaign(ctx: Context, campaign_id: int, version: int, definition: Mapping[str, Any]) -> Told:
+    """Put a whole definition, as `export_campaign` tells it, in the place of one that was not started; waves with an
+    `id` stay what they are to those who refer to them. Raises as `change_campaign` does."""
+    waves = definition["waves"]
+    wave_ids = [wave.get("id") for wave in waves]
+    told, before = await ctx.db.read(_read_draft, campaign_id)
+    rows.refuse_stale(told.campaign, version)
+    known = {wave["id"] for wave in before["waves"]}
+    if len(set(wave_ids) - {None}) != len([each for each in wave_ids if each is not None]) or set(wave_ids) - known - {
+        None
+    }:
+        raise InvalidRuleError([Problem("waves", "这个计划里没有这个波次，或写了两次")])
+    draft = await check_campaign(ctx, parse(CampaignDraft, anew(definition)))
+    await ctx.db.write(_replace, campaign_id, version, draft, wave_ids, ctx.clock.now())
+    return await ctx.db.read(read_campaign, campaign_id)
 
 
 def export_campaign(session: Session, campaign_id: int) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
+from pydantic import TypeAdapter
 from sqlmodel import Session
 
 from bot import approvals
@@ -43,6 +44,8 @@ from data.rules.timings import Timing
 from data.rules.variants import written_alone
 
 Draft = TypeVar("Draft", bound=CustomerWave | GroupWave | MomentWave)
+#: A wave of any kind, to be parsed.
+WAVE: TypeAdapter[CustomerWave | GroupWave | MomentWave] = TypeAdapter(WaveDraft)
 RESULTS = ("sent", "not_friend", "over_cap", "refused", "stopped")
 
 
@@ -122,17 +125,18 @@ class Told:
 def read_campaign(session: Session, campaign_id: int) -> Told:
     """One campaign with its waves and runs. Raises NotFoundError."""
     campaign = rows.get_campaign(session, campaign_id)
-    return _told(session, [campaign])[0]
+    return tell(session, [campaign])[0]
 
 
 def read_campaigns(session: Session, limit: int, before_id: int | None) -> list[Told]:
     """Campaigns with their waves and runs, newest first."""
-    return _told(session, rows.list_campaigns(session, limit, before_id))
+    return tell(session, rows.list_campaigns(session, limit, before_id))
 
 
-def _told(session: Session, campaigns: Sequence[Campaign]) -> list[Told]:
+def tell(session: Session, campaigns: Sequence[Campaign], *, runs: bool = True) -> list[Told]:
+    """Some campaigns with their parts; those that repeat have many `runs`."""
     ids = [each.id or 0 for each in campaigns]
-    waves, runs = rows.list_waves(session, ids), rows.list_runs(session, ids)
+    waves, listed = rows.list_waves(session, ids), rows.list_runs(session, ids) if runs else []
     newest = approval_rows.find_latest(session, ids)
     cards = card_rows.find_cards(session, [each.id or 0 for each in newest.values()])
     tests = test_rows.list_tests(session, ids)
@@ -144,7 +148,7 @@ def _told(session: Session, campaigns: Sequence[Campaign]) -> list[Told]:
             Told(
                 each,
                 [wave for wave in waves if wave.campaign_id == each.id],
-                [run for run in runs if run.campaign_id == each.id],
+                [run for run in listed if run.campaign_id == each.id],
                 approval,
                 cards.get(approval.id or 0) if approval else None,
                 tests.get(each.id or 0, ()),
@@ -242,10 +246,10 @@ def act_within(session: Session, ctx: Context, campaign_id: int, act: Act, by: s
     rows.act_on(session, campaign_id, act, ctx.clock.now(), by)
 
 
-def read_results(session: Session, campaign_id: int) -> list[dict[str, Any]]:
-    """What became of each run of a campaign, in numbers. Raises NotFoundError."""
+def read_results(session: Session, campaign_id: int, last: int = 0) -> list[dict[str, Any]]:
+    """What became of each run of a campaign, or of so many `last` ones, in numbers. Raises NotFoundError."""
     whole = read_campaign(session, campaign_id)
-    runs, places = whole.runs, {wave.id: place for place, wave in enumerate(whole.waves)}
+    runs, places = whole.runs[-last:], {wave.id: place for place, wave in enumerate(whole.waves)}
     counted = batch_rows.count_results(session, [run.id or 0 for run in runs])
     seen = publisher_rows.count_seen(session, [run.id or 0 for run in runs])
     clicked = link_rows.count_of_runs(session, [run.id or 0 for run in runs])

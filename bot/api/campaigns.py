@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from aiohttp import web
-from pydantic import Field, TypeAdapter
+from pydantic import Field
 
 from bot import campaign_edits, campaign_tests, campaigns
 from bot.api.answers import ApiError, answer, page, path_id, read_object, read_query
@@ -18,17 +18,14 @@ from bot.api.service import CALLER, Api
 from bot.api.shapes import MergePatch, Nothing, Page
 from bot.campaign_edits import Version
 from data.models import PauseRule, RunStatus
-from data.rules.campaigns import NAME_MAX_LENGTH, Act, CampaignDraft, CustomerWave, WaveDraft
-from data.rules.group_waves import GroupWave
+from data.rules.campaigns import NAME_MAX_LENGTH, Act, CampaignDraft, WaveDraft
 from data.rules.messages import MessageContent
-from data.rules.moments import MomentContent, MomentWave
+from data.rules.moments import MomentContent
 from data.rules.problems import RuleModel, parse, parse_as
 from data.rules.schedule import Instant
 from data.rules.senders import SenderPolicy
 from data.rules.timings import Timing
 from data.rules.variants import RunWords, Variant
-
-WAVE: TypeAdapter[CustomerWave | GroupWave | MomentWave] = TypeAdapter(WaveDraft)
 
 
 class ListQuery(RuleModel):
@@ -275,7 +272,7 @@ async def get_campaign(api: Api, request: web.Request) -> web.Response:
 
 @described(PreviewTold | GroupPreviewTold | MomentPreviewTold, body=WaveDraft)
 async def preview_wave(api: Api, request: web.Request) -> web.Response:
-    wave = parse_as(WAVE, await read_object(request))
+    wave = parse_as(campaigns.WAVE, await read_object(request))
     return answer(await campaigns.tell_draft(api.context, wave))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from functools import cached_property, partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode
 
 from aiohttp import web
@@ -22,6 +22,9 @@ from data.db import Database
 from data.models import Account, Role
 from data.queries import audit
 from data.queries.audit import Actor
+
+if TYPE_CHECKING:
+    from bot.console.streams import Streams
 
 Found = TypeVar("Found")
 
@@ -46,6 +49,7 @@ class Parts:
     run_job: Callable[[str], Awaitable[None]]
     painter: Painter
     logins: Logins
+    streams: Streams
     turns: Turns = field(default_factory=Turns)
 
 
@@ -136,9 +140,16 @@ class Ask:
             partial(_change, self.actor, action, what, do, look, self.now, external_userid=external_userid)
         )
 
-    async def note(self, action: str, what: str, after: Mapping[str, Any] | None = None) -> None:
-        """Write down in the audit log what has been done elsewhere, as in WeCom or in the inbox."""
-        await self.db.write(partial(_note, self.actor, action, what, after, self.now))
+    async def note(
+        self,
+        action: str,
+        what: str,
+        after: Mapping[str, Any] | None = None,
+        before: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Write down in the audit log what has been done elsewhere, as in WeCom or the inbox, or in several steps."""
+        await self.db.write(partial(audit.add_entry, actor=self.actor, action=action, what=what, before=before,
+                                    after=after, now=self.now))  # fmt: skip
 
     def text(self, name: str, longest: int = 2000) -> str:
         """A field of the form as text without blanks around it; empty where there is none."""
@@ -165,12 +176,6 @@ class Ask:
 def number_of(text: str) -> int | None:
     """A whole number that a database can hold, or None."""
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= 18 else None
-
-
-def _note(
-    actor: Actor, action: str, what: str, after: Mapping[str, Any] | None, now: datetime, session: Session
-) -> None:
-    audit.add_entry(session, actor, action, what, None, after, now)
 
 
 def _change(

@@ -39,6 +39,14 @@ class Entry(NamedTuple):
 MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
     ("", (Entry("staff", N_("首页"), "/console", "home"),)),
     (
+        N_("群发"),
+        (
+            Entry("manager", N_("群发计划"), "/console/campaigns", "send"),
+            Entry("manager", N_("日历"), "/console/calendar", "calendar"),
+            Entry("manager", N_("审批"), "/console/approvals", "check"),
+        ),
+    ),
+    (
         N_("运行"),
         (
             Entry("admin", N_("事件"), "/console/events", "pulse"),
@@ -61,6 +69,15 @@ MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
 SAID: Mapping[str, str] = {
     "saved": N_("已保存。"),
     "made": N_("已创建。"),
+    "begun": N_("已开始：会按时间发送。"),
+    "submitted": N_("已提交审批。"),
+    "paused": N_("已暂停。已经创建的任务员工仍可以确认。"),
+    "resumed": N_("已恢复。"),
+    "cancelled": N_("已停止：还没确认的正在撤回，已经收到的不能撤回。"),
+    "reminded": N_("会尽快提醒还没确认的员工。"),
+    "tested": N_("正在发给测试客户，等员工确认。"),
+    "approved": N_("已批准。"),
+    "rejected": N_("已驳回。"),
     "removed": N_("已删除。"),
     "replayed": N_("已安排重新处理，几秒内开始。"),
     "started": N_("已开始。"),

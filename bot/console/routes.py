@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from bot.console import (
     accounts,
+    approvals,
     audit,
+    calendar,
     calls,
+    campaign_acts,
+    campaign_editing,
+    campaign_people,
+    campaigns,
     checks,
     events,
     home,
@@ -17,10 +23,13 @@ from bot.console import (
     syncs,
     tokens,
 )
+from bot.console.campaign_editing import WAVE_MAX_BYTES
 from bot.console.frame import Route
 
 #: Numbers beyond any row's would overflow in the database.
 ID = "{id:[0-9]{1,18}}"
+#: A wave of a campaign, or `new`.
+WAVE = "{wave:[0-9]{1,18}|new}"
 
 # fmt: off
 ROUTES: tuple[Route, ...] = (
@@ -55,5 +64,38 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/console/tokens", "admin", tokens.show_list),
     Route("POST", "/console/tokens", "admin", tokens.make),
     Route("POST", "/console/tokens/revoke", "admin", tokens.revoke),
+    Route("GET", "/console/campaigns", "manager", campaigns.show_list),
+    Route("GET", "/console/campaigns/new", "manager", campaign_editing.show_new),
+    Route("POST", "/console/campaigns/new", "manager", campaign_editing.make, WAVE_MAX_BYTES),
+    Route("POST", "/console/campaigns/times", "manager", campaign_editing.show_times),
+    Route("GET", f"/console/campaigns/{ID}", "manager", campaigns.show_one),
+    Route("GET", f"/console/campaigns/{ID}/edit", "manager", campaign_editing.show_head),
+    Route("POST", f"/console/campaigns/{ID}/edit", "manager", campaign_editing.save_head),
+    Route("GET", f"/console/campaigns/{ID}/waves/{WAVE}", "manager", campaign_editing.show_wave),
+    Route("POST", f"/console/campaigns/{ID}/waves/{WAVE}", "manager", campaign_editing.save_wave, WAVE_MAX_BYTES),
+    Route("POST", f"/console/campaigns/{ID}/waves/{WAVE}/remove", "manager", campaign_editing.remove_wave),
+    Route("GET", f"/console/campaigns/{ID}/preview", "manager", approvals.show_preview),
+    Route("GET", f"/console/campaigns/{ID}/progress", "manager", campaigns.follow),
+    Route("GET", f"/console/campaigns/{ID}/board", "manager", campaigns.show_board),
+    Route("GET", f"/console/campaigns/{ID}/freeze", "manager", campaign_acts.show_freeze),
+    Route("POST", f"/console/campaigns/{ID}/start", "manager", campaign_acts.start),
+    Route("POST", f"/console/campaigns/{ID}/submit", "manager", campaign_acts.submit),
+    Route("POST", f"/console/campaigns/{ID}/pause", "manager", campaign_acts.pause),
+    Route("POST", f"/console/campaigns/{ID}/resume", "manager", campaign_acts.resume),
+    Route("POST", f"/console/campaigns/{ID}/cancel", "manager", campaign_acts.cancel),
+    Route("POST", f"/console/campaigns/{ID}/remind", "manager", campaign_acts.remind),
+    Route("POST", f"/console/campaigns/{ID}/copy", "manager", campaign_acts.copy),
+    Route("POST", f"/console/campaigns/{ID}/remove", "manager", campaign_acts.remove),
+    Route("POST", f"/console/campaigns/{ID}/test", "manager", campaign_acts.test),
+    Route("POST", f"/console/campaigns/{ID}/go", "manager", campaign_acts.give_go),
+    Route("POST", f"/console/batches/{ID}/adopt", "manager", campaign_acts.adopt),
+    Route("POST", f"/console/batches/{ID}/again", "manager", campaign_acts.ask_again),
+    Route("POST", f"/console/waves/{ID}/winner", "manager", campaign_acts.choose_winner),
+    Route("POST", f"/console/runs/{ID}/move", "manager", calendar.move),
+    Route("GET", "/console/calendar", "manager", calendar.show),
+    Route("GET", "/console/approvals", "manager", approvals.show_list),
+    Route("POST", f"/console/approvals/{ID}/approve", "manager", approvals.approve),
+    Route("POST", f"/console/approvals/{ID}/reject", "manager", approvals.reject),
+    Route("GET", f"/console/runs/{ID}", "manager", campaign_people.show_people),
     Route("GET", "/console/audit", "admin", audit.show_list),
 )

@@ -14,6 +14,7 @@ from bot.console.logins import Logins
 from bot.console.painting import Painter
 from bot.console.routes import ROUTES
 from bot.console.signing_in import BACK, HOME, SigningIn
+from bot.console.streams import Streams
 from bot.context import Context
 from bot.logs import get_logger
 from data.db import Database
@@ -34,12 +35,13 @@ class Console:
     ) -> None:
         self._painter = Painter(context.settings)
         logins = Logins(context, BACK, HOME, self._show_notice)
-        self._parts = Parts(context, inbox, plan, jobs, run_job, self._painter, logins)
+        self._parts = Parts(context, inbox, plan, jobs, run_job, self._painter, logins, Streams())
 
     def add_routes(self, app: web.Application) -> None:
         """All of its pages."""
         if not self._painter.assets.are_complete:
             log.warning("incomplete", remedy="make pages")
+        app.on_shutdown.append(self._parts.streams.stop)
         SigningIn(self._parts).add_routes(app)
         app.router.add_get(f"{FILES}/{{name}}", self._painter.assets.show)
         for route in ROUTES:

@@ -47,8 +47,10 @@ class Approval(SQLModel, table=True):
     submitted_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
     expires_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
     decided_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
-    decided_by: str = Field(default="", max_length=80, description="A userid, or the name of the API token.")
-    decided_via: str = Field(default="", max_length=10, description="card, api or command.")
+    decided_by: str = Field(
+        default="", max_length=80, description="A userid, an account's login after @, or the API token's name."
+    )
+    decided_via: str = Field(default="", max_length=10, description="card, console, api or command.")
     reason: str = Field(default="", sa_column=Column(Text, nullable=False))
 
 

@@ -99,6 +99,17 @@ def lock_open(session: Session, campaign_id: int) -> list[Approval]:
     return list(session.execute(query).scalars())
 
 
+def list_pending(session: Session, now: datetime, limit: int) -> list[Approval]:
+    """Requests that wait for a decision, the oldest first."""
+    query = (
+        select(Approval)
+        .where(col(Approval.status) == ApprovalStatus.PENDING, col(Approval.expires_at) > now)
+        .order_by(col(Approval.id))
+        .limit(limit)
+    )
+    return list(session.execute(query).scalars())
+
+
 def list_expired(session: Session, now: datetime, limit: int = 100) -> list[Approval]:
     """Requests that nobody decided in time; which another process locks is left to it."""
     query = (

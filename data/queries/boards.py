@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -49,11 +49,14 @@ class BoardRow(NamedTuple):
         return self.confirmed == self.tasks and not self.posts_waiting
 
 
-def read_board(session: Session, campaign_id: int) -> list[BoardRow]:
-    """Every sender and publisher of a campaign by department and name, those for whom something waits first."""
+def read_board(session: Session, campaign_id: int, userids: Collection[str] | None = None) -> list[BoardRow]:
+    """Every sender and publisher of a campaign by department and name, those for whom something waits first; only some
+    members with `userids`."""
     runs = select(col(Run.id)).where(col(Run.campaign_id) == campaign_id)
     counted: dict[str, dict[str, Any]] = {}
     for query in (_tasks_of(runs), _posts_of(runs)):
+        if userids is not None:
+            query = query.where(query.selected_columns.userid.in_(sorted(userids)))
         for row in session.execute(query).mappings():
             numbers = {name: int(number) for name, number in row.items() if name != "userid"}
             counted.setdefault(row["userid"], {}).update(numbers)
@@ -96,10 +99,12 @@ def _posts_of(runs: Any) -> Any:
 # -- reminders
 
 
-def ask_to_remind(session: Session, campaign_id: int) -> int:
-    """Have those reminded, soon, who have not confirmed a campaign's tasks; how many tasks."""
+def ask_to_remind(session: Session, campaign_id: int, userids: Collection[str] | None = None) -> int:
+    """Have those reminded, soon, who have not confirmed a campaign's tasks, only some members with `userids`; how many
+    tasks."""
     runs = select(col(Run.id)).where(col(Run.campaign_id) == campaign_id)
-    changed: Any = session.execute(update(B).where(B.c.run_id.in_(runs), B.c.userid != "", _OPEN).values(remind=True))
+    whose = B.c.userid != "" if userids is None else B.c.userid.in_(sorted(userids))
+    changed: Any = session.execute(update(B).where(B.c.run_id.in_(runs), whose, _OPEN).values(remind=True))
     return int(changed.rowcount)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, tzinfo
 from typing import Any, NamedTuple
 
@@ -134,9 +134,14 @@ def plan_groups(session: Session, run_id: int, assigned: Assigned, now: datetime
 
 
 def list_recipients(
-    session: Session, run_id: int, limit: int, after: str = "", state: RecipientState | None = None
+    session: Session,
+    run_id: int,
+    limit: int,
+    after: str = "",
+    state: RecipientState | None = None,
+    owners: Collection[str] | None = None,
 ) -> list[dict[str, Any]]:
-    """Groups of a run by chat_id, and what became of each."""
+    """Groups of a run by chat_id, and what became of each; those of some `owners` if they are given."""
     query = (
         select(G.c.chat_id, func.coalesce(C.c.name, "").label("name"), func.coalesce(C.c.owner, "").label("owner"),
                G.c.state, G.c.batch_no)
@@ -148,4 +153,7 @@ def list_recipients(
     )  # fmt: skip
     if state is not None:
         query = query.where(G.c.state == int(state))
-    return [{**row, "state": RecipientState(row["state"]).name.lower()} for row in session.execute(query).mappings()]
+    if owners is not None:
+        query = query.where(among(session.get_bind().dialect.name, C.c.owner, "owners"))
+    rows = session.execute(query, {} if owners is None else {"owners": sorted(owners)}).mappings()
+    return [{**row, "state": RecipientState(row["state"]).name.lower()} for row in rows]

@@ -160,18 +160,34 @@ def end_post(session: Session, batch_id: int, now: datetime, error: str = "") ->
 
 
 def list_publishers(
-    session: Session, run_id: int, limit: int, after: str = "", state: PublisherState | None = None
+    session: Session,
+    run_id: int,
+    limit: int,
+    after: str = "",
+    state: PublisherState | None = None,
+    userids: Collection[str] | None = None,
 ) -> list[Publisher]:
-    """The members who are to publish a run's post, by userid."""
+    """The members who are to publish a run's post, by userid; some of them with `userids`."""
     query = select(Publisher).where(col(Publisher.run_id) == run_id, col(Publisher.userid) > after)
     if state is not None:
         query = query.where(col(Publisher.state) == state)
+    if userids is not None:
+        query = query.where(col(Publisher.userid).in_(sorted(userids)))
     return list(session.execute(query.order_by(col(Publisher.userid)).limit(limit)).scalars())
 
 
-def list_reactions(session: Session, run_id: int, limit: int, before_id: int | None = None) -> list[MomentReaction]:
-    """Customers' likes and comments on a run's post, as they were learnt, newest first."""
+def list_reactions(
+    session: Session,
+    run_id: int,
+    limit: int,
+    before_id: int | None = None,
+    userids: Collection[str] | None = None,
+) -> list[MomentReaction]:
+    """Customers' likes and comments on a run's post, as they were learnt, newest first; on what some members published
+    with `userids`."""
     query = select(MomentReaction).where(col(MomentReaction.run_id) == run_id)
+    if userids is not None:
+        query = query.where(col(MomentReaction.userid).in_(sorted(userids)))
     if before_id is not None:
         query = query.where(col(MomentReaction.id) < before_id)
     return list(session.execute(query.order_by(col(MomentReaction.id).desc()).limit(limit)).scalars())

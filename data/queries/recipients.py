@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -286,8 +286,10 @@ def list_recipients(
     after: int = 0,
     state: RecipientState | None = None,
     external_userid: str | None = None,
+    userids: Collection[str] | None = None,
 ) -> list[dict[str, Any]]:
-    """Recipients of a run by the number of their follow, and what became of each; of one customer if it is given."""
+    """Recipients of a run by the number of their follow, and what became of each; of one customer if it is given, of
+    those of some members with `userids`."""
     query = (
         select(
             R.c.follow_id, F.c.userid, F.c.external_userid, R.c.state, R.c.batch_no,
@@ -303,4 +305,8 @@ def list_recipients(
         query = query.where(R.c.state == int(state))
     if external_userid is not None:
         query = query.where(F.c.external_userid == external_userid)
-    return [{**row, "state": RecipientState(row["state"]).name.lower()} for row in session.execute(query).mappings()]
+    if userids is not None:
+        query = query.where(among(session.get_bind().dialect.name, F.c.userid, "userids"))
+    given = {} if userids is None else {"userids": sorted(userids)}
+    rows = session.execute(query, given).mappings()
+    return [{**row, "state": RecipientState(row["state"]).name.lower()} for row in rows]

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from datetime import timedelta
 
+from data.models.accounts import Account
 from data.rules.problems import InvalidRuleError, Problem
 
 PASSWORD_MIN, PASSWORD_MAX = 10, 200
@@ -23,6 +24,12 @@ def login_of(text: str) -> str:
     """A name to sign in by in the one form in which it is kept; empty: it is none."""
     folded = unicodedata.normalize("NFKC", text).strip().casefold()
     return folded if _LOGIN.fullmatch(folded) else ""
+
+
+def names_of(account: Account) -> tuple[str, ...]:
+    """Under which names an account does things, the one that is written down first: its member's userid, so that they
+    are the same person as on their phone, else its login, with a mark that no userid begins with."""
+    return tuple(each for each in (account.userid, f"@{account.login}" if account.login else None) if each)
 
 
 def check_login(text: str) -> str:

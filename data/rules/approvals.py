@@ -31,7 +31,8 @@ class Refusal(StrEnum):
 
 
 class Decider(NamedTuple):
-    """Who decides: a member of staff, or a program by the name of its token."""
+    """Who decides: a member of staff; or, with `is_program`, a token by its name or an account by one of its
+    `names_of`, which may do so at all."""
 
     name: str
     is_program: bool
@@ -56,12 +57,13 @@ def judge(
 
     Userids are the same however they are written: WeCom tells no upper case from lower case in them.
     """
+    asks = requested_by.casefold()
     if decider.is_program:
-        if decider.name == submitted_by:
+        if decider.name == submitted_by or decider.name.casefold() == asks:
             return Refusal.REQUESTER
     elif decider.name.casefold() not in {each.casefold() for each in approvers}:
         return Refusal.STRANGER
-    elif requested_by and decider.name.casefold() == requested_by.casefold():
+    elif asks and decider.name.casefold() == asks:
         return Refusal.REQUESTER
     if status in (ApprovalStatus.APPROVED, ApprovalStatus.REJECTED):
         return Refusal.DECIDED

@@ -8,6 +8,15 @@
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape") for (const menu of menus()) menu.open = false;
   });
+  // Progress comes as it happens; without scripts a reload shows the same.
+  for (const place of document.querySelectorAll("[data-stream]")) {
+    const source = new EventSource(place.dataset.stream);
+    source.addEventListener("message", (event) => {
+      place.innerHTML = event.data;
+    });
+    source.addEventListener("end", () => source.close());
+    addEventListener("pagehide", () => source.close());
+  }
   // What cannot be undone asks first.
   document.addEventListener("submit", (event) => {
     const words = event.submitter?.dataset.confirm ?? event.target.dataset.confirm;
