@@ -83,19 +83,24 @@ def tag_problems(session: Session, rule: TagRule) -> list[Problem]:
 
 
 def save_welcome_rule(
-    session: Session, rule: WelcomeRule, renderer: Renderer, public_url: str, now: datetime
+    session: Session,
+    rule: WelcomeRule,
+    renderer: Renderer,
+    public_url: str,
+    now: datetime,
+    version: int | None = None,
 ) -> WelcomeRule:
-    """Check and write a rule (id 0: a new one). Raises InvalidRuleError, NotFoundError, ConflictError."""
+    """Check and write a rule (id 0: a new one). Raises InvalidRuleError, NotFoundError, ConflictError, StaleError."""
     _refuse(welcome_problems(session, rule, renderer, public_url))
-    saved = rule_rows.save_welcome_rule(session, rule, now)
+    saved = rule_rows.save_welcome_rule(session, rule, now, version)
     hold_files(session, "welcome_rule", saved.id)
     return saved
 
 
-def save_tag_rule(session: Session, rule: TagRule, now: datetime) -> TagRule:
-    """Check and write a rule (id 0: a new one). Raises InvalidRuleError, NotFoundError, ConflictError."""
+def save_tag_rule(session: Session, rule: TagRule, now: datetime, version: int | None = None) -> TagRule:
+    """Check and write a rule (id 0: a new one). Raises InvalidRuleError, NotFoundError, ConflictError, StaleError."""
     _refuse(tag_problems(session, rule))
-    return rule_rows.save_tag_rule(session, rule, now)
+    return rule_rows.save_tag_rule(session, rule, now, version)
 
 
 def change_welcome_rule(

@@ -13,6 +13,10 @@ class ConflictError(SiyuError):
     """The row cannot be written beside one that exists."""
 
 
+class StaleError(ConflictError):
+    """Somebody has changed the row since whoever writes now has read it."""
+
+
 class StorageError(SiyuError):
     """The database could not be read or written; nothing was changed."""
 

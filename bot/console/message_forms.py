@@ -70,6 +70,8 @@ _MOMENT_PARTS: Mapping[str, tuple[Part, ...]] = {
     VIDEO: (_FILE[VIDEO],),
     LINK: (Part("title", N_("标题")), Part("url", N_("网址")), _TRACKED, Part("media", N_("封面图"), IMAGE)),
 }
+#: Fields that are told of when they are empty: then all that is wrong with a card is found at once.
+_TOLD_EMPTY = ("title", "appid", "page")
 #: Fields that the editor keeps and does not show.
 _KEPT = {IMAGE: ("pic_url",)}
 
@@ -183,9 +185,7 @@ def read_message(form: Mapping[str, Any], prefix: str = "content", kind: str = "
     Places for attachments where no kind was chosen are left out; so are empty fields.
     """
     attachments = [
-        {"msgtype": slot.kind, slot.kind: {name: value for name, value in slot.values[slot.kind].items() if value}}
-        for slot in read_slots(form, prefix)
-        if slot.kind
+        {"msgtype": slot.kind, slot.kind: _filled(kind, slot)} for slot in read_slots(form, prefix) if slot.kind
     ]
     text = _text(form, f"{prefix}.text").replace("\r\n", "\n")
     if kind == "group_welcome":
@@ -193,6 +193,14 @@ def read_message(form: Mapping[str, Any], prefix: str = "content", kind: str = "
             return {"text": text, "attachment": attachments[0], "attachments": attachments}
         return {"text": text, "attachment": attachments[0] if attachments else None}
     return {"text": text, "attachments": attachments}
+
+
+def _filled(kind: str, slot: Slot) -> dict[str, str]:
+    """The fields of an attachment that have a value, of those that it has in this kind of message."""
+    own = {part.name for part in KINDS[kind].parts.get(slot.kind, ())} | {*_KEPT.get(slot.kind, ())}
+    return {
+        name: value for name, value in slot.values[slot.kind].items() if value or (name in own and name in _TOLD_EMPTY)
+    }
 
 
 def read_slots(form: Mapping[str, Any], prefix: str) -> list[Slot]:

@@ -47,6 +47,13 @@ MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         ),
     ),
     (
+        N_("内容"),
+        (
+            Entry("admin", N_("欢迎语"), "/console/welcome-rules", "hand"),
+            Entry("admin", N_("自动标签"), "/console/tag-rules", "tag"),
+        ),
+    ),
+    (
         N_("运行"),
         (
             Entry("admin", N_("事件"), "/console/events", "pulse"),
@@ -82,6 +89,8 @@ SAID: Mapping[str, str] = {
     "replayed": N_("已安排重新处理，几秒内开始。"),
     "started": N_("已开始。"),
     "revoked": N_("已作废。"),
+    "switched_on": N_("已启用。"),
+    "switched_off": N_("已停用。"),
     "ended": N_("已退出所选的登录。"),
     "password": N_("密码已修改，其他浏览器已退出登录。"),
 }

@@ -202,6 +202,14 @@ def list_known(session: Session) -> list[str]:
     )
 
 
+def list_named(session: Session, limit: int) -> list[tuple[str, str]]:
+    """(chat_id, name) of groups that are not dismissed, the newest first."""
+    query = select(col(CustomerGroup.chat_id), col(CustomerGroup.name)).where(col(CustomerGroup.dismissed_at).is_(None))
+    return list(
+        session.execute(query.order_by(col(CustomerGroup.created_at).desc(), CustomerGroup.chat_id).limit(limit))
+    )
+
+
 def mark_dismissed(session: Session, chat_id: str, at: datetime, now: datetime) -> bool:
     """The group is no more. False when that was known."""
     group = session.get(CustomerGroup, chat_id)

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Text, cast, select
 from sqlmodel import Session, col
 
-from data.errors import ConflictError, NotFoundError
+from data.errors import ConflictError, NotFoundError, StaleError
 from data.models import TagRuleRow, WelcomeRuleRow
 from data.rules.problems import parse
 from data.rules.tagging import TagRule
@@ -59,14 +59,25 @@ def get_tag_rule(session: Session, rule_id: int) -> TagRule:
     return _rule(TagRule, _get(session, TagRuleRow, rule_id))
 
 
-def save_welcome_rule(session: Session, rule: WelcomeRule, now: datetime) -> WelcomeRule:
-    """Make a rule (id 0) or replace the one with its id. Raises NotFoundError, ConflictError (name taken)."""
-    return _rule(WelcomeRule, _save(session, WelcomeRuleRow, rule, now))
+def save_welcome_rule(session: Session, rule: WelcomeRule, now: datetime, version: int | None = None) -> WelcomeRule:
+    """Make a rule (id 0) or replace the one with its id. Raises NotFoundError, ConflictError (name taken).
+
+    With `version` also StaleError, when the rule has another one by now.
+    """
+    return _rule(WelcomeRule, _save(session, WelcomeRuleRow, rule, now, version))
 
 
-def save_tag_rule(session: Session, rule: TagRule, now: datetime) -> TagRule:
-    """Make a rule (id 0) or replace the one with its id. Raises NotFoundError, ConflictError (name taken)."""
-    return _rule(TagRule, _save(session, TagRuleRow, rule, now))
+def save_tag_rule(session: Session, rule: TagRule, now: datetime, version: int | None = None) -> TagRule:
+    """Make a rule (id 0) or replace the one with its id. Raises NotFoundError, ConflictError (name taken).
+
+    With `version` also StaleError, when the rule has another one by now.
+    """
+    return _rule(TagRule, _save(session, TagRuleRow, rule, now, version))
+
+
+def get_version(session: Session, rule: type[WelcomeRule] | type[TagRule], rule_id: int) -> int:
+    """How often a rule was written. Raises NotFoundError."""
+    return _get(session, WelcomeRuleRow if rule is WelcomeRule else TagRuleRow, rule_id).version
 
 
 def delete_welcome_rule(session: Session, rule_id: int) -> None:
@@ -79,8 +90,8 @@ def delete_tag_rule(session: Session, rule_id: int) -> None:
     session.delete(_get(session, TagRuleRow, rule_id))
 
 
-def _get(session: Session, model: type[Row], rule_id: int) -> Row:
-    row = session.get(model, rule_id)
+def _get(session: Session, model: type[Row], rule_id: int, *, locked: bool = False) -> Row:
+    row = session.get(model, rule_id, with_for_update=locked, populate_existing=locked)
     if row is None:
         raise NotFoundError(f"没有编号为 {rule_id} 的规则。", "请先列出现有的规则。")
     return row
@@ -91,14 +102,16 @@ def _rule(rule: type[Rule], row: WelcomeRuleRow | TagRuleRow) -> Rule:
     return parse(rule, {**row.definition, **columns})
 
 
-def _save(session: Session, model: type[Row], rule: WelcomeRule | TagRule, now: datetime) -> Row:
+def _save(session: Session, model: type[Row], rule: WelcomeRule | TagRule, now: datetime, version: int | None) -> Row:
     columns: dict[str, Any] = {"name": rule.name, "priority": rule.priority, "enabled": rule.enabled}
     namesake = session.execute(select(col(model.id)).where(col(model.name) == rule.name)).scalar_one_or_none()
     if namesake is not None and namesake != rule.id:
         raise ConflictError(f"已经有名为“{rule.name}”的规则（编号 {namesake}）。", "请换一个名称。")
     definition = rule.model_dump(mode="json", exclude=set(COLUMNS))
     if rule.id:
-        row = _get(session, model, rule.id)
+        row = _get(session, model, rule.id, locked=True)
+        if version is not None and row.version != version:
+            raise StaleError(f"规则 {rule.id} 在您打开之后被修改过。", "请核对后再保存。")
         for name, value in columns.items():
             setattr(row, name, value)
         row.definition = definition
