@@ -52,6 +52,8 @@ demo: $(VENV)/.runtime $(PAGES) ## the bot and a local WeCom on this machine, wi
 	@$(BIN)/siyu demo
 
 test: $(VENV)/.dev $(PAGES) ## all tests
+	@# Compiled once, and not by every worker at the same time.
+	@$(BIN)/python -m compileall -q -j 0 bot data handlers scheduler tests
 	@$(IN_MEMORY) $(BIN)/python -m pytest $(PYTEST_ARGS)
 
 everywhere: $(VENV)/.dev $(PAGES) ## the same, each on both databases

@@ -46,9 +46,9 @@ def find_chromium() -> str | None:
     return next((path for name in CHROMIUM_NAMES if (path := shutil.which(name))), None)
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
-    """One browser for a file of tests. Skips where there is none, unless SIYU_REQUIRE_BROWSER=1: then it fails."""
+    """One browser for all tests of a process. Skips where there is none, unless SIYU_REQUIRE_BROWSER=1: then it fails."""
     path = find_chromium()
     if path is None:
         words = f"no Chromium on the PATH ({', '.join(CHROMIUM_NAMES)})"
@@ -100,19 +100,19 @@ class Phone:
         assert [url for url in self.requests if not url.startswith((f"{self.url}/", "data:"))] == []
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def sandbox() -> AsyncIterator[Sandbox]:
     async with Sandbox(World(), more_routes=phone_routes(bot_url=BOT_URL)) as sandbox:
         yield sandbox
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def client(sandbox: Sandbox) -> AsyncIterator[Client]:
     async with aiohttp.ClientSession() as http:
         yield Client(sandbox, http)
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def receiver(sandbox: Sandbox) -> AsyncIterator[Receiver]:
     """Where the sample company's callbacks go."""
     receiver = Receiver(sandbox.world)
@@ -129,7 +129,7 @@ async def receiver(sandbox: Sandbox) -> AsyncIterator[Receiver]:
 OpenPhone = Callable[..., Any]
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def open_phone(browser: Browser) -> AsyncIterator[OpenPhone]:
     """Opens the page of a sandbox in a profile of its own: `await open_phone(sandbox, width=…, height=…, dark=…)`."""
     contexts = []
@@ -199,7 +199,7 @@ def bot(client: Client, receiver: Receiver) -> PlayedBot:
     return PlayedBot(client, receiver)
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def real_bot(sandbox: Sandbox, urls: Urls) -> AsyncIterator[Bot]:
     """The bot itself, whose pages send people to the local WeCom."""
     with socket.socket() as free:

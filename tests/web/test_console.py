@@ -18,7 +18,7 @@ from bot.console.routes import ROUTES
 from data.queries.accounts import set_preferences
 from tests.web.conftest import check_width, shoot
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 DESK, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
@@ -41,7 +41,7 @@ _SHIFTS = (
 )
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def page(browser: Chromium, real_bot: Bot) -> AsyncIterator[Page]:
     """A page in which the first admin has signed in, by the link."""
     context = await browser.new_context(viewport=PHONE, locale="zh-CN")  # type: ignore[arg-type]

@@ -20,12 +20,12 @@ from tests.web.test_phone_group_sends import be_customer, pair
 
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.asyncio(loop_scope="session"),
     pytest.mark.parametrize("urls", ["sqlite"], indirect=True),
 ]
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def sandbox() -> AsyncIterator[Sandbox]:
     async with Sandbox(World(), more_routes=phone_routes()) as sandbox:
         yield sandbox

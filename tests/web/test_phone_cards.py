@@ -10,7 +10,7 @@ from tests.sandbox.test_cards import CARD, UPDATE, update
 from tests.web.conftest import OpenPhone
 from tests.web.test_phone_page import HOSTILE
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 
 @pytest.mark.parametrize("width", [1280, 375])

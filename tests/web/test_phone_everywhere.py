@@ -11,7 +11,7 @@ from bot.sandbox.server import Sandbox
 from bot.sandbox.world import World
 from tests.web.conftest import BOT_URL, OpenPhone, PlayedBot
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 
 @pytest.mark.parametrize("dark", [False, True])
@@ -156,19 +156,13 @@ async def test_a_million_customers_are_shown_a_page_at_a_time(open_phone: OpenPh
         phone.check()
 
 
-async def test_the_first_paint_is_quick_and_nothing_jumps(
-    sandbox: Sandbox, bot: PlayedBot, open_phone: OpenPhone
-) -> None:
-    paints: list[float] = []
-    for _ in range(3):
-        phone = await open_phone(sandbox)
-        await phone.page.add_init_script(
-            "window.jumps = 0; new PerformanceObserver((list) => { for (const one of list.getEntries())"
-            " if (!one.hadRecentInput) window.jumps += one.value; }).observe({type: 'layout-shift', buffered: true});"
-        )
-        await phone.open()
-        await phone.page.wait_for_selector(".code")
-        await phone.page.wait_for_selector("#staff .row")
-        paints.append(await phone.page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime"))
-        assert await phone.page.evaluate("window.jumps") < 0.05
-    assert min(paints) < 1000
+async def test_nothing_jumps_while_it_loads(sandbox: Sandbox, bot: PlayedBot, open_phone: OpenPhone) -> None:
+    phone = await open_phone(sandbox)
+    await phone.page.add_init_script(
+        "window.jumps = 0; new PerformanceObserver((list) => { for (const one of list.getEntries())"
+        " if (!one.hadRecentInput) window.jumps += one.value; }).observe({type: 'layout-shift', buffered: true});"
+    )
+    await phone.open()
+    await phone.page.wait_for_selector(".code")
+    await phone.page.wait_for_selector("#staff .row")
+    assert await phone.page.evaluate("window.jumps") < 0.05

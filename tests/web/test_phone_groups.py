@@ -10,7 +10,7 @@ from tests.sandbox.test_group_sends import LINK
 from tests.web.conftest import OpenPhone
 from tests.web.test_phone_page import HOSTILE
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 ADD = "externalcontact/group_welcome_template/add"
 
 

@@ -10,7 +10,7 @@ from bot.sandbox.server import Sandbox
 from tests.web.conftest import OpenPhone
 from tests.web.test_phone_group_sends import be_customer, pair
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 
 async def test_a_link_in_a_text_is_opened_as_the_customer(sandbox: Sandbox, open_phone: OpenPhone) -> None:

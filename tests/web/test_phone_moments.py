@@ -11,7 +11,7 @@ from tests.web.conftest import OpenPhone
 from tests.web.test_phone_group_sends import be_customer, pair
 from tests.web.test_phone_page import HOSTILE, png
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 
 @pytest.mark.parametrize(("width", "language"), [(1280, "en"), (375, "zh")])

@@ -11,7 +11,7 @@ from bot.sandbox.server import Sandbox
 from tests.sandbox.conftest import Client, Receiver
 from tests.web.conftest import OpenPhone, PlayedBot
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 HOSTILE = "<img src=x onerror=alert(1)>\u202eevil\u202c \u0645\u0631\u062d\u0628\u0627 👨‍👩‍👧 {{7*7}}"
 

@@ -14,7 +14,7 @@ from bot.sandbox.phone import CONTENT_SECURITY_POLICY, page_files
 from bot.sandbox.server import Sandbox
 from tests.sandbox.conftest import Client, Receiver
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def fetch(client: Client, path: str, **headers: str) -> tuple[int, str, Mapping[str, str]]:

@@ -18,14 +18,14 @@ from tests.web.conftest import OpenPhone, Phone, check_width, shoot
 
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.asyncio(loop_scope="session"),
     pytest.mark.parametrize("urls", ["sqlite"], indirect=True),
 ]
 NAME = "小鱼<img src=x onerror=alert(1)>"
 WORDS = "早上好，我是李婷。\n上次您看的春茶到货了，要给您留一份吗？"
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def sandbox() -> AsyncIterator[Sandbox]:
     async with Sandbox(World(), more_routes=phone_routes()) as sandbox:
         yield sandbox
