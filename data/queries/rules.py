@@ -77,7 +77,9 @@ def save_tag_rule(session: Session, rule: TagRule, now: datetime, version: int |
 
 def get_version(session: Session, rule: type[WelcomeRule] | type[TagRule], rule_id: int) -> int:
     """How often a rule was written. Raises NotFoundError."""
-    return _get(session, WelcomeRuleRow if rule is WelcomeRule else TagRuleRow, rule_id).version
+    if rule is WelcomeRule:
+        return _get(session, WelcomeRuleRow, rule_id).version
+    return _get(session, TagRuleRow, rule_id).version
 
 
 def delete_welcome_rule(session: Session, rule_id: int) -> None:

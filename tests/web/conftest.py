@@ -48,7 +48,7 @@ def find_chromium() -> str | None:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
-    """One browser for all tests of a process. Skips where there is none, unless SIYU_REQUIRE_BROWSER=1: then it fails."""
+    """One browser for all tests of a process. Skips where there is none; with SIYU_REQUIRE_BROWSER=1 it fails."""
     path = find_chromium()
     if path is None:
         words = f"no Chromium on the PATH ({', '.join(CHROMIUM_NAMES)})"
