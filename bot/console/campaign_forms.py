@@ -150,7 +150,7 @@ async def read_wave(ask: Ask, kind: str, base: Mapping[str, Any]) -> dict[str, A
         elif kind == GROUPS:
             wave["audience"] = _groups(ask, base.get("audience") or {}, problems)
         else:
-            wave["visible"] = _visible(ask, base.get("visible") or {}, problems)
+            wave["visible"] = _visible(ask, base.get("visible") or {}) or None
     except InvalidRuleError as error:
         problems += error.problems
     if problems:
@@ -268,12 +268,13 @@ def _groups(ask: Ask, base: Mapping[str, Any], problems: list[Problem]) -> dict[
     }
 
 
-def _visible(ask: Ask, base: Mapping[str, Any], _problems: list[Problem]) -> dict[str, Any]:
+def _visible(ask: Ask, base: Mapping[str, Any]) -> dict[str, Any]:
     named = {"userids": _ids(ask.text("userids", 400_000)), "department_ids": _numbers(ask, "department_ids")}
     if ask.text("audience", 20) != "some":
         named = {}
     kept = {name: value for name, value in base.items() if name not in ("userids", "department_ids", "tag_ids")}
-    return {**kept, **{name: value for name, value in named.items() if value}, "tag_ids": ask.texts("tag_ids")}
+    named["tag_ids"] = ask.texts("tag_ids")
+    return {**kept, **{name: value for name, value in named.items() if value}}
 
 
 def read_timing(ask: Ask, problems: list[Problem]) -> dict[str, Any]:

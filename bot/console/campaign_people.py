@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -11,11 +12,13 @@ from sqlmodel import Session
 from bot.console import campaign_words as words
 from bot.console.asks import Ask
 from bot.console.campaigns import names_of
-from data.models import PublisherState, RecipientState
+from data.models import PublisherState, RecipientState, Run
+from data.queries import batches as batch_rows
 from data.queries import campaign_views as rows
 from data.queries import group_waves as group_rows
 from data.queries import publishers as publisher_rows
 from data.queries import recipients as recipient_rows
+from data.queries.campaign_views import Sight
 from data.rules.waves import GROUPS, MOMENTS
 
 ROWS = 50
@@ -41,10 +44,27 @@ def _counted(run: Any, kind: str) -> list[str]:
     return first + [each for each in sorted(run.left_out) if each in _STATES]
 
 
+def _count(session: Session, run: Run, kind: str, sight: Sight) -> dict[str, int]:
+    """How many are in which state: of all whom the reader sees; why others are left out is counted for all only."""
+    run_id = run.id or 0
+    if sight.userids is None and kind != MOMENTS:
+        mine: Mapping[str, int] = batch_rows.count_results(session, [run_id]).get(run_id, {})
+        left_out = run.left_out
+    else:
+        visible = sight.userids if sight.userids is not None else rows.list_publisher_ids(session, run_id)
+        mine, left_out = rows.count_seen_results(session, [run_id], visible).get(run_id, {}), {}
+    names = ("sent", "not_friend", "over_cap", "refused", "stopped")
+    found = {name: mine.get(name, 0) for name in names}
+    waiting = mine.get("recipients", 0) - sum(found.values())
+    return {**found, **left_out, "waiting": waiting, "published": found["sent"]}
+
+
 def _read(session: Session, *, account: Any, run_id: int, state: str, after: str) -> dict[str, Any]:
     sight = rows.read_sight(session, account)
     campaign, wave, run = rows.campaign_of_run(session, sight, run_id)
-    told: dict[str, Any] = {"campaign": campaign, "wave": wave, "run": run, "whole": sight.made(campaign)}
+    told: dict[str, Any] = {
+        "campaign": campaign, "wave": wave, "run": run, "numbers": _count(session, run, wave.kind, sight),
+    }  # fmt: skip
     if wave.kind == MOMENTS:
         which = PublisherState(state) if state in words.PUBLISHERS else None
         found = publisher_rows.list_publishers(session, run_id, ROWS + 1, after, which, sight.userids)

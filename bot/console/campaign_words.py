@@ -109,7 +109,7 @@ def cron_words(ask: Ask, line: str) -> str:
         days = fields[4].split(",")
         if fields[2] == "*" and all(each in "01234567" and len(each) == 1 for each in days):
             names = ask._("、").join(ask._(WEEKDAYS[int(each) % 7]) for each in days)
-            return ask._("每周 %(days)s %(at)s", days=names, at=at)
+            return ask._("每%(days)s %(at)s", days=names, at=at)
         if fields[4] == "*" and all(each.isdecimal() for each in fields[2].split(",")):
             return ask._("每月 %(days)s 日 %(at)s", days=fields[2].replace(",", ask._("、")), at=at)
     return ask._("按 cron：%(line)s", line=line)

@@ -196,6 +196,11 @@ def count_seen_results(session: Session, run_ids: Sequence[int], userids: Collec
     return told
 
 
+def list_publisher_ids(session: Session, run_id: int) -> list[str]:
+    """Everybody who is to publish a run's post."""
+    return list(session.execute(select(P.c.userid).where(P.c.run_id == run_id)).scalars())
+
+
 def map_customer_names(session: Session, external_userids: Collection[str]) -> dict[str, str]:
     """What some customers are called."""
     if not external_userids:

@@ -186,7 +186,7 @@ async def test_a_campaign_is_made_edited_approved_and_moved(start: Start, http: 
     # While it is edited: the next five runs, in words; what is wrong stays on the page with what was typed.
     assert (await boss.get(new)).status == 200
     times = await boss.post("/console/campaigns/times", form, HX_Request="true")
-    assert "每周 周一、周五 10:30" in times.text
+    assert "每周一、周五 10:30" in times.text
     assert times.page.count("<li>") == 5
     never = await boss.post(
         "/console/campaigns/times", {**WAVE, "repeat": "cron", "cron": "0 9 31 11 *"}, HX_Request="true"
@@ -250,6 +250,9 @@ async def test_a_campaign_is_made_edited_approved_and_moved(start: Start, http: 
     assert (groups.status, "不在您能看到的范围内" in groups.text) == (400, True)
     posts = await boss.post(f"{one}/waves/new?kind=moments", {**WAVE, "when": "now", "version": "2"})
     assert posts.location == f"{one}?said=saved"
+    whole = await admin.post("/console/campaigns/new?kind=moments", {**WAVE, "when": "now"})
+    assert (await company.read(campaigns.read_campaigns, 1, None))[0].waves[0].audience == {}
+    assert (whole.status, "said=made" in whole.location) == (303, True)
     told = await company.read(campaigns.read_campaign, campaign_id)
     assert told.waves[1].audience == {"department_ids": [mine]}
     assert "<script>alert" not in (await boss.get(one)).page
@@ -291,6 +294,20 @@ async def test_a_campaign_is_made_edited_approved_and_moved(start: Start, http: 
     assert (run.valid_until - run.due_at) == timedelta(hours=72)
     approval = (await company.read(approval_rows.find_latest, [campaign_id]))[campaign_id]
     assert approval.status == "void"
+
+    # What this sending says, of each version; what was typed stays where it cannot be sent.
+    (run,) = (await company.read(campaigns.read_campaign, campaign_id)).runs
+    written = f"/console/runs/{run.id}/words"
+    assert "甲" in (await boss.get(written)).page
+    assert (await other.get(written)).status == 404
+    unfit = await boss.post(
+        written, {"variants[0].content.text": "{{ customer_name }}", "variants[1].content.text": "新乙"}
+    )
+    assert (unfit.status, "新乙" in unfit.page, "群发时" in unfit.text) == (400, True, True)
+    fit = {"variants[0].content.text": "新甲", "variants[1].content.text": "新乙"}
+    assert (await boss.post(written, fit)).location == f"{one}?said=saved"
+    (run,) = (await company.read(campaigns.read_campaign, campaign_id)).runs
+    assert [each["content"]["text"] for each in run.content["variants"]] == ["新甲", "新乙"]
     assert set(await said(company)) >= {
         "campaigns.make",
         "campaigns.edit",
