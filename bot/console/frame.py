@@ -104,7 +104,11 @@ def notice(ask: Ask, about: str, status: int, error: SiyuError | None = None) ->
 async def _read_form(request: web.Request, route: Route) -> MultiDict[object]:
     # The application's own bound is that of a callback.
     request._client_max_size = route.max_bytes  # noqa: SLF001 - aiohttp has no other way to bound one route
-    return MultiDict(await request.post())
+    try:
+        return MultiDict(await request.post())
+    except (ValueError, LookupError, AssertionError):
+        # No page of ours sends what cannot be read: it is a form without our token.
+        return MultiDict()
 
 
 def _is_theirs(request: web.Request, form: MultiDict[object], reader: Reader) -> bool:

@@ -51,6 +51,7 @@ MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         (
             Entry("admin", N_("欢迎语"), "/console/welcome-rules", "hand"),
             Entry("admin", N_("自动标签"), "/console/tag-rules", "tag"),
+            Entry("manager", N_("素材库"), "/console/media", "image"),
         ),
     ),
     (
@@ -89,6 +90,7 @@ SAID: Mapping[str, str] = {
     "replayed": N_("已安排重新处理，几秒内开始。"),
     "started": N_("已开始。"),
     "revoked": N_("已作废。"),
+    "uploaded": N_("已上传到素材库。"),
     "switched_on": N_("已启用。"),
     "switched_off": N_("已停用。"),
     "ended": N_("已退出所选的登录。"),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection
 from datetime import datetime
+from typing import NamedTuple
 
-from sqlalchemy import delete, select
+from sqlalchemy import and_, delete, or_, select
 from sqlmodel import Session, col
 
 from data.models import Media, MediaUpload
@@ -39,6 +40,35 @@ def list_media(session: Session) -> list[tuple[str, str, str, int]]:
         )
     )
     return list(rows)
+
+
+class MediaRow(NamedTuple):
+    """A file without its bytes."""
+
+    sha256: str
+    kind: str
+    filename: str
+    size_bytes: int
+    added_at: datetime
+
+
+def list_page(session: Session, limit: int, before: str = "") -> list[MediaRow]:
+    """Files, the newest first. `before`: only older ones than this."""
+    columns = (col(Media.sha256), col(Media.kind), col(Media.filename), col(Media.size_bytes), col(Media.added_at))
+    query = select(*columns).order_by(col(Media.added_at).desc(), col(Media.sha256).desc()).limit(limit)
+    if before:
+        at = select(col(Media.added_at)).where(col(Media.sha256) == before).scalar_subquery()
+        query = query.where(or_(col(Media.added_at) < at, and_(col(Media.added_at) == at, col(Media.sha256) < before)))
+    return [MediaRow(*row) for row in session.execute(query)]
+
+
+def map_uploads(session: Session, keys: Collection[str]) -> dict[str, list[tuple[str, datetime]]]:
+    """(endpoint, when) of the uploads of some files to WeCom, by their keys."""
+    query = select(col(MediaUpload.sha256), col(MediaUpload.endpoint), col(MediaUpload.uploaded_at))
+    found: dict[str, list[tuple[str, datetime]]] = {}
+    for sha256, endpoint, at in session.execute(query.where(col(MediaUpload.sha256).in_(list(keys)))):
+        found.setdefault(sha256, []).append((endpoint, at))
+    return found
 
 
 def map_filenames(session: Session, keys: Collection[str]) -> dict[str, str]:
