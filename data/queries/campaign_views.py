@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import case, func, or_, select, true
+from sqlalchemy import case, func, literal_column, or_, select, true
 from sqlmodel import Session, col
 
 from data.bulk import among
@@ -139,13 +139,15 @@ def map_stands(session: Session, campaign_ids: Collection[int]) -> dict[int, Sta
     """By campaign, for those that were started."""
     open_ = col(Run.ended_at).is_(None)
     ahead = case((open_ & col(Run.status).in_([RunStatus.DUE, RunStatus.WORDS_DUE]), col(Run.due_at)))
+    # Spelt without a parameter: to PostgreSQL two parameters are two different groups.
+    status_open = case((open_, col(Run.status)), else_=literal_column("''"))
     query = (
         select(
-            col(Run.campaign_id), case((open_, col(Run.status)), else_=""), func.count(), func.min(ahead),
+            col(Run.campaign_id), status_open, func.count(), func.min(ahead),
             func.sum(func.coalesce(col(Run.reach), col(Run.recipients))),
         )
         .where(col(Run.campaign_id).in_(sorted(campaign_ids)))
-        .group_by(col(Run.campaign_id), case((open_, col(Run.status)), else_=""))
+        .group_by(col(Run.campaign_id), status_open)
     )  # fmt: skip
     found: dict[int, Stands] = {}
     for campaign_id, status, runs, next_at, recipients in session.execute(query):

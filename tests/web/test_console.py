@@ -98,7 +98,9 @@ async def test_every_page_fits_a_desk_and_the_most_used_are_sound_in_english_and
 ) -> None:
     await page.set_viewport_size(DESK)  # type: ignore[arg-type]
     for path in PAGES:
-        await page.goto(f"{real_bot.url}{path}")
+        answer = await page.goto(f"{real_bot.url}{path}")
+        assert answer is not None
+        assert answer.status == 200, path
         await look(page, f"{path.replace('/', '_')}_desk", axe=False)
     await real_bot.db.write(partial(set_preferences, account_id=1, language="en", theme="dark"))
     for path in MOST_USED:
