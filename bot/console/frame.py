@@ -23,6 +23,8 @@ from data.rules.problems import InvalidRuleError
 log = get_logger("console")
 
 SIGN_IN = "/console/sign-in"
+#: PostgreSQL keeps no text with it, and no page of ours sends one.
+NUL = "\x00"
 READING = frozenset({"GET", "HEAD"})
 #: Of what is sent to the console. Files have routes of their own with their own bound.
 FORM_MAX_BYTES = 1_000_000
@@ -49,6 +51,8 @@ def framed(parts: Parts, route: Route) -> Callable[[web.Request], Awaitable[web.
             if reader is None:
                 return _ask_to_sign_in(parts, request, language)
             ask = Ask(request, parts, reader)
+            if NUL in request.rel_url.path or NUL in request.rel_url.query_string:
+                return notice(ask, "not_found", 404)
             if not may(reader.account, Role(route.role)):
                 return notice(ask, "not_permitted", 403)
             if route.method not in READING:
@@ -105,7 +109,10 @@ async def _read_form(request: web.Request, route: Route) -> MultiDict[object]:
     # The application's own bound is that of a callback.
     request._client_max_size = route.max_bytes  # noqa: SLF001 - aiohttp has no other way to bound one route
     try:
-        return MultiDict(await request.post())
+        sent = await request.post()
+        return MultiDict(
+            (name, each.replace(NUL, "") if isinstance(each, str) else each) for name, each in sent.items()
+        )
     except (ValueError, LookupError, AssertionError):
         # No page of ours sends what cannot be read: it is a form without our token.
         return MultiDict()
