@@ -28,6 +28,8 @@ PATH = "/console/campaigns"
 ROWS = 30
 #: Runs that a campaign's page shows, the newest first.
 RUNS = 30
+#: So few of the staff are all shown at once, without a department being chosen.
+BOARD_OPEN = 40
 
 
 async def show_list(ask: Ask) -> web.Response:
@@ -83,6 +85,11 @@ class Whole:
     def may(self, act: str) -> bool:
         """Whether there is something to pause, resume or cancel."""
         return self.mine and any(run.ended_at is None and run.status in ACTS[Act(act)] for run in self.told.runs)
+
+    @property
+    def is_to_come(self) -> bool:
+        """Whether something of it has yet to begin."""
+        return not self.told.runs or any(run.started_at is None and run.ended_at is None for run in self.told.runs)
 
     @property
     def has_begun(self) -> bool:
@@ -177,7 +184,7 @@ async def follow(ask: Ask) -> web.StreamResponse:
 
     async def paint() -> Painted:
         whole = await ask.db.read(read_whole, ask.account, campaign_id)
-        return Painted(ask.show("campaign_progress", whole=whole, words=words).text or "", whole.is_over)
+        return Painted(ask.show("campaign_stream", whole=whole, words=words).text or "", whole.is_over)
 
     return await ask.parts.streams.follow(ask, paint)
 
@@ -191,7 +198,7 @@ async def show_board(ask: Ask) -> web.Response:
         departments.setdefault(row.department_id, []).append(row)
     return ask.show(
         "campaign_board", campaign=campaign, departments=departments, chosen=chosen, total=_total,
-        alone=len(departments) == 1,
+        alone=len(departments) == 1 or len(board) <= BOARD_OPEN,
     )  # fmt: skip
 
 

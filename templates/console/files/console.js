@@ -13,6 +13,9 @@
     const source = new EventSource(place.dataset.stream);
     source.addEventListener("message", (event) => {
       place.innerHTML = event.data;
+      for (const each of place.querySelectorAll("template[data-swap]")) {
+        document.getElementById(each.dataset.swap)?.replaceChildren(each.content);
+      }
     });
     source.addEventListener("end", () => source.close());
     addEventListener("pagehide", () => source.close());
