@@ -170,17 +170,26 @@ async def _save(
 ) -> web.Response:
     """Do what the pressed button says: show what it would do, add a version, or save it."""
     try:
-        wave = await narrow(ask.ctx, ask.account, await read_wave(ask, kind, base))
+        wanted = await read_wave(ask, kind, base)
+        wave = await narrow(ask.ctx, ask.account, wanted)
         if ask.text("do") == "preview":
             return await _page(ask, told, kind, base, ask.form, preview=await _preview(ask, wave))
         if ask.text("do") == "variant" or "preview" in ask.form:
             return await _page(ask, told, kind, base, ask.form, more=ask.text("do") == "variant")
+        said = "narrowed" if _customers_of(wave) < _customers_of(wanted) else said
         return ask.go(f"{PATH}/{await work(wave)}", said)
     except (InvalidRuleError, ConflictError) as error:
         more = ask.text("do") == "variant"
         if more or "preview" in ask.form:
             return await _page(ask, told, kind, base, ask.form, more=more)
         return await _page(ask, told, kind, base, ask.form, _status(error), problems=_problems(error))
+
+
+def _customers_of(wave: Mapping[str, Any]) -> int:
+    """How many customers are on its list."""
+    audience = wave.get("audience") or {}
+    listed = [each["external_userid"] for each in audience.get("pairs") or ()]
+    return len({*listed, *(audience.get("external_userids") or ())})
 
 
 async def _preview(ask: Ask, wave: Mapping[str, Any]) -> dict[str, Any]:

@@ -77,6 +77,7 @@ MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
 SAID: Mapping[str, str] = {
     "saved": N_("已保存。"),
     "made": N_("已创建。"),
+    "narrowed": N_("已保存。名单里不属于您能看到的客户的已去掉，请核对人数。"),
     "begun": N_("已开始：会按时间发送。"),
     "submitted": N_("已提交审批。"),
     "paused": N_("已暂停。已经创建的任务员工仍可以确认。"),

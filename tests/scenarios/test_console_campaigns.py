@@ -195,12 +195,20 @@ async def test_a_campaign_is_made_edited_approved_and_moved(start: Start, http: 
     wrong = [*form, ("name", ""), ("excluded_userids", "nobody"), ("hold_out_percent", "x")]
     refused = await boss.post(new, [(name, value) for name, value in wrong if (name, value) != ("name", "周末")])
     assert (refused.status, "应为整数" in refused.text, "周末有新品" in refused.page) == (400, True, True)
-    faulty = await boss.post(new, {**WAVE, "content.text": "{{ customer_name }}", "excluded_userids": "nobody"})
+    faulty = await boss.post(
+        new, {**WAVE, "content.text": "{{ customer_name }}", "excluded_userids": "nobody", "when": "now"}
+    )
     assert (faulty.status, "没有成员 nobody" in faulty.text) == (400, True)
     assert "没有等待" not in faulty.text
     listed = await company.read(customers_of, strangers[0])
-    alien = await boss.post(new, {**WAVE, "audience": "list", "listed": "\n".join(listed)})
+    alien = await boss.post(new, {**WAVE, "when": "now", "audience": "list", "listed": "\n".join(listed)})
     assert (alien.status, "名单里没有您能看到的客户" in alien.text, listed[0] in alien.page) == (400, True, True)
+
+    own = await company.read(customers_of, members[0])
+    mixed = await boss.post(new, {**WAVE, "when": "now", "audience": "list", "listed": "\n".join([*listed, *own])})
+    assert "said=narrowed" in mixed.location
+    kept = (await company.read(campaigns.read_campaigns, 1, None))[0].waves[0]
+    assert kept.audience == {"pairs": len(own)}
 
     # What it would do, of their own customers alone.
     preview = await boss.post(new, [*form, ("do", "preview")], HX_Request="true")
