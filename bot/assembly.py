@@ -12,6 +12,7 @@ from bot.clock import Clock
 from bot.config import Settings
 from bot.context import Context
 from bot.metrics import Metrics
+from bot.published import refresh
 from bot.render import Renderer
 from bot.shared_budgets import SharedBudgets, limits_of
 from bot.shared_tokens import DatabaseTokenStore
@@ -43,4 +44,6 @@ async def open_context(
     )
     await stack.enter_async_context(wecom)
     await stack.enter_async_context(SharedBudgets(db, limits, clock))
-    return Context(settings, clock, db, wecom, Renderer(), metrics, random.Random(secrets.randbits(64)))
+    renderer = Renderer()
+    await refresh(db, renderer)
+    return Context(settings, clock, db, wecom, renderer, metrics, random.Random(secrets.randbits(64)))

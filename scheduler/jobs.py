@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from bot.context import Context
 from bot.delivery import media_id_of, send_due_alerts
+from bot.published import refresh
 from bot.refresh import refresh_channels, refresh_directory, refresh_tags
 from bot.wecom.errors import WeComError
 from data.queries import media_uses as media_rows
@@ -55,6 +56,11 @@ class Job:
     alone: bool = True
     at_start: bool = False
     long: bool = False
+
+
+async def read_templates(ctx: Context) -> None:
+    """Say what admins have published meanwhile, here or at another replica."""
+    await refresh(ctx.db, ctx.renderer)
 
 
 async def poll_directory(ctx: Context) -> None:
@@ -112,6 +118,7 @@ JOBS: tuple[Job, ...] = (
     Job("poll_tags", timedelta(hours=6).total_seconds(), poll_tags, at_start=True),
     Job("poll_channels", timedelta(hours=1).total_seconds(), poll_channels, at_start=True),
     Job("renew_media", timedelta(hours=1).total_seconds(), renew_media, at_start=True),
+    Job("read_templates", 3.0, read_templates, alone=False),
     Job("send_alerts", 1.0, send_alerts, alone=False),
     Job("approvals", 2.0, work_on_approvals, alone=False),
     # Each has a claim of its own.

@@ -46,10 +46,17 @@ class Preview(NamedTuple):
 
 
 async def preview_of(
-    ask: Ask, kind: str, max_bytes: int, text: str, attachments: Sequence[Mapping[str, Any]], follow_id: int | None
+    ask: Ask,
+    kind: str,
+    max_bytes: int,
+    text: str,
+    attachments: Sequence[Mapping[str, Any]] = (),
+    follow_id: int | None = None,
+    *,
+    slug: str = "",
 ) -> Preview:
-    """A message as it will look. `kind`: of its contract; empty: the text has no variables."""
-    contract = contract_for(kind) if kind else None
+    """A message as it will look. `kind` (and `slug`): of its contract; empty: the text has no variables."""
+    contract = contract_for(kind, slug) if kind else None
     values, names = await ask.db.read(_read, ask, contract, attachments, follow_id)
     words, longest, faults = text, len(text.encode("utf-8", "replace")), list[Problem]()
     if contract is not None and text:
@@ -67,15 +74,15 @@ def _rendered(
     ask: Ask, contract: Contract, text: str, values: Mapping[str, str | None]
 ) -> tuple[str, int | None, list[Problem]]:
     renderer = ask.ctx.renderer
-    faults = renderer.check(contract.kind, text)
+    faults = renderer.check(contract.kind, text, contract.slug)
     if faults:
         return text, None, faults
-    links = {f"{LINK_PREFIX}{name}": SAMPLE_LINK for name in renderer.links_of(contract.kind, text)}
+    links = {f"{LINK_PREFIX}{name}": SAMPLE_LINK for name in renderer.links_of(contract.kind, text, contract.slug)}
     try:
-        words = renderer.render_source(contract.kind, text, {**values, **links})
+        words = renderer.render_source(contract.kind, text, {**values, **links}, contract.slug)
     except TemplateError:
         return text, None, []
-    return words, renderer.longest_bytes(contract.kind, text), []
+    return words, renderer.longest_bytes(contract.kind, text, contract.slug), []
 
 
 def _read(

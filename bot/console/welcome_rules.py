@@ -57,6 +57,8 @@ async def show_new(ask: Ask) -> web.Response:
     if copied := ask.asked_number("copy"):
         rule = await ask.db.read(rows.get_welcome_rule, copied)
         typed = rule.model_dump(mode="json") | {"name": ask._("%(name)s 副本", name=rule.name)[:64], "enabled": False}
+    elif (slug := ask.request.query.get("template", "")) in ask.ctx.renderer.slugs("welcome"):
+        typed["content"] = {"text": ask.ctx.renderer.source("welcome", slug)}
     return await _form(ask, 0, typed)
 
 

@@ -53,7 +53,8 @@ class _Compiled:
 class Renderer:
     """Checks and renders message templates.
 
-    `folder` holds the shipped templates as `<kind>/<slug>.j2`; texts written by people are given as source.
+    `folder` holds the shipped templates as `<kind>/<slug>.j2`; edited ones take their place (`publish`). Texts written
+    by people are given as source.
     Compiled templates are kept, the least recently used are dropped. Safe to use from several threads.
     """
 
@@ -61,11 +62,28 @@ class Renderer:
         self._folder = folder or shipped_templates()
         self._environment = _environment()
         self._compiled = lru_cache(maxsize=CACHED_TEMPLATES)(self._compile)
-        self._source = lru_cache(maxsize=CACHED_TEMPLATES)(self._read)
+        self._shipped = lru_cache(maxsize=CACHED_TEMPLATES)(self._read)
+        self._published: Mapping[tuple[str, str], str] = {}
+        #: Which publications the renderer knows.
+        self.published_stamp = 0
+
+    def publish(self, edited: Mapping[tuple[str, str], str], stamp: int) -> None:
+        """From now on these templates, by kind and slug, say something else than what is shipped; all others do not."""
+        self._published, self.published_stamp = dict(edited), stamp
 
     def source(self, kind: str, slug: str) -> str:
-        """The source of a shipped template. Raises TemplateError naming the ones that exist."""
-        return self._source(kind, slug)
+        """What a template says: as it was edited, if that can be used, or as it is shipped.
+
+        Raises TemplateError naming the ones that exist. What was right when it was edited may be wrong for a later
+        version of the program, which knows other variables.
+        """
+        shipped = self._shipped(kind, slug)
+        edited = self._published.get((kind, slug))
+        return shipped if edited is None or self.check(kind, edited, slug) else edited
+
+    def shipped(self, kind: str, slug: str) -> str:
+        """What a template says as it is shipped. Raises TemplateError."""
+        return self._shipped(kind, slug)
 
     def slugs(self, kind: str) -> list[str]:
         """The names of the shipped templates of a kind, sorted."""
@@ -102,7 +120,7 @@ class Renderer:
         return self._usable(contract_for(kind, slug), source).analysis.max_bytes
 
     def render(self, kind: str, slug: str, values: Mapping[str, str | None]) -> str:
-        """A shipped template as words. Raises TemplateError."""
+        """A template as words. Raises TemplateError."""
         return self.render_source(kind, self.source(kind, slug), values, slug)
 
     def render_source(self, kind: str, source: str, values: Mapping[str, str | None], slug: str = "") -> str:

@@ -56,6 +56,7 @@ from data.models.staff import Department, Staff
 from data.models.staff_tasks import StaffTask, StaffTaskStatus
 from data.models.sync import SyncPart, SyncRun, SyncStage, SyncStatus
 from data.models.tags import Tag, TagGroup
+from data.models.templates import TemplateRow, TemplateVersion
 from data.models.testers import Tester
 from data.models.touches import OwnSendPull, Touch
 from data.models.webhooks import WebhookCall
@@ -157,6 +158,8 @@ __all__ = [
     "TagGroup",
     "TagRuleRow",
     "TaskStatus",
+    "TemplateRow",
+    "TemplateVersion",
     "Tester",
     "Touch",
     "Transfer",
