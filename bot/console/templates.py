@@ -186,7 +186,9 @@ async def _page(
 
 async def _preview(ask: Ask, kind: str, slug: str, source: str, follow_id: int | None) -> Preview:
     contract = contract_for(kind, slug)
-    return await preview_of(ask, kind, contract.max_output_bytes, source, (), follow_id, slug=slug)
+    shown = await preview_of(ask, kind, contract.max_output_bytes, source, (), follow_id, slug=slug)
+    # What is no sample is said by the app itself.
+    return shown if kind in SAMPLES else shown._replace(sender="Siyu")
 
 
 def _compare(before: str, after: str) -> list[Line]:

@@ -110,7 +110,8 @@ async def show_trial(ask: Ask) -> web.Response:
             problems = list(error.problems)
     if told is not None and told.match.rule is not None:
         kind = KINDS["welcome"]
-        preview = await preview_of(ask, "", kind.max_bytes, told.words, told.attachments, None)
+        preview = await preview_of(ask, "", kind.max_bytes, told.words, told.attachments)
+        preview = preview._replace(sender=names["staff"].get(query["userid"].strip(), preview.sender))
     return ask.show(
         "welcome_rules_try", 400 if problems else 200, offered=offered, trial=told, preview=preview, typed=query,
         kind=KINDS["welcome"], outcomes=OUTCOMES, customers=CUSTOMERS, problems=problems,

@@ -235,6 +235,8 @@ NOT_ABOUT_ONE: Mapping[str, str] = MappingProxyType(
         "sync_runs": "when syncs ran; what they could not use is in sync_parts",
         "tag_groups": "the company's tags, not who has them",
         "tag_rules": "rules for all",
+        "template_versions": "words for all",
+        "templates": "words for all",
         "tags": "the company's tags, not who has them",
         "waves": "a content for many: a list of customers is in wave_customers",
         "winners": "which variant a manager has chosen, on figures of many",
