@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from functools import cache
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,15 @@ _PAGE_HEADERS = {
 }
 
 
+@cache
+def _pages() -> tuple[str, str, str]:
+    """The pages for those who cannot be led on: gone, open it again, wait."""
+    folder = Path(__file__).resolve().parents[1] / "templates" / "links"
+    pages = Environment(loader=FileSystemLoader(folder), autoescape=True)
+    gone, again, wait = (pages.get_template(name).render() for name in ("gone.html", "again.html", "wait.html"))
+    return gone, again, wait
+
+
 class Redirects:
     """Answers those who follow tracked links."""
 
@@ -56,11 +66,7 @@ class Redirects:
         self._asking = 0
         self._throttle = Throttle(settings.server.link_misses_per_minute)
         self._proxies = networks_of(settings.server.trusted_proxies)
-        folder = Path(__file__).resolve().parents[1] / "templates" / "links"
-        pages = Environment(loader=FileSystemLoader(folder), autoescape=True)
-        self._gone, self._again, self._wait = (
-            pages.get_template(name).render() for name in ("gone.html", "again.html", "wait.html")
-        )
+        self._gone, self._again, self._wait = _pages()
 
     def add_routes(self, app: web.Application) -> None:
         """The way out and the way back."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 from aiohttp import web
 
@@ -70,3 +70,9 @@ class Assets:
             headers["Content-Encoding"] = "gzip"
             return web.Response(body=asset.zipped, content_type=asset.content_type, charset="utf-8", headers=headers)
         return web.Response(body=asset.data, content_type=asset.content_type, charset="utf-8", headers=headers)
+
+
+@cache
+def all_assets() -> Assets:
+    """They do not change while the program runs."""
+    return Assets()

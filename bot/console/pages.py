@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from datetime import datetime, tzinfo
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -39,14 +39,16 @@ def folder() -> Path:
     return Path(__file__).resolve().parents[2] / "templates" / "pages"
 
 
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=FileSystemLoader(folder()), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+
+
 class Pages:
     """Renders pages. Whatever is filled in is escaped."""
-
-    def __init__(self) -> None:
-        self._environment = Environment(
-            loader=FileSystemLoader(folder()), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-            lstrip_blocks=True,
-        )  # fmt: skip
 
     @cached_property
     def _texts(self) -> Mapping[str, Mapping[str, str]]:
@@ -55,7 +57,7 @@ class Pages:
     def show(self, request: web.Request, name: str, status: int = 200, **values: Any) -> web.Response:
         """A page in the reader's language."""
         language = language_of(request)
-        page = self._environment.get_template(f"{name}.html").render(
+        page = _environment().get_template(f"{name}.html").render(
             t=Words(self._texts[language]), language=language, language_tag="zh-CN" if language == "zh" else "en",
             asked_language=asked_language(request), **values,
         )  # fmt: skip

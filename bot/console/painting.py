@@ -11,7 +11,7 @@ from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from bot.config import Settings
-from bot.console.assets import Assets
+from bot.console.assets import all_assets
 from bot.console.catalogs import folder, translations
 from bot.console.pages import FRESH, HEADERS, LANGUAGES, asked_language, language_of
 from data.rules.schedule import local_datetime
@@ -110,7 +110,7 @@ class Painter:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self.assets = Assets()
+        self.assets = all_assets()
 
     def language_of(self, request: web.Request, preferred: str = "") -> str:
         """What the address asks for, what the account prefers, what this browser was last told, what it prefers."""
@@ -129,7 +129,7 @@ class Painter:
         """A page. `ask`: who has asked, where somebody is signed in."""
         theme = ask.account.theme if ask else ""
         kept = request.cookies.get(THEME_COOKIE, "")
-        page = self._environment(language).get_template(f"{template}.html").render(
+        page = _environment(language).get_template(f"{template}.html").render(
             ask=ask,
             path=request.path,
             language=language,
@@ -148,19 +148,16 @@ class Painter:
             answer.enable_compression()
         return answer
 
-    def _environment(self, language: str) -> Environment:
-        return _environment(language, self.assets)
-
 
 @cache
-def _environment(language: str, assets: Assets) -> Environment:
+def _environment(language: str) -> Environment:
     environment = Environment(
         loader=FileSystemLoader(folder()), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True, extensions=["jinja2.ext.i18n"],
     )  # fmt: skip
     found = translations(language)
     environment.install_gettext_callables(found.gettext, found.ngettext, newstyle=True)  # type: ignore[attr-defined]
-    environment.globals["asset"] = assets.url
+    environment.globals["asset"] = all_assets().url
     environment.filters["number"] = "{:,}".format
     return environment
 

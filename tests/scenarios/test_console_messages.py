@@ -16,7 +16,7 @@ from bot.app import Bot
 from bot.clock import Clock
 from bot.console.asks import Ask
 from bot.console.message_forms import make_editor, read_message
-from bot.console.painting import Painter
+from bot.console.painting import Painter, _environment
 from bot.sandbox.server import Sandbox
 from data.models import Account, Customer, Department, Follow, FollowStatus, Role, Staff
 from data.queries.media import add_media
@@ -140,7 +140,7 @@ async def test_the_editor_shows_what_is_kept_and_what_was_typed(bot: Bot, http: 
         prefix="waves[1].content",
     )  # fmt: skip
     macro = "{% from 'message_fields.html' import message_fields with context %}{{ message_fields(editor) }}"
-    page = painter._environment("en").from_string(macro).render(editor=editor, ask=ask)
+    page = _environment("en").from_string(macro).render(editor=editor, ask=ask)
     assert "&lt;wrong&gt;" in page
     assert "other" not in page
     assert "<script>" not in page
