@@ -146,10 +146,11 @@ class Ask:
         what: str,
         after: Mapping[str, Any] | None = None,
         before: Mapping[str, Any] | None = None,
+        external_userid: str | None = None,
     ) -> None:
         """Write down in the audit log what has been done elsewhere, as in WeCom or the inbox, or in several steps."""
         await self.db.write(partial(audit.add_entry, actor=self.actor, action=action, what=what, before=before,
-                                    after=after, now=self.now))  # fmt: skip
+                                    after=after, now=self.now, external_userid=external_userid))  # fmt: skip
 
     def text(self, name: str, longest: int = 2000) -> str:
         """A field of the form as text without blanks around it; empty where there is none."""

@@ -10,9 +10,11 @@ from sqlmodel import Session
 
 from bot import markings
 from bot.console.asks import Ask
+from bot.console.customers import is_own
 from bot.console.painting import N_
 from bot.wecom.codes import CODES
 from data.errors import NotFoundError
+from data.models import Marking
 from data.queries import markings as rows
 from data.queries import tags as tag_rows
 from data.rules.markings import ACTS, Act
@@ -43,6 +45,7 @@ async def show_one(ask: Ask) -> web.Response:
 
     def read(session: Session) -> Any:
         marking, causes = markings.read_marking(session, ask.path_number())
+        require_own(ask, marking)
         return marking, causes, {tag["tag_id"]: tag["name"] for tag in tag_rows.list_tags(session)}
 
     marking, causes, names = await ask.db.read(read)
@@ -69,10 +72,20 @@ async def act(ask: Ask) -> web.Response:
         wanted = Act(ask.request.match_info["act"])
     except ValueError:
         raise NotFoundError("没有这个操作。", "请重新打开页面。") from None
-    do = partial(rows.act_on, marking_id=marking_id, act=wanted, now=ask.now)
+
+    def do(session: Session) -> None:
+        require_own(ask, rows.get_marking(session, marking_id))
+        rows.act_on(session, marking_id, wanted, ask.now)
+
     await ask.change(f"markings.{wanted.value}", f"marking {marking_id}", do, partial(_look, marking_id))
     return ask.go(f"{PATH}/{marking_id}", "saved")
 
 
 def _look(marking_id: int, session: Session) -> dict[str, Any]:
     return {"status": rows.get_status(session, marking_id).value}
+
+
+def require_own(ask: Ask, marking: Marking) -> None:
+    """All but admins see what they have asked for themselves. Raises NotFoundError."""
+    if not ask.may("admin") and not is_own(ask, marking.asked_by):
+        raise NotFoundError(f"没有编号为 {marking.id} 的批量打标签。", "请核对编号。")

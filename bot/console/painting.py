@@ -39,6 +39,14 @@ class Entry(NamedTuple):
 MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
     ("", (Entry("staff", N_("首页"), "/console", "home"),)),
     (
+        N_("客户运营"),
+        (
+            Entry("staff", N_("客户"), "/console/customers", "users"),
+            Entry("manager", N_("分群"), "/console/segments", "filter"),
+            Entry("staff", N_("标签"), "/console/tags", "tag"),
+        ),
+    ),
+    (
         N_("群发"),
         (
             Entry("manager", N_("群发计划"), "/console/campaigns", "send"),
@@ -76,6 +84,7 @@ MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
 )
 #: What a page says after something has been done, by the key in its address.
 SAID: Mapping[str, str] = {
+    "erased": N_("已删除这位客户的信息。"),
     "saved": N_("已保存。"),
     "made": N_("已创建。"),
     "narrowed": N_("已保存。名单里不属于您能看到的客户的已去掉，请核对人数。"),

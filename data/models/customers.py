@@ -30,6 +30,8 @@ class Customer(SQLModel, table=True):
     """A person in WeChat, or of another company's WeCom (`type` 2). Known by id alone until fetched."""
 
     __tablename__ = "customers"
+    # A search for a name goes through all of them: SQLite then reads this instead of the rows.
+    __table_args__ = (Index("ix_customers_name", "name", "external_userid"),)
 
     external_userid: str = Field(primary_key=True, max_length=64)
     name: str = Field(default="", max_length=256)
@@ -58,6 +60,7 @@ class Follow(SQLModel, table=True):
         partial_index("ix_follows_not_present", "status", where="status <> 'present'"),
         partial_index("ix_follows_left", "ended_at", where="status = 'deleted_by_customer'"),
         Index("ix_follows_external_userid", "external_userid", "added_at"),
+        partial_index("ix_follows_remark", "remark", where="remark <> ''"),
         # How many came in a month, by day, member and channel, is counted in it alone.
         Index("ix_follows_added", "added_at", "userid", "state", "inherited", "known_before"),
     )

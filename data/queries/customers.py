@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import bindparam, exists, func, select
 from sqlmodel import Session, col
 
+from data.errors import NotFoundError
 from data.models import Customer, Follow, FollowStatus, Staff
 from data.queries.erasures import refuse_erased
 from data.queries.follow_facts import Facts, note_facts
@@ -300,6 +301,34 @@ def find_customer(session: Session, external_userid: str) -> Customer | None:
 def find_follow(session: Session, userid: str, external_userid: str) -> Follow | None:
     """The relation of a staff member and a customer, whatever its state."""
     return session.execute(_PAIR, {"userid": userid, "external_userid": external_userid}).scalar_one_or_none()
+
+
+def get_contact(session: Session, userid: str, external_userid: str) -> Follow:
+    """The same where the two are contacts. Raises NotFoundError."""
+    found = find_follow(session, userid, external_userid)
+    if found is None or found.status not in CONTACTS:
+        raise NotFoundError(f"成员 {userid} 没有这位好友。", "请核对成员和客户。")
+    return found
+
+
+def record_remark(
+    session: Session,
+    userid: str,
+    external_userid: str,
+    remark: str,
+    description: str,
+    mobiles: Sequence[str],
+    now: datetime,
+) -> None:
+    """WeCom has taken what the staff member notes about the customer."""
+    lock_customer(session, external_userid, now)
+    follow = _lock_follow(session, userid, external_userid)
+    if follow is None:
+        return
+    follow.remark, follow.description, follow.changed_at = remark, description, now
+    if follow.remark_mobiles != list(mobiles):
+        follow.remark_mobiles = list(mobiles)
+        replace_mobiles(session, [(follow.id or 0, follow.remark_mobiles)])
 
 
 def map_follows(session: Session, follow_ids: Collection[int]) -> dict[int, str]:

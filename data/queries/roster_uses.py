@@ -29,7 +29,7 @@ def list_uses(session: Session) -> dict[int, list[RosterUse]]:
     A campaign may still send while a wave of it was not started or a run of it has not ended.
     """
     uses: dict[int, dict[RosterUse, None]] = {}
-    for use, definition in (*_segments(session), *_campaigns(session), *_markings(session)):
+    for use, definition in (*_segments(session), *list_campaign_trees(session), *_markings(session)):
         for roster_id in _rosters_of(Node.model_validate(definition)) if definition is not None else ():
             uses.setdefault(roster_id, {})[use] = None
     for journey_id, name, journey in list_definitions(session):
@@ -47,7 +47,8 @@ def _segments(session: Session) -> _Asked:
         yield RosterUse("segment", row.id or 0, row.name), row.definition
 
 
-def _campaigns(session: Session) -> _Asked:
+def list_campaign_trees(session: Session) -> _Asked:
+    """Of campaigns that may still send, whom each of their waves is for; None: not a segment."""
     query = (
         select(col(Campaign.id), col(Campaign.name), col(Wave.audience))
         .join(Wave, col(Wave.campaign_id) == col(Campaign.id))

@@ -40,10 +40,6 @@ class Choices:
 
 def read_choices(session: Session, userids: Collection[str] | None = None) -> Choices:
     """What there is to choose among. `userids`: of members and their groups, only these."""
-    tags = select(col(Tag.tag_id), col(TagGroup.name) + " / " + col(Tag.name)).join(
-        TagGroup, col(TagGroup.group_id) == col(Tag.group_id)
-    )
-    in_order = (col(TagGroup.order).desc(), col(TagGroup.group_id), col(Tag.order).desc(), col(Tag.tag_id))
     staff = select(col(Staff.userid), col(Staff.name)).where(col(Staff.gone_at).is_(None))
     groups = select(col(CustomerGroup.chat_id), col(CustomerGroup.name)).where(
         col(CustomerGroup.dismissed_at).is_(None)
@@ -58,7 +54,7 @@ def read_choices(session: Session, userids: Collection[str] | None = None) -> Ch
         )
     ).all()
     found = {
-        "tags": _names(session, tags.where(col(Tag.deleted_at).is_(None)).order_by(*in_order)),
+        "tags": read_tags(session),
         "staff": _names(session, staff.order_by(col(Staff.userid))),
         "departments": _names(
             session,
@@ -85,6 +81,17 @@ def read_choices(session: Session, userids: Collection[str] | None = None) -> Ch
         "fields": {name: title or name for name, title, _ in fields},
     }
     return Choices(found, {name: kind for name, _, kind in fields})
+
+
+def read_tags(session: Session) -> dict[str, str]:
+    """The tags that there are, each with its group before it, in WeCom's order."""
+    tags = (
+        select(col(Tag.tag_id), col(TagGroup.name) + " / " + col(Tag.name))
+        .join(TagGroup, col(TagGroup.group_id) == col(Tag.group_id))
+        .where(col(Tag.deleted_at).is_(None))
+    )
+    in_order = (col(TagGroup.order).desc(), col(TagGroup.group_id), col(Tag.order).desc(), col(Tag.tag_id))
+    return _names(session, tags.order_by(*in_order))
 
 
 def _names(session: Session, query: Any) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from html import unescape
 from typing import Any
 
@@ -12,6 +13,7 @@ from bot.console.assets import Assets
 from bot.console.painting import _environment
 from bot.console.segment_forms import Fields, Whole, fill, read_form
 from bot.console.segment_questions import LEAVES
+from bot.console.turns import Turns
 from data.queries.segment_choices import Choices
 from data.rules.problems import InvalidRuleError, parse
 from data.rules.segments import LEAVES as ALL_LEAVES
@@ -158,3 +160,26 @@ def test_faults_stand_beside_their_fields() -> None:
     page = unescape(show(fields))
     assert 'id="segment-1-0-within_days" name="segment.1-0.within_days" value="abc"' in page
     assert 'aria-describedby="segment-1-0-within_days-fault"' in page
+
+
+async def test_of_those_that_wait_only_the_last_has_its_turn() -> None:
+    turns, told = Turns(), list[tuple[int, bool]]()
+    going, done = asyncio.Event(), asyncio.Event()
+
+    async def ask(number: int, key: str = "one") -> None:
+        async with turns.take(key) as is_mine:
+            told.append((number, is_mine))
+            if number == 1:
+                going.set()
+                await done.wait()
+
+    first = asyncio.create_task(ask(1))
+    await going.wait()
+    others = [asyncio.create_task(ask(number)) for number in (2, 3, 4)]
+    await asyncio.create_task(ask(5, "another"))
+    assert told == [(1, True), (5, True)]
+    done.set()
+    await asyncio.gather(first, *others)
+    assert told[2:] == [(2, False), (3, False), (4, True)]
+    await ask(6)
+    assert told[-1] == (6, True)

@@ -1,0 +1,208 @@
+"""What is changed of one customer: tags, remark, fields, what they want to hear; all of it handed out, or erased."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from functools import partial
+from typing import Any
+
+from aiohttp import web
+from sqlmodel import Session
+
+from bot.console.asks import Ask, number_of
+from bot.console.customer import PATH, external_userid_of, page
+from bot.console.customers import asked_by
+from bot.console.pages import FRESH, HEADERS
+from bot.erasing import erase_customer, export_customer
+from bot.errors import ObservingError
+from bot.remarks import Remark, change_remark
+from bot.tagging import put_right
+from data.errors import NotFoundError
+from data.models import FieldDefinition
+from data.queries import customers as rows
+from data.queries import fields as field_rows
+from data.queries import preferences as preference_rows
+from data.queries.accounts import list_visible
+from data.queries.customer_pages import require_visible
+from data.rules.fields import BIRTHDAY, FieldKind
+from data.rules.preferences import Preference
+from data.rules.problems import InvalidRuleError, Problem, parse
+from data.rules.schedule import day_began
+
+
+async def change_tags(ask: Ask) -> web.Response:
+    """Tags of one staff member's contact: what was ticked and is not any more is taken off, the others put on."""
+    whose, userid = external_userid_of(ask), await _through(ask)
+    was, wanted = set(ask.texts("was")), set(ask.texts("tag"))
+    if ask.ctx.observes:
+        raise ObservingError
+    await put_right(ask.ctx, userid, whose, wanted - was, was - wanted)
+    changes = {"put_on": sorted(wanted - was), "take_off": sorted(was - wanted)}
+    await ask.note("customers.tags", f"customer {whose}", {"userid": userid, **changes}, external_userid=whose)
+    return _back(ask)
+
+
+async def change_words(ask: Ask) -> web.Response:
+    """What a staff member notes about the customer."""
+    whose, userid = external_userid_of(ask), await _through(ask)
+    mobiles = [each for each in ask.text("remark_mobiles").replace("，", " ").replace("、", " ").split() if each]
+    given = {name: ask.text(name) for name in ("remark", "description")} | {"remark_mobiles": mobiles}
+    try:
+        await change_remark(ask.ctx, userid, whose, parse(Remark, given))
+    except InvalidRuleError as error:
+        return await _faulty(ask, error, f"remark {userid}")
+    await ask.note("customers.remark", f"customer {whose}", {"userid": userid, **given}, external_userid=whose)
+    return _back(ask)
+
+
+async def _through(ask: Ask) -> str:
+    """The staff member through whom something is changed. Raises NotFoundError."""
+    userid = ask.text("userid", 64)
+
+    def read(session: Session) -> None:
+        visible = list_visible(session, ask.account)
+        if visible is not None and userid not in visible:
+            raise NotFoundError("没有这位客户，或者不在您能看到的范围内。", "请从客户列表进入。")
+        rows.get_contact(session, userid, external_userid_of(ask))
+
+    await ask.db.read(read)
+    return userid
+
+
+async def change_fields(ask: Ask) -> web.Response:
+    """The customer's own fields, the birthday among them; an empty one is removed."""
+    whose = external_userid_of(ask)
+    await _require(ask)
+    given = _values(ask, await ask.db.read(field_rows.list_definitions))
+
+    def do(session: Session) -> None:
+        field_rows.save_values(session, whose, given, ask.now, replace=False)
+
+    try:
+        await ask.change(
+            "customers.fields", f"customer {whose}", do, lambda session: field_rows.get_values(session, whose),
+            external_userid=whose,
+        )  # fmt: skip
+    except InvalidRuleError as error:
+        return await _faulty(ask, error, "fields")
+    return _back(ask)
+
+
+def _values(ask: Ask, definitions: list[FieldDefinition]) -> dict[str, Any]:
+    given: dict[str, Any] = {}
+    for field in definitions:
+        text = ask.text(f"field.{field.name}")
+        match field.kind:
+            case _ if not text:
+                given[field.name] = None
+            case FieldKind.NUMBER:
+                given[field.name] = _number(text)
+            case FieldKind.FLAG:
+                given[field.name] = text == "yes"
+            case _:
+                given[field.name] = text
+    month, day = ask.text("birthday.month"), ask.text("birthday.day")
+    if not month and not day:
+        return given | {BIRTHDAY: None}
+    year = ask.text("birthday.year")
+    return given | {
+        BIRTHDAY: {
+            "calendar": "lunar" if ask.text("birthday.calendar") == "lunar" else "solar",
+            "month": _whole(month), "day": _whole(day), "year": _whole(year) if year else None,
+            "leap_month": ask.text("birthday.leap_month") == "yes",
+        }
+    }  # fmt: skip
+
+
+def _number(text: str) -> Any:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _whole(text: str) -> Any:
+    number = number_of(text)
+    return text if number is None else number
+
+
+async def change_preference(ask: Ask) -> web.Response:
+    """What the customer wants to hear."""
+    whose = external_userid_of(ask)
+    await _require(ask)
+    try:
+        wanted = parse(Preference, _wish(ask))
+        await ask.change(
+            "customers.preference", f"customer {whose}",
+            partial(_save_preference, whose, wanted, asked_by(ask), ask), partial(_look_preference, whose),
+            external_userid=whose,
+        )  # fmt: skip
+    except InvalidRuleError as error:
+        return await _faulty(ask, error, "preference")
+    return _back(ask)
+
+
+def _wish(ask: Ask) -> dict[str, Any]:
+    wish: dict[str, Any] = {"opted_out": ask.text("opted_out") == "yes", "reason": ask.text("reason")}
+    if until := ask.text("paused_until"):
+        try:
+            wish["paused_until"] = day_began(date.fromisoformat(until), ask.zone)
+        except ValueError:
+            raise InvalidRuleError([Problem("paused_until", "应为日期，如 2026-03-04")]) from None
+    for name in ("cap_count", "cap_days"):
+        if text := ask.text(name):
+            wish[name] = _whole(text)
+    return wish
+
+
+def _save_preference(whose: str, wanted: Preference, by: str, ask: Ask, session: Session) -> None:
+    preference_rows.save_preference(session, whose, wanted, by, ask.now)
+
+
+def _look_preference(whose: str, session: Session) -> dict[str, Any] | None:
+    found = preference_rows.find_rule(session, whose)
+    return found.model_dump(mode="json") if found is not None else None
+
+
+async def export(ask: Ask) -> web.Response:
+    """All that is kept about the customer, as a file."""
+    whose = external_userid_of(ask)
+    await _require(ask)
+    found = await export_customer(ask.db, ask.parts.inbox, whose, ask.now)
+    await ask.note("customers.export", f"customer {whose}", external_userid=whose)
+    name = "".join(each for each in whose if each.isascii() and (each.isalnum() or each in "-_"))
+    return web.Response(
+        text=json.dumps(found, ensure_ascii=False, indent=1, default=str), content_type="application/json",
+        headers={**HEADERS, **FRESH, "Content-Disposition": f'attachment; filename="{name}.json"'},
+    )  # fmt: skip
+
+
+async def erase(ask: Ask) -> web.Response:
+    """All that is kept about the customer goes, for good."""
+    whose = external_userid_of(ask)
+    await _require(ask)
+    if ask.text("sure") != "yes":
+        return await page(ask, 400, about="erase", fault=ask._("请先勾选“我知道不能恢复”。"))
+    done = await erase_customer(ask.db, ask.parts.inbox, whose, asked_by(ask), ask.now)
+    # Whom it was about is not written down: that is what erasing means.
+    await ask.note("customers.erase", "customer", {"rows": sum(done.rows.values()), "events": done.events})
+    return ask.go(PATH, "erased")
+
+
+async def _require(ask: Ask) -> None:
+    def read(session: Session) -> None:
+        require_visible(session, external_userid_of(ask), list_visible(session, ask.account))
+
+    await ask.db.read(read)
+
+
+async def _faulty(ask: Ask, error: InvalidRuleError, about: str) -> web.Response:
+    """The page again with what was typed, and what is wrong beside it."""
+    faults = {each.path or "": each.message for each in error.problems}
+    words = "；".join(each.message for each in error.problems)
+    return await page(ask, 400, faults=faults, fault=words, about=about)
+
+
+def _back(ask: Ask) -> web.Response:
+    return ask.go(ask.request.path.rpartition("/")[0], "saved")

@@ -1,0 +1,114 @@
+"""Which customers a list shows: those whom a search finds, of a segment that is saved or stands in the address, as far
+as who looks may see them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from urllib.parse import urlencode
+
+from sqlmodel import Session
+
+from bot.console.asks import Ask, number_of
+from bot.console.segment_forms import Whole
+from bot.rule_edits import usable_tree
+from data.queries import customer_pages as pages
+from data.queries import segment_names
+from data.queries.accounts import list_visible
+from data.rules.problems import InvalidRuleError, Problem, parse
+from data.rules.segment_leaves import IDS_MAX
+from data.rules.segments import DEFINITION, EVERYBODY, Node, Segment
+
+#: Of a segment in an address: longer ones are saved first.
+DEFINITION_MAX = 6_000
+SEARCH_MAX = 64
+
+
+@dataclass
+class Filter:
+    """What a list is of. `visible`: of these members alone (None: all); `found`: the follows that a search found."""
+
+    text: str
+    segment: Segment | None
+    tree: Node
+    visible: frozenset[str] | None
+    found: list[int] | None
+
+    @property
+    def kept(self) -> dict[str, str]:
+        """What says the same in an address or a form."""
+        kept = {"q": self.text} if self.text else {}
+        if self.segment is not None:
+            kept["segment_id"] = str(self.segment.id)
+        elif self.tree != EVERYBODY:
+            kept[DEFINITION] = definition_of(self.tree)
+        return kept
+
+    def address(self, path: str, **more: object) -> str:
+        """A page of the list."""
+        asked = {**self.kept, **{name: str(value) for name, value in more.items()}}
+        return path + (f"?{urlencode(asked)}" if asked else "")
+
+    @property
+    def narrowed(self) -> Node:
+        """The tree, bounded to whom one may see."""
+        return self.tree if self.visible is None else Node.model_validate({"all": [*_members(self.visible), self.tree]})
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """What the queries of `customer_pages` are asked with."""
+        return {"userids": self.visible, "among_ids": self.found}
+
+
+def definition_of(tree: Node) -> str:
+    """A tree as it stands in an address. Raises InvalidRuleError for one that is too long."""
+    told = json.dumps(tree.model_dump(mode="json"), ensure_ascii=False, separators=(",", ":"))
+    if len(told.encode()) > DEFINITION_MAX:
+        raise InvalidRuleError([Problem("", "条件太多，不能直接筛选，请先保存为分群")])
+    return told
+
+
+async def read_filter(ask: Ask, given: Mapping[str, Any]) -> Filter:
+    """What an address or a form asks for. Raises InvalidRuleError, NotFoundError."""
+    visible = await ask.db.read(list_visible, ask.account)
+    text = _text(given, "q")[:SEARCH_MAX]
+    segment, tree = await ask.db.read(partial(_read_tree, given))
+    if not text:
+        return Filter(text, segment, tree, visible, None)
+    found = await asyncio.gather(*(ask.db.read(each, text, visible) for each in pages.SEARCHES))
+    return Filter(text, segment, tree, visible, sorted(set().union(*found), reverse=True)[: pages.SEARCHED])
+
+
+def _read_tree(given: Mapping[str, Any], session: Session) -> tuple[Segment | None, Node]:
+    segment_id = number_of(_text(given, "segment_id"))
+    if segment_id is not None:
+        segment = segment_names.get_segment(session, segment_id)
+        return segment, segment.definition
+    if definition := _text(given, DEFINITION):
+        return None, usable_tree(session, parse(Whole, {DEFINITION: _json(definition)}).definition)
+    return None, EVERYBODY
+
+
+def _members(userids: Collection[str]) -> Iterable[Mapping[str, Any]]:
+    """Conditions that together say: of these members."""
+    if not userids:
+        return [{"not": {"all": []}}]
+    each = sorted(userids)
+    leaves = [{"staff": {"userids": each[start : start + IDS_MAX]}} for start in range(0, len(each), IDS_MAX)]
+    return [{"any": leaves}]
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _text(given: Mapping[str, Any], name: str) -> str:
+    value = given.get(name, "")
+    return value.strip() if isinstance(value, str) else ""

@@ -1,0 +1,197 @@
+"""The customers as people look through them: found by what they are called, a page at a time, with all that a row
+shows. One row is a follow, the pair of a staff member and a customer. `userids`: only of these members (None: all)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime, tzinfo
+from typing import Any, NamedTuple
+
+from sqlalchemy import Select, exists, func, literal_column, select
+from sqlmodel import Session, col
+
+from data.bulk import among
+from data.errors import NotFoundError
+from data.models import Customer, Follow, FollowMobile, FollowTag, Staff, Tag
+from data.queries.segment_plans import FEW, make_plan
+from data.queries.segment_sql import selected
+from data.queries.segments import asking, plan_segment
+from data.rules.segments import Node
+
+C: Any = Customer.__table__  # type: ignore[attr-defined]
+F: Any = Follow.__table__  # type: ignore[attr-defined]
+M: Any = FollowMobile.__table__  # type: ignore[attr-defined]
+S: Any = Staff.__table__  # type: ignore[attr-defined]
+
+#: Of those whose names a search finds so many at most are looked at: whoever finds more writes more.
+SEARCHED = 1_000
+#: Of a telephone number so many of the last digits have to be given.
+DIGITS = 4
+#: Written out, not bound: only then do the databases see that the partial index holds the rows.
+_EMPTY: Any = literal_column("''")
+
+
+class Shown(NamedTuple):
+    """A follow as a row of a list, with its tags' names."""
+
+    follow_id: int
+    external_userid: str
+    name: str
+    remark: str
+    type: int
+    corp_name: str
+    status: str
+    state: str
+    userid: str
+    staff_name: str
+    added_at: datetime | None
+    touched_at: datetime | None
+    remark_mobiles: Sequence[str]
+    tags: Sequence[str]
+
+
+def _mine(userids: Collection[str] | None) -> list[Any]:
+    return [] if userids is None else [F.c.userid.in_(userids)]
+
+
+def find_by_id(session: Session, text: str, userids: Collection[str] | None = None) -> list[int]:
+    """The follows of the customer with this id."""
+    query = select(F.c.id).where(F.c.external_userid == text, *_mine(userids))
+    return list(session.execute(query.limit(SEARCHED)).scalars())
+
+
+def find_by_mobile(session: Session, text: str, userids: Collection[str] | None = None) -> list[int]:
+    """The follows for which staff noted a telephone number that ends so."""
+    if not (text.isascii() and text.isdecimal() and len(text) >= DIGITS):
+        return []
+    ends = select(M.c.follow_id).where(M.c.mobile.endswith(text, autoescape=True))
+    query = select(F.c.id).where(F.c.id.in_(ends), *_mine(userids))
+    return list(session.execute(query.limit(SEARCHED)).scalars())
+
+
+def find_by_name(session: Session, text: str, userids: Collection[str] | None = None) -> list[int]:
+    """The follows of customers who have this in their names."""
+    has = _has(session.get_bind().dialect.name, text)
+    # Led by the names, so that it ends as soon as enough are found.
+    query = (
+        select(F.c.id)
+        .select_from(C.join(F, F.c.external_userid == C.c.external_userid))
+        .where(has(C.c.name), *_mine(userids))
+        .with_hint(C, "INDEXED BY ix_customers_name", "sqlite")
+        .with_hint(F, "INDEXED BY ix_follows_external_userid", "sqlite")
+    )
+    return list(session.execute(query.limit(SEARCHED)).scalars())
+
+
+def find_by_remark(session: Session, text: str, userids: Collection[str] | None = None) -> list[int]:
+    """The follows whose remark has this in it."""
+    has = _has(session.get_bind().dialect.name, text)
+    query = select(F.c.id).where(F.c.remark != _EMPTY, has(F.c.remark), *_mine(userids))
+    query = query.with_hint(F, "INDEXED BY ix_follows_remark", "sqlite")
+    return list(session.execute(query.limit(SEARCHED)).scalars())
+
+
+#: What a search looks through, each by itself, so that they can go side by side.
+SEARCHES = (find_by_id, find_by_mobile, find_by_name, find_by_remark)
+
+
+def _has(dialect: str, text: str) -> Any:
+    """That a column has a text in it, whatever the case of latin letters."""
+    pattern = f"%{text.replace('/', '//').replace('%', '/%').replace('_', '/_')}%"
+    if dialect == "sqlite":
+        return lambda column: column.like(pattern, escape="/")
+    return lambda column: column.ilike(pattern, escape="/")
+
+
+def list_page(
+    session: Session,
+    tree: Node,
+    now: datetime,
+    zone: tzinfo,
+    *,
+    limit: int,
+    before_id: int | None = None,
+    userids: Collection[str] | None = None,
+    among_ids: Collection[int] | None = None,
+) -> list[Shown]:
+    """Follows of a segment, newest first. `among_ids`: of these alone."""
+    query = _asked(session, tree, now, zone, userids, among_ids, F.c.id)
+    if before_id is not None:
+        query = query.where(F.c.id < before_id)
+    return list_shown(session, session.execute(query.order_by(F.c.id.desc()).limit(limit)).scalars().all())
+
+
+def list_customers(
+    session: Session,
+    tree: Node,
+    now: datetime,
+    zone: tzinfo,
+    *,
+    limit: int,
+    userids: Collection[str] | None = None,
+    among_ids: Collection[int] | None = None,
+) -> list[str]:
+    """Some of the customers of a segment, each once."""
+    query = _asked(session, tree, now, zone, userids, among_ids, F.c.external_userid)
+    return list(session.execute(query.distinct().limit(limit)).scalars())
+
+
+def _asked(
+    session: Session,
+    tree: Node,
+    now: datetime,
+    zone: tzinfo,
+    userids: Collection[str] | None,
+    among_ids: Collection[int] | None,
+    column: Any,
+) -> Select[Any]:
+    if among_ids is None:
+        plan = plan_segment(session, tree, now, zone, userids=userids)
+        return selected(plan, column, in_order=plan.leader is None or plan.rows > FEW)
+    plan = make_plan(session, tree, asking(session, tree, now, zone), one=True, userids=userids)
+    listed = among(session.get_bind().dialect.name, F.c.id, "follows")
+    return selected(plan, column, in_order=True).where(listed).params(follows=sorted(among_ids))
+
+
+def list_shown(session: Session, ids: Iterable[int]) -> list[Shown]:
+    """These follows with names and tags, newest first."""
+    wanted = list(ids)
+    if not wanted:
+        return []
+    tags: dict[int, list[str]] = {}
+    for follow_id, name in session.execute(
+        select(col(FollowTag.follow_id), col(Tag.name))
+        .join(Tag, col(Tag.tag_no) == col(FollowTag.tag_no))
+        .where(col(FollowTag.follow_id).in_(wanted), col(Tag.deleted_at).is_(None))
+        .order_by(col(Tag.order).desc(), col(Tag.tag_id))
+    ):
+        tags.setdefault(follow_id, []).append(name)
+    rows = session.execute(
+        select(
+            F.c.id.label("follow_id"), F.c.external_userid, func.coalesce(C.c.name, "").label("name"), F.c.remark,
+            func.coalesce(C.c.type, 0).label("type"), func.coalesce(C.c.corp_name, "").label("corp_name"), F.c.status,
+            F.c.state, F.c.userid, func.coalesce(S.c.name, "").label("staff_name"),
+            F.c.added_at, F.c.touched_at, F.c.remark_mobiles,
+        )
+        .select_from(F)
+        .outerjoin(C, C.c.external_userid == F.c.external_userid)
+        .outerjoin(S, S.c.userid == F.c.userid)
+        .where(F.c.id.in_(wanted))
+        .order_by(F.c.id.desc())
+    )  # fmt: skip
+    return [Shown(**row, tags=tags.get(row["follow_id"], [])) for row in rows.mappings()]
+
+
+def require_visible(session: Session, external_userid: str, userids: Collection[str] | None) -> None:
+    """Raises NotFoundError for a customer whom nobody knows, or none of these members has or had."""
+    query: Any = select(literal_column("1")).where(C.c.external_userid == external_userid)
+    if userids is not None:
+        query = query.where(exists().where(F.c.external_userid == external_userid, F.c.userid.in_(userids)))
+    if session.execute(query.limit(1)).first() is None:
+        raise NotFoundError("没有这位客户，或者不在您能看到的范围内。", "请从客户列表进入。")
+
+
+def map_names(session: Session, userids: Collection[str]) -> dict[str, str]:
+    """The names of members, by userid."""
+    query = select(S.c.userid, S.c.name).where(S.c.userid.in_(userids), S.c.name != "")
+    return dict(session.execute(query).all()) if userids else {}
