@@ -24,6 +24,7 @@ from bot.console.campaign_forms import (
     place_problems,
     read_timing,
     read_wave,
+    segment_fields,
 )
 from bot.console.campaigns import PATH, names_of
 from bot.console.message_forms import Editor, make_editor, read_message
@@ -168,20 +169,18 @@ def _status(error: Exception) -> int:
 async def _save(
     ask: Ask, told: Mapping[str, Any] | None, kind: str, base: Mapping[str, Any], work: Any, said: str
 ) -> web.Response:
-    """Do what the pressed button says: show what it would do, add a version, or save it."""
+    """Do what the pressed button says: show what it would do, add a version or a condition, or save it."""
+    more = ask.text("do") == "variant"
+    if more or "preview" in ask.form or ask.text("segment.do", 100):
+        return await _page(ask, told, kind, base, ask.form, more=more)
     try:
         wanted = await read_wave(ask, kind, base)
         wave = await narrow(ask.ctx, ask.account, wanted)
         if ask.text("do") == "preview":
             return await _page(ask, told, kind, base, ask.form, preview=await _preview(ask, wave))
-        if ask.text("do") == "variant" or "preview" in ask.form:
-            return await _page(ask, told, kind, base, ask.form, more=ask.text("do") == "variant")
         said = "narrowed" if _customers_of(wave) < _customers_of(wanted) else said
         return ask.go(f"{PATH}/{await work(wave)}", said)
     except (InvalidRuleError, ConflictError) as error:
-        more = ask.text("do") == "variant"
-        if more or "preview" in ask.form:
-            return await _page(ask, told, kind, base, ask.form, more=more)
         return await _page(ask, told, kind, base, ask.form, _status(error), problems=_problems(error))
 
 
@@ -245,6 +244,7 @@ async def _page(
         editors=await _editors(ask, kind, base, content_problems(problems), is_typed=is_typed, more=more),
         times=_times(times_of), listed=_listed_of(base), **choices, **values,
         keeps=bool(base) and fields_of(ask, base).get("audience") == "keep",
+        segment=await segment_fields(ask, base, is_typed=is_typed) if kind == CUSTOMERS else None,
         version=ask.text("version") or (told or {}).get("version", ""),
     )  # fmt: skip
 

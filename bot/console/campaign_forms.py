@@ -16,9 +16,11 @@ from bot.campaign_narrowing import widened
 from bot.console.asks import Ask
 from bot.console.campaign_acts import local_input, parse_local
 from bot.console.message_forms import read_message
+from bot.console.segment_forms import Fields, open_fields, read_fields
 from bot.roster_files import read_rows
 from data.models import Account
 from data.rules.problems import InvalidRuleError, Problem
+from data.rules.segments import EVERYBODY, Node
 from data.rules.timings import Timing
 from data.rules.variants import VARIANTS_MAX
 from data.rules.waves import CUSTOMERS, GROUPS, MOMENTS
@@ -81,10 +83,18 @@ def fields_of(ask: Ask, wave: Mapping[str, Any]) -> Typed:
     return typed
 
 
+async def segment_fields(ask: Ask, wave: Mapping[str, Any], *, is_typed: bool) -> Fields:
+    """The conditions of a wave to customers, as they were typed or as they are kept."""
+    if is_typed:
+        return await read_fields(ask)
+    tree = widened(ask.account, CUSTOMERS, wave.get("audience") or {}).get("segment")
+    return await open_fields(ask, Node.model_validate(tree) if tree else EVERYBODY)
+
+
 def _add_audience(typed: Typed, kind: str, audience: Mapping[str, Any]) -> None:
     if kind == CUSTOMERS:
-        chosen = "keep" if audience.keys() & {"segment", "pairs", "external_userids"} else "everyone"
-        typed.add("audience", chosen)
+        listed = audience.keys() & {"pairs", "external_userids"}
+        typed.add("audience", "keep" if listed else "conditions" if audience.get("segment") else "everyone")
         return
     typed.add("audience", "everyone" if audience.get("everyone") or not any(audience.values()) else "some")
     for name in ("owners", "chat_ids", "userids"):
@@ -187,6 +197,11 @@ async def _customers(ask: Ask, base: Mapping[str, Any]) -> dict[str, Any]:
     match ask.text("audience", 20):
         case "keep" if base:
             return dict(base)
+        case "conditions":
+            fields = await read_fields(ask)
+            if fields.tree is None:
+                raise InvalidRuleError([Problem("audience", ask._("条件还没有填完整，请看条件旁边的说明"))])
+            return {"segment": fields.tree.model_dump(mode="json", exclude_defaults=True)}
         case "saved":
             return {"segment_id": ask.number("segment_id") or 0}
         case "list":

@@ -266,22 +266,42 @@ async def test_a_campaign_is_made_edited_approved_and_moved(start: Start, http: 
     assert "<script>alert" not in (await boss.get(one)).page
     assert (await boss.post(f"{one}/waves/{told.waves[1].id}/remove", {"version": "3"})).status == 303
 
+    # Conditions are edited in place: what a manager sees of them is what they chose themselves.
+    conditions = [
+        *[each for each in versions if each[0] not in ("audience", "version")], ("audience", "conditions"),
+        ("segment.match", "all"), ("segment.row", "0"), ("segment.0.kind", "gender"),
+    ]  # fmt: skip
+    unfinished = await boss.post(wave_path, [*conditions, ("version", "4")])
+    assert (unfinished.status, "条件还没有填完整" in unfinished.text) == (400, True)
+    added = await boss.post(
+        wave_path, [*conditions, ("version", "4"), ("segment.do", "add:"), ("segment.add", "staff")]
+    )
+    assert (added.status, "segment.1.kind" in added.page) == (200, True)
+    whole_form = [*conditions, ("version", "4"), ("segment.0.genders", "female")]
+    assert (await boss.post(wave_path, whole_form)).location == f"{one}?said=saved"
+    told = await company.read(campaigns.read_campaign, campaign_id)
+    assert told.waves[0].audience["segment"]["all"][1] == {"all": [{"gender": {"genders": ["female"]}}]}
+    again = (await boss.get(wave_path)).page
+    assert ('value="conditions" checked' in again, "segment.0.genders" in again, "segment.1.kind" in again) == (
+        True, True, False,
+    )  # fmt: skip
+
     # Above the limit another manager decides: not whoever asked, not somebody who is no approver.
     held = await boss.post(f"{one}/start")
     assert (held.status, "提交审批" in held.text) == (409, True)
     later = (company.bot.clock.now() + timedelta(days=2)).astimezone(company.bot.settings.zone)
-    await boss.post(f"{one}/submit", {"version": "4", "at": f"{later:%Y-%m-%dT%H:%M}"})
+    await boss.post(f"{one}/submit", {"version": "5", "at": f"{later:%Y-%m-%dT%H:%M}"})
     assert "等另一位经理审批" in (await boss.get("/console/approvals")).text
     assert "没有等待审批" in (await other.get("/console/approvals")).text
-    own = await boss.post(f"/console/approvals/{campaign_id}/approve", {"version": "4"})
+    own = await boss.post(f"/console/approvals/{campaign_id}/approve", {"version": "5"})
     assert (own.status, "不能审批自己的申请" in own.text) == (409, True)
-    assert (await other.post(f"/console/approvals/{campaign_id}/approve", {"version": "4"})).status == 404
+    assert (await other.post(f"/console/approvals/{campaign_id}/approve", {"version": "5"})).status == 404
     assert (await admin.get(f"/console/campaigns/{campaign_id}/preview")).status == 200
-    silent = await admin.post(f"/console/approvals/{campaign_id}/reject", {"version": "4"})
+    silent = await admin.post(f"/console/approvals/{campaign_id}/reject", {"version": "5"})
     assert (silent.status, "为什么驳回" in silent.text) == (400, True)
-    old = await admin.post(f"/console/approvals/{campaign_id}/approve", {"version": "3"})
+    old = await admin.post(f"/console/approvals/{campaign_id}/approve", {"version": "4"})
     assert old.status == 409
-    done = await admin.post(f"/console/approvals/{campaign_id}/approve", {"version": "4"})
+    done = await admin.post(f"/console/approvals/{campaign_id}/approve", {"version": "5"})
     assert done.location == "/console/approvals?said=approved"
     approval = (await company.read(approval_rows.find_latest, [campaign_id]))[campaign_id]
     assert (approval.status, approval.decided_via, approval.requested_by) == ("approved", "console", members[0])
