@@ -109,7 +109,24 @@ async def test_every_page_fits_a_desk_and_the_most_used_are_sound_in_english_and
         assert await page.evaluate("document.documentElement.lang") == "en"
         await look(page, f"{path.replace('/', '_')}_en_dark")
     await real_bot.db.write(partial(set_preferences, account_id=1, language="zh", theme=""))
+    await check_editor(page, real_bot.url)
     await check_first_load(page, real_bot.url)
+
+
+async def check_editor(page: Page, url: str) -> None:
+    """While a message is written, its preview and what is wrong with it keep up, and there is room for one more."""
+    await page.goto(f"{url}/console/welcome-rules/new")
+    await page.get_by_label("文字", exact=True).fill("你好 ")
+    await page.get_by_role("button", name="客户昵称").click()
+    assert await page.input_value("#content-text") == "你好 {{ customer_name }}"
+    await page.locator(".message-bubble", has_text="你好 小鱼").wait_for()
+    await page.locator("#content-text").fill("{{ nobody }}")
+    await page.locator("#content-text-problem", has_text="没有变量 nobody").wait_for()
+    for number in range(3):
+        await page.locator(f"[name='content.attachments[{number}].msgtype']").select_option("link")
+    await page.locator("#content-attachments-2-link-url").fill("ftp://x")
+    await page.locator("#content-attachments-2-link-url-problem", has_text="http://").wait_for()
+    await look(page, "editor")
 
 
 async def check_first_load(page: Page, url: str) -> None:
