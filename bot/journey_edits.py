@@ -44,17 +44,20 @@ class JourneyVersionRead(RuleModel):
 async def make_journey(ctx: Context, source: Mapping[str, Any], made_by: str) -> JourneyRow:
     """Check and keep a journey; it begins for nobody before it is started. Raises InvalidRuleError with a path per
     fault."""
-    draft = await _checked(ctx, source)
-    return await ctx.db.write(_make, draft.journey, draft.owner or "", made_by, ctx.clock.now())
+    draft = await check_draft(ctx, source)
+    return await ctx.db.write(make_checked, draft, made_by, ctx.clock.now())
 
 
-def _make(session: Session, journey: Journey, owner: str, made_by: str, now: datetime) -> JourneyRow:
+def make_checked(session: Session, draft: JourneyDraft, made_by: str, now: datetime) -> JourneyRow:
+    """Keep a journey that was checked."""
+    journey, owner = draft.journey, draft.owner or ""
     row = rows.add_journey(session, journey, owner, made_by, now)
     hold_files(session, "journey", row.id or 0)
     return row
 
 
-async def _checked(ctx: Context, source: Mapping[str, Any]) -> JourneyDraft:
+async def check_draft(ctx: Context, source: Mapping[str, Any]) -> JourneyDraft:
+    """What somebody has written, if it can be used. Raises InvalidRuleError with a path per fault."""
     draft = parse(JourneyDraft, source)
     found: list[Problem] = []
     if draft.owner is not None and await ctx.db.read(staff_rows.find_staff, draft.owner) is None:
@@ -94,13 +97,16 @@ def _split(source: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
 
 
 async def _write(ctx: Context, journey_id: int, version: int, source: Mapping[str, Any], made_by: str) -> JourneyRow:
-    draft, now = await _checked(ctx, source), ctx.clock.now()
-    return await ctx.db.write(_change, journey_id, version, draft.journey, draft.owner or "", made_by, now)
+    draft, now = await check_draft(ctx, source), ctx.clock.now()
+    return await ctx.db.write(change_checked, journey_id, version, draft, made_by, now)
 
 
-def _change(
-    session: Session, journey_id: int, version: int, journey: Journey, owner: str, made_by: str, now: datetime
+def change_checked(
+    session: Session, journey_id: int, version: int, draft: JourneyDraft, made_by: str, now: datetime
 ) -> JourneyRow:
+    """Say a journey anew, as the next version after the one that was read, in words that were checked. Raises
+    NotFoundError, and ConflictError when somebody else was faster."""
+    journey, owner = draft.journey, draft.owner or ""
     # As it is kept: one that this program does not understand any more can be said anew.
     if rows.get_version(session, journey_id, version).definition == journey.model_dump(mode="json"):
         row = rows.lock_journey(session, journey_id)
@@ -147,15 +153,21 @@ async def act_on(ctx: Context, journey_id: int, act: Act, by: str = "command") -
     One that begins anew is checked again: what it names may be gone since. Raises NotFoundError, ConflictError,
     ObservingError, InvalidRuleError.
     """
-    if act in (Act.START, Act.RESUME):
-        if ctx.observes:
-            raise ObservingError
-        row = await ctx.db.read(rows.get_journey, journey_id)
-        await check_journey(ctx, await ctx.db.read(rows.read_definition, journey_id, row.version))
+    await check_act(ctx, journey_id, act)
     await ctx.db.write(rows.act_on, journey_id, act, by, ctx.clock.now())
     if act is Act.STOP:
         await end_for_all(ctx, journey_id)
     return await ctx.db.read(read_journey, journey_id)
+
+
+async def check_act(ctx: Context, journey_id: int, act: Act) -> None:
+    """Refuse to have a journey begin that cannot. Raises NotFoundError, ObservingError, InvalidRuleError."""
+    if act not in (Act.START, Act.RESUME):
+        return
+    if ctx.observes:
+        raise ObservingError
+    row = await ctx.db.read(rows.get_journey, journey_id)
+    await check_journey(ctx, await ctx.db.read(rows.read_definition, journey_id, row.version))
 
 
 async def end_for_all(ctx: Context, journey_id: int) -> None:

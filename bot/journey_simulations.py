@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime, time, timedelta
 from itertools import islice
 from typing import Any, NamedTuple
@@ -56,6 +56,7 @@ PIECE = 500
 #: Customers whose steps are told one by one, and staff members whose load is.
 SAMPLED, STAFF_TOLD = 10, 20
 NOON = time(12)
+Watch = Callable[[int, int], None]
 NO_PATHS = ("trigger.segment", "audience")
 
 ASSUMED = (
@@ -178,7 +179,7 @@ class _Trial:
 
     # -- what becomes of them
 
-    async def run(self) -> None:
+    async def run(self, watch: Watch) -> None:
         """Go through all of them."""
         beginning = Beginning(self.wanted.journey_id or 0, self.journey, self.calendar)
         simulation = Simulation(self.until, self.calendar, self.company.caps, beginning.standing)
@@ -186,6 +187,7 @@ class _Trial:
         for start in range(0, len(whole), PIECE):
             subjects = await self.ctx.db.read(self._read_subjects, whole[start : start + PIECE])
             await asyncio.to_thread(self._run_piece, simulation, subjects)
+            watch(min(start + PIECE, len(whole)), len(whole))
 
     def _run_piece(self, simulation: Simulation, subjects: Sequence[tuple[int, Subject]]) -> None:
         for version, subject in subjects:
@@ -307,8 +309,15 @@ def _scaled(counted: Counter[str], scale: int) -> dict[str, int]:
     return {name: number * scale for name, number in sorted(counted.items())}
 
 
-async def simulate(ctx: Context, wanted: Simulate) -> dict[str, Any]:
-    """Try a journey out, as it is shown. Raises NotFoundError, and InvalidRuleError where the journey is not right."""
+def _unwatched(_done: int, _total: int) -> None:
+    pass
+
+
+async def simulate(ctx: Context, wanted: Simulate, watch: Watch = _unwatched) -> dict[str, Any]:
+    """Try a journey out, as it is shown; `watch` is told how many customers of how many it has gone through.
+
+    Raises NotFoundError, and InvalidRuleError where the journey is not right.
+    """
     if (wanted.journey_id is None) == (wanted.journey is None):
         raise InvalidRuleError([Problem("journey", "journey 和 journey_id 填写其中一个")])
     if wanted.journey is not None:
@@ -320,7 +329,7 @@ async def simulate(ctx: Context, wanted: Simulate) -> dict[str, Any]:
         trial = _Trial(ctx, wanted, versions, row.version)
     await trial.find_customers()
     try:
-        await trial.run()
+        await trial.run(watch)
     except ValueError as error:
         raise InvalidRuleError([Problem("steps", f"有一步一年多里都没有可以执行的日子（{error}）")]) from None
     return trial.told()

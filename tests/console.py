@@ -79,6 +79,7 @@ class _Fields(HTMLParser):
         self._select = self._area = ""
         self._options: list[tuple[str, bool]] = []
         self._text = ""
+        self._several = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         has = dict(attrs)
@@ -86,7 +87,7 @@ class _Fields(HTMLParser):
         if tag == "input" and name and (has.get("type") not in ("checkbox", "radio") or "checked" in has):
             self.fields.append((name, value))
         elif tag == "select":
-            self._select, self._options = name, []
+            self._select, self._options, self._several = name, [], "multiple" in has
         elif tag == "option" and self._select:
             self._options.append((value, "selected" in has))
         elif tag == "textarea":
@@ -97,7 +98,9 @@ class _Fields(HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         if tag == "select" and self._select:
-            chosen = [value for value, is_chosen in self._options if is_chosen] or [v for v, _ in self._options[:1]]
+            chosen = [value for value, is_chosen in self._options if is_chosen]
+            if not chosen and not self._several:
+                chosen = [value for value, _ in self._options[:1]]
             self.fields += [(self._select, value) for value in chosen]
             self._select = ""
         elif tag == "textarea" and self._area:

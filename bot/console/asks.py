@@ -16,6 +16,7 @@ from sqlmodel import Session
 from bot.config import Settings
 from bot.console.logins import Logins, Reader
 from bot.console.painting import Painter
+from bot.console.trials import Trials
 from bot.console.turns import Turns
 from bot.context import Context
 from data.db import Database
@@ -51,6 +52,7 @@ class Parts:
     logins: Logins
     streams: Streams
     turns: Turns = field(default_factory=Turns)
+    trials: Trials = field(default_factory=Trials)
 
 
 @dataclass

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -12,6 +10,7 @@ from sqlmodel import Session
 
 from bot.console.asks import Ask
 from bot.console.painting import N_
+from bot.console.sheets import sheet
 from bot.staff_tasks import read_list
 from data.models import JobState, SyncStatus
 from data.queries import accounts as account_rows
@@ -25,8 +24,6 @@ from data.queries import sync_runs as sync_rows
 from data.rules.schedule import day_began, local_datetime
 
 PERIODS = (7, 30)
-#: What CSV begins a cell with may be read as a formula by a spreadsheet.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 BY = {"day": N_("按天"), "userid": N_("按成员"), "state": N_("按渠道")}
 
 
@@ -83,33 +80,16 @@ async def export(ask: Ask) -> web.Response:
     """The same numbers as CSV, for a spreadsheet."""
     by = ask.request.query.get("by", "day")
     found = await ask.db.read(_read_numbers, ask, _days(ask))
-    out = io.StringIO()
-    lines = csv.writer(out)
+    head: tuple[str, ...]
+    rows: list[tuple[object, ...]]
     if by == "day":
-        lines.writerow([ask._(each) for each in (N_("日期"), N_("新增关系"), N_("新客户"), N_("流失"), N_("净增"))])
-        lines.writerows([each.day, each.added, each.people, each.left, each.net] for each in found["days"])
+        head = (N_("日期"), N_("新增关系"), N_("新客户"), N_("流失"), N_("净增"))
+        rows = [(each.day, each.added, each.people, each.left, each.net) for each in found["days"]]
     else:
-        lines.writerow(
-            [ask._(each) for each in (BY["userid" if by == "userid" else "state"], N_("新增关系"), N_("新客户"))]
-        )
+        head = (BY["userid" if by == "userid" else "state"], N_("新增关系"), N_("新客户"))
         shares = found["members"] if by == "userid" else found["channels"]
-        lines.writerows([plain(each.key), each.added, each.people] for each in shares)
-    # A spreadsheet takes UTF-8 for what it is only by this mark.
-    return web.Response(
-        body=("\ufeff" + out.getvalue()).encode(),
-        content_type="text/csv",
-        charset="utf-8",
-        headers={
-            "Content-Disposition": f'attachment; filename="siyu-{by}.csv"',
-            "Cache-Control": "no-store",
-            "X-Content-Type-Options": "nosniff",
-        },
-    )
-
-
-def plain(cell: str) -> str:
-    """A text as a spreadsheet may have it: never a formula."""
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell
+        rows = [(each.key, each.added, each.people) for each in shares]
+    return sheet(by, [[ask._(each) for each in head], *rows])
 
 
 def _days(ask: Ask) -> int:

@@ -55,6 +55,13 @@ MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         ),
     ),
     (
+        N_("旅程"),
+        (
+            Entry("manager", N_("客户旅程"), "/console/journeys", "route"),
+            Entry("manager", N_("员工任务"), "/console/tasks", "user"),
+        ),
+    ),
+    (
         N_("内容"),
         (
             Entry("admin", N_("欢迎语"), "/console/welcome-rules", "hand"),
@@ -100,6 +107,7 @@ SAID: Mapping[str, str] = {
     "removed": N_("已删除。"),
     "replayed": N_("已安排重新处理，几秒内开始。"),
     "started": N_("已开始。"),
+    "moved": N_("已转到最新版本。"),
     "revoked": N_("已作废。"),
     "drafted": N_("草稿已保存，还没有发布。"),
     "published": N_("已发布：几秒内生效。已经排队的消息不变。"),

@@ -20,6 +20,10 @@ from bot.console import (
     events,
     home,
     jobs,
+    journey_editing,
+    journey_numbers,
+    journey_trials,
+    journeys,
     markings,
     media,
     messages,
@@ -28,6 +32,7 @@ from bot.console import (
     syncs,
     tag_rules,
     tags,
+    tasks,
     templates,
     tokens,
     welcome_rules,
@@ -40,6 +45,9 @@ ID = "{id:[0-9]{1,18}}"
 CUSTOMER = "{external_userid:[^/]{1,64}}"
 #: A wave of a campaign, or `new`.
 WAVE = "{wave:[0-9]{1,18}|new}"
+ENROLMENT = "{enrolment:[0-9]{1,18}}"
+#: A journey with all of its words, as it is and as JSON.
+JOURNEY_MAX_BYTES = 4_000_000
 
 # fmt: off
 ROUTES: tuple[Route, ...] = (
@@ -107,6 +115,27 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/console/markings", "admin", markings.show_list),
     Route("GET", f"/console/markings/{ID}", "staff", markings.show_one),
     Route("POST", f"/console/markings/{ID}/{{act}}", "staff", markings.act),
+    Route("GET", "/console/journeys", "manager", journeys.show_list),
+    Route("GET", "/console/journeys/shipped", "admin", journeys.show_shipped),
+    Route("GET", "/console/journeys/new", "admin", journey_editing.begin_new),
+    Route("POST", "/console/journeys/new", "admin", journey_editing.make, JOURNEY_MAX_BYTES),
+    Route("GET", f"/console/journeys/{ID}", "manager", journeys.show_one),
+    Route("GET", f"/console/journeys/{ID}/statistics", "manager", journey_numbers.show_statistics),
+    Route("GET", f"/console/journeys/{ID}/statistics.csv", "manager", journey_numbers.export),
+    Route("GET", f"/console/journeys/{ID}/people", "manager", journey_numbers.show_people),
+    Route("POST", f"/console/journeys/{ID}/people/{ENROLMENT}/withdraw", "admin", journey_numbers.withdraw),
+    Route("GET", f"/console/journeys/{ID}/simulation", "manager", journey_trials.show_form),
+    Route("POST", f"/console/journeys/{ID}/simulation", "manager", journey_trials.start),
+    Route("GET", "/console/journeys/trials/{key}", "manager", journey_trials.show_trial),
+    Route("GET", f"/console/journeys/{ID}/edit", "admin", journey_editing.edit),
+    Route("POST", f"/console/journeys/{ID}/edit", "admin", journey_editing.change, JOURNEY_MAX_BYTES),
+    Route("POST", f"/console/journeys/{ID}/act", "admin", journeys.act),
+    Route("GET", f"/console/journeys/{ID}/existing", "admin", journeys.show_existing),
+    Route("POST", f"/console/journeys/{ID}/existing", "admin", journeys.ask_existing),
+    Route("GET", f"/console/journeys/{ID}/move", "admin", journeys.show_move),
+    Route("POST", f"/console/journeys/{ID}/move", "admin", journeys.move),
+    Route("GET", "/console/tasks", "manager", tasks.show_list),
+    Route("GET", "/console/tasks/{userid}", "manager", tasks.show_one),
     Route("GET", "/console/accounts", "admin", accounts.show_list),
     Route("POST", "/console/accounts/invite", "admin", accounts.invite),
     Route("GET", f"/console/accounts/{ID}", "admin", accounts.show_one),

@@ -42,6 +42,7 @@ class Console:
         if not self._painter.assets.are_complete:
             log.warning("incomplete", remedy="make pages")
         app.on_shutdown.append(self._parts.streams.stop)
+        app.on_cleanup.append(self._parts.trials.close)
         SigningIn(self._parts).add_routes(app)
         app.router.add_get(f"{FILES}/{{name}}", self._painter.assets.show)
         for route in ROUTES:

@@ -11,11 +11,12 @@ from sqlmodel import Session, col
 
 from data.bulk import among
 from data.errors import ConflictError, NotFoundError
-from data.models import EndReason, Enrolment, JourneyRow, JourneyStatus
+from data.models import EndReason, Enrolment, Follow, JourneyRow, JourneyStatus
 from data.queries.enrolments import end_enrolments
 from data.rules.journey_steps import Standing
 
 E: Any = Enrolment.__table__  # type: ignore[attr-defined]
+F: Any = Follow.__table__  # type: ignore[attr-defined]
 #: Enrolments that are ended in one transaction.
 PIECE = 1000
 
@@ -39,9 +40,14 @@ def get_enrolment(session: Session, enrolment_id: int) -> Enrolment:
 
 
 def list_enrolments(
-    session: Session, journey_id: int, wanted: EnrolmentFilter, limit: int, before_id: int | None
+    session: Session,
+    journey_id: int,
+    wanted: EnrolmentFilter,
+    limit: int,
+    before_id: int | None,
+    visible: Collection[str] | None = None,
 ) -> list[Enrolment]:
-    """Enrolments of a journey, newest first."""
+    """Enrolments of a journey, newest first; of customers of these members alone, where a reader may see no others."""
     query = select(Enrolment).where(E.c.journey_id == journey_id)
     if wanted.running is not None:
         query = query.where(E.c.ended_at.is_(None) if wanted.running else E.c.ended_at.is_not(None))
@@ -52,6 +58,9 @@ def list_enrolments(
     if wanted.steps is not None:
         at = [and_(E.c.version == version, E.c.step == number) for version, number in sorted(wanted.steps)]
         query = query.where(E.c.ended_at.is_(None), or_(false(), *at))
+    if visible is not None:
+        theirs = exists().where(F.c.external_userid == E.c.external_userid, F.c.userid.in_(sorted(visible)))
+        query = query.where(theirs)
     if before_id is not None:
         query = query.where(E.c.id < before_id)
     return list(session.execute(query.order_by(col(Enrolment.id).desc()).limit(limit)).scalars())
@@ -108,3 +117,31 @@ def withdraw(session: Session, enrolment_id: int, now: datetime) -> Enrolment:
         )
     session.refresh(row)
     return row
+
+
+class OnIt(NamedTuple):
+    """How many customers are on a journey, and for how many it ended with its goal."""
+
+    running: int = 0
+    goal: int = 0
+
+
+def count_on(session: Session, journey_ids: Collection[int]) -> dict[int, OnIt]:
+    """The same for some journeys, those held out among them."""
+    reasons = ("", EndReason.GOAL.value)
+    query = (
+        select(E.c.journey_id, E.c.end_reason, func.count())
+        .where(E.c.journey_id.in_(sorted(journey_ids)), E.c.end_reason.in_(reasons))
+        .group_by(E.c.journey_id, E.c.end_reason)
+    )
+    found: dict[int, OnIt] = {}
+    for journey_id, reason, number in session.execute(query):
+        on = found.get(journey_id, OnIt())
+        found[journey_id] = on._replace(goal=number) if reason else on._replace(running=number)
+    return found
+
+
+def has_older(session: Session, journey_id: int, version: int) -> bool:
+    """Whether somebody is on an older version of a journey."""
+    query = select(E.c.id).where(E.c.journey_id == journey_id, E.c.version < version, E.c.end_reason == "")
+    return session.execute(query.limit(1)).first() is not None

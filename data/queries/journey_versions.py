@@ -39,6 +39,13 @@ def read_versions(session: Session, wanted: Collection[tuple[int, int]]) -> dict
     return found
 
 
+def read_kept(session: Session, wanted: Collection[tuple[int, int]]) -> dict[tuple[int, int], dict[str, Any]]:
+    """The same as it is kept, whether this program understands it or not."""
+    versions: Any = tuple_(col(JourneyVersion.journey_id), col(JourneyVersion.version))
+    rows = session.execute(select(JourneyVersion).where(versions.in_(sorted(wanted)))).scalars() if wanted else ()
+    return {(row.journey_id, row.version): row.definition for row in rows}
+
+
 @lru_cache(maxsize=500)
 def _parsed(definition: str) -> Journey:
     """To read a journey takes a millisecond, and the same ones are asked every second or two."""

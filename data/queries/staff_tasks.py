@@ -39,7 +39,7 @@ C: Any = Customer.__table__  # type: ignore[attr-defined]
 E: Any = Enrolment.__table__  # type: ignore[attr-defined]
 
 #: Written as the partial indexes have it.
-_OPEN: ColumnElement[bool] = literal_column("staff_tasks.status = 'open'")
+OPEN: ColumnElement[bool] = literal_column("staff_tasks.status = 'open'")
 #: Tasks that were put off, as a list shows them.
 LATER_MAX = 50
 LAPSED_AT_ONCE = 500
@@ -194,7 +194,7 @@ def _open_tasks(userid: str, day: Day, *columns: Any) -> Select[Any]:
         .outerjoin(C, C.c.external_userid == T.c.external_userid)
     )
     return join_preferences(query, T.c.external_userid).where(
-        _OPEN,
+        OPEN,
         T.c.userid.in_(owners_of(userid, day.substitutes)),
         T.c.due_at <= day.now,
         T.c.valid_until > day.now,
@@ -324,7 +324,7 @@ def _refuse_ended(task: StaffTask) -> None:
 
 def lapse(session: Session, now: datetime) -> int:
     """End some of the tasks whose time is over; how many."""
-    over = select(T.c.id).where(_OPEN, T.c.valid_until <= now).order_by(T.c.valid_until).limit(LAPSED_AT_ONCE)
+    over = select(T.c.id).where(OPEN, T.c.valid_until <= now).order_by(T.c.valid_until).limit(LAPSED_AT_ONCE)
     ids = list(session.execute(over.with_for_update(skip_locked=True)).scalars())
     if ids:
         why = case(
@@ -336,7 +336,7 @@ def lapse(session: Session, now: datetime) -> int:
 
 def list_holders(session: Session, day: Day, *, unlisted: bool = False) -> list[str]:
     """On whose lists there may be something; `unlisted`: of which it is not written down yet that it was on one."""
-    query = select(T.c.userid).where(_OPEN, T.c.due_at <= day.now, T.c.valid_until > day.now)
+    query = select(T.c.userid).where(OPEN, T.c.due_at <= day.now, T.c.valid_until > day.now)
     if unlisted:
         query = query.where(T.c.first_listed_on.is_(None))
     owners = session.execute(query.distinct()).scalars()

@@ -7,7 +7,7 @@ import io
 
 import aiohttp
 
-from bot.console.home import plain
+from bot.console.sheets import plain
 from data.models import Role
 from tests.console import sign_in
 from tests.scenarios.conftest import Company

@@ -3,8 +3,11 @@
   const draw = (place) => {
     const table = document.getElementById(place.dataset.chart);
     const cells = (row) => [...row.cells].map((cell) => cell.textContent.trim());
-    const [, ...names] = cells(table.tHead.rows[0]);
-    const rows = [...table.tBodies[0].rows].map(cells);
+    // Which columns are drawn: all but the first, or those that are named.
+    const columns = place.dataset.columns?.split(",").map(Number);
+    const some = (row) => (columns ? [row[0], ...columns.map((each) => row[each])] : row);
+    const [, ...names] = some(cells(table.tHead.rows[0]));
+    const rows = [...table.tBodies[0].rows].map((row) => some(cells(row)));
     const style = getComputedStyle(document.documentElement);
     const text = style.getPropertyValue("--tblr-body-color") || "#444";
     const colors = ["--tblr-blue", "--tblr-green", "--tblr-red", "--tblr-purple"].map((each) => style.getPropertyValue(each).trim());
@@ -17,9 +20,9 @@
       tooltip: { trigger: "axis", renderMode: "richText" },
       legend: { textStyle: { color: text }, bottom: 0 },
       grid: { left: 8, right: 8, top: 16, bottom: 36, containLabel: true },
-      xAxis: { type: "category", data: rows.map((row) => row[0].slice(5)) },
+      xAxis: { type: "category", data: rows.map((row) => (place.dataset.labels === "whole" ? row[0] : row[0].slice(5))) },
       yAxis: { type: "value", minInterval: 1 },
-      series: names.map((name, index) => ({ name, type: index === names.length - 1 ? "line" : "bar", data: rows.map((row) => Number(row[index + 1])) })),
+      series: names.map((name, index) => ({ name, type: index === names.length - 1 && place.dataset.labels !== "whole" ? "line" : "bar", data: rows.map((row) => Number(row[index + 1])) })),
     });
     new ResizeObserver(() => chart.resize()).observe(place);
   };
