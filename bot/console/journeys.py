@@ -49,12 +49,13 @@ BUTTONS = (
 
 
 async def show_list(ask: Ask) -> web.Response:
-    """Journeys, the newest first, with how many are on each."""
+    """Journeys, the newest first; with how many are on each, which takes longer with a million of them, in a moment."""
+    is_counted = ask.is_htmx or "counted" in ask.request.query
 
     def read(session: Session) -> tuple[list[JourneyRow], Any, Any, Names]:
         found = rows.list_journeys(session, ROWS + 1, ask.asked_number("before"))
         said = journey_versions.read_kept(session, {(row.id or 0, row.version) for row in found[:ROWS]})
-        on = enrolment_lists.count_on(session, [row.id or 0 for row in found[:ROWS]])
+        on = enrolment_lists.count_on(session, [row.id or 0 for row in found[:ROWS]]) if is_counted else None
         return found, said, on, words.read_names(session)
 
     found, said, on, names = await ask.db.read(read)
