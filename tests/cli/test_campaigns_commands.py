@@ -37,7 +37,7 @@ ALL_KINDS = {
     "waves": [
         *DRAFT["waves"],
         {"kind": "groups", "content": {"text": "群里见"}, "audience": {"everyone": True}},
-        {"kind": "moments", "content": {"text": "朋友圈见"}, "visible": {}},
+        {"kind": "moments", "content": {"text": "朋友圈见"}},
     ],
 }
 

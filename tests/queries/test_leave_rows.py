@@ -154,7 +154,7 @@ async def test_members_on_leave_are_not_asked_to_publish_as_the_preview_says(
     everybody = await moments.find_publishers(company, Visible.model_validate(visible), now)
     assert everybody.asked == Visible.model_validate(visible)
     await company.db.write(set_leaves, away, now)
-    wave, run_id = await begin(company, kind="moments", visible=visible)
+    wave, run_id = await begin(company, kind="moments", visible=visible or None)
     told = moments.preview_to_json(await moments.preview_wave(company, wave))
     assert await plan_post(company, run_id) == RunStatus.SENDING
     run, _ = await company.db.read(ledger, run_id)

@@ -19,7 +19,7 @@ from tests.scenarios.campaign_ledger import has_status, ready, until, wave
 from tests.scenarios.conftest import Company, Start
 from tests.scenarios.test_once_and_told import handle_all_again
 
-MOMENT: dict[str, object] = {"kind": "moments", "content": {"text": "到店有礼"}, "visible": {}}
+MOMENT: dict[str, object] = {"kind": "moments", "content": {"text": "到店有礼"}}
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from multidict import MultiDict
 
-from bot.console.assets import Assets
 from bot.console.painting import _environment
 from bot.console.segment_forms import Fields, Whole, fill, read_form
 from bot.console.segment_questions import LEAVES
@@ -65,7 +64,7 @@ TREES: list[dict[str, Any]] = [
 
 
 def show(fields: Fields) -> str:
-    return _environment("zh", Assets()).get_template("segment_part.html").render(fields=fields)
+    return _environment("zh").get_template("segment_part.html").render(fields=fields)
 
 
 def sent(page: str, *more: tuple[str, str]) -> MultiDict[Any]:

@@ -115,9 +115,9 @@ def test_what_is_wrong_with_variants_is_told_with_its_path() -> None:
         assert [each.path for each in problems(given_, content)] == paths
 
 
-@pytest.mark.parametrize(("model", "whom"), [(GroupWave, "audience"), (MomentWave, "visible")])
-def test_only_waves_to_customers_are_split(model: Any, whom: str) -> None:
-    draft = {"kind": model.model_fields["kind"].default, "content": {"text": "x"}, whom: {}}
+@pytest.mark.parametrize(("model", "whom"), [(GroupWave, {"audience": {}}), (MomentWave, {})])
+def test_only_waves_to_customers_are_split(model: Any, whom: dict[str, Any]) -> None:
+    draft = {"kind": model.model_fields["kind"].default, "content": {"text": "x"}, **whom}
     parse(model, draft)
     more: dict[str, Any]
     for more in ({"variants": []}, {"hold_out_percent": 5}):
