@@ -18,6 +18,7 @@ from data.errors import ConflictError
 from data.models import Account, Role, Wave
 from data.queries import campaign_views as rows
 from data.queries import staff as staff_rows
+from data.queries.accounts import list_visible
 from data.queries.segment_names import read_audience
 from data.rules.campaigns import Audience
 from data.rules.problems import InvalidRuleError, Problem, parse
@@ -61,7 +62,7 @@ async def narrow(ctx: Context, account: Account, wave: Mapping[str, Any]) -> dic
 
 def _narrow(session: Session, account: Account, wave: Mapping[str, Any]) -> dict[str, Any]:
     kind = wave.get("kind", CUSTOMERS)
-    visible = rows.list_visible(session, account) or frozenset()
+    visible = list_visible(session, account) or frozenset()
     if not visible:
         raise InvalidRuleError([Problem("audience", "您的账号还没有可见的客户：请管理员设置部门或 userid")])
     if kind == CUSTOMERS:
@@ -137,7 +138,7 @@ def _is_within(session: Session, account: Account, wave: Wave) -> bool:
     if "external_userids" in audience:
         return False
     if "pairs" in audience:
-        visible = rows.list_visible(session, account) or frozenset()
+        visible = list_visible(session, account) or frozenset()
         return all(each["userid"] in visible for each in audience["pairs"])
     try:
         return _narrow(session, account, draft) == draft

@@ -103,7 +103,7 @@ class Ask:
     def actor(self) -> Actor:
         """Who asks, for the audit log."""
         name = self.account.name or self.account.login or self.account.userid or ""
-        return Actor(self.account.id, name, self.parts.logins.address_of(self.request))
+        return Actor(self.account.id, name, self.parts.logins.ways.address_of(self.request))
 
     def may(self, role: str) -> bool:
         """Whether who asks may do what this role may."""

@@ -33,6 +33,7 @@ from data.queries import campaign_views as rows
 from data.queries import segment_names as segment_rows
 from data.queries import staff as staff_rows
 from data.queries import tags as tag_rows
+from data.queries.accounts import list_visible
 from data.rules import timings
 from data.rules.campaigns import CampaignDraft
 from data.rules.problems import InvalidRuleError, Problem, parse, parse_as
@@ -287,7 +288,7 @@ def _listed_of(base: Mapping[str, Any]) -> int:
 
 def _read_choices(session: Session, account: Any) -> dict[str, Any]:
     """What there is to choose from."""
-    visible = rows.list_visible(session, account)
+    visible = list_visible(session, account)
     departments = staff_rows.list_departments(session)
     places = staff_rows.map_places(session)
     members = sorted(places if visible is None else visible & places.keys())

@@ -17,7 +17,6 @@ from aiohttp import web
 from bot.console.pages import asked_language
 from bot.console.ways import Notice, Ways, is_from_here, redirect
 from bot.context import Context
-from bot.throttling import networks_of, visitor_address
 from bot.visitors import member_of
 from data.models import Account
 from data.queries import account_sessions as rows
@@ -48,7 +47,6 @@ class Logins:
         self.ways = Ways(context, back, f"siyu_login_{arrives.split('/')[1]}", notice)
         self._arrives = arrives
         self._cookie = self.ways.name_of(COOKIE)
-        self._proxies = networks_of(context.settings.server.trusted_proxies)
 
     async def find_reader(self, request: web.Request) -> Reader | None:
         """Whose browser it is, if that is known."""
@@ -108,13 +106,8 @@ class Logins:
         """The browser need not keep what opens nothing any more."""
         answer.del_cookie(self._cookie, path="/", secure=self.ways.is_secure, httponly=True, samesite="Lax")
 
-    def address_of(self, request: web.Request) -> str:
-        """Where a request comes from."""
-        forwarded = ",".join(request.headers.getall("X-Forwarded-For", ()))
-        return visitor_address(request.remote, forwarded, self._proxies)
-
     def _whence(self, request: web.Request) -> dict[str, str]:
-        return {"address": self.address_of(request), "browser": request.headers.get("User-Agent", "")}
+        return {"address": self.ways.address_of(request), "browser": request.headers.get("User-Agent", "")}
 
     def _begun(self, answer: web.Response, token: str) -> web.Response:
         self.ways.set_cookie(answer, self._cookie, token, SESSION_LIFE)

@@ -154,7 +154,9 @@ class SigningIn:
             if password != form.get("again"):
                 return self._join_page(request, token, found, 400, login=typed, fault="different")
             kept = await asyncio.to_thread(hasher().hash, password)
-            account = await self._db.write(self._accept, token, login, kept, self._parts.logins.address_of(request))
+            account = await self._db.write(
+                self._accept, token, login, kept, self._parts.logins.ways.address_of(request)
+            )
         except InvalidRuleError as error:
             return self._join_page(request, token, found, 400, login=typed, words=error.problems[0].message)
         except ConflictError as error:

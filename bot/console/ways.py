@@ -101,18 +101,19 @@ class Ways:
 
     def note_miss(self, request: web.Request) -> None:
         """Somebody has asked for what is not there."""
-        self._throttle.miss(self._address(request))
+        self._throttle.miss(self.address_of(request))
 
     def hold_up(self, request: web.Request) -> web.Response | None:
         """The page for whoever has done so too often."""
-        seconds = self._throttle.wait_seconds(self._address(request))
+        seconds = self._throttle.wait_seconds(self.address_of(request))
         if not seconds:
             return None
         answer = self._notice(request, "wait", 429, "")
         answer.headers["Retry-After"] = str(ceil(seconds))
         return answer
 
-    def _address(self, request: web.Request) -> str:
+    def address_of(self, request: web.Request) -> str:
+        """Where a request comes from."""
         forwarded = ",".join(request.headers.getall("X-Forwarded-For", ()))
         return visitor_address(request.remote, forwarded, self._proxies)
 

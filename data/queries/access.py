@@ -19,7 +19,7 @@ USED_EVERY = timedelta(minutes=5)
 
 
 def digest_of(token: str) -> str:
-    """What is kept of an API token."""
+    """What is kept of a token."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 

@@ -8,7 +8,8 @@ from sqlalchemy import delete, select
 from sqlmodel import Session, col
 
 from data.models import Account, AccountSession
-from data.queries.accounts import account_of_member, digest_of, get_account, is_open
+from data.queries.access import digest_of
+from data.queries.accounts import account_of_member, get_account, is_open
 from data.rules.accounts import SESSION_LIFE, SESSIONS_AT_MOST
 
 #: `seen_at` is for people: it need not cost a write for every page.

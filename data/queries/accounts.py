@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -11,15 +10,11 @@ from sqlmodel import Session, col
 
 from data.errors import ConflictError, NotFoundError
 from data.models import Account, AccountSession, Invitation, Role, Staff
+from data.queries.access import digest_of
 from data.queries.staff import map_departments
 from data.rules.accounts import INVITATION_LIFE, wait_after
 
 _ACTIVE = 1
-
-
-def digest_of(token: str) -> str:
-    """What is kept of a token."""
-    return hashlib.sha256(token.encode()).hexdigest()
 
 
 def is_member(session: Session, userid: str) -> bool:

@@ -27,7 +27,7 @@ from data.models import (
     RunStatus,
     Wave,
 )
-from data.queries.accounts import list_visible as list_visible
+from data.queries.accounts import list_visible
 from data.rules.accounts import names_of
 from data.rules.campaign_states import OF_RUNS, CampaignState
 
