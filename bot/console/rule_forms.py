@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlmodel import Session
@@ -177,3 +178,14 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return sorted((_plain(each) for each in value), key=str)
     return value
+
+
+def local_instant(ask: Ask, text: str) -> datetime | str | None:
+    """What a field of the kind `datetime-local` says, by the company's clock; None: nothing; or what was typed."""
+    if not text.strip():
+        return None
+    try:
+        typed = datetime.fromisoformat(text.strip())
+    except ValueError:
+        return text
+    return typed if typed.tzinfo else typed.replace(tzinfo=ask.zone)

@@ -20,6 +20,7 @@ from bot.console.rule_forms import (
     chosen,
     fen,
     find_overtaken,
+    local_instant,
     problems_at,
     read_common,
     read_offered,
@@ -28,7 +29,6 @@ from bot.console.rule_forms import (
     yuan,
 )
 from bot.console.rule_words import OUTCOMES, condition_words, failed_words
-from bot.console.welcome_rules import local_instant
 from bot.rule_edits import change_tag_rule, save_tag_rule, tag_problems
 from bot.rule_trials import TagTry, try_tags
 from data.errors import ConflictError, NotFoundError, StaleError

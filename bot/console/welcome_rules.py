@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -18,6 +17,7 @@ from bot.console.rule_forms import (
     WEEKDAYS,
     Overtaken,
     find_overtaken,
+    local_instant,
     problems_at,
     read_common,
     read_conditions,
@@ -126,17 +126,6 @@ def _tried(ask: Ask) -> WelcomeTry:
         "customer": query.get("customer") or None, "customer_name": query.get("customer_name", "").strip(),
         "at": local_instant(ask, query.get("at", "")),
     })  # fmt: skip
-
-
-def local_instant(ask: Ask, text: str) -> datetime | str | None:
-    """What a field of the kind `datetime-local` says, by the company's clock; None: nothing; or what was typed."""
-    if not text.strip():
-        return None
-    try:
-        typed = datetime.fromisoformat(text.strip())
-    except ValueError:
-        return text
-    return typed if typed.tzinfo else typed.replace(tzinfo=ask.zone)
 
 
 async def _save(ask: Ask, rule_id: int) -> web.Response:
