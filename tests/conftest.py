@@ -37,6 +37,25 @@ settings.load_profile("siyu")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Which tests are run, and in which order."""
+    _leave_out(config, items)
+    items[:] = _long_ones_first(items)
+
+
+def _long_ones_first(items: list[pytest.Item]) -> list[pytest.Item]:
+    """Each worker begins with an equal part of all tests: the long ones come first in each, or one would be left alone
+    with them at the end."""
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    long = [item for item in items if item.get_closest_marker("slow")]
+    others = [item for item in items if not item.get_closest_marker("slow")]
+    ordered: list[pytest.Item] = []
+    for worker in range(workers):
+        begin, end = (len(others) * part // workers for part in (worker, worker + 1))
+        ordered += [*long[worker::workers], *others[begin:end]]
+    return ordered
+
+
+def _leave_out(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what another database has shown already, unless SIYU_EVERYWHERE is set (`make everywhere`).
 
     Tests of queries run on both databases. Of other tests each runs on the one that its name decides, so that half of

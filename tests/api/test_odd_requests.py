@@ -7,6 +7,8 @@ import random
 import re
 from typing import Any
 
+import pytest
+
 from bot.api.routes import ROUTES
 from tests.api.conftest import Caller
 
@@ -40,6 +42,7 @@ def odd_object(chance: random.Random, depth: int = 0) -> dict[str, Any]:
     return made
 
 
+@pytest.mark.slow
 async def test_no_request_makes_the_program_fail(caller: Caller) -> None:
     chance = random.Random(7)
     await caller.call("POST", "/welcome-rules", {"name": "默认", "content": {"text": "您好"}})

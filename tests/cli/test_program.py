@@ -182,6 +182,7 @@ async def test_serve_stops_at_a_signal_and_leaves_everything_in_order(config: Pa
         assert b"Traceback" not in err
 
 
+@pytest.mark.slow
 async def test_two_bots_on_one_sqlite_file_and_two_on_one_port(tmp_path: Path) -> None:
     urls = Urls(f"sqlite:///{tmp_path}/main.db", f"sqlite:///{tmp_path}/inbox.db")
     config = write_config(tmp_path / "config.toml", urls)

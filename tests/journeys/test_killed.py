@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from aiohttp import web
 from sqlmodel import Session, delete, select
 
@@ -79,6 +80,7 @@ def reference(told: dict[str, list[tuple[str, datetime]]]) -> list[Row]:
 
 
 @killed_on("postgresql")
+@pytest.mark.slow
 async def test_killed_at_random_moments_everybody_begins_and_ends_once(
     open_company: Callable[..., Any], urls: Urls, tmp_path: Path
 ) -> None:

@@ -13,6 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlmodel import Session, col, delete, select
 
 from bot.journey_books import Book
@@ -76,6 +77,7 @@ async def is_done_once(company: Company) -> None:
 
 
 @killed_on("postgresql")
+@pytest.mark.slow
 async def test_killed_at_random_moments_every_step_is_done_once(
     open_company: Callable[..., Any], urls: Urls, tmp_path: Path
 ) -> None:

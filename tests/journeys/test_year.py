@@ -68,6 +68,7 @@ YEARS = int(os.environ.get("SIYU_YEARS", "1"))
 
 @pytest.mark.first_case_on_both
 @pytest.mark.parametrize("seed", range(YEARS))
+@pytest.mark.slow
 async def test_a_year_goes_as_the_reference_says(open_company: Callable[..., Any], seed: int) -> None:
     draw = random.Random(seed)
     caps = {1: draw.choice([1, 2]), 7: draw.choice([0, 3, 5]), 30: draw.choice([0, 8])}

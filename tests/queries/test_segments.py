@@ -197,6 +197,7 @@ def found_in_every_way(session: Session, tree: Node) -> list[set[int]]:
 
 @Settings
 @given(world=world_of.worlds(), sources=st.lists(world_of.trees(), min_size=1, max_size=8))
+@pytest.mark.slow
 async def test_the_sql_finds_what_the_tree_means(company: Database, world: World, sources: list[Any]) -> None:
     await company.write(fill, world)
     for source in sources:

@@ -50,6 +50,7 @@ async def standing(company: Company, campaign_id: int) -> list[tuple[str, str, s
     return sorted((run.status, run.pause_rule, run.paused_by) for run in runs)
 
 
+@pytest.mark.slow
 async def test_a_campaign_of_which_much_is_refused_pauses_and_goes_on_when_somebody_says_so(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlmodel import Session, delete
 
 from bot.clock import Clock
@@ -60,6 +61,7 @@ def config_for(sandbox: Sandbox, path: Path, urls: Urls) -> Path:
 
 
 @killed_on("postgresql")
+@pytest.mark.slow
 async def test_killed_at_random_moments_each_recipient_has_one_task(urls: Urls, tmp_path: Path) -> None:
     rng, rounds = random.Random(SEED), -(-KILLS // KILLS_PER_CAMPAIGN)
     # Each round has members of its own.

@@ -127,6 +127,7 @@ async def test_what_wecom_lists_late_is_waited_for(company: Company) -> None:
     await agree(company)
 
 
+@pytest.mark.slow
 async def test_lists_that_cannot_be_read_prove_nothing(company: Company) -> None:
     await ready(company)
     faults = company.sandbox.machine.faults
@@ -345,6 +346,7 @@ async def test_observing_nothing_is_started(start: Start) -> None:
 
 
 @pytest.mark.parametrize("urls", ["postgresql"], indirect=True)
+@pytest.mark.slow
 async def test_two_copies_send_nothing_twice(start: Start) -> None:
     one = await start()
     await ready(one)

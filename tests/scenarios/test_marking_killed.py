@@ -50,6 +50,7 @@ def rest(session: Session) -> tuple[Marking, int]:
 
 
 @pytest.mark.parametrize("urls", ["sqlite"], indirect=True)  # both databases are interrupted in test_markings
+@pytest.mark.slow
 async def test_killed_at_random_moments_everybody_is_marked_in_the_end(urls: Urls, tmp_path: Path) -> None:
     rng = random.Random(SEED)
     async with Sandbox(World(clock=Clock())) as sandbox:

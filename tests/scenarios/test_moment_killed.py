@@ -43,6 +43,7 @@ FAULTS = (
 
 
 @killed_on("sqlite")
+@pytest.mark.slow
 async def test_killed_at_random_moments_each_run_has_one_post(urls: Urls, tmp_path: Path) -> None:
     rng = random.Random(SEED)
     async with Sandbox(World(clock=Clock())) as sandbox:

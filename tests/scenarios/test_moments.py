@@ -265,6 +265,7 @@ async def test_observing_no_post_is_made(start: Start) -> None:
 
 
 @pytest.mark.parametrize("urls", ["postgresql"], indirect=True)
+@pytest.mark.slow
 async def test_two_copies_make_no_post_twice(start: Start) -> None:
     one = await start()
     await ready(one)

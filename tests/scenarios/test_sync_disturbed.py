@@ -43,6 +43,7 @@ async def sandbox(clock: Clock) -> AsyncIterator[Sandbox]:
 
 
 @killed_on("postgresql")
+@pytest.mark.slow
 async def test_a_sync_killed_at_random_goes_on_and_counts_nothing_twice(
     sandbox: Sandbox, urls: Urls, db: Database, tmp_path: Path
 ) -> None:
@@ -92,6 +93,7 @@ def let_its_lease_run_out(session: Session) -> None:
     session.exec(delete(Lease))
 
 
+@pytest.mark.slow
 async def test_events_and_a_sync_race_for_the_same_customers(start: Start) -> None:
     company = await start()
     rng, pairs = random.Random(2), [*world_rows(company)]

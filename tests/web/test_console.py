@@ -85,6 +85,7 @@ async def look(page: Page, name: str, *, axe: bool = True) -> None:
     await shoot(page, f"console_{name}")
 
 
+@pytest.mark.slow
 async def test_every_page_is_sound_on_a_phone(page: Page, real_bot: Bot) -> None:
     for path in PAGES:
         answer = await page.goto(f"{real_bot.url}{path}")
@@ -93,6 +94,7 @@ async def test_every_page_is_sound_on_a_phone(page: Page, real_bot: Bot) -> None
         await look(page, f"{path.replace('/', '_')}_phone")
 
 
+@pytest.mark.slow
 async def test_every_page_fits_a_desk_and_the_most_used_are_sound_in_english_and_dark(
     page: Page, real_bot: Bot
 ) -> None:
