@@ -19,6 +19,7 @@ from bot.commands import (
     fields,
     forms,
     group_welcomes,
+    imports,
     jobs,
     journeys,
     links,
@@ -53,6 +54,7 @@ app.command()(serving.migrate)
 app.command()(checking.check)
 app.command()(events.replay)
 app.command()(jobs.jobs)
+app.command("import")(imports.import_file)
 app.add_typer(sync.app, name="sync")
 app.add_typer(events.app, name="events")
 app.add_typer(welcome.app, name="welcome")
@@ -61,6 +63,7 @@ app.add_typer(customers.app, name="customers")
 app.add_typer(orders.app, name="orders")
 app.add_typer(fields.app, name="fields")
 app.add_typer(rosters.app, name="rosters")
+app.add_typer(imports.app, name="imports")
 app.add_typer(segments.app, name="segments")
 app.add_typer(campaigns.app, name="campaigns")
 app.add_typer(journeys.app, name="journeys")

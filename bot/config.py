@@ -282,6 +282,9 @@ class PrivacySettings(Section):
     journeys_days: Annotated[int, AfterValidator(never_or(366))] = Field(
         730, description="Staff tasks with their words, what became of journeys' steps: 0 or at least 366 days."
     )
+    imports_days: Annotated[int, AfterValidator(never_or(1))] = Field(
+        30, description="Rows of imported files, once the import has ended or was left lying: 0 or at least 1 day."
+    )
 
 
 class PaymentsSettings(Section):

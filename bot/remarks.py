@@ -4,30 +4,13 @@ numbers. WeCom calls nothing back for it, so our own rows are written here."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated
-
-from pydantic import Field, StringConstraints
 
 from bot.context import Context
 from bot.errors import ObservingError
 from bot.rule_edits import unwritable
 from data.queries import customers as rows
-from data.rules.problems import InvalidRuleError, Problem, RuleModel
-
-#: Of WeCom.
-REMARK_MAX, DESCRIPTION_MAX, MOBILES_MAX = 20, 150, 5
-
-_Text = Annotated[str, StringConstraints(strip_whitespace=True)]
-
-
-class Remark(RuleModel):
-    """What is noted."""
-
-    remark: _Text = Field(default="", max_length=REMARK_MAX)
-    description: _Text = Field(default="", max_length=DESCRIPTION_MAX)
-    remark_mobiles: tuple[Annotated[str, Field(min_length=3, max_length=32)], ...] = Field(
-        default=(), max_length=MOBILES_MAX
-    )
+from data.rules.problems import InvalidRuleError, Problem
+from data.rules.remarks import Remark
 
 
 async def change_remark(ctx: Context, userid: str, external_userid: str, wanted: Remark) -> None:

@@ -44,6 +44,8 @@ SCOPES: Mapping[str, str] = MappingProxyType(
         "journeys:write": "make, change, start and stop journeys, put customers on them and take them off",
         "sync:read": "read how far syncs are and what they changed",
         "sync:write": "have WeCom read whole",
+        "imports:read": "read imports with the rows of their files",
+        "imports:write": "import files: tags, remarks, fields and orders of customers",
         "rosters:read": "list rosters, without who is on them",
         "rosters:write": "make rosters of files, and remove them",
         "segments:read": "read saved segments",

@@ -24,6 +24,7 @@ from scheduler.digests import send_digests
 from scheduler.follow_facts import mend_facts
 from scheduler.forms import follow_up_answers
 from scheduler.group_welcomes import check_group_welcomes, write_group_welcomes
+from scheduler.imports import work_on_imports
 from scheduler.journey_days import follow_days
 from scheduler.journey_triggers import follow_happenings
 from scheduler.journeys import run_due_steps
@@ -148,6 +149,7 @@ JOBS: tuple[Job, ...] = (
     # These have leases of their own, which `siyu sync` and `siyu tags` take as well.
     Job("sync", 5.0, sync_when_due, alone=False, long=True),
     Job("markings", 3.0, mark_when_due, alone=False, long=True),
+    Job("imports", 3.0, work_on_imports, alone=False, long=True),
     Job("journey_days", 5.0, follow_days, alone=False, long=True),
     Job("journeys", 2.0, run_due_steps, alone=False, long=True),
     Job("campaigns", 2.0, send_when_due, alone=False, long=True),

@@ -9,6 +9,7 @@ from bot.erasing import finish_erasures as finish
 from bot.erasing import forget_late as forget
 from bot.logs import get_logger
 from data.db import Database
+from data.queries import imports as import_rows
 from data.queries import retention as retention_rows
 from scheduler.jobs import Job
 
@@ -61,6 +62,9 @@ async def purge_old(ctx: Context) -> int:
         while after_id is not None:
             count, after_id = await ctx.db.write(retention_rows.purge_window, name, before, after_id)
             removed += count
+    now, days = ctx.clock.now(), settings.imports_days
+    while await ctx.db.write(import_rows.sweep_rows, now, now - timedelta(days=days) if days else None):
+        removed += 1
     if removed:
         log.info("purged", rows=removed)
     return removed

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import tempfile
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Literal
 
 from aiohttp import web
@@ -13,17 +10,14 @@ from pydantic import Field
 from sqlmodel import Session
 
 from bot import rosters
-from bot.api.answers import ApiError, answer, path_id, read_query
+from bot.api.answers import answer, path_id, read_query
 from bot.api.described import described
 from bot.api.service import CALLER, Api
 from bot.api.shapes import Items, Nothing
-from bot.roster_files import FILE_BYTES_MAX
+from bot.api.uploads import received
 from data.models import Roster
 from data.queries import rosters as rows
 from data.rules.problems import RuleModel
-
-#: A large file over a slow line; a body that takes longer holds a connection for nothing.
-UPLOAD_SECONDS = 120.0
 
 
 class Upload(RuleModel):
@@ -76,13 +70,7 @@ async def get_roster(api: Api, request: web.Request) -> web.Response:
 @described(RosterTold, status=201, query=Upload, content="application/octet-stream")
 async def create_roster(api: Api, request: web.Request) -> web.Response:
     upload = read_query(Upload, request)
-    with tempfile.TemporaryDirectory(prefix="siyu-roster-") as folder:
-        file = Path(folder) / "file"
-        try:
-            async with asyncio.timeout(UPLOAD_SECONDS):
-                await _receive(request, file)
-        except TimeoutError:
-            raise ApiError(408, "too_slow", f"The file did not arrive within {UPLOAD_SECONDS:.0f} seconds.") from None
+    async with received(request) as file:
         made = await rosters.make_roster(
             api.db, file, upload.name, request[CALLER], api.clock.now, skip_faulty=upload.skip_faulty
         )
@@ -94,17 +82,6 @@ async def delete_roster(api: Api, request: web.Request) -> web.Response:
     removal = read_query(Removal, request)
     await rosters.remove_roster(api.db, path_id(request), api.clock.now(), force=removal.force)
     return answer({})
-
-
-async def _receive(request: web.Request, file: Path) -> None:
-    # On disk: several uploads at once would hold hundreds of megabytes.
-    received = 0
-    with file.open("wb") as opened:
-        async for chunk in request.content.iter_any():
-            received += len(chunk)
-            if received > FILE_BYTES_MAX:
-                raise ApiError(413, "too_large", f"A file has at most {FILE_BYTES_MAX:,} bytes.", "Send several.")
-            opened.write(chunk)
 
 
 async def _told(api: Api, row: Roster) -> dict[str, Any]:

@@ -31,8 +31,8 @@ def add(
     async def action(place: Workplace) -> Roster:
         from datetime import UTC, datetime
 
-        from bot.roster_files import FILE_BYTES_MAX
         from bot.rosters import make_roster
+        from bot.table_files import FILE_BYTES_MAX
 
         try:
             size = file.stat().st_size

@@ -16,7 +16,7 @@ from bot.console.customers import asked_by
 from bot.console.pages import FRESH, HEADERS
 from bot.erasing import erase_customer, export_customer
 from bot.errors import ObservingError
-from bot.remarks import Remark, change_remark
+from bot.remarks import change_remark
 from bot.tagging import put_right
 from data.errors import NotFoundError
 from data.models import FieldDefinition
@@ -28,6 +28,7 @@ from data.queries.customer_pages import require_visible
 from data.rules.fields import BIRTHDAY, FieldKind
 from data.rules.preferences import Preference
 from data.rules.problems import InvalidRuleError, Problem, parse
+from data.rules.remarks import Remark
 from data.rules.schedule import day_began
 
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from functools import partial
-from typing import Any
 
 from aiohttp import web
 
 from bot.console.asks import Ask
 from bot.console.customer_filters import Filter
 from bot.console.customer_words import FOLLOW_STATUSES
-from bot.console.pages import FRESH, HEADERS
 from bot.console.painting import N_, moment
+from bot.console.sheets import send_pieces
 from data.queries import customer_pages as rows
 from data.queries.segments import iterate
 
@@ -24,26 +21,17 @@ COLUMNS = (
     N_("客户"), N_("备注"), "external_userid", N_("企业"), N_("同事"), "userid", N_("好友状态"), N_("标签"), N_("渠道"),
     N_("添加时间"), N_("最近触达"), N_("电话"),
 )  # fmt: skip
-#: A spreadsheet takes what begins so for a formula.
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
-async def send_csv(ask: Ask, found: Filter) -> web.StreamResponse:
+async def send_customers(ask: Ask, found: Filter) -> web.StreamResponse:
     """All whom a filter finds."""
-    answer = web.StreamResponse(
-        headers={
-            **HEADERS, **FRESH, "Content-Type": "text/csv; charset=utf-8",
-            "Content-Disposition": f'attachment; filename="customers-{ask.now:%Y%m%d}.csv"',
-        }
-    )  # fmt: skip
-    await answer.prepare(ask.request)
-    # The mark by which Excel knows UTF-8.
-    await answer.write("\ufeff".encode() + _lines([[ask._(each) for each in COLUMNS]]))
+    head = [ask._(each) for each in COLUMNS]
+    return await send_pieces(ask, f"customers-{ask.now:%Y%m%d}", head, _rows(ask, found))
+
+
+async def _rows(ask: Ask, found: Filter) -> AsyncIterator[list[list[str]]]:
     async for ids in _pieces(ask, found):
-        shown = await ask.db.read(rows.list_shown, ids)
-        await answer.write(_lines(_row(ask, each) for each in shown))
-    await answer.write_eof()
-    return answer
+        yield [_row(ask, each) for each in await ask.db.read(rows.list_shown, ids)]
 
 
 async def _pieces(ask: Ask, found: Filter) -> AsyncIterator[Sequence[int]]:
@@ -64,16 +52,3 @@ def _row(ask: Ask, shown: rows.Shown) -> list[str]:
         ask._(FOLLOW_STATUSES.get(shown.status, shown.status)), "、".join(shown.tags), shown.state,
         moment(shown.added_at, zone=ask.zone), moment(shown.touched_at, zone=ask.zone), "、".join(shown.remark_mobiles),
     ]  # fmt: skip
-
-
-def _lines(written: Iterable[Sequence[Any]]) -> bytes:
-    told = io.StringIO()
-    writer = csv.writer(told)
-    for row in written:
-        writer.writerow([guarded(str(cell)) for cell in row])
-    return told.getvalue().encode()
-
-
-def guarded(cell: str) -> str:
-    """What a spreadsheet shows as text and never computes."""
-    return f"'{cell}" if cell.startswith(FORMULA) else cell

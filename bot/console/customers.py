@@ -9,7 +9,7 @@ from aiohttp import web
 from sqlmodel import Session
 
 from bot.console.asks import Ask
-from bot.console.customer_exports import send_csv
+from bot.console.customer_exports import send_customers
 from bot.console.customer_filters import Filter, definition_of, read_filter
 from bot.console.customer_words import FOLLOW_STATUSES
 from bot.console.segment_forms import open_fields, read_fields
@@ -110,7 +110,7 @@ async def export(ask: Ask) -> web.StreamResponse:
     """All whom the filter finds, as a file for a spreadsheet."""
     found = await read_filter(ask, ask.form)
     await ask.note("customers.export", "customers", found.kept)
-    return await send_csv(ask, found)
+    return await send_customers(ask, found)
 
 
 def is_own(ask: Ask, by: str) -> bool:

@@ -10,7 +10,7 @@ from sqlmodel import Session
 
 from bot.console.asks import Ask
 from bot.console.painting import N_
-from bot.console.sheets import sheet
+from bot.console.sheets import send_rows
 from bot.staff_tasks import read_list
 from data.models import JobState, SyncStatus
 from data.queries import accounts as account_rows
@@ -76,7 +76,7 @@ def _list_steps(session: Session, ask: Ask) -> list[Step]:
     return [] if all(step.is_done for step in steps) else steps
 
 
-async def export(ask: Ask) -> web.Response:
+async def export(ask: Ask) -> web.StreamResponse:
     """The same numbers as CSV, for a spreadsheet."""
     by = ask.request.query.get("by", "day")
     found = await ask.db.read(_read_numbers, ask, _days(ask))
@@ -89,7 +89,7 @@ async def export(ask: Ask) -> web.Response:
         head = (BY["userid" if by == "userid" else "state"], N_("新增关系"), N_("新客户"))
         shares = found["members"] if by == "userid" else found["channels"]
         rows = [(each.key, each.added, each.people) for each in shares]
-    return sheet(by, [[ask._(each) for each in head], *rows])
+    return await send_rows(ask, f"siyu-{by}", [ask._(each) for each in head], rows)
 
 
 def _days(ask: Ask) -> int:

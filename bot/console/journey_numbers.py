@@ -12,7 +12,7 @@ from sqlmodel import Session
 from bot.console import journey_words as words
 from bot.console.asks import Ask
 from bot.console.painting import N_
-from bot.console.sheets import sheet
+from bot.console.sheets import send_rows
 from bot.journey_statistics import read_statistics
 from data.models import EndReason, Enrolment, JourneyRow, StepOutcome
 from data.queries import accounts, customer_names
@@ -44,7 +44,7 @@ async def show_statistics(ask: Ask) -> web.Response:
     )  # fmt: skip
 
 
-async def export(ask: Ask) -> web.Response:
+async def export(ask: Ask) -> web.StreamResponse:
     """The steps of all versions, for a spreadsheet."""
     told = await read_statistics(ask.db, ask.path_number())
     head = [ask._(each) for each in (N_("版本"), N_("步骤"), N_("做什么"), *COLUMNS.values())]
@@ -59,7 +59,8 @@ async def export(ask: Ask) -> web.Response:
         for version in told["versions"]
         for step in version["steps"]
     ]  # fmt: skip
-    return sheet(f"journey-{told['journey_id']}", [[*head, *(ask._(words.OUTCOMES[each]) for each in reasons)], *lines])
+    head += [ask._(words.OUTCOMES[each]) for each in reasons]
+    return await send_rows(ask, f"siyu-journey-{told['journey_id']}", head, lines)
 
 
 def _held_back(step: Mapping[str, Any]) -> int:

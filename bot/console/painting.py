@@ -44,6 +44,7 @@ MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry("staff", N_("客户"), "/console/customers", "users"),
             Entry("manager", N_("分群"), "/console/segments", "filter"),
             Entry("staff", N_("标签"), "/console/tags", "tag"),
+            Entry("manager", N_("导入"), "/console/imports", "upload"),
         ),
     ),
     (
@@ -115,6 +116,8 @@ SAID: Mapping[str, str] = {
     "dropped": N_("草稿已放弃。"),
     "tried": N_("正在用企业微信发给您。"),
     "uploaded": N_("已上传到素材库。"),
+    "read": N_("文件已读取，还没有改动任何客户。"),
+    "checking": N_("已保存，正在重新检查。"),
     "switched_on": N_("已启用。"),
     "switched_off": N_("已停用。"),
     "ended": N_("已退出所选的登录。"),

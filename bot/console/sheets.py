@@ -1,34 +1,50 @@
-"""Numbers as CSV, for a spreadsheet."""
+"""Tables as files for a spreadsheet, CSV or XLSX as who asks has chosen, sent as they are read."""
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
 
 from aiohttp import web
 
-#: What CSV begins a cell with may be read as a formula by a spreadsheet.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+from bot.console.asks import Ask
+from bot.console.pages import FRESH, HEADERS
+from bot.logs import get_logger
+from bot.spreadsheets import WRITERS, Cells, CsvWriter, SheetWriter
+
+log = get_logger("console")
 
 
-def sheet(name: str, rows: Iterable[Sequence[object]]) -> web.Response:
-    """Rows as a file to keep; texts of others are no formulas in it."""
-    out = io.StringIO()
-    csv.writer(out).writerows([plain(each) if isinstance(each, str) else each for each in row] for row in rows)
-    # A spreadsheet takes UTF-8 for what it is only by this mark.
-    return web.Response(
-        body=("\ufeff" + out.getvalue()).encode(),
-        content_type="text/csv",
-        charset="utf-8",
+async def send_pieces(ask: Ask, name: str, head: Cells, pieces: AsyncIterator[Iterable[Cells]]) -> web.StreamResponse:
+    """Rows as they come. The form, or the address, says with `as` whether it is to be `csv` or `xlsx`."""
+    wanted = ask.text("as", 10) or ask.request.query.get("as", "")
+    writer: SheetWriter = WRITERS.get(wanted, CsvWriter)(head)
+    answer = web.StreamResponse(
         headers={
-            "Content-Disposition": f'attachment; filename="siyu-{name}.csv"',
-            "Cache-Control": "no-store",
-            "X-Content-Type-Options": "nosniff",
-        },
-    )
+            **HEADERS, **FRESH, "Content-Type": writer.content_type,
+            "Content-Disposition": f'attachment; filename="{name}.{writer.ending}"',
+        }
+    )  # fmt: skip
+    await answer.prepare(ask.request)
+    try:
+        async for piece in pieces:
+            await answer.write(await asyncio.to_thread(writer.write, piece))
+        await answer.write(await asyncio.to_thread(writer.end))
+        await answer.write_eof()
+    except ConnectionError:
+        pass  # Whoever asked has gone.
+    except Exception:
+        # It has begun already: a file that breaks off must not look like a whole one.
+        log.exception("failed", path=ask.request.path)
+        if ask.request.transport is not None:
+            ask.request.transport.abort()
+    return answer
 
 
-def plain(text: str) -> str:
-    """A text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
+async def send_rows(ask: Ask, name: str, head: Cells, rows: Sequence[Cells]) -> web.StreamResponse:
+    """A table that is in memory."""
+
+    async def pieces() -> AsyncIterator[Iterable[Cells]]:
+        yield rows
+
+    return await send_pieces(ask, name, head, pieces())

@@ -28,6 +28,7 @@ from data.models.group_welcomes import GroupWelcome, GroupWelcomeStatus
 from data.models.groups import CustomerGroup, GroupMember
 from data.models.happenings import Happening
 from data.models.health import CallbackHealth
+from data.models.imports import Import, ImportRow, ImportStatus, RowState
 from data.models.inbox import InboxEvent, InboxOutcome, InboxTask, OutcomeStatus, TaskStatus, inbox_metadata
 from data.models.jobs import JobState
 from data.models.journey_scans import JourneyMember, JourneyScan
@@ -103,6 +104,9 @@ __all__ = [
     "GroupWelcome",
     "GroupWelcomeStatus",
     "Happening",
+    "Import",
+    "ImportRow",
+    "ImportStatus",
     "InboxEvent",
     "InboxOutcome",
     "InboxTask",
@@ -141,6 +145,7 @@ __all__ = [
     "Role",
     "Roster",
     "RosterMember",
+    "RowState",
     "Run",
     "RunStatus",
     "SegmentRow",

@@ -14,7 +14,15 @@ from data.models import Birthday, Customer, CustomerField, FieldDefinition
 from data.queries.follow_facts import Facts, note_facts
 from data.queries.upsert import upsert
 from data.rules import fields as rules
-from data.rules.fields import BIRTHDAY, DEFINITIONS_MAX, FieldKind, StoredValue, read_values, told_value
+from data.rules.fields import (
+    BIRTHDAY,
+    DEFINITIONS_MAX,
+    CustomerValues,
+    FieldKind,
+    StoredValue,
+    read_values,
+    told_value,
+)
 from data.rules.problems import InvalidRuleError
 
 DELETED_AT_ONCE = 1_000
@@ -107,35 +115,64 @@ def save_values(
     kinds = {row.name: FieldKind(row.kind) for row in list_definitions(session)}
     values = read_values(given, kinds)
     _known(session, external_userid, lock=True)
-    written = {name: value for name, value in values.fields.items() if value is not None}
-    gone = (set(kinds) if replace else set(values.fields)) - set(written)
+    gone = (set(kinds) if replace else set(values.fields)) - {
+        name for name, value in values.fields.items() if value is not None
+    }
     if gone:
         session.execute(
             delete(CustomerField).where(
                 col(CustomerField.external_userid) == external_userid, col(CustomerField.name).in_(sorted(gone))
             )
         )
+    if values.birthday is None and (values.has_birthday or replace):
+        session.execute(delete(Birthday).where(col(Birthday.external_userid) == external_userid))
+    _write(session, {external_userid: values}, now)
+    if values.has_birthday or replace:
+        note_facts(session, [external_userid], Facts.BIRTHDAY)
+    return list_values(session, [external_userid]).get(external_userid, {})
+
+
+def add_values(session: Session, given: Mapping[str, Mapping[str, Any]], now: datetime) -> dict[str, str]:
+    """Write values of many customers at once, each as `save_values` takes them, and remove none; why not, by customer,
+    where they could not be written."""
+    kinds = {row.name: FieldKind(row.kind) for row in list_definitions(session)}
+    query = select(col(Customer.external_userid)).where(col(Customer.external_userid).in_(sorted(given)))
+    known = set(session.execute(query.order_by(col(Customer.external_userid)).with_for_update()).scalars())
+    faults, values = dict[str, str](), dict[str, CustomerValues]()
+    for external_userid, each in given.items():
+        try:
+            if external_userid not in known:
+                raise NotFoundError("There is no such customer.")
+            values[external_userid] = read_values(each, kinds)
+        except (InvalidRuleError, NotFoundError) as error:
+            faults[external_userid] = error.message
+    _write(session, values, now)
+    note_facts(session, [each for each, value in values.items() if value.has_birthday], Facts.BIRTHDAY)
+    return faults
+
+
+def _write(session: Session, values: Mapping[str, CustomerValues], now: datetime) -> None:
     upsert(
         session,
         CustomerField,
         [
             {"external_userid": external_userid, "name": name, "text": value.text, "number": value.number,
              "changed_at": now}
-            for name, value in sorted(written.items())
+            for external_userid, each in values.items()
+            for name, value in sorted(each.fields.items())
+            if value is not None
         ],
     )  # fmt: skip
-    if values.birthday is not None:
-        born = values.birthday
-        row = {
-            "external_userid": external_userid, "calendar": born.calendar, "month_day": born.month_day,
-            "is_leap_month": born.leap_month, "year": born.year, "changed_at": now,
-        }  # fmt: skip
-        upsert(session, Birthday, [row])
-    elif values.has_birthday or replace:
-        session.execute(delete(Birthday).where(col(Birthday.external_userid) == external_userid))
-    if values.has_birthday or replace:
-        note_facts(session, [external_userid], Facts.BIRTHDAY)
-    return list_values(session, [external_userid]).get(external_userid, {})
+    upsert(
+        session,
+        Birthday,
+        [
+            {"external_userid": external_userid, "calendar": born.calendar, "month_day": born.month_day,
+             "is_leap_month": born.leap_month, "year": born.year, "changed_at": now}
+            for external_userid, each in values.items()
+            if (born := each.birthday) is not None
+        ],
+    )  # fmt: skip
 
 
 def _known(session: Session, external_userid: str, *, lock: bool = False) -> None:

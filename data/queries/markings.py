@@ -81,6 +81,11 @@ def get_marking(session: Session, marking_id: int) -> Marking:
     return row
 
 
+def find_marking(session: Session, marking_id: int) -> Marking | None:
+    """One marking; None once it was forgotten."""
+    return session.get(Marking, marking_id)
+
+
 def find_open_marking(session: Session) -> Marking | None:
     """The oldest marking that is to be worked on."""
     return session.execute(

@@ -30,6 +30,7 @@ from data.models import (
     FormAnswer,
     GroupMember,
     Happening,
+    ImportRow,
     JourneyMember,
     LinkClick,
     MarkingItem,
@@ -122,6 +123,20 @@ def _orders(person: Person) -> ColumnElement[bool]:
     return or_(*found)
 
 
+def _imported(person: Person) -> ColumnElement[bool]:
+    """Rows of other tools' tables that are about them, or name them by anything that orders know them by."""
+    r: Any = ImportRow.__table__  # type: ignore[attr-defined]
+    found = [
+        and_(r.c.external_userid != EMPTY, r.c.external_userid == person.external_userid),
+        and_(r.c.told_external_userid != EMPTY, r.c.told_external_userid == person.external_userid),
+    ]
+    if person.unionid:
+        found.append(and_(r.c.unionid != EMPTY, r.c.unionid == person.unionid))
+    if person.mobiles:
+        found.append(and_(r.c.mobile != EMPTY, r.c.mobile.in_(person.mobiles)))
+    return or_(*found)
+
+
 def _received(person: Person) -> ColumnElement[bool]:
     """By the whole key: the runs are few, and nothing else finds a follow in each of them at once."""
     follows = select(col(Follow.id)).where(col(Follow.external_userid) == person.external_userid)
@@ -155,6 +170,7 @@ HELD: tuple[Held, ...] = (
         lambda person: col(RepeatedRequest.body).contains(person.external_userid, autoescape=True),
         hidden=("body",),
     ),
+    Held(ImportRow, _imported),
     Held(StepRecord, _enrolled),
     _own(StaffTask),
     _own(WebhookCall),
@@ -207,6 +223,7 @@ NOT_ABOUT_ONE: Mapping[str, str] = MappingProxyType(
         "erasure_keys": "the key of the tombstones",
         "erasures": "tombstones: keyed hashes, and until an erasure is finished whom it is about",
         "forms": "what customers are asked: their answers are in form_answers",
+        "imports": "a file as a whole: its rows are in import_rows",
         "field_definitions": "which fields there are, not what is in them",
         "own_send_pulls": "how far staff's own group-sends were read",
         "payment_pulls": "how far payments were read, nothing of them",

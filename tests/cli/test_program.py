@@ -55,6 +55,7 @@ def test_every_command_explains_itself(siyu: Siyu) -> None:
         "group-welcomes",
         "staff",
         "rosters",
+        "imports",
         "media",
         "accounts",
         "alerts",

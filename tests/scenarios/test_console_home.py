@@ -7,14 +7,14 @@ import io
 
 import aiohttp
 
-from bot.console.sheets import plain
+from bot.spreadsheets import guarded
 from data.models import Role
 from tests.console import sign_in
 from tests.scenarios.conftest import Company
 
 
 def test_no_cell_is_a_formula() -> None:
-    assert [plain(each) for each in ("=1+1", "@x", "-2", "店", "")] == ["'=1+1", "'@x", "'-2", "店", ""]
+    assert [guarded(each) for each in ("=1+1", "@x", "-2", "店", "")] == ["'=1+1", "'@x", "'-2", "店", ""]
 
 
 async def test_numbers_are_those_of_whom_one_sees(company: Company) -> None:
