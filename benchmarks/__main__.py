@@ -19,6 +19,7 @@ from benchmarks import (
     footprint,
     marking,
     month,
+    pages,
     segments,
     sync,
     ticks,
@@ -47,6 +48,8 @@ BENCHMARKS: dict[str, Callable[[Path], list[Result]]] = {
     "enrolling-postgres": enrolling.enrolling_postgres,
     "month-sqlite": month.month_sqlite,
     "month-postgres": month.month_postgres,
+    "pages-sqlite": pages.pages_sqlite,
+    "pages-postgres": pages.pages_postgres,
     "beside-sqlite": beside.beside_sqlite,
     "beside-postgres": beside.beside_postgres,
 }

@@ -36,9 +36,10 @@ def draw(number: str, salt: int, sides: int) -> str:
 class Company:
     """The statements that fill the tables of one dialect with so many follows."""
 
-    def __init__(self, dialect: str, follows: int) -> None:
+    def __init__(self, dialect: str, follows: int, now: datetime = NOW) -> None:
         self.sqlite = dialect == "sqlite"
         self.follows = follows
+        self.now = now
         #: The follows beyond these are second ones of the same customers, by a colleague.
         self.customers = follows * 9 // 10
 
@@ -60,7 +61,7 @@ class Company:
 
     def ago(self, seconds: str) -> str:
         """The instant so many seconds ago."""
-        at = f"{int(NOW.timestamp())} - ({seconds})"
+        at = f"{int(self.now.timestamp())} - ({seconds})"
         return f"strftime('%Y-%m-%d %H:%M:%S.000000', {at}, 'unixepoch')" if self.sqlite else f"to_timestamp({at})"
 
     def listed(self, number: str) -> str:

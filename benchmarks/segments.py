@@ -13,6 +13,7 @@ import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -148,15 +149,15 @@ def segments_postgres(_folder: Path) -> list[Result]:
         return asyncio.run(_measure(url, "PostgreSQL"))
 
 
-def fill(url: str, *then: str, follows: int = FOLLOWS) -> None:
-    """Make the tables and a million follows in an empty database; `then`: statements after it."""
+def fill(url: str, *then: str, follows: int = FOLLOWS, now: datetime = NOW) -> None:
+    """Make the tables and a million follows in an empty database; `then`: statements after it; `now`: the company's."""
     if url.startswith("sqlite:///"):
-        _fill_sqlite(Path(url.removeprefix("sqlite:///")), then, follows)
+        _fill_sqlite(Path(url.removeprefix("sqlite:///")), then, Company("sqlite", follows, now))
     else:
-        asyncio.run(_fill_postgres(url, then, follows))
+        asyncio.run(_fill_postgres(url, then, Company("postgresql", follows, now)))
 
 
-def _fill_sqlite(path: Path, then: Sequence[str], follows: int) -> None:
+def _fill_sqlite(path: Path, then: Sequence[str], company: Company) -> None:
     asyncio.run(migrate.prepare(f"sqlite:///{path}", "main"))
     connection = sqlite3.connect(path, isolation_level=None)
     for pragma in ("journal_mode = OFF", "synchronous = OFF", "cache_size = -1000000"):
@@ -166,14 +167,13 @@ def _fill_sqlite(path: Path, then: Sequence[str], follows: int) -> None:
     ).fetchall()
     for name, _ in indexes:
         connection.execute(f"DROP INDEX {name}")
-    company = Company("sqlite", follows)
     for statement in [*company.statements(), *(sql for _, sql in indexes), company.recount, *then, "ANALYZE"]:
         connection.execute(statement)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.close()
 
 
-async def _fill_postgres(url: str, then: Sequence[str], follows: int) -> None:
+async def _fill_postgres(url: str, then: Sequence[str], company: Company) -> None:
     await migrate.prepare(url, "main")
     connection = await asyncpg.connect(url)
     indexes = await connection.fetch(
@@ -181,7 +181,6 @@ async def _fill_postgres(url: str, then: Sequence[str], follows: int) -> None:
     )
     dropped = [f"DROP INDEX {name}" for name, _ in indexes]
     made = [definition for _, definition in indexes]
-    company = Company("postgresql", follows)
     # The recount leaves each row twice, as no real company's are; what tells pages that all see comes with the second.
     analyse = ("VACUUM FULL follows", "VACUUM ANALYZE")
     for statement in [*dropped, *company.statements(), *made, "ANALYZE", company.recount, *then, *analyse]:

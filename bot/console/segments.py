@@ -15,11 +15,14 @@ from data.queries import segment_names as saved_rows
 from data.queries import segments as rows
 from data.queries.accounts import list_visible
 from data.queries.roster_uses import RosterUse
+from data.queries.segment_estimates import estimate
 from data.queries.segment_uses import list_same
 from data.rules.problems import InvalidRuleError, parse
 from data.rules.segments import Node, Segment
 
 PATH = "/console/segments"
+#: Asks for a count and not for an estimate.
+EXACT = "exact"
 
 
 async def show_list(ask: Ask) -> web.Response:
@@ -63,7 +66,7 @@ async def remove(ask: Ask) -> web.Response:
 async def count_saved(ask: Ask) -> web.Response:
     """How many a saved one has just now."""
     segment = await ask.db.read(saved_rows.get_segment, ask.path_number())
-    return await _told(ask, segment.definition)
+    return await _told(ask, segment.definition, again=ask.request.path)
 
 
 async def _save(ask: Ask, segment_id: int) -> web.Response:
@@ -115,15 +118,28 @@ async def show_count(ask: Ask) -> web.Response:
     return await _told(ask, tree)
 
 
-async def _told(ask: Ask, tree: Node) -> web.Response:
-    def count(session: Session) -> rows.Counted:
-        return rows.count_both(session, tree, ask.now, ask.zone, list_visible(session, ask.account))
+async def _told(ask: Ask, tree: Node, again: str = "") -> web.Response:
+    """About how many at first, where counting takes long; the page then asks `again` for all of them."""
+    exact = bool(ask.text(EXACT) or ask.request.query.get(EXACT))
 
-    async with ask.parts.turns.take(ask.reader.digest) as is_mine:
+    def count(session: Session) -> rows.Counted | int:
+        visible = list_visible(session, ask.account)
+        about = None if exact else estimate(session, tree, ask.now, ask.zone, visible)
+        return rows.count_both(session, tree, ask.now, ask.zone, visible) if about is None else about
+
+    # Whoever edits goes on meanwhile: an estimate does not wait for a count of what stood there before.
+    async with ask.parts.turns.take(f"{ask.reader.digest}{EXACT if exact else ''}") as is_mine:
         if not is_mine:
             return web.Response(status=204)
         found = await ask.db.read(count)
+    if isinstance(found, int):
+        return ask.show("segment_count", fault="", count=None, about=rounded(found), again=again)
     return ask.show("segment_count", fault="", count=found)
+
+
+def rounded(number: int) -> int:
+    """To two digits, as exact as an estimate is."""
+    return round(number, 2 - len(str(number)))
 
 
 def first_fault(fields: Fields) -> str:

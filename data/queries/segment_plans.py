@@ -160,6 +160,11 @@ def _count(session: Session, candidate: Is, plan: Plan, rows: int) -> int:
     return int(session.execute(select(func.count()).select_from(some.subquery())).scalar_one())
 
 
+def finds_few(session: Session, plan: Plan, rows: int) -> bool:
+    """Whether what leads finds fewer rows than this: then no more follows than that are looked at."""
+    return plan.leader is not None and _count(session, plan.leader, plan, rows) < rows
+
+
 def _listed(session: Session, condition: Condition, plan: Plan) -> Condition:
     """The same, with rows that are found by the customer listed as ids of follows, where they are not too many.
 

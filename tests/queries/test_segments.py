@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -36,7 +37,7 @@ from data.models import (
     Tag,
     Touch,
 )
-from data.queries import follow_facts
+from data.queries import follow_facts, segment_estimates
 from data.queries import segments as rows
 from data.queries.segment_sql import counted, selected
 from data.queries.segment_terms import F
@@ -213,6 +214,29 @@ async def test_the_sql_finds_what_the_tree_means(company: Database, world: World
         whose = [each["external_userid"] for each in world.follows if each["id"] in wanted and each["userid"] == "bo"]
         assert await company.read(rows.count_both, tree, NOW, ZONE, {"bo"}) == (len(whose), len(set(whose)))
         assert await company.read(rows.count_both, tree, NOW, ZONE, set()) == (0, 0)
+
+
+async def test_an_estimate_of_all_is_the_count(company: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fill_many(session: Session) -> None:
+        for number in range(1, 401):
+            session.add(
+                Follow(
+                    id=number, userid="bo" if number % 3 else "cy", external_userid=f"w{number}", status="present",
+                    add_way=1 + number % 2, changed_at=NOW, added_at=NOW,
+                )
+            )  # fmt: skip
+
+    await company.write(fill_many)
+    wanted = tree_of({"add_way": {"add_ways": [2]}})
+    estimated = partial(segment_estimates.estimate, tree=wanted, now=NOW, zone=ZONE)
+    assert await company.read(estimated) is None, "so few are counted"
+    monkeypatch.setattr(segment_estimates, "COUNTED", 20)
+    monkeypatch.setattr(segment_estimates, "STRETCH_IDS", 10)
+    assert await company.read(estimated) == 200
+    assert await company.read(partial(estimated, userids={"bo", "cy"})) == 200
+    assert await company.read(partial(estimated, userids=set())) is None
+    monkeypatch.setattr(segment_estimates, "STRETCH_IDS", 5)
+    assert 150 <= (await company.read(estimated) or 0) <= 250
 
 
 @Settings

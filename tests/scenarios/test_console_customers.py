@@ -25,7 +25,7 @@ from data.models import (
     Role,
     Touch,
 )
-from data.queries import audit, segment_names
+from data.queries import audit, segment_estimates, segment_names
 from data.queries.timelines import list_entries
 from tests.console import Browser, fields_of, sign_in
 from tests.facts import settle
@@ -82,7 +82,7 @@ async def found(browser: Browser, query: str) -> str:
 
 
 async def test_customers_are_found_and_what_is_done_with_them_is_done(
-    company: Company, http: aiohttp.ClientSession
+    company: Company, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await sync(company)
     mine, other, *_ = company.followers
@@ -142,6 +142,14 @@ async def test_customers_are_found_and_what_is_done_with_them_is_done(
     assert count.text == theirs.text
     assert "位客户" in count.text
     assert "0 位客户" in (await nobody.post("/console/segments/count", {"segment.match": "all"})).text
+    with monkeypatch.context() as fewer:
+        # So few that a company of this size is large: what is first shown is an estimate, which asks for the count.
+        fewer.setattr(segment_estimates, "COUNTED", 5)
+        about = await admin.post("/console/segments/count", {"segment.match": "all"}, HX_Request="true")
+        assert "约" in about.text
+        assert 'hx-vals=\'{"exact": "yes"}\'' in about.page
+        exact = await admin.post("/console/segments/count", {"segment.match": "all", "exact": "yes"})
+        assert f"{total} 个好友关系" in exact.text
     faulty = {**filled, "segment.0.kind": "added", "segment.0.within_days": "x"}
     assert "应为整数" in (await admin.post("/console/segments/count", faulty)).text
     assert (await admin.post("/console/customers/filter", faulty)).status == 400
