@@ -19,8 +19,10 @@ from bot.commands import (
     fields,
     forms,
     group_welcomes,
+    handovers,
     imports,
     jobs,
+    join_ways,
     journeys,
     links,
     media,
@@ -69,6 +71,8 @@ app.add_typer(campaigns.app, name="campaigns")
 app.add_typer(journeys.app, name="journeys")
 app.add_typer(testers.app, name="testers")
 app.add_typer(group_welcomes.app, name="group-welcomes")
+app.add_typer(handovers.app, name="handovers")
+app.add_typer(join_ways.app, name="join-ways")
 app.add_typer(links.app, name="links")
 app.add_typer(forms.app, name="forms")
 app.add_typer(staff.app, name="staff")

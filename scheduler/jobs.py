@@ -8,6 +8,8 @@ from datetime import timedelta
 
 from bot.context import Context
 from bot.delivery import media_id_of, send_due_alerts
+from bot.join_ways import read_all
+from bot.leavers import read_unassigned
 from bot.published import refresh
 from bot.refresh import refresh_channels, refresh_directory, refresh_tags
 from bot.wecom.errors import WeComError
@@ -24,6 +26,7 @@ from scheduler.digests import send_digests
 from scheduler.follow_facts import mend_facts
 from scheduler.forms import follow_up_answers
 from scheduler.group_welcomes import check_group_welcomes, write_group_welcomes
+from scheduler.handovers import hand_over_when_due
 from scheduler.imports import work_on_imports
 from scheduler.journey_days import follow_days
 from scheduler.journey_triggers import follow_happenings
@@ -79,6 +82,16 @@ async def poll_channels(ctx: Context) -> None:
     await refresh_channels(ctx)
 
 
+async def poll_unassigned(ctx: Context) -> None:
+    """Nothing tells that somebody has left: read whose customers wait to be taken over."""
+    await read_unassigned(ctx)
+
+
+async def poll_join_ways(ctx: Context) -> None:
+    """Nothing tells that a group is full and another was opened for its code: read them."""
+    await read_all(ctx)
+
+
 async def renew_media(ctx: Context) -> int:
     """Upload again what welcomes use before WeCom's three days end, and what campaigns need in the next hours, so that
     nothing that is to be sent waits for an upload.
@@ -118,6 +131,8 @@ JOBS: tuple[Job, ...] = (
     Job("poll_directory", timedelta(hours=1).total_seconds(), poll_directory, at_start=True),
     Job("poll_tags", timedelta(hours=6).total_seconds(), poll_tags, at_start=True),
     Job("poll_channels", timedelta(hours=1).total_seconds(), poll_channels, at_start=True),
+    Job("poll_unassigned", timedelta(hours=1).total_seconds(), poll_unassigned, at_start=True),
+    Job("poll_join_ways", timedelta(hours=1).total_seconds(), poll_join_ways),
     Job("renew_media", timedelta(hours=1).total_seconds(), renew_media, at_start=True),
     Job("read_templates", 3.0, read_templates, alone=False),
     Job("send_alerts", 1.0, send_alerts, alone=False),
@@ -150,6 +165,7 @@ JOBS: tuple[Job, ...] = (
     Job("sync", 5.0, sync_when_due, alone=False, long=True),
     Job("markings", 3.0, mark_when_due, alone=False, long=True),
     Job("imports", 3.0, work_on_imports, alone=False, long=True),
+    Job("handovers", 5.0, hand_over_when_due, alone=False, long=True),
     Job("journey_days", 5.0, follow_days, alone=False, long=True),
     Job("journeys", 2.0, run_due_steps, alone=False, long=True),
     Job("campaigns", 2.0, send_when_due, alone=False, long=True),

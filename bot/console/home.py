@@ -21,6 +21,7 @@ from data.queries import numbers, orders
 from data.queries import rules as rule_rows
 from data.queries import staff as staff_rows
 from data.queries import sync_runs as sync_rows
+from data.queries.leavers import Leaver, list_leavers
 from data.rules.schedule import day_began, local_datetime
 
 PERIODS = (7, 30)
@@ -119,10 +120,12 @@ async def _list_needs(ask: Ask, welcomes: numbers.WelcomeNumbers) -> list[Need]:
     needs.append(Need(welcomes.missed, ask._("今天没有发出的欢迎语"), "/console/customers", is_urgent=True))
     if ask.may("manager"):
         waiting = await ask.db.read(numbers.count_waiting, ask.now)
+        leavers = await ask.db.read(_list_leavers, ask)
         needs += [
             Need(waiting.approvals, ask._("待审批"), "/console/approvals", is_urgent=True),
             Need(waiting.words_due, ask._("群发等待填写内容"), "/console/campaigns", is_urgent=True),
             Need(waiting.paused, ask._("群发已暂停，等人处理"), "/console/campaigns", is_urgent=True),
+            Need(sum(each.customers for each in leavers), ask._("离职成员的客户待交接"), "/console/handovers"),
             Need(waiting.unknown, ask._("群发结果待核对"), "/console/campaigns"),
         ]
     if ask.may("admin"):
@@ -135,6 +138,10 @@ async def _list_needs(ask: Ask, welcomes: numbers.WelcomeNumbers) -> list[Need]:
             Need(sum(unmatched.values()), ask._("没有对上客户的订单"), "/console/customers"),
         ]
     return needs
+
+
+def _list_leavers(session: Session, ask: Ask) -> list[Leaver]:
+    return list_leavers(session, account_rows.list_visible(session, ask.account))
 
 
 def _count_failed(states: dict[str, JobState]) -> int:

@@ -45,6 +45,9 @@ MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry("manager", N_("分群"), "/console/segments", "filter"),
             Entry("staff", N_("标签"), "/console/tags", "tag"),
             Entry("manager", N_("导入"), "/console/imports", "upload"),
+            Entry("staff", N_("客户群"), "/console/groups", "message"),
+            Entry("admin", N_("群活码"), "/console/join-ways", "link"),
+            Entry("manager", N_("客户交接"), "/console/handovers", "users"),
         ),
     ),
     (
@@ -66,6 +69,7 @@ MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         N_("内容"),
         (
             Entry("admin", N_("欢迎语"), "/console/welcome-rules", "hand"),
+            Entry("admin", N_("入群欢迎语"), "/console/group-welcomes", "hand"),
             Entry("admin", N_("自动标签"), "/console/tag-rules", "tag"),
             Entry("admin", N_("消息模板"), "/console/templates", "message"),
             Entry("manager", N_("素材库"), "/console/media", "image"),
@@ -120,6 +124,8 @@ SAID: Mapping[str, str] = {
     "checking": N_("已保存，正在重新检查。"),
     "switched_on": N_("已启用。"),
     "switched_off": N_("已停用。"),
+    "leavers_read": N_("已向企业微信读了离职名单。"),
+    "handover_made": N_("已安排：几秒内开始向企业微信发起。"),
     "ended": N_("已退出所选的登录。"),
     "password": N_("密码已修改，其他浏览器已退出登录。"),
 }

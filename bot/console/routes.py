@@ -18,9 +18,13 @@ from bot.console import (
     customer_changes,
     customers,
     events,
+    group_welcomes,
+    groups,
+    handovers,
     home,
     imports,
     jobs,
+    join_ways,
     journey_editing,
     journey_numbers,
     journey_trials,
@@ -44,6 +48,7 @@ from bot.console.frame import Route
 #: Numbers beyond any row's would overflow in the database.
 ID = "{id:[0-9]{1,18}}"
 CUSTOMER = "{external_userid:[^/]{1,64}}"
+CHAT = "{chat_id:[A-Za-z0-9_-]{1,64}}"
 #: A wave of a campaign, or `new`.
 WAVE = "{wave:[0-9]{1,18}|new}"
 ENROLMENT = "{enrolment:[0-9]{1,18}}"
@@ -124,6 +129,30 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/console/markings", "admin", markings.show_list),
     Route("GET", f"/console/markings/{ID}", "staff", markings.show_one),
     Route("POST", f"/console/markings/{ID}/{{act}}", "staff", markings.act),
+    Route("GET", "/console/groups", "staff", groups.show_list),
+    Route("GET", "/console/groups/statistics", "manager", groups.show_statistics),
+    Route("GET", f"/console/groups/{CHAT}", "staff", groups.show_one),
+    Route("POST", f"/console/groups/{CHAT}/fetch", "staff", groups.fetch),
+    Route("GET", "/console/group-welcomes", "admin", group_welcomes.show_list),
+    Route("GET", "/console/group-welcomes/new", "admin", group_welcomes.show_new),
+    Route("POST", "/console/group-welcomes", "admin", group_welcomes.make),
+    Route("GET", f"/console/group-welcomes/{ID}", "admin", group_welcomes.show_one),
+    Route("POST", f"/console/group-welcomes/{ID}", "admin", group_welcomes.change),
+    Route("POST", f"/console/group-welcomes/{ID}/{{act}}", "admin", group_welcomes.act),
+    Route("GET", "/console/join-ways", "admin", join_ways.show_list),
+    Route("GET", "/console/join-ways/new", "admin", join_ways.show_new),
+    Route("POST", "/console/join-ways", "admin", join_ways.make),
+    Route("GET", f"/console/join-ways/{ID}", "admin", join_ways.show_one),
+    Route("POST", f"/console/join-ways/{ID}", "admin", join_ways.change),
+    Route("POST", f"/console/join-ways/{ID}/{{act}}", "admin", join_ways.act),
+    Route("GET", "/console/handovers", "manager", handovers.show_list),
+    Route("GET", "/console/handovers/new", "manager", handovers.show_new),
+    Route("POST", "/console/handovers", "manager", handovers.make),
+    Route("GET", f"/console/handovers/{ID}", "manager", handovers.show_one),
+    Route("GET", f"/console/handovers/{ID}/customers", "manager", handovers.show_customers),
+    Route("POST", f"/console/handovers/{ID}/{{act}}", "manager", handovers.act),
+    Route("POST", "/console/leavers/read", "manager", handovers.read_leavers),
+    Route("GET", "/console/leavers/{userid:[^/]{1,64}}", "manager", handovers.show_member),
     Route("GET", "/console/journeys", "manager", journeys.show_list),
     Route("GET", "/console/journeys/shipped", "admin", journeys.show_shipped),
     Route("GET", "/console/journeys/new", "admin", journey_editing.begin_new),

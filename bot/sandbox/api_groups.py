@@ -12,6 +12,7 @@ from bot.sandbox.world import CHINA_SECONDS
 
 DAY = 86_400
 MAX_OWNERS = 100
+MAX_TRANSFERRED = 100
 #: With more members in sight than this, a list needs an owner_filter.
 MAX_MEMBERS_UNFILTERED = 1000
 
@@ -144,6 +145,74 @@ def _counts(call: Call, owner: str, begin: int, end: int) -> dict[str, int]:
     }
 
 
+async def transfer_groups(call: Call) -> Answer:
+    """Groups whose owner has left get a new one."""
+    return _transfer(call, resigned=True)
+
+
+async def transfer_groups_on_the_job(call: Call) -> Answer:
+    """Groups whose owner is still there get a new one."""
+    return _transfer(call, resigned=False)
+
+
+def _transfer(call: Call, *, resigned: bool) -> Answer:
+    chat_ids, taker = call.params.texts("chat_id_list"), call.world.directory.find(call.params.text("new_owner"))
+    if not 1 <= len(chat_ids) <= MAX_TRANSFERRED:
+        raise ApiError(40058, "chat_id_list size invalid")
+    if taker is None or taker.status != 1:
+        raise ApiError(40003)
+    if not call.serves(taker):
+        raise ApiError(84061)
+    failed = []
+    for chat_id in dict.fromkeys(chat_ids):
+        errcode = _objection(call, chat_id, taker.userid, resigned=resigned)
+        if errcode:
+            failed.append({"chat_id": chat_id, "errcode": errcode, "errmsg": ""})
+            continue
+        group = call.world.groups.get(chat_id)
+        if all(member.userid != taker.userid for member in group.members):
+            group.members.append(GroupMember(taker.userid, 1, call.world.now, 1, name=taker.name))
+        group.owner, group.status = taker.userid, 3 if resigned else 0
+        call.world.groups.put(group)
+    return {"failed_chat_list": failed}
+
+
+def _objection(call: Call, chat_id: str, new_owner: str, *, resigned: bool) -> int:
+    """Why a group cannot be handed on; 0 when nothing stands in the way."""
+    group = call.world.groups.find(chat_id)
+    if group is None or group.dismissed:
+        return 90501
+    owner = call.world.directory.find(group.owner)
+    has_left = owner is None or owner.status == 5
+    if group.owner == new_owner:
+        return 90504
+    if has_left != resigned:
+        return 90502 if has_left else 90500
+    return 0
+
+
+async def statistic_by_day(call: Call) -> Answer:
+    """The same counts for each day, of all owners together."""
+    params = call.params
+    begin = params.optional_number("day_begin_time")
+    if begin is None:
+        raise ApiError(600018)
+    begin = _midnight(begin)
+    end = _midnight(params.number("day_end_time", begin)) + DAY
+    today = _midnight(call.world.now)
+    if begin >= end or end - begin > 31 * DAY or end > today or begin < today - 181 * DAY:
+        raise ApiError(600018, "invalid start endtime")
+    owners = params.object("owner_filter").texts("userid_list")
+    if not 1 <= len(owners) <= MAX_OWNERS:
+        raise ApiError(40058, "missing field owner_filter")
+    items = []
+    for day in range(begin, end, DAY):
+        counts = [_counts(call, owner, day, day + DAY) for owner in dict.fromkeys(owners)]
+        data = {name: sum(each[name] for each in counts) for name in counts[0]}
+        items.append({"stat_time": day, "data": data})
+    return {"items": items}
+
+
 def _midnight(at: int) -> int:
     """The last midnight in China."""
     return at - (at + CHINA_SECONDS) % DAY
@@ -153,4 +222,21 @@ ENDPOINTS = (
     Endpoint("externalcontact/groupchat/list", "POST", list_groups, {"group_chat_list": []}, customer_contact=True),
     Endpoint("externalcontact/groupchat/get", "POST", get_group, customer_contact=True),
     Endpoint("externalcontact/groupchat/statistic", "POST", statistic, {"items": []}, customer_contact=True),
+    Endpoint(
+        "externalcontact/groupchat/statistic_group_by_day",
+        "POST",
+        statistic_by_day,
+        {"items": []},
+        customer_contact=True,
+    ),
+    Endpoint(
+        "externalcontact/groupchat/transfer", "POST", transfer_groups, {"failed_chat_list": []}, customer_contact=True
+    ),
+    Endpoint(
+        "externalcontact/groupchat/onjob_transfer",
+        "POST",
+        transfer_groups_on_the_job,
+        {"failed_chat_list": []},
+        customer_contact=True,
+    ),
 )

@@ -98,8 +98,8 @@ def _objection(call: Call, handover: Member, external_userid: str, resigned: boo
     since = call.now - settings.transfer_period_days * 86_400
     recent = [
         transfer
-        for transfer in world.transfers.values()
-        if transfer.external_userid == external_userid and transfer.status == 1 and transfer.started_at > since
+        for transfer in world.transfers_of(external_userid)
+        if transfer.status == 1 and transfer.started_at > since
     ]
     return 40128 if not resigned and len(recent) >= MAX_TRANSFERS else 0
 

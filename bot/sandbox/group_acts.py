@@ -14,6 +14,7 @@ from bot.sandbox.world import World
 _EVENT_SCENES = {1: 0, 2: 0, 3: 3}
 #: In a group welcome: who has come in.
 NICKNAME = "%NICKNAME%"
+MAX_GROUPS_OF_A_WAY = 5
 
 
 class GroupActs:
@@ -21,6 +22,8 @@ class GroupActs:
 
     def __init__(self, world: World, callbacks: Callbacks) -> None:
         self.world, self.callbacks = world, callbacks
+        #: With so many a group is full for who scans a code.
+        self.members_max = 200
 
     def create(self, owner: str, name: str, people: list[str]) -> Group:
         """A member opens a group with people (userids and external_userids); no add_member events for these."""
@@ -44,10 +47,13 @@ class GroupActs:
     ) -> Group:
         """People come in: `scene` 1 invited, 2 by invite link, 3 by QR code (of a join way, if `config_id`).
 
-        Without `people` it is a stranger, who is nobody's customer, called `name`.
+        A join way without a `chat_id` leads into the first of its groups that has room; when all are full it opens
+        another, if it is to. Without `people` it is a stranger, who is nobody's customer, called `name`.
         """
         if scene not in (1, 2, 3):
             raise WorldError("A scene is 1 (invited), 2 (invite link) or 3 (QR code).")
+        if config_id and not chat_id:
+            chat_id = self._find_room(config_id).chat_id
         group = self.world.groups.get(chat_id)
         state = self._join_way(config_id, chat_id).state if config_id else ""
         wanted = people or [self.world.customers.create(name).external_userid]
@@ -126,6 +132,25 @@ class GroupActs:
         self.world.groups.put(group)
         self._tell(group, "dismiss")
         return group
+
+    def _find_room(self, config_id: str) -> Group:
+        """Where a join way leads just now."""
+        way = self.world.ways.join.get(config_id)
+        if way is None:
+            raise NotFoundError(f"There is no code {config_id!r}.", "GET /sandbox/channels lists them.")
+        found = [self.world.groups.find(chat_id) for chat_id in way.chat_id_list]
+        groups = [group for group in found if group is not None and not group.dismissed]
+        for group in groups:
+            if len(group.members) < self.members_max:
+                return group
+        if not groups or not way.auto_create_room:
+            raise WorldError("All groups of this code are full.")
+        name = f"{way.room_base_name}{way.room_base_id}"
+        opened = self.create(groups[-1].owner, name, [])
+        way.room_base_id += 1
+        way.chat_id_list = [*way.chat_id_list, opened.chat_id][-MAX_GROUPS_OF_A_WAY:]
+        self.world.ways.put(way)
+        return opened
 
     def _join_way(self, config_id: str, chat_id: str) -> JoinWay:
         way = self.world.ways.join.get(config_id)

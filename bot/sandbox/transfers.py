@@ -23,6 +23,8 @@ class Transfers:
     def __init__(self, world: World, people: People, settings: Settings) -> None:
         self._world, self._people, self._settings = world, people, settings
         self.due_at = math.inf
+        #: How many customers each who takes over has, while transfers are carried out.
+        self._customers: dict[str, int] = {}
         self._look()
 
     def start(self, handover: str, takeover: str, external_userid: str, resigned: bool, message: str = "") -> Transfer:
@@ -45,10 +47,7 @@ class Transfers:
         return transfer
 
     def find_waiting(self, external_userid: str) -> Transfer | None:
-        for transfer in self._world.transfers.values():
-            if transfer.external_userid == external_userid and transfer.status == 2:
-                return transfer
-        return None
+        return next((each for each in self._world.transfers_of(external_userid) if each.status == 2), None)
 
     def refuse(self, external_userid: str, reason: str = "customer_refused") -> Transfer:
         """The customer refuses (or the takeover member is at the cap: `customer_limit_exceed`)."""
@@ -62,6 +61,7 @@ class Transfers:
     def settle(self) -> None:
         """Carry out every transfer that is due."""
         now = self._world.now
+        self._customers = {}
         for transfer in list(self._world.transfers.values()):
             if transfer.status == 2 and transfer.takeover_time <= now:
                 self._carry_out(transfer)
@@ -90,6 +90,7 @@ class Transfers:
                 follow.remark, follow.description = old.remark, old.description
                 follow.tag_ids, follow.remark_mobiles = list(old.tag_ids), list(old.remark_mobiles)
             self._people.inherit(follow, announce=had is None)
+            self._customers[transfer.takeover_userid] += 1
         if old is not None and old.friendship in LISTED:
             if transfer.resigned:
                 old.friendship = "gone"
@@ -100,8 +101,9 @@ class Transfers:
                 )
 
     def _crowded(self, userid: str) -> bool:
-        cap = self._settings.member_customer_cap
-        return any(number >= cap for number, _ in enumerate(self._world.customers.listed_by(userid), 1))
+        if userid not in self._customers:
+            self._customers[userid] = sum(1 for _ in self._world.customers.listed_by(userid))
+        return self._customers[userid] >= self._settings.member_customer_cap
 
     def _fail(self, transfer: Transfer, reason: str) -> None:
         transfer.status = 4 if reason == "customer_limit_exceed" else 3

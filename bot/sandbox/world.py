@@ -99,6 +99,9 @@ class World:
         self.media = MediaStore(self.journal, self.seed)
         self.welcome_codes = WelcomeCodes(self.random("codes"))
         self.transfers: dict[str, Transfer] = dict(self.journal.load("transfer", Transfer))
+        self._transfers_of: dict[str, dict[str, Transfer]] = {}
+        for key, transfer in self.transfers.items():
+            self._transfers_of.setdefault(transfer.external_userid, {})[key] = transfer
         self.payments: dict[str, Payment] = dict(self.journal.load("payment", Payment))
 
     def reset(self) -> None:
@@ -141,7 +144,12 @@ class World:
     def put_transfer(self, transfer: Transfer) -> None:
         key = f"{transfer.handover_userid}|{transfer.external_userid}|{transfer.started_at}"
         self.transfers[key] = transfer
+        self._transfers_of.setdefault(transfer.external_userid, {})[key] = transfer
         self.journal.put("transfer", key, transfer)
+
+    def transfers_of(self, external_userid: str) -> list[Transfer]:
+        """The transfers of one customer, in the order of their beginning."""
+        return list(self._transfers_of.get(external_userid, {}).values())
 
     def put_payment(self, payment: Payment) -> None:
         self.payments[payment.transaction_id] = payment

@@ -19,18 +19,20 @@ from data.models.campaigns import (
     WaveCustomer,
 )
 from data.models.channels import Channel
-from data.models.customers import Customer, Follow, FollowMobile, FollowStatus, FollowTag, Transfer
+from data.models.customers import Customer, Follow, FollowMobile, FollowStatus, FollowTag, Transfer, TransferStatus
 from data.models.digests import Digest
 from data.models.fields import Birthday, CustomerField, FieldDefinition
 from data.models.forms import FormAnswer, FormRow
 from data.models.group_waves import GroupRecipient
 from data.models.group_welcomes import GroupWelcome, GroupWelcomeStatus
 from data.models.groups import CustomerGroup, GroupMember
+from data.models.handovers import GroupTransfer, Handover, HandoverStatus, Unassigned
 from data.models.happenings import Happening
 from data.models.health import CallbackHealth
 from data.models.imports import Import, ImportRow, ImportStatus, RowState
 from data.models.inbox import InboxEvent, InboxOutcome, InboxTask, OutcomeStatus, TaskStatus, inbox_metadata
 from data.models.jobs import JobState
+from data.models.join_ways import JoinWay, JoinWayStatus
 from data.models.journey_scans import JourneyMember, JourneyScan
 from data.models.journeys import (
     EndReason,
@@ -101,8 +103,11 @@ __all__ = [
     "FormRow",
     "GroupMember",
     "GroupRecipient",
+    "GroupTransfer",
     "GroupWelcome",
     "GroupWelcomeStatus",
+    "Handover",
+    "HandoverStatus",
     "Happening",
     "Import",
     "ImportRow",
@@ -112,6 +117,8 @@ __all__ = [
     "InboxTask",
     "Invitation",
     "JobState",
+    "JoinWay",
+    "JoinWayStatus",
     "JourneyMember",
     "JourneyRow",
     "JourneyScan",
@@ -168,6 +175,8 @@ __all__ = [
     "Tester",
     "Touch",
     "Transfer",
+    "TransferStatus",
+    "Unassigned",
     "Wave",
     "WaveCustomer",
     "WebhookCall",

@@ -140,16 +140,46 @@ class FollowMobile(SQLModel, table=True):
     follow_id: int = Field(sa_column=Column(BigInt, primary_key=True, autoincrement=False, index=True))
 
 
+class TransferStatus(StrEnum):
+    """`asking`: WeCom is being asked, or was and has not been heard. `waiting`: it takes effect within a day.
+
+    `limit`: the new member has as many customers as possible. `failed`: WeCom refused it. `unknown`: WeCom says nothing
+    of it. `observed`: somebody else's, seen by its event.
+    """
+
+    PLANNED = "planned"
+    ASKING = "asking"
+    WAITING = "waiting"
+    DONE = "done"
+    REFUSED = "refused"
+    LIMIT = "limit"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    CANCELLED = "cancelled"
+    OBSERVED = "observed"
+
+
 class Transfer(SQLModel, table=True):
-    """A hand-over of a customer that we started: the add that follows from it is not a new customer."""
+    """A hand-over of one customer: the add that follows from it is not a new customer.
+
+    `handover_id`: of which hand-over (`data/models/handovers.py`) it is a part; None: somebody else's. `started_at`:
+    when it was planned, then when WeCom was asked. `takeover_at`: when it takes effect, by WeCom. `cause`: WeCom's
+    number for why it failed.
+    """
 
     __tablename__ = "transfers"
-    __table_args__ = (Index("ix_transfers_external_userid", "external_userid"),)
+    __table_args__ = (
+        Index("ix_transfers_external_userid", "external_userid"),
+        partial_index("ix_transfers_handover", "handover_id", "status", "id", where="handover_id IS NOT NULL"),
+    )
 
     id: int | None = Field(default=None, sa_column=Column(BigInt, primary_key=True, autoincrement=True))
+    handover_id: int | None = Field(default=None, sa_column=Column(BigInt))
     handover_userid: str = Field(max_length=64)
     takeover_userid: str = Field(max_length=64)
     external_userid: str = Field(max_length=64)
-    status: str = Field(default="waiting", max_length=12, description="waiting, done, refused, limit or failed.")
+    status: str = Field(default="waiting", max_length=12, description="A TransferStatus.")
+    cause: int | None = None
     started_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+    takeover_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
     ended_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))

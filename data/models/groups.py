@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import Column, Index
 from sqlmodel import Field, SQLModel
 
-from data.types import UtcDateTime
+from data.types import UtcDateTime, partial_index
 
 
 class CustomerGroup(SQLModel, table=True):
@@ -32,7 +32,10 @@ class GroupMember(SQLModel, table=True):
     """A member of a customer group, staff (`type` 1) or external (2). Kept after leaving, with `left_at`."""
 
     __tablename__ = "group_members"
-    __table_args__ = (Index("ix_group_members_userid", "userid"),)
+    __table_args__ = (
+        Index("ix_group_members_userid", "userid"),
+        partial_index("ix_group_members_state", "state", "type", where="state <> ''"),
+    )
 
     chat_id: str = Field(primary_key=True, max_length=64)
     userid: str = Field(primary_key=True, max_length=64, description="A staff userid or an external_userid.")

@@ -9,8 +9,10 @@ from typing import Any
 from sqlalchemy import bindparam, exists, or_, select, update
 from sqlmodel import Session, col
 
-from data.models import Follow, Transfer
+from data.models import Follow, Transfer, TransferStatus
 
+#: WeCom may be carrying it out: what comes by an event is its result.
+UNDER_WAY = (TransferStatus.ASKING, TransferStatus.WAITING)
 #: A hand-over takes effect within a day; an add later than this has another cause.
 TRANSFER_WINDOW = timedelta(days=3)
 
@@ -34,7 +36,7 @@ _PENDING = exists().where(
     col(Transfer.takeover_userid) == bindparam("userid"),
     col(Transfer.external_userid) == bindparam("external_userid"),
     col(Transfer.started_at) >= bindparam("window"),
-    or_(col(Transfer.status) == "waiting", col(Transfer.ended_at) >= bindparam("yesterday")),
+    or_(col(Transfer.status).in_(UNDER_WAY), col(Transfer.ended_at) >= bindparam("yesterday")),
 )
 _TAKEN_OVER = exists().where(
     col(Follow.external_userid) == bindparam("external_userid"),
@@ -86,7 +88,7 @@ def end_transfers(session: Session, takeover_userid: str, external_userid: str, 
         .where(
             col(Transfer.takeover_userid) == takeover_userid,
             col(Transfer.external_userid) == external_userid,
-            col(Transfer.status) == "waiting",
+            col(Transfer.status).in_(UNDER_WAY),
         )
         .values(status=status, ended_at=now)
     )

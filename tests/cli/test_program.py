@@ -53,6 +53,8 @@ def test_every_command_explains_itself(siyu: Siyu) -> None:
         "campaigns",
         "testers",
         "group-welcomes",
+        "handovers",
+        "join-ways",
         "staff",
         "rosters",
         "imports",
