@@ -133,9 +133,7 @@ class Bot:
         FormPages(self.context).add_routes(app)
         jobs = {job.name: job.every_seconds for job in self.runner.jobs}
         Console(self.context, self.inbox.db, self.dispatcher.plan, jobs, self.runner.run_now).add_routes(app)
-        api = Api(
-            self.settings, self.clock, self.db, self.inbox.db, self.context.renderer, self.dispatcher.plan, self.context
-        )
+        api = Api(self.clock, self.db, self.inbox.db, self.context.renderer, self.dispatcher.plan, self.context)
         add_document(app, PREFIX, ROUTES)
         add_api(app, PREFIX, api, ROUTES)
         return app

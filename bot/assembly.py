@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 
+from bot import kept
 from bot.clock import Clock
 from bot.config import Settings
 from bot.context import Context
@@ -46,4 +47,6 @@ async def open_context(
     await stack.enter_async_context(SharedBudgets(db, limits, clock))
     renderer = Renderer()
     await refresh(db, renderer)
-    return Context(settings, clock, db, wecom, renderer, metrics, random.Random(secrets.randbits(64)))
+    context = Context(settings, clock, db, wecom, renderer, metrics, random.Random(secrets.randbits(64)))
+    await kept.refresh(context)
+    return context

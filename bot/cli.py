@@ -11,6 +11,7 @@ import typer
 from bot.commands import (
     accounts,
     alerts,
+    backups,
     campaigns,
     checking,
     customers,
@@ -53,6 +54,9 @@ app.command()(demo.demo)
 app.command()(serving.serve)
 app.command()(sandboxing.sandbox)
 app.command()(serving.migrate)
+app.command()(backups.backup)
+app.command()(backups.restore)
+app.command()(backups.resume)
 app.command()(checking.check)
 app.command()(events.replay)
 app.command()(jobs.jobs)

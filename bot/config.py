@@ -294,6 +294,14 @@ class PaymentsSettings(Section):
     days_back: int = Field(30, ge=1, le=365, description="How far back the first reading goes.")
 
 
+class BackupSettings(Section):
+    """Backups that the running bot makes of both databases."""
+
+    folder: Path | None = Field(None, description="Where they are kept; without it the bot makes none.")
+    at: TimeOrNever = Field("02:30", description="Local time at which one is made each night; empty: only when asked.")
+    keep: int = Field(7, ge=1, le=1000, description="So many are kept, the newest ones.")
+
+
 class LogSettings(Section):
     """What is written to standard error."""
 
@@ -326,6 +334,7 @@ class Settings(BaseSettings):
     approval: ApprovalSettings = ApprovalSettings()
     privacy: PrivacySettings = PrivacySettings()
     payments: PaymentsSettings = PaymentsSettings()
+    backup: BackupSettings = BackupSettings()
     logs: LogSettings = LogSettings()
 
     @model_validator(mode="after")

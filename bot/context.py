@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from bot.clock import Clock
 from bot.config import Settings
@@ -14,9 +15,22 @@ from bot.wecom.client import WeComClient
 from data.db import Database
 
 
-@dataclass(frozen=True, slots=True)
+class Restore(NamedTuple):
+    """The databases were restored at an instant, from a backup that was made at another. While it `waits`, nothing is
+    sent: a person has to say so first."""
+
+    at: datetime
+    made_at: datetime
+    waits: bool
+
+
+@dataclass(slots=True, eq=False)
 class Context:
-    """The running bot."""
+    """The running bot.
+
+    `settings` are those of the configuration file (`filed`) with what is set in the console; they and `restore` follow
+    the database (`bot.kept`), so whoever needs them asks for them anew each time. The other parts stay.
+    """
 
     settings: Settings
     clock: Clock
@@ -25,6 +39,12 @@ class Context:
     renderer: Renderer
     metrics: Metrics
     random: random.Random
+    restore: Restore | None = None
+    kept_revision: int = 0
+    filed: Settings = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.filed = self.settings
 
     @property
     def observes(self) -> bool:

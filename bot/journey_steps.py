@@ -35,15 +35,17 @@ NO_SENDER = {
 
 
 class Company(NamedTuple):
-    """What holds for all journeys."""
+    """What holds for all journeys. `restored_at`: what was due before may have been done by a bot whose databases are
+    lost."""
 
     calendar: Calendar
     caps: tuple[DaysCap, ...]
+    restored_at: datetime | None = None
 
 
-def company_of(settings: Settings) -> Company:
+def company_of(settings: Settings, restored_at: datetime | None = None) -> Company:
     """The company's clock and limits, as its settings have them."""
-    return Company(calendar_of(settings), caps_of(settings))
+    return Company(calendar_of(settings), caps_of(settings), restored_at)
 
 
 class Judged(NamedTuple):
@@ -116,6 +118,7 @@ class _Judge:
             is_lost=not contacts,
             no_sender=no_sender,
             awaited_until=left_at and left_at + TAKEN_OVER,
+            restored_at=self._company.restored_at,
         )
         if step is not None and step.disturbs:
             facts = self._with_limits(due, journey, facts)

@@ -7,6 +7,7 @@ Here is whether a database is of this version; `data/revisions.py` changes it, a
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 import tempfile
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from sqlmodel import SQLModel
 
 from data.errors import SchemaError, StorageError
 from data.models import inbox_metadata
-from data.sqlite import sqlite_engine
+from data.sqlite import RESTORED, sqlite_engine
 
 Tree = Literal["main", "inbox"]
 T = TypeVar("T")
@@ -37,6 +38,13 @@ def folder_of(tree: Tree) -> Path:
 def revisions_of(tree: Tree) -> tuple[str, ...]:
     """The revisions of one tree that this version knows, the newest last: each file is named after its own."""
     return tuple(sorted(path.stem for path in (folder_of(tree) / "versions").glob("*.py")))
+
+
+@cache
+def tables_ever(tree: Tree) -> frozenset[str]:
+    """Every table that a revision of one tree has made; some are not used any more, and still there."""
+    scripts = (path.read_text("utf-8") for path in (folder_of(tree) / "versions").glob("*.py"))
+    return frozenset(name for script in scripts for name in re.findall(r"create_table\(\s*['\"](\w+)", script))
 
 
 async def upgrade(url: str, tree: Tree, to: str | None = None) -> None:
@@ -80,6 +88,7 @@ async def prepare(url: str, tree: Tree) -> None:
 
     Raises SchemaError, naming the command that helps.
     """
+    _refuse_half_restored(url, tree)
     at = await revision(url, tree)
     head = revisions_of(tree)[-1]
     if at is None:
@@ -89,6 +98,13 @@ async def prepare(url: str, tree: Tree) -> None:
         raise SchemaError(
             f"The {tree} database is at revision {at}, this version needs {head}.",
             "Make a backup, then run: siyu migrate",
+        )
+
+
+def _refuse_half_restored(url: str, tree: Tree) -> None:
+    if url.startswith("sqlite:///") and Path(url.removeprefix("sqlite:///") + RESTORED).exists():
+        raise SchemaError(
+            f"A restore of the {tree} database ended before it was in place.", "Once more: siyu restore FILE --yes"
         )
 
 

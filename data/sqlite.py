@@ -13,6 +13,8 @@ from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 CHECKPOINT_PAGES = 4_000
 #: Of the inbox, where commits are small and callbacks wait for each: SQLite's usual.
 INBOX_CHECKPOINT_PAGES = 1_000
+#: What a file is called that a restore has made, until it is in the place of the old one (`data/dump_sqlite.py`).
+RESTORED = ".restored"
 
 
 class _HintingCompiler(SQLiteCompiler):

@@ -39,7 +39,6 @@ from data.rules.brakes import Refused, is_refused
 from data.rules.messages import MessageContent, MissingMediaError, links_of
 from data.rules.occurrences import next_open
 from data.rules.problems import parse
-from data.rules.timings import Calendar
 from data.rules.variants import said
 from data.rules.waves import CUSTOMERS, GROUPS, MOMENTS
 from scheduler.batch_calls import is_refusal, is_refused_sender, pause, put_back, rest, seconds_left
@@ -67,17 +66,16 @@ async def send_when_due(ctx: Context) -> bool:
 
 
 async def _work_off(ctx: Context) -> None:
-    calendar = calendar_of(ctx.settings)
     while True:
         # None of ours is under way here; one that lost the lease may have claimed another after we took it.
         if interrupted := await ctx.db.write(rows.note_interrupted, ctx.clock.now()):
             log.warning("batches_unknown", batches=interrupted)
-        run = await ctx.db.write(run_rows.begin_due_run, ctx.clock.now(), calendar)
+        run = await ctx.db.write(run_rows.begin_due_run, ctx.clock.now(), calendar_of(ctx.settings))
         if run is None:
             return
         assert run.id is not None
         try:
-            if not await _work_on(ctx, run, calendar):
+            if not await _work_on(ctx, run):
                 return
         except StorageError:
             raise
@@ -88,7 +86,7 @@ async def _work_off(ctx: Context) -> None:
             await ctx.db.write(run_rows.set_aside, run.id, ctx.clock.now(), why)
 
 
-async def _work_on(ctx: Context, run: Run, calendar: Calendar) -> bool:
+async def _work_on(ctx: Context, run: Run) -> bool:
     """Plan or send a run. False: it goes on at the next ring, here or in another process."""
     assert run.id is not None
     wave = await ctx.db.read(campaign_rows.get_wave, run.wave_id)
@@ -97,17 +95,16 @@ async def _work_on(ctx: Context, run: Run, calendar: Calendar) -> bool:
         # To be planned still: another process has planned some of it, for the lease was lost; or somebody was erased.
         return await STEPS[wave.kind].plan(ctx, run.id) != RunStatus.PLANNING
     if await is_covered(ctx, run) and await is_tested(ctx, run):
-        await STEPS[wave.kind].send(ctx, run, calendar)
+        await STEPS[wave.kind].send(ctx, run)
     return True
 
 
 class Sender:
     """The sending of one run's batches."""
 
-    def __init__(self, ctx: Context, run: Run, calendar: Calendar) -> None:
+    def __init__(self, ctx: Context, run: Run) -> None:
         assert run.id is not None
         self.ctx = ctx
-        self.calendar = calendar
         self._written = run.content
         self.run_id = run.id
         self.wave_id = run.wave_id
@@ -157,11 +154,11 @@ class Sender:
 
     async def _keep_hours(self) -> None:
         now = self.ctx.clock.now()
-        opens = next_open(self.calendar.hours, now, self.calendar.zone)
+        calendar = calendar_of(self.ctx.settings)
+        opens = next_open(calendar.hours, now, calendar.zone)
         if opens > now and not self._stopped:
             self._stopped = True
-            why = "Staff are not asked to send at this time of day."
-            await self.ctx.db.write(run_rows.rest_run, self.run_id, opens, why)
+            await self.ctx.db.write(run_rows.rest_run, self.run_id, opens, run_rows.OUT_OF_HOURS)
 
     async def _ask_for(self, batch: Waiting) -> None:
         ctx = self.ctx
@@ -252,16 +249,16 @@ class Sender:
         await rest(self.ctx, self.run_id, self._rests, batch.batch_id, error, called_at)
 
 
-async def send_batches(ctx: Context, run: Run, calendar: Calendar) -> None:
+async def send_batches(ctx: Context, run: Run) -> None:
     """Ask for all of a run's batches, until that is done, has to rest, or somebody stops it."""
-    await Sender(ctx, run, calendar).send()
+    await Sender(ctx, run).send()
 
 
 class Steps(NamedTuple):
     """How a run is planned, resumable (it tells how the run stands then), and how what was planned is asked for."""
 
     plan: Callable[[Context, int], Awaitable[RunStatus]]
-    send: Callable[[Context, Run, Calendar], Awaitable[None]]
+    send: Callable[[Context, Run], Awaitable[None]]
 
 
 #: By kind of wave.

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
+from bot import kept
 from bot.context import Context
 from bot.delivery import media_id_of, send_due_alerts
 from bot.join_ways import read_all
@@ -17,6 +18,7 @@ from data.queries import media_uses as media_rows
 from data.queries import statistics as statistics_rows
 from data.rules.messages import MissingMediaError
 from scheduler.approvals import work_on_approvals
+from scheduler.backups import back_up_when_due
 from scheduler.brakes import watch_campaigns
 from scheduler.campaign_lookups import look_up_unknown
 from scheduler.campaign_results import follow_results
@@ -51,7 +53,8 @@ MEDIA_AHEAD = timedelta(hours=6)
 class Job:
     """A repeated piece of work. `alone`: one replica at a time; `at_start`: also as soon as the program runs.
 
-    `long`: it may take hours and goes on where it stopped, so a stop of the program does not wait for it.
+    `long`: it may take hours and goes on where it stopped, so a stop of the program does not wait for it. `sends`: it
+    sends to customers, to staff or to other programs, and stands still while that waits after a restore.
     """
 
     name: str
@@ -60,6 +63,12 @@ class Job:
     alone: bool = True
     at_start: bool = False
     long: bool = False
+    sends: bool = False
+
+
+async def read_settings(ctx: Context) -> None:
+    """Do as admins have set it in the console meanwhile, here or at another replica."""
+    await kept.refresh(ctx)
 
 
 async def read_templates(ctx: Context) -> None:
@@ -135,10 +144,11 @@ JOBS: tuple[Job, ...] = (
     Job("poll_join_ways", timedelta(hours=1).total_seconds(), poll_join_ways),
     Job("renew_media", timedelta(hours=1).total_seconds(), renew_media, at_start=True),
     Job("read_templates", 3.0, read_templates, alone=False),
-    Job("send_alerts", 1.0, send_alerts, alone=False),
-    Job("approvals", 2.0, work_on_approvals, alone=False),
+    Job("read_settings", 3.0, read_settings, alone=False),
+    Job("send_alerts", 1.0, send_alerts, alone=False, sends=True),
+    Job("approvals", 2.0, work_on_approvals, alone=False, sends=True),
     # Each has a claim of its own.
-    Job("group_welcomes", 10.0, write_group_welcomes, alone=False),
+    Job("group_welcomes", 10.0, write_group_welcomes, alone=False, sends=True),
     Job("check_group_welcomes", timedelta(hours=6).total_seconds(), check_group_welcomes, at_start=True),
     Job("match_orders", 60.0, match_waiting),
     Job("pull_payments", 300.0, pull_payments, at_start=True),
@@ -149,27 +159,28 @@ JOBS: tuple[Job, ...] = (
     Job("follow_up_clicks", 2.0, follow_up_clicks, alone=False),
     Job("follow_up_answers", 2.0, follow_up_answers, alone=False),
     # And calls to other programs, which a stop does not wait for.
-    Job("webhooks", 2.0, send_webhooks, alone=False, long=True),
+    Job("webhooks", 2.0, send_webhooks, alone=False, long=True, sends=True),
     # A lease is taken only where something has happened.
     Job("happenings", 1.0, follow_happenings, alone=False),
-    Job("remind_and_tell", 60.0, remind_and_tell),
+    Job("remind_and_tell", 60.0, remind_and_tell, sends=True),
     Job("watch_campaigns", 30.0, watch_campaigns),
-    Job("digests", 60.0, send_digests),
+    Job("digests", 60.0, send_digests, sends=True),
     Job("staff_tasks", 60.0, tend_tasks),
-    Job("day_lists", 60.0, tell_lists),
+    Job("day_lists", 60.0, tell_lists, sends=True),
     Job("review_order_matches", timedelta(hours=6).total_seconds(), review_matches),
     Job("purge_repeated_requests", timedelta(hours=6).total_seconds(), purge_repeats, at_start=True),
     Job("refresh_statistics", timedelta(hours=1).total_seconds(), refresh_statistics, at_start=True),
     Job("mend_facts", timedelta(days=1).total_seconds(), mend_facts),
+    Job("backups", 60.0, back_up_when_due, long=True),
     # These have leases of their own, which `siyu sync` and `siyu tags` take as well.
     Job("sync", 5.0, sync_when_due, alone=False, long=True),
     Job("markings", 3.0, mark_when_due, alone=False, long=True),
     Job("imports", 3.0, work_on_imports, alone=False, long=True),
-    Job("handovers", 5.0, hand_over_when_due, alone=False, long=True),
+    Job("handovers", 5.0, hand_over_when_due, alone=False, long=True, sends=True),
     Job("journey_days", 5.0, follow_days, alone=False, long=True),
-    Job("journeys", 2.0, run_due_steps, alone=False, long=True),
-    Job("campaigns", 2.0, send_when_due, alone=False, long=True),
+    Job("journeys", 2.0, run_due_steps, alone=False, long=True, sends=True),
+    Job("campaigns", 2.0, send_when_due, alone=False, long=True, sends=True),
     Job("campaign_lookups", 5.0, look_up_unknown, alone=False, long=True),
     Job("campaign_results", 5.0, follow_results, alone=False, long=True),
-    Job("moments", 3.0, follow_moments, alone=False, long=True),
+    Job("moments", 3.0, follow_moments, alone=False, long=True, sends=True),
 )

@@ -23,6 +23,7 @@ from data.queries import enrolments as enrolment_rows
 from data.queries import happenings as rows
 from data.queries import journey_versions as version_rows
 from data.queries.beginners import Candidate, Version, begin
+from data.queries.webhook_targets import tell
 from data.rules.happenings import Happened, begins, cause_of, end_of
 from data.rules.timings import Calendar
 from scheduler.journey_pauses import NOT_UNDERSTOOD, pause, why_of
@@ -56,7 +57,7 @@ async def follow_happenings(ctx: Context) -> int:
 async def _work_off(ctx: Context) -> int:
     calendar, total = calendar_of(ctx.settings), 0
     while True:
-        worked = await ctx.db.write(work_on, ctx.clock.now(), calendar, PIECE)
+        worked = await ctx.db.write(work_on, ctx.clock.now(), calendar, PIECE, tells=not ctx.observes)
         total += worked.happened
         for journey_id, why in worked.broken.items():
             await ctx.db.write(pause, ctx, journey_id, why)
@@ -66,15 +67,18 @@ async def _work_off(ctx: Context) -> int:
             return total
 
 
-def work_on(session: Session, now: datetime, calendar: Calendar, piece: int = PIECE) -> Worked:
-    """Work off the oldest happenings."""
+def work_on(session: Session, now: datetime, calendar: Calendar, piece: int = PIECE, *, tells: bool = True) -> Worked:
+    """Work off the oldest happenings. `tells`: other programs are told of them."""
     found = rows.list_oldest(session, piece, now)
     if not found:
         return Worked()
     rows.remove(session, [each.id for each in found])
     journeys = Journeys(session)
     ended = begun = 0
-    for some in _rounds(rows.complete(session, found)):
+    complete = rows.complete(session, found)
+    if tells:
+        tell(session, complete, now)
+    for some in _rounds(complete):
         ended += journeys.end(some, now)
         begun += journeys.begin(some, now, calendar)
     return Worked(len(found), ended, begun, journeys.broken)

@@ -66,7 +66,8 @@ async def _work_off(ctx: Context) -> None:
 
 async def _work_on(ctx: Context, book: Book, due: Sequence[Due]) -> None:
     now = ctx.clock.now()
-    judged: list[Judged] = await ctx.db.read(judge_due, book, due, now, company_of(ctx.settings))
+    company = company_of(ctx.settings, ctx.restore.at if ctx.restore else None)
+    judged: list[Judged] = await ctx.db.read(judge_due, book, due, now, company)
     passes = await passes_of(ctx, judged)
     written = await ctx.db.write(write_passes, passes, book.journeys, now)
     log.debug(

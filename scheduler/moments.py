@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+from bot.campaign_plans import calendar_of
 from bot.context import Context
 from bot.delivery import forget_uploads
 from bot.links import UnusableLinkError
@@ -33,7 +34,6 @@ from data.rules.messages import MissingMediaError
 from data.rules.moments import JOB_SECONDS, MomentContent, in_range
 from data.rules.occurrences import next_open
 from data.rules.problems import parse
-from data.rules.timings import Calendar
 from scheduler.batch_calls import is_refusal, pause, put_back, rest, seconds_left
 
 log = get_logger("campaigns")
@@ -52,13 +52,14 @@ async def plan_post(ctx: Context, run_id: int) -> RunStatus:
     return await ctx.db.write(rows.plan_post, run_id, found, reach.customers, ctx.clock.now())
 
 
-async def send_post(ctx: Context, run: Run, calendar: Calendar) -> None:
+async def send_post(ctx: Context, run: Run) -> None:
     """Ask for a run's post, unless it has to rest or somebody stops it."""
     assert run.id is not None
     now = ctx.clock.now()
+    calendar = calendar_of(ctx.settings)
     opens = next_open(calendar.hours, now, calendar.zone)
     if opens > now:
-        await ctx.db.write(run_rows.rest_run, run.id, opens, "Staff are not asked to publish at this time of day.")
+        await ctx.db.write(run_rows.rest_run, run.id, opens, run_rows.OUT_OF_HOURS)
         return
     for batch in await ctx.db.read(batch_rows.list_planned, run.id, 0, 1):
         if not await _ask_for(ctx, run, batch):

@@ -1,4 +1,4 @@
-"""Webhooks of journeys are sent: several at a time, repeated until they are taken, for a day.
+"""Webhooks are sent: several at a time, repeated until they are taken, for a day.
 
 A call waits in its row. A process that dies leaves its calls claimed; they are due again when the lease ends, and
 whoever gets one twice knows it by its id.
@@ -16,8 +16,9 @@ from bot.context import Context
 from bot.logs import get_logger
 from bot.webhooks import TIMEOUT_SECONDS, UnreachableError, WebhookCaller, WebhookError
 from data.queries import webhooks as rows
+from data.queries.webhook_targets import map_salts
 from data.queries.webhooks import DueCall
-from data.rules.webhooks import call_id, host_of, next_try
+from data.rules.webhooks import call_id, host_of, next_try, secret_of
 
 log = get_logger("webhooks")
 
@@ -34,6 +35,7 @@ class _Run:
 
     ctx: Context
     caller: WebhookCaller
+    salts: dict[int, str]
     silent: dict[str, str] = field(default_factory=dict)
 
 
@@ -50,7 +52,7 @@ async def send_webhooks(ctx: Context) -> int:
                 caller = WebhookCaller(
                     settings.webhook_secret.get_secret_value(), ctx.clock, private=settings.webhook_private
                 )
-                run = _Run(ctx, await stack.enter_async_context(caller))
+                run = _Run(ctx, await stack.enter_async_context(caller), await ctx.db.read(map_salts))
             taken += await _send(run, calls)
     return taken
 
@@ -71,9 +73,12 @@ async def _send_one(run: _Run, host: str, call: DueCall) -> bool:
     try:
         if host in run.silent:
             raise WebhookError(run.silent[host])
-        if not ctx.settings.journeys.webhook_secret.get_secret_value():
+        secret = ctx.settings.journeys.webhook_secret.get_secret_value()
+        if not secret:
             raise WebhookError("There is no secret to sign it with.", "Set journeys.webhook_secret.")
-        await run.caller.tell(call.url, call_id(call.id, call.made_at), call.body)
+        if call.webhook_id is not None:
+            secret = secret_of(secret, call.webhook_id, run.salts.get(call.webhook_id, ""))
+        await run.caller.tell(call.url, call_id(call.id, call.made_at), call.body, secret)
     except WebhookError as error:
         if isinstance(error, UnreachableError):
             run.silent[host] = error.message

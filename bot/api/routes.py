@@ -250,7 +250,12 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", f"/tasks/{ID}/done", "tasks:write", staff_tasks.do_task, "Say that a member has done a task."),
     Route("POST", f"/tasks/{ID}/later", "tasks:write", staff_tasks.put_off_task, "Put it off, until later today or tomorrow."),
     Route("POST", f"/tasks/{ID}/refuse", "tasks:write", staff_tasks.refuse_task, "Say that it is not to be done, and why."),
-    Route("GET", "/webhook-calls", "webhooks:read", webhooks.list_calls, "What journeys tell other programs, and whether they have taken it."),
+    Route("GET", "/webhooks", "webhooks:read", webhooks.list_webhooks, "Programs that are told what happens."),
+    Route("POST", "/webhooks", "webhooks:write", webhooks.add_webhook, "Tell another program of what happens."),
+    Route("PUT", f"/webhooks/{ID}", "webhooks:write", webhooks.change_webhook, "Change whom or of what."),
+    Route("POST", f"/webhooks/{ID}/switch", "webhooks:write", webhooks.switch_webhook, "Switch a webhook off or on."),
+    Route("DELETE", f"/webhooks/{ID}", "webhooks:write", webhooks.remove_webhook, "Remove a webhook."),
+    Route("GET", "/webhook-calls", "webhooks:read", webhooks.list_calls, "What other programs were told, and whether they have taken it."),
     Route("POST", f"/webhook-calls/{ID}/again", "webhooks:write", webhooks.try_again, "Try a call once more that was given up."),
     Route("GET", "/health", "health:read", health.read_health, "What the callbacks have shown, and what waits."),
 )

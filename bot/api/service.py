@@ -49,13 +49,17 @@ class EventPlan(Protocol):
 class Api:
     """The parts that handlers use."""
 
-    settings: Settings
     clock: Clock
     db: Database
     inbox: Database
     renderer: Renderer
     plan: Callable[[Event], EventPlan]
     context: Context
+
+    @property
+    def settings(self) -> Settings:
+        """As they are now: admins change some of them in the console."""
+        return self.context.settings
 
 
 Handle = Callable[[Api, web.Request], Awaitable[web.Response]]

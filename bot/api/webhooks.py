@@ -1,4 +1,5 @@
-"""`/webhook-calls`: what journeys tell other programs, and whether they have taken it."""
+"""`/webhooks`: programs that are told what happens; `/webhook-calls`: what they and those of journeys were told, and
+whether they have taken it."""
 
 from __future__ import annotations
 
@@ -8,14 +9,17 @@ from typing import Any
 from aiohttp import web
 from pydantic import Field
 
-from bot.api.answers import answer, page, path_id, read_query
+from bot import webhook_edits as edits
+from bot.api.answers import answer, page, path_id, read_object, read_query
 from bot.api.described import described
-from bot.api.service import Api
-from bot.api.shapes import Page
-from data.models import WebhookCall
+from bot.api.service import CALLER, Api
+from bot.api.shapes import Items, Nothing, Page
+from data.models import Webhook, WebhookCall
+from data.queries import webhook_targets as targets
 from data.queries import webhooks as rows
 from data.queries.webhooks import CallState
-from data.rules.problems import RuleModel
+from data.rules.problems import RuleModel, parse
+from data.rules.webhooks import WebhookDraft
 
 
 class CallsQuery(RuleModel):
@@ -23,14 +27,17 @@ class CallsQuery(RuleModel):
 
     state: CallState | None = None
     external_userid: str | None = None
+    webhook_id: int | None = Field(default=None, ge=1, le=2**62)
     limit: int = Field(default=50, ge=1, le=200)
     before_id: int | None = Field(default=None, ge=1, le=2**62)
 
 
 class CallTold(RuleModel):
-    """One call. `next_at`: when it is tried next; `error`: why the last try failed."""
+    """One call. `webhook_id`: whom it is for; without it a journey's step made it, of `enrolment_id`. `next_at`: when
+    it is tried next; `error`: why the last try failed."""
 
     id: int
+    webhook_id: int | None
     enrolment_id: int
     external_userid: str
     url: str
@@ -57,3 +64,68 @@ async def try_again(api: Api, request: web.Request) -> web.Response:
 
 def _told(call: WebhookCall) -> CallTold:
     return CallTold.model_validate({**call.model_dump(), "state": rows.state_of(call)})
+
+
+class WebhookTold(RuleModel):
+    """A program that is told of what happens from `since` on."""
+
+    id: int
+    name: str
+    url: str
+    events: list[str]
+    tag_ids: list[str]
+    enabled: bool
+    since: datetime
+    made_by: str
+    made_at: datetime
+
+
+class WebhookMade(WebhookTold):
+    """The same with the secret that signs its calls, which is told once."""
+
+    secret: str
+
+
+class Switch(RuleModel):
+    """Whether it is told."""
+
+    enabled: bool
+
+
+@described(Items[WebhookTold])
+async def list_webhooks(api: Api, _request: web.Request) -> web.Response:
+    return answer({"items": [_row(each) for each in await api.db.read(targets.list_webhooks)]})
+
+
+@described(WebhookMade, status=201, body=WebhookDraft)
+async def add_webhook(api: Api, request: web.Request) -> web.Response:
+    draft = parse(WebhookDraft, await read_object(request))
+    row, secret = await api.db.write(
+        edits.add_webhook, api.settings.journeys, draft, request[CALLER], api.clock.now()
+    )  # fmt: skip
+    return answer({**_row(row), "secret": secret}, 201)
+
+
+@described(WebhookTold, body=WebhookDraft)
+async def change_webhook(api: Api, request: web.Request) -> web.Response:
+    draft = parse(WebhookDraft, await read_object(request))
+    changed = await api.db.write(
+        edits.change_webhook, api.settings.journeys, path_id(request), draft, api.clock.now()
+    )  # fmt: skip
+    return answer(_row(changed))
+
+
+@described(WebhookTold, body=Switch)
+async def switch_webhook(api: Api, request: web.Request) -> web.Response:
+    on = parse(Switch, await read_object(request)).enabled
+    return answer(_row(await api.db.write(targets.switch_webhook, path_id(request), api.clock.now(), on=on)))
+
+
+@described(Nothing)
+async def remove_webhook(api: Api, request: web.Request) -> web.Response:
+    await api.db.write(targets.remove_webhook, path_id(request))
+    return answer({})
+
+
+def _row(row: Webhook) -> dict[str, Any]:
+    return WebhookTold.model_validate(row.model_dump(exclude={"salt"})).model_dump(mode="json")

@@ -90,6 +90,7 @@ def work(config: Path | None, action: Callable[[Workplace], Awaitable[T]], *, in
     """Run `action` on the configured database (`inbox`: it uses the inbox as well); its tables are made if need be."""
 
     async def run() -> T:
+        from bot.kept import settings_now
         from data import migrate
         from data.db import open_database
 
@@ -104,6 +105,7 @@ def work(config: Path | None, action: Callable[[Workplace], Awaitable[T]], *, in
             if inbox and settings.inbox_url != settings.database.url:
                 inbox_db = open_database(settings.inbox_url, pool_size=2)
                 stack.push_async_callback(inbox_db.close)
+            settings = await settings_now(db, settings)
             return await action(Workplace(settings, clock_of(settings).now(), db, inbox_db))
 
     return asyncio.run(run())

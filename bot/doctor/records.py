@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bot.clock import Clock
 from bot.config import Settings
+from bot.doctor.backups import examine_backups
 from bot.doctor.findings import Finding, fail, ok, some, warn
 from bot.errors import SiyuError
 from bot.render import Renderer
@@ -23,6 +24,7 @@ from data.queries import channels as channel_rows
 from data.queries import events as event_rows
 from data.queries import group_welcomes as group_welcome_rows
 from data.queries import health as health_rows
+from data.queries import kept as kept_rows
 from data.queries import rules as rule_rows
 from data.queries import staff as staff_rows
 from data.queries import sync_runs as run_rows
@@ -64,8 +66,14 @@ async def examine_records(settings: Settings, clock: Clock, tables: dict[Tree, T
             for finding in _group_welcomes(await db.read(group_welcome_rows.list_troubled)):
                 yield finding
             yield _last_sync(await db.read(run_rows.find_last_run), clock.now())
+            if (row := await db.read(kept_rows.find_kept, kept_rows.RESTORED)) is not None and row.value["waits"]:
+                yield warn(
+                    "restore_waits", "数据从备份恢复后还没有人核对，什么都不发；核对后运行 siyu resume。",
+                    "The data was restored from a backup and nothing is sent before somebody has looked: siyu resume.",
+                )  # fmt: skip
         else:
             yield _no_rule()
+        yield await examine_backups(settings, clock.now())
         last_customer_event = None
         if tables["inbox"].ready:
             inbox = open_database(settings.inbox_url, pool_size=2)

@@ -45,6 +45,7 @@ from data.models.journeys import (
     StepOutcome,
     StepRecord,
 )
+from data.models.kept import KeptValue
 from data.models.leaves import Leave
 from data.models.links import Link, LinkClick, OtherClick
 from data.models.markings import Marking, MarkingChange, MarkingItem, MarkingStatus
@@ -62,7 +63,7 @@ from data.models.tags import Tag, TagGroup
 from data.models.templates import TemplateRow, TemplateVersion
 from data.models.testers import Tester
 from data.models.touches import OwnSendPull, Touch
-from data.models.webhooks import WebhookCall
+from data.models.webhooks import Webhook, WebhookCall
 from data.models.welcomes import Welcome, WelcomeStatus
 from data.models.winners import Winner
 
@@ -125,6 +126,7 @@ __all__ = [
     "JourneyStatus",
     "JourneyVersion",
     "JourneyWave",
+    "KeptValue",
     "Lease",
     "Leave",
     "Link",
@@ -179,6 +181,7 @@ __all__ = [
     "Unassigned",
     "Wave",
     "WaveCustomer",
+    "Webhook",
     "WebhookCall",
     "Welcome",
     "WelcomeRuleRow",

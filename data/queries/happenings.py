@@ -16,6 +16,7 @@ from data.models import Customer, Follow, FollowStatus, Happening, JourneyRow, O
 from data.queries.journey_versions import NOT_OVER
 from data.queries.locks import lock_names
 from data.queries.staff import map_departments
+from data.queries.webhook_targets import list_heard
 from data.rules.happenings import ADDED, EVERYBODYS, LOST, ORDERED, TAGGED, Happened
 from data.rules.orders import PAID, WECOM_PAY
 
@@ -38,7 +39,7 @@ _LISTENING = select(J.c.listens_to, func.coalesce(J.c.started_at, J.c.made_at)).
 
 @dataclass(frozen=True, slots=True)
 class Ears:
-    """What journeys that are not over listen for, and since when: what happened earlier begins none."""
+    """What journeys that are not over, and webhooks, listen for, and since when: what happened earlier begins none."""
 
     since: Mapping[str, datetime]
 
@@ -54,11 +55,14 @@ class Ears:
 
 
 def read_ears(session: Session) -> Ears:
-    """What journeys listen for. Asked once in a unit of work, which then writes what they would miss."""
+    """What journeys and webhooks listen for. Asked once in a unit of work, which then writes what they would miss."""
     since: dict[str, datetime] = {}
     for listens_to, started_at in session.connection().execute(_LISTENING):
         for each in (*listens_to, *EVERYBODYS):
             since[each] = min(started_at, since.get(each, started_at))
+    for ears, told_since in list_heard(session):
+        for each in ears:
+            since[each] = min(told_since, since.get(each, told_since))
     return Ears(since)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import case, func, or_, select
+from sqlalchemy import case, func, or_, select, update
 from sqlmodel import Session, col
 
 from data.errors import ConflictError
@@ -15,6 +15,7 @@ from data.models.campaigns import BRAKES
 from data.queries.batches import OVER
 from data.queries.campaigns import begin, get_wave, lock_run, new_run, pause, timing_of, unpause
 from data.queries.upsert import insert_into
+from data.queries.webhook_targets import tell_finished
 from data.rules.testers import is_held
 from data.rules.timings import Calendar, Turn, judge
 
@@ -117,6 +118,16 @@ def rest_run(session: Session, run_id: int, until: datetime, why: str) -> None:
         run.rest_until, run.error = until, why
 
 
+#: What a sending says that rests until the hours in which staff are asked.
+OUT_OF_HOURS = "Staff are not asked at this time of day."
+
+
+def wake_resting(session: Session) -> None:
+    """The hours may have changed: what rests for them looks again."""
+    resting = update(Run).where(col(Run.status) == RunStatus.SENDING, col(Run.error) == OUT_OF_HOURS)
+    session.execute(resting.values(rest_until=None))
+
+
 def set_aside(session: Session, run_id: int, now: datetime, why: str) -> None:
     """Something went wrong with a run: it is tried again a little later, and says so meanwhile."""
     run = lock_run(session, run_id)
@@ -138,6 +149,7 @@ def move_runs(session: Session, now: datetime, calendar: Calendar) -> int:
             if session.execute(left).first() is None:
                 run.ended_at = now
                 run.status = run.status if run.status in OVER else RunStatus.FINISHED
+                tell_finished(session, run, now)
                 unpause(run)
                 moved += 1
     return moved

@@ -10,18 +10,19 @@ from sqlalchemy import ColumnElement, and_, bindparam, literal_column, select, u
 from sqlmodel import Session, col
 
 from data.errors import ConflictError, NotFoundError
-from data.models import WebhookCall
+from data.models import Webhook, WebhookCall
 
 W: Any = WebhookCall.__table__  # type: ignore[attr-defined]
 
 _DUE = (
-    select(W.c.id, W.c.url, W.c.body, W.c.made_at, W.c.attempts)
+    select(W.c.id, W.c.url, W.c.body, W.c.made_at, W.c.attempts, W.c.webhook_id)
     # Written as the partial index has it.
     .where(literal_column("webhook_calls.next_at IS NOT NULL"), W.c.next_at <= bindparam("now"))
     .order_by(W.c.next_at)
     .limit(bindparam("limit"))
     .with_for_update(skip_locked=True)
 )
+_ENABLED = select(col(Webhook.id)).where(col(Webhook.enabled))
 _LEASE = update(W).where(W.c.id.in_(bindparam("ids", expanding=True))).values(next_at=bindparam("until"))
 
 
@@ -41,6 +42,7 @@ class DueCall(NamedTuple):
     body: dict[str, Any]
     made_at: datetime
     attempts: int
+    webhook_id: int | None
     leased_until: datetime
 
 
@@ -74,8 +76,17 @@ def try_again(session: Session, call_id: int, now: datetime) -> WebhookCall:
     state = state_of(call)
     if state is not CallState.GIVEN_UP:
         raise ConflictError(f"Webhook call {call_id} is {state.value}: there is nothing to try again.")
+    if call.webhook_id is not None and not session.execute(_ENABLED.where(col(Webhook.id) == call.webhook_id)).first():
+        raise ConflictError("Its webhook is switched off or was removed.", "Switch it on first.")
     call.next_at = now
     return call
+
+
+def try_all_again(session: Session, now: datetime) -> int:
+    """Have all calls that were given up tried once more, but for webhooks that are switched off; how many."""
+    told = W.c.webhook_id.is_(None) | W.c.webhook_id.in_(_ENABLED)
+    again = update(W).where(_IS[CallState.GIVEN_UP], told).values(next_at=now)
+    return int(session.connection().execute(again).rowcount)
 
 
 def state_of(call: WebhookCall) -> CallState:
@@ -97,6 +108,7 @@ def list_calls(
     *,
     state: CallState | None = None,
     external_userid: str | None = None,
+    webhook_id: int | None = None,
     limit: int = 50,
     before_id: int | None = None,
 ) -> list[WebhookCall]:
@@ -106,6 +118,8 @@ def list_calls(
         query = query.where(_IS[state])
     if external_userid is not None:
         query = query.where(col(WebhookCall.external_userid) == external_userid)
+    if webhook_id is not None:
+        query = query.where(col(WebhookCall.webhook_id) == webhook_id)
     if before_id is not None:
         query = query.where(col(WebhookCall.id) < before_id)
     return list(session.execute(query).scalars())

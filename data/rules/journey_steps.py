@@ -33,7 +33,8 @@ class Facts(NamedTuple):
     `is_of`: whether they are in the segment at a path of the journey (`Journey.list_trees`). `has_room`: whether the
     limits leave room for one more message. `outranked_by`: the journey that goes before this one and wants the customer
     on the same day, or empty. `no_sender`: why nobody of the staff can reach them, or empty. `awaited_until`: nobody
-    follows them since a moment ago, but somebody may take over until then.
+    follows them since a moment ago, but somebody may take over until then. `restored_at`: until then what was done is
+    not known for sure, for the databases were restored from a backup.
     """
 
     is_of: Callable[[str], bool]
@@ -43,6 +44,7 @@ class Facts(NamedTuple):
     outranked_by: str = ""
     no_sender: str = ""
     awaited_until: datetime | None = None
+    restored_at: datetime | None = None
 
 
 class Decision(NamedTuple):
@@ -93,6 +95,8 @@ def decide(journey: Journey, standing: Standing, facts: Facts, now: datetime, ca
 
 def _act(journey: Journey, standing: Standing, step: Step, facts: Facts, now: datetime, calendar: Calendar) -> Decision:
     due = standing.due_at
+    if step.disturbs and facts.restored_at is not None and due <= facts.restored_at:
+        return _pass(journey, standing, calendar, StepOutcome.LATE, "数据从备份恢复：恢复之前可能已经做过")
     done_at = due if now - due <= PUNCTUAL else now
     allowed_at = next_allowed(step.when, done_at, calendar, disturbs=step.disturbs)
     if is_too_late(step.late, due, allowed_at):

@@ -5,20 +5,59 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
-from typing import Any
+from typing import Annotated, Any, Literal
 
+from pydantic import Field
 from yarl import URL
 
+from data.rules.messages import url_problems
+from data.rules.problems import Problem, RuleModel, SortedSet
 from data.rules.retry import pause_seconds
 
+#: What a program may be told of: happenings of customers, and sendings of campaigns that are over.
+EVENTS = ("added", "lost", "tagged", "ordered", "campaign_finished")
+TAGS_MAX, URL_MAX_LENGTH = 50, 1024
 #: So long after it was made a call is repeated; then it is given up.
 REPEATED_FOR = timedelta(days=1)
 
 #: IPv4 addresses written as IPv6 ones for a translator (RFC 6052).
 _TRANSLATED = IPv6Network("64:ff9b::/96")
+
+
+class WebhookDraft(RuleModel):
+    """A program that is to be told: where, and of what. Of tags it is told those that it names."""
+
+    name: Annotated[str, Field(min_length=1, max_length=64)]
+    url: Annotated[str, Field(min_length=1, max_length=URL_MAX_LENGTH)]
+    events: SortedSet[Literal["added", "lost", "tagged", "ordered", "campaign_finished"]]
+    tag_ids: SortedSet[Annotated[str, Field(min_length=1, max_length=64)]] = frozenset()
+
+
+def draft_problems(draft: WebhookDraft, *, private: bool) -> list[Problem]:
+    """What keeps it from being told."""
+    found = list(url_problems("url", draft.url))
+    if not found and leads_inside(draft.url) and not private:
+        found.append(Problem("url", "这是内网地址：配置 journeys.webhook_private 后才能使用"))
+    if not draft.events:
+        found.append(Problem("events", "请至少选择一种事件"))
+    if "tagged" in draft.events and not 0 < len(draft.tag_ids) <= TAGS_MAX:
+        found.append(Problem("tag_ids", f"请选择 1 到 {TAGS_MAX} 个标签"))
+    return found
+
+
+def secret_of(secret: str, webhook_id: int, salt: str) -> str:
+    """What signs the calls of one webhook: whoever knows it knows neither the configuration's secret nor another's."""
+    return hmac.new(secret.encode(), f"webhook {webhook_id} {salt}".encode(), hashlib.sha256).hexdigest()
+
+
+def ears_of(events: Iterable[str], tag_ids: Iterable[str]) -> list[str]:
+    """The happenings that it is told of, by their names (`data.rules.happenings.ear`)."""
+    plain = [each for each in events if each in ("added", "lost", "ordered")]
+    tags = [f"tagged:{put}:{tag_id}" for tag_id in tag_ids for put in ("on", "off")] if "tagged" in events else []
+    return plain + tags
 
 
 def body_bytes(body: Mapping[str, Any]) -> bytes:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from sqlmodel import Session
 
+from bot.config import JourneysSettings
 from data.models import WebhookCall
 from tests.api.conftest import Caller
 
@@ -36,3 +39,28 @@ async def test_calls_are_listed_by_how_they_stand_and_tried_once_more(caller: Ca
     assert (await caller.call("POST", "/webhook-calls/2/again", token=reader))[0] == 403
     status, told = await caller.call("POST", "/webhook-calls/2/again")
     assert (status, told["state"]) == (200, "waiting")
+
+
+@pytest.mark.parametrize("urls", ["sqlite"], indirect=True)
+async def test_webhooks_are_made_changed_switched_and_removed(caller: Caller) -> None:
+    draft: dict[str, Any] = {"name": "crm", "url": "https://crm.example/", "events": ["added", "lost"]}
+    assert (await caller.call("POST", "/webhooks", draft))[0] == 409, "there is no secret to sign with"
+    ctx = caller.bot.context
+    ctx.settings = ctx.settings.model_copy(update={"journeys": JourneysSettings(webhook_secret=SecretStr("k" * 20))})
+    refused: tuple[dict[str, Any], ...] = (
+        {"url": "https://127.1/"}, {"events": []}, {"events": ["tagged"]}, {"name": ""},
+    )  # fmt: skip
+    for wrong in refused:
+        assert (await caller.call("POST", "/webhooks", draft | wrong))[0] == 422, wrong
+    status, made = await caller.call("POST", "/webhooks", draft)
+    assert (status, len(made["secret"]), made["enabled"]) == (201, 64, True)
+    path = f"/webhooks/{made['id']}"
+    status, told = await caller.call("PUT", path, {**draft, "events": ["ordered"]})
+    assert (status, told["events"]) == (200, ["ordered"])
+    assert (await caller.call("POST", f"{path}/switch", {"enabled": False}))[1]["enabled"] is False
+    status, told = await caller.call("GET", "/webhooks")
+    assert [(each["name"], "secret" in each) for each in told["items"]] == [("crm", False)]
+    reader = await caller.make_token("webhooks:read")
+    assert (await caller.call("DELETE", path, token=reader))[0] == 403
+    assert (await caller.call("DELETE", path))[0] == 200
+    assert (await caller.call("PUT", path, draft))[0] == 404

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "config.example.toml"
 REFERENCE = ROOT / "docs" / "reference" / "settings.md"
 #: A setting without a default is shown with an example.
-NO_DEFAULT = {"server.verify_files"}
+NO_DEFAULT = {"server.verify_files", "backup.folder"}
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,9 @@ def test_the_example_can_be_loaded_as_it_is_and_with_everything_set(
     path.write_text(re.sub(r"^# (\w+ = )", r"\1", EXAMPLE.read_text("utf-8"), flags=re.M), "utf-8")
     everything = load_settings(path)
     assert everything.server.verify_files == Path("var/verify")
-    assert everything.model_copy(update={"server": wanted.server}).model_dump() == wanted.model_dump()
+    assert everything.backup.folder == Path("var/backups")
+    shown = everything.model_copy(update={"server": wanted.server, "backup": wanted.backup})
+    assert shown.model_dump() == wanted.model_dump()
 
 
 def test_the_reference_holds_every_setting_once_with_its_default_and_description() -> None:

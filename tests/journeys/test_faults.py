@@ -13,6 +13,7 @@ from sqlmodel import Session, select
 from bot.approval_limits import find_excess, is_covered
 from bot.approvals import decide, submit
 from bot.config import ApprovalSettings
+from bot.context import Restore
 from bot.journey_books import Book
 from bot.journey_edits import end_for_all
 from bot.journey_moves import move_journey
@@ -229,3 +230,16 @@ async def test_whoever_starts_a_journey_for_many_sends_nothing_alone_and_an_appr
     await run_due_steps(ctx)
     await begin_for_all()
     assert not (await sends())[0], "any change wants another approval"
+
+
+@ON_SQLITE
+async def test_what_was_due_before_a_restore_is_not_done_again_and_what_comes_after_it_is_done(
+    company: Company,
+) -> None:
+    await company.add_customer("an", "li")
+    journey_id = await company.add_journey(task("first"), task("next", when={"days": 1}))
+    await company.enrol(journey_id, "an")
+    now = company.clock.now()
+    company.ctx.restore = Restore(now + HOUR, now - HOUR, waits=False)
+    await company.at(now + 3 * DAY, tick=6 * HOUR)
+    assert await company.records() == [("an", "first", "late"), ("an", "next", "done")]

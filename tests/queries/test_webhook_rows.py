@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlmodel import Session
 
 from data.db import Database
 from data.errors import ConflictError, NotFoundError
-from data.models import WebhookCall
-from data.queries import retention
+from data.models import Campaign, Run, WebhookCall
+from data.queries import happenings, retention
+from data.queries import webhook_targets as targets
 from data.queries import webhooks as rows
+from data.queries.runs import move_runs
 from data.queries.webhooks import CallState
+from data.rules.happenings import Happened
+from data.rules.schedule import TimeWindow
+from data.rules.timings import Calendar
+from data.rules.webhooks import WebhookDraft
+from scheduler.journey_triggers import work_on
 
 LEASE = 60.0
 
@@ -79,3 +86,54 @@ async def test_what_is_old_goes_unless_it_waits(db: Database, now: datetime) -> 
     assert await db.write(retention.purge_window, "webhooks", now, 0) == (0, None)
     assert await db.write(retention.purge_window, "webhooks", now + timedelta(days=1), 0) == (1, None)
     assert [each.external_userid for each in await db.read(rows.list_calls)] == ["wm2"]
+
+
+async def test_webhooks_are_told_of_what_they_want_to_hear_from_then_on(db: Database, now: datetime) -> None:
+    draft = WebhookDraft(
+        name="crm",
+        url="https://x.example/",
+        events=frozenset({"tagged", "campaign_finished"}),
+        tag_ids=frozenset({"et1"}),
+    )
+    one = await db.write(targets.add_webhook, draft, "test", now)
+    other = WebhookDraft(name="off", url="https://y.example/", events=frozenset({"tagged"}), tag_ids=frozenset({"et1"}))
+    off = await db.write(targets.add_webhook, other, "test", now)
+    await db.write(targets.switch_webhook, off.id or 0, now, on=False)
+
+    def happen(session: Session, tag_id: str, at: datetime) -> int:
+        detail = {"put": "on", "tag_id": tag_id}
+        return happenings.note(session, [Happened("tagged", "wm1", at, detail, "zhangsan")])
+
+    assert await db.write(happen, "et1", now - timedelta(seconds=1)) == 0, "what happened before is not told"
+    assert await db.write(happen, "et2", now) == 0
+    assert await db.write(happen, "et1", now) == 1
+    calendar = Calendar(UTC, TimeWindow(), ())
+    assert (await db.write(work_on, now, calendar, 10, tells=False)).happened == 1
+    assert await db.read(rows.list_calls) == [], "in observe mode nothing is written that would be sent later"
+    await db.write(happen, "et1", now)
+    await db.write(work_on, now, calendar)
+    (call,) = await db.read(rows.list_calls, webhook_id=one.id)
+    assert (call.url, call.external_userid, call.body["event"], call.body["tag_id"]) == (
+        "https://x.example/", "wm1", "tagged", "et1",
+    )  # fmt: skip
+
+    def finish(session: Session) -> int:
+        campaign = Campaign(name="a", made_by="x", made_at=now)
+        session.add(campaign)
+        session.flush()
+        session.add(Run(wave_id=1, campaign_id=campaign.id or 0, status="awaiting", due_at=now, valid_until=now))
+        session.flush()
+        return move_runs(session, now, calendar)
+
+    assert await db.write(finish) == 1
+    (told, _) = await db.read(rows.list_calls)
+    assert (told.body["event"], told.body["status"], told.external_userid) == ("campaign_finished", "finished", "")
+    await db.write(targets.switch_webhook, one.id or 0, now, on=False)
+    assert {rows.state_of(each) for each in await db.read(rows.list_calls)} == {CallState.GIVEN_UP}
+    assert await db.read(targets.count_given_up) == {one.id: 2}
+    assert await db.write(rows.try_all_again, now) == 0, "it is still switched off"
+    with pytest.raises(ConflictError, match="switched off"):
+        await db.write(rows.try_again, told.id, now)
+    await db.write(targets.switch_webhook, one.id or 0, now, on=True)
+    assert await db.write(rows.try_all_again, now) == 2
+    assert {each.webhook_id for each in await db.write(rows.claim_due, now, LEASE, 10)} == {one.id}

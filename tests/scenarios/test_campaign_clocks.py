@@ -19,7 +19,6 @@ from data.queries.caps import Limits
 from scheduler.campaigns import Sender, send_when_due
 from tests.scenarios.campaign_ledger import (
     ADD,
-    ALWAYS,
     agree,
     begin,
     has_status,
@@ -90,7 +89,7 @@ async def test_a_call_that_was_claimed_too_long_ago_is_not_begun_and_another_tha
     run, waiting = await plan(company, await begin_small(company))
     called_at = await claim(company, waiting)
     ctx.clock.advance(timedelta(minutes=11))
-    await Sender(ctx, run, ALWAYS)._call(waiting, called_at, {}, 3)
+    await Sender(ctx, run)._call(waiting, called_at, {}, 3)
     assert company.calls(ADD) == 0
     assert (await company.read(rows.get_batch, waiting.batch_id)).status == "planned"
     ctx.clock.advance(timedelta(minutes=1))
