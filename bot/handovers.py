@@ -95,7 +95,7 @@ def _read_draft(session: Session, draft: HandoverDraft) -> HandoverDraft:
         found.append(Problem("userid", f"没有成员 {draft.userid}"))
     for place, each in enumerate(draft.takeovers):
         userid = followers.get(each.userid.casefold())
-        if userid is None:
+        if userid is None or leaver_rows.has_left(session, userid):
             words = f"{each.userid} 不能接手客户：需要在职、在应用可见范围内，并开通客户联系功能"
             found.append(Problem(f"takeovers[{place}].userid", words))
         else:

@@ -216,8 +216,12 @@ async def _form(
 ) -> web.Response:
     def read(session: Session) -> dict[str, Any]:
         visible = list_visible(session, ask.account)
-        followers = [each for each in staff_rows.list_followers(session) if visible is None or each in visible]
         leavers = [each.userid for each in leaver_rows.list_leavers(session, visible)]
+        followers = [
+            each
+            for each in staff_rows.list_followers(session)
+            if (visible is None or each in visible) and each not in leavers
+        ]
         return {
             "names": map_names(session, {*followers, *leavers}),
             "followers": followers,

@@ -68,7 +68,9 @@ def list_page(
     before: tuple[datetime, str] | None = None,
 ) -> list[GroupShown]:
     """Groups, the newest first: those that are, or those that are `dismissed`; `userids`: of these owners alone."""
-    query = _shown().where(C.c.dismissed_at.is_not(None) if dismissed else C.c.dismissed_at.is_(None))
+    # First which they are: SQLite would count the members of all before it sorts them.
+    query = select(C.c.chat_id).outerjoin_from(C, S, S.c.userid == C.c.owner)
+    query = query.where(C.c.dismissed_at.is_not(None) if dismissed else C.c.dismissed_at.is_(None))
     if userids is not None:
         query = query.where(C.c.owner.in_(userids))
     if text:
@@ -77,7 +79,8 @@ def list_page(
     if before is not None:
         at, chat_id = before
         query = query.where(or_(_made() < at, and_(_made() == at, C.c.chat_id < chat_id)))
-    rows = session.execute(query.order_by(_made().desc(), C.c.chat_id.desc()).limit(limit))
+    ids = session.execute(query.order_by(_made().desc(), C.c.chat_id.desc()).limit(limit)).scalars().all()
+    rows = session.execute(_shown().where(C.c.chat_id.in_(ids)).order_by(_made().desc(), C.c.chat_id.desc()))
     return [GroupShown(*row) for row in rows]
 
 

@@ -104,7 +104,7 @@ def list_leavers(session: Session, userids: Collection[str] | None = None) -> li
             .group_by(U.c.userid)
         )
     }
-    gone = or_(S.c.gone_at.is_not(None), S.c.status == LEFT)
+    gone = or_(S.c.gone_at.is_not(None), S.c.status == LEFT, S.c.userid.in_(select(U.c.userid)))
     owner = col(CustomerGroup.owner)
     groups = dict(
         session.execute(
