@@ -13,6 +13,7 @@ from bot.commands import (
     alerts,
     backups,
     campaigns,
+    channels,
     checking,
     customers,
     demo,
@@ -73,6 +74,7 @@ app.add_typer(imports.app, name="imports")
 app.add_typer(segments.app, name="segments")
 app.add_typer(campaigns.app, name="campaigns")
 app.add_typer(journeys.app, name="journeys")
+app.add_typer(channels.app, name="channels")
 app.add_typer(testers.app, name="testers")
 app.add_typer(group_welcomes.app, name="group-welcomes")
 app.add_typer(handovers.app, name="handovers")

@@ -25,7 +25,10 @@ MAX_BYTES: dict[MediaType, int] = {"image": 10 * MEGABYTE, "video": 10 * MEGABYT
 LARGEST_BYTES = max(MAX_BYTES.values())
 FORMATS: dict[MediaType, str] = {"image": "JPG or PNG", "video": "MP4", "file": "any"}
 FILENAME_MAX = 128
-USER_WORDS = {"welcome_rule": "welcome rule", "group_welcome": "group welcome", "campaign": "campaign"}
+USER_WORDS = {
+    "welcome_rule": "welcome rule", "group_welcome": "group welcome", "campaign": "campaign", "journey": "journey",
+    "channel": "channel",
+}  # fmt: skip
 
 
 class InvalidMediaFileError(SiyuError):

@@ -22,6 +22,8 @@ SCOPES: Mapping[str, str] = MappingProxyType(
         "fields:read": "read customers' own fields and birthdays",
         "fields:write": "define fields and write their values",
         "directory:read": "read staff with their leaves, channels and tags",
+        "channels:read": "read channels that were made here, their codes and what came of them",
+        "channels:write": "make, change, pause and archive channels",
         "leaves:write": "write down when staff are on leave, and who stands in",
         "tags:write": "make, change and delete the company's tags",
         "privacy:read": "read how much customers want to hear and what reached them",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bot.channel_remarks import write_remark
 from bot.context import Context, Receipt
 from bot.refresh import refresh_tags
 from bot.router import Outcome, Router, done, skipped
@@ -25,14 +26,20 @@ router = Router("tagging")
 
 @router.on(AddExternalContact, AddHalfExternalContact)
 async def on_added(event: AddedEvent, ctx: Context, receipt: Receipt) -> Outcome:
-    """Tags of the channel, the staff member, the way of adding."""
+    """Tags of the channel, the staff member, the way of adding; and the channel's remark."""
     if isinstance(event, AddHalfExternalContact):
         return skipped("half added: WeCom takes tags only after the staff member confirms")
-    return await ask_rules(
+    # Right after an add WeCom may not know it yet.
+    patient = receipt.attempts < 3
+    outcome = await ask_rules(
         ctx, event.userid, event.external_userid, Trigger.ADD, event.created_at or receipt.received_at, event.state,
-        # Right after an add WeCom may not know it yet.
-        patient=receipt.attempts < 3,
+        patient=patient,
     )  # fmt: skip
+    if not event.state or not await write_remark(
+        ctx, event.userid, event.external_userid, event.state, patient=patient
+    ):
+        return outcome
+    return done(f"{outcome.reason}; the channel's remark was written", **outcome.detail)
 
 
 @router.on(EditExternalContact)

@@ -23,6 +23,7 @@ from scheduler.brakes import watch_campaigns
 from scheduler.campaign_lookups import look_up_unknown
 from scheduler.campaign_results import follow_results
 from scheduler.campaigns import send_when_due
+from scheduler.channels import count_channel_days, tend_channels, watch_seats
 from scheduler.day_lists import tell_lists
 from scheduler.digests import send_digests
 from scheduler.follow_facts import mend_facts
@@ -150,6 +151,9 @@ JOBS: tuple[Job, ...] = (
     # Each has a claim of its own.
     Job("group_welcomes", 10.0, write_group_welcomes, alone=False, sends=True),
     Job("check_group_welcomes", timedelta(hours=6).total_seconds(), check_group_welcomes, at_start=True),
+    Job("channels", 15.0, tend_channels, long=True),
+    Job("watch_seats", 300.0, watch_seats),
+    Job("count_channel_days", 300.0, count_channel_days, long=True),
     Job("match_orders", 60.0, match_waiting),
     Job("pull_payments", 300.0, pull_payments, at_start=True),
     Job("pull_own_sends", timedelta(minutes=30).total_seconds(), pull_own_sends, at_start=True),

@@ -64,7 +64,7 @@ class Browser:
             for each in answer.headers.getall("Set-Cookie", []):
                 for name, morsel in SimpleCookie(each).items():
                     self.cookies[name] = morsel.value
-            page = await answer.text()
+            page = await answer.text(errors="replace")
             if found := re.search(r'name="csrf" value="([0-9a-f]{64})"', page):
                 self.csrf = found[1]
             return Answer(answer.status, answer.headers.get("Location", ""), page, answer.headers)

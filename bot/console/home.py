@@ -14,6 +14,7 @@ from bot.console.sheets import send_rows
 from bot.staff_tasks import read_list
 from data.models import JobState, SyncStatus
 from data.queries import accounts as account_rows
+from data.queries import channel_plans as plan_rows
 from data.queries import channels as channel_rows
 from data.queries import events as event_rows
 from data.queries import jobs as job_rows
@@ -21,6 +22,7 @@ from data.queries import numbers, orders
 from data.queries import rules as rule_rows
 from data.queries import staff as staff_rows
 from data.queries import sync_runs as sync_rows
+from data.queries.channel_plans import PlanFilter
 from data.queries.leavers import Leaver, list_leavers
 from data.rules.schedule import day_began, local_datetime
 
@@ -71,7 +73,7 @@ def _list_steps(session: Session, ask: Ask) -> list[Step]:
             ask._("启用了第一条欢迎语"),
             "/console/welcome-rules",
         ),
-        Step(bool(channel_rows.list_channels(session)), ask._("有第一个渠道活码"), "/console/check"),
+        Step(bool(channel_rows.list_channels(session)), ask._("有第一个渠道活码"), "/console/channels"),
         Step(ask.settings.mode == "live", ask._("观察模式已关闭，开始真正发送"), "/console/check"),
     ]
     return [] if all(step.is_done for step in steps) else steps
@@ -127,6 +129,12 @@ async def _list_needs(ask: Ask, welcomes: numbers.WelcomeNumbers) -> list[Need]:
             Need(waiting.paused, ask._("群发已暂停，等人处理"), "/console/campaigns", is_urgent=True),
             Need(sum(each.customers for each in leavers), ask._("离职成员的客户待交接"), "/console/handovers"),
             Need(waiting.unknown, ask._("群发结果待核对"), "/console/campaigns"),
+            Need(
+                await ask.db.read(_count_troubled, ask),
+                ask._("渠道需要处理"),
+                "/console/channels?trouble=yes",
+                is_urgent=True,
+            ),
         ]
     if ask.may("admin"):
         tasks_by_status = await ask.parts.inbox.read(event_rows.count_tasks)
@@ -142,6 +150,11 @@ async def _list_needs(ask: Ask, welcomes: numbers.WelcomeNumbers) -> list[Need]:
 
 def _list_leavers(session: Session, ask: Ask) -> list[Leaver]:
     return list_leavers(session, account_rows.list_visible(session, ask.account))
+
+
+def _count_troubled(session: Session, ask: Ask) -> int:
+    wanted = PlanFilter(account_rows.list_visible(session, ask.account), trouble=True)
+    return plan_rows.count_plans(session, wanted)
 
 
 def _count_failed(states: dict[str, JobState]) -> int:

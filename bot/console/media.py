@@ -44,6 +44,7 @@ USERS = {
     "group_welcome": (N_("入群欢迎语"), ""),
     "campaign": (N_("群发计划"), "/console/campaigns/"),
     "journey": (N_("旅程"), "/console/journeys/"),
+    "channel": (N_("渠道海报"), "/console/channels/"),
 }
 ENDPOINTS = {"upload": N_("消息"), "upload_attachment/1": N_("朋友圈")}
 

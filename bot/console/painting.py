@@ -48,6 +48,7 @@ MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry("staff", N_("客户群"), "/console/groups", "message"),
             Entry("admin", N_("群活码"), "/console/join-ways", "link"),
             Entry("manager", N_("客户交接"), "/console/handovers", "users"),
+            Entry("manager", N_("渠道活码"), "/console/channels", "code"),
         ),
     ),
     (
@@ -135,6 +136,9 @@ SAID: Mapping[str, str] = {
     "leavers_read": N_("已向企业微信读了离职名单。"),
     "handover_made": N_("已安排：几秒内开始向企业微信发起。"),
     "ended": N_("已退出所选的登录。"),
+    "rested": N_("已暂停：扫码的客户由兜底员工接待。"),
+    "archived": N_("已归档：印出去的码仍然有效，由兜底员工接待。"),
+    "restored": N_("已取消归档。"),
     "password": N_("密码已修改，其他浏览器已退出登录。"),
 }
 

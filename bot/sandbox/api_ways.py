@@ -7,6 +7,7 @@ from typing import Any
 from bot.sandbox.calls import Answer, Call, Endpoint, Params
 from bot.sandbox.cursors import read_place, write_place
 from bot.sandbox.errors import ApiError
+from bot.sandbox.pictures import picture_of
 from bot.sandbox.records import ContactWay, JoinWay
 
 QUOTA = 500_000
@@ -37,7 +38,7 @@ async def add_contact_way(call: Call) -> Answer:
     way.config_id = call.world.ways.new_id()
     call.world.ways.put(way)
     call.world.changes.note("channel.changed", config_id=way.config_id)
-    return {"config_id": way.config_id} | ({"qr_code": _qr_code(way.config_id)} if scene == 2 else {})
+    return {"config_id": way.config_id} | ({"qr_code": picture_of(call, way.config_id)} if scene == 2 else {})
 
 
 async def get_contact_way(call: Call) -> Answer:
@@ -57,7 +58,7 @@ async def get_contact_way(call: Call) -> Answer:
     if way.style:
         made["style"] = way.style
     if way.scene == 2:
-        made["qr_code"] = _qr_code(way.config_id)
+        made["qr_code"] = picture_of(call, way.config_id)
     if way.is_temp:
         made |= {
             "expires_in": way.expires_in,

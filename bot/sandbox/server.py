@@ -46,6 +46,7 @@ from bot.sandbox.control import Route, add_control
 from bot.sandbox.gateway import Gateway
 from bot.sandbox.journal import SqliteJournal
 from bot.sandbox.machine import MACHINE, Machine
+from bot.sandbox.pictures import add_pictures
 from bot.sandbox.staff_behaviour import Behaviour
 from bot.sandbox.world import World
 
@@ -96,6 +97,7 @@ def build_sandbox(
     app.router.add_route("*", "/cgi-bin/{path:.+}", Gateway(machine, ENDPOINTS).handle)
     add_control(app, CONTROL_ROUTES)
     authorize.add_authorize(app)
+    add_pictures(app)
     app.add_routes(more_routes)
     app.cleanup_ctx.append(_run)
     app.on_shutdown.append(_close_streams)

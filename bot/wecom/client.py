@@ -27,6 +27,7 @@ from bot.clock import Clock
 from bot.errors import ConfigurationError
 from bot.wecom.apps import Agents, AppChats, Emails, Menus, Misc
 from bot.wecom.directory import Departments, StaffTags, Users
+from bot.wecom.errors import no_answer
 from bot.wecom.external_contacts import ExternalContacts
 from bot.wecom.externalpay import ExternalPay
 from bot.wecom.group_chats import GroupChats
@@ -40,6 +41,7 @@ from bot.wecom.repeat import may_repeat
 from bot.wecom.token import MemoryTokenStore, TokenStore
 from bot.wecom.transport import Call, CallOptions, OnCall, Sleep, Transport, Upload
 
+PICTURE_MAX_BYTES: Final = 1024 * 1024
 WECOM_BASE_URL: Final = "https://qyapi.weixin.qq.com/cgi-bin/"
 
 Client = TypeVar("Client", bound=WeChatClient)
@@ -160,6 +162,16 @@ class WeComClient(WeChatClient):
     async def address(self, path: str, **params: str) -> str:
         """The address of a GET call, access token included: a secret."""
         return str(URL(self.base_url + path).with_query({**params, "access_token": await self.fetch_access_token()}))
+
+    async def fetch_picture(self, address: str) -> bytes:
+        """The picture at an address that WeCom gave, PNG or JPG. Raises NoAnswerError."""
+        given, ours = URL(address), URL(self.base_url)
+        if given.scheme != "https" and given.origin() != ours.origin():
+            raise no_answer("picture", "an address that is not https", sent=False, repeatable=False)
+        content = await self._transport.fetch(address, PICTURE_MAX_BYTES)
+        if not content.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")):
+            raise no_answer("picture", "something that is neither PNG nor JPG", sent=True, repeatable=True)
+        return content
 
     async def _request(self, method: str, url_or_endpoint: str, **kwargs: Any) -> Any:
         """wechatpy's one request method: every API call of every family comes through here."""

@@ -179,6 +179,25 @@ class Transport:
                 unanswered = unanswered or _was_sent_in_vain(failure, call)
                 await self._sleep(pause * self._chance.uniform(0.75, 1.25))
 
+    async def fetch(self, address: str, max_bytes: int) -> bytes:
+        """What lies at an address that WeCom gave, without our token: no call of the API. Raises NoAnswerError."""
+        if self._session is None:
+            raise RuntimeError("The WeCom client is not open: use it inside `async with`.")
+        timeout = aiohttp.ClientTimeout(total=self._timeout_seconds, connect=self._connect_timeout_seconds)
+        try:
+            async with self._session.get(address, timeout=timeout, allow_redirects=False) as response:
+                content = await response.content.read(max_bytes + 1) if response.status == 200 else b""
+                while content and len(content) <= max_bytes and (more := await response.content.read(max_bytes)):
+                    content += more
+                what = f"HTTP status {response.status}"
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            content, what = b"", f"no answer ({type(error).__name__})"
+        if content and len(content) <= max_bytes:
+            return content
+        raise no_answer(
+            "picture", what if not content else f"more than {max_bytes:,} bytes", sent=True, repeatable=True
+        )
+
     async def _present_token(self, path: str, refused: str, deadline: float) -> str:
         try:
             async with asyncio.timeout_at(deadline):

@@ -18,7 +18,15 @@ from data.models.campaigns import (
     Wave,
     WaveCustomer,
 )
-from data.models.channels import Channel
+from data.models.channels import (
+    Channel,
+    ChannelDay,
+    ChannelImage,
+    ChannelImport,
+    ChannelMember,
+    ChannelPlan,
+    ChannelStatus,
+)
 from data.models.customers import Customer, Follow, FollowMobile, FollowStatus, FollowTag, Transfer, TransferStatus
 from data.models.digests import Digest
 from data.models.fields import Birthday, CustomerField, FieldDefinition
@@ -86,6 +94,12 @@ __all__ = [
     "Card",
     "CardChange",
     "Channel",
+    "ChannelDay",
+    "ChannelImage",
+    "ChannelImport",
+    "ChannelMember",
+    "ChannelPlan",
+    "ChannelStatus",
     "Customer",
     "CustomerField",
     "CustomerGroup",

@@ -32,6 +32,16 @@ def find_media(session: Session, sha256: str) -> Media | None:
     return session.get(Media, sha256)
 
 
+def is_image(session: Session, sha256: str) -> bool:
+    """Whether the library has a picture of this key."""
+    return (
+        session.execute(
+            select(col(Media.sha256)).where(col(Media.sha256) == sha256, col(Media.kind) == "image")
+        ).first()
+        is not None
+    )
+
+
 def list_media(session: Session) -> list[tuple[str, str, str, int]]:
     """(sha256, kind, filename, size in bytes) of all files."""
     rows = session.execute(

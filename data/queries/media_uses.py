@@ -9,6 +9,7 @@ from sqlmodel import Session, col
 
 from data.errors import ConflictError
 from data.models import Campaign, Run, RunStatus, Wave
+from data.queries.channel_plans import list_backgrounds
 from data.queries.group_welcomes import list_group_welcomes
 from data.queries.journeys import list_definitions
 from data.queries.media import hold_media
@@ -36,6 +37,8 @@ def list_uses(session: Session) -> dict[str, list[MediaUse]]:
     for row in list_group_welcomes(session):
         content = parse(GroupWelcomeContent, row.content)
         note(uploads_of(content.as_message), MediaUse("group_welcome", row.id or 0, row.name))
+    for plan_id, name, background in list_backgrounds(session):
+        uses.setdefault(background, {})[MediaUse("channel", plan_id, name)] = None
     query = (
         select(Campaign.id, Campaign.name, Wave.kind, Wave.content, Wave.variants, Run.content)  # type: ignore[call-overload]
         .join(Wave, col(Wave.campaign_id) == col(Campaign.id))

@@ -41,7 +41,7 @@ def list_tag_rules(session: Session) -> list[TagRule]:
     return [_parse(TagRule, *row) for row in session.execute(_LIST_TAG_RULES)]
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=16_384)
 def _parse(rule: type[Rule], rule_id: int, name: str, priority: int, enabled: bool, definition: str) -> Rule:
     """The rule that a row spells. Every event reads all rules, and the same text is always the same rule."""
     return parse(
@@ -57,6 +57,18 @@ def get_welcome_rule(session: Session, rule_id: int) -> WelcomeRule:
 def get_tag_rule(session: Session, rule_id: int) -> TagRule:
     """One rule. Raises NotFoundError."""
     return _rule(TagRule, _get(session, TagRuleRow, rule_id))
+
+
+def find_welcome_rule(session: Session, rule_id: int) -> WelcomeRule | None:
+    """One rule, if it is still there."""
+    row = session.get(WelcomeRuleRow, rule_id)
+    return None if row is None else _rule(WelcomeRule, row)
+
+
+def find_tag_rule(session: Session, rule_id: int) -> TagRule | None:
+    """The same for one that puts tags on."""
+    row = session.get(TagRuleRow, rule_id)
+    return None if row is None else _rule(TagRule, row)
 
 
 def save_welcome_rule(session: Session, rule: WelcomeRule, now: datetime, version: int | None = None) -> WelcomeRule:

@@ -247,6 +247,12 @@ def list_followers(session: Session) -> list[str]:
     )
 
 
+def list_able(session: Session) -> list[str]:
+    """Members who can be added by customers: active, and with the feature."""
+    able = (col(Staff.follows_customers), col(Staff.gone_at).is_(None), col(Staff.status) == 1)
+    return list(session.execute(select(col(Staff.userid)).where(*able)).scalars())
+
+
 def map_members(session: Session, userids: Collection[str]) -> dict[str, str]:
     """Members of the company among these, as WeCom writes them, by their userids in lower case."""
     wanted = {each.casefold() for each in userids}

@@ -47,6 +47,7 @@ def test_every_command_explains_itself(siyu: Siyu) -> None:
         "fields",
         "segments",
         "journeys",
+        "channels",
         "tasks",
         "links",
         "forms",

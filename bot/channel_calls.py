@@ -1,0 +1,246 @@
+"""The calls that bring channels to WeCom as they are wanted, and the pictures of their codes.
+
+Making a contact way is not idempotent: the row says `making` before the call. After an outcome that nobody knows, the
+list of WeCom is read for a way with the channel's own state, and only where there is none, some time after, is it
+made again. Changing one may be repeated.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta
+from typing import Any
+
+from bot.channels import find_turns, put_on_duty, write_turns
+from bot.context import Context
+from bot.errors import SiyuError
+from bot.logs import get_logger
+from bot.refresh import refresh_directory
+from bot.wecom.errors import GoneError, NoAnswerError, UnknownOutcomeError, WeComError
+from data.errors import NotFoundError
+from data.models import ChannelPlan
+from data.queries import channel_plans as rows
+from data.rules import channels as rules
+from data.rules.channels import Step
+from data.rules.retry import pause_seconds
+
+log = get_logger("channels")
+
+#: A change, and one that came while it was written: more at once leave it to the next time.
+STEPS_AT_ONCE = 3
+#: Channels that are worked on side by side; WeCom's budgets hold besides.
+AT_ONCE = 8
+#: So many are taken in one go; in between it is worked out anew who is on duty.
+DUE_AT_ONCE = 100
+#: WeCom: contact ways of several members (2), shown as a code (2). A type can never be changed: one member is several
+#: who are one, so that a printed code can go to others later.
+TYPE_SEVERAL, SCENE_CODE = 2, 2
+NO_SUCH_WAY = 41044
+#: There is no such member; not activated; no customers allowed; outside the range.
+MEMBER_REFUSED = frozenset({40003, 41054, 50002, 60011, 60021, 60030, 60111, 84074})
+#: A code that WeCom does not change is tried again so often for good: it still leads to whom it led before.
+REFUSED_AGAIN = timedelta(minutes=15)
+
+
+async def bring(ctx: Context, id_: int) -> None:
+    """Make the calls that bring one to WeCom as it is wanted, and fetch its picture. What went wrong is in its row.
+
+    Nothing is done in observe mode, nor while another process makes a call for it.
+    """
+    if ctx.observes:
+        return
+    for _ in range(STEPS_AT_ONCE):
+        now = ctx.clock.now()
+        if await ctx.db.write(rows.note_interrupted, id_, now):
+            log.warning("channel_unknown", channel=id_)
+        found = await ctx.db.read(rows.find_step, id_, now)
+        if found is None or not await _take_step(ctx, *found):
+            return
+
+
+async def bring_due(ctx: Context) -> int:
+    """The same for all whose call is due, some side by side; how many."""
+    due = await ctx.db.read(rows.list_due, ctx.clock.now(), DUE_AT_ONCE)
+    waiting = iter(due)
+
+    async def work() -> None:
+        for id_ in waiting:
+            await bring(ctx, id_)
+
+    await asyncio.gather(*(work() for _ in range(min(AT_ONCE, len(due)))))
+    return len(due)
+
+
+async def work_out_duties(ctx: Context) -> int:
+    """Find out who is to be on which code now, and write down where that is another; how many changed."""
+    now, zone = ctx.clock.now(), ctx.settings.zone
+    after: int | None = 0
+    changed = 0
+    while after is not None:
+        turns, after = await ctx.db.read(find_turns, after, now, zone)
+        if turns:
+            changed += len(turns)
+            await ctx.db.write_many(write_turns, turns, now)
+    for id_, config_id in await ctx.db.read(rows.list_vanished):
+        await ctx.db.write(rows.note_gone, id_, config_id, now)
+        log.warning("channel_gone", channel=id_)
+    return changed
+
+
+async def image_of(ctx: Context, id_: int) -> bytes:
+    """The picture of a channel's code, fetched from WeCom where it was not yet. Raises NotFoundError, WeComError."""
+    content = await ctx.db.read(rows.find_image, id_)
+    if content is not None:
+        return content
+    row = await ctx.db.read(rows.get_plan, id_)
+    if not row.qr_code:
+        raise NotFoundError(
+            f"渠道 {id_} 还没有二维码：企业微信还没有创建它。", row.error or "请稍等片刻再试。"
+        )  # fmt: skip
+    content = await ctx.wecom.fetch_picture(row.qr_code)
+    await ctx.db.write(rows.save_image, id_, row.qr_code, content, ctx.clock.now())
+    return content
+
+
+async def fetch_images(ctx: Context) -> int:
+    """Fetch pictures of codes that were made; how many. What does not come is asked for again."""
+    missing = iter(await ctx.db.read(rows.list_without_image))
+    fetched = 0
+
+    async def work() -> None:
+        nonlocal fetched
+        for id_, _ in missing:
+            try:
+                await image_of(ctx, id_)
+                fetched += 1
+            except NoAnswerError as error:
+                log.warning("channel_image_missing", channel=id_, cause=str(error))
+                return
+
+    await asyncio.gather(*(work() for _ in range(AT_ONCE)))
+    return fetched
+
+
+async def _take_step(ctx: Context, row: ChannelPlan, step: Step) -> bool:
+    """Make one call. False: it did not come to anything, or somebody else makes it."""
+    assert row.id is not None
+    now = ctx.clock.now()
+    if not await ctx.db.write(rows.claim, row.id, step, row.wanted, now):
+        return False
+    wecom = ctx.wecom.within(rules.CALL_SECONDS).external_contact
+    try:
+        match step:
+            case Step.MAKE:
+                answer = await wecom.add_contact_way(
+                    TYPE_SEVERAL, SCENE_CODE, state=row.state, **_without_party(row.wanted)
+                )
+                await _made(ctx, row, now, str(answer.get("config_id") or ""), str(answer.get("qr_code") or ""))
+            case Step.LOOK:
+                return await _look(ctx, row)
+            case Step.UPDATE:
+                await wecom.update_contact_way(row.config_id or "", **row.wanted)
+                await ctx.db.write(rows.note_written, row.id, now, row.wanted, ctx.clock.now())
+    except UnknownOutcomeError as error:
+        log.warning("channel_unknown", channel=row.id, cause=str(error))
+        await ctx.db.write(rows.note_unknown, row.id, now, str(error), ctx.clock.now())
+        return True
+    except WeComError as error:
+        if error.errcode == NO_SUCH_WAY and step is Step.UPDATE:
+            await ctx.db.write(rows.note_gone, row.id, row.config_id or "", ctx.clock.now())
+            log.warning("channel_gone", channel=row.id)
+            return False
+        return await _failed(ctx, row, step, error, now)
+    return True
+
+
+def _without_party(body: dict[str, Any]) -> dict[str, Any]:
+    """A new way has no departments to be taken off."""
+    return {name: value for name, value in body.items() if name != "party"}
+
+
+async def _made(ctx: Context, row: ChannelPlan, called_at: datetime | None, config_id: str, qr_code: str) -> None:
+    assert row.id is not None
+    if not config_id:
+        assert called_at is not None
+        await ctx.db.write(rows.note_unknown, row.id, called_at, "WeCom gave no config_id.", ctx.clock.now())
+        return
+    made = (row.id, called_at, row.wanted, config_id, qr_code, ctx.clock.now())
+    if not await ctx.db.write(rows.note_made, *made):
+        # The answer came when this was taken for unknown and the way was made again: nobody has seen this one's code.
+        log.error("channel_made_twice", channel=row.id)
+        await ctx.wecom.external_contact.del_contact_way(config_id)
+        return
+    log.info("channel_made", channel=row.id)
+
+
+async def _look(ctx: Context, row: ChannelPlan) -> bool:
+    """Look in WeCom's list for a way whose making nobody knows of; it is adopted, or made again where there is none."""
+    assert row.id is not None
+    called_at = row.called_at or row.made_at
+    since = int(called_at.timestamp() - rules.CLOCKS_DIFFER_SECONDS)
+    known = await ctx.db.read(rows.list_known_ids)
+    way: dict[str, Any] | None = None
+    async for listed in ctx.wecom.external_contact.gen_contact_ways(since, int(ctx.clock.timestamp()) + 1):
+        config_id = str(listed["config_id"])
+        if config_id in known:
+            continue
+        try:
+            shown = (await ctx.wecom.external_contact.get_contact_way(config_id))["contact_way"]
+        except GoneError:
+            continue
+        if shown.get("state") == row.state:
+            way = shown
+            break
+    now = ctx.clock.now()
+    if way is None:
+        settled_at = called_at + timedelta(seconds=rules.SETTLE_SECONDS)
+        again_at = settled_at if now < settled_at else None
+        await ctx.db.write(rows.note_absent, row.id, again_at, now)
+        return again_at is None
+    log.info("channel_found", channel=row.id)
+    written = {
+        "remark": str(way.get("remark") or ""), "skip_verify": bool(way.get("skip_verify", True)),
+        "user": [str(each) for each in way.get("user") or []], "party": list(way.get("party") or []),
+    }  # fmt: skip
+    made = (row.id, row.called_at, written, str(way["config_id"]), str(way.get("qr_code") or ""), now)
+    return await ctx.db.write(rows.note_made, *made)
+
+
+async def _failed(ctx: Context, row: ChannelPlan, step: Step, error: WeComError, called_at: datetime) -> bool:
+    """What time mends is tried again. Where a member is refused, the company is read again first: they may have left.
+
+    True: somebody else is on the code now, so that the call is worth another try at once.
+    """
+    assert row.id is not None
+    now, tries = ctx.clock.now(), row.tries + 1
+    pause = pause_seconds(tries, rules.MAX_TRIES, error.after_seconds, ctx.random.random()) if error.retryable else None
+    if error.errcode in MEMBER_REFUSED and await _others_instead(ctx, row):
+        await ctx.db.write(rows.note_failed, row.id, called_at, error.errcode, str(error), now, now)
+        return True
+    again_at = now + timedelta(seconds=pause) if pause is not None else None
+    if again_at is None and step is not Step.MAKE:
+        # The code still leads to whom it led before, and that may be nobody any more: never give it up.
+        again_at = now + REFUSED_AGAIN
+    log.warning("channel_failed", channel=row.id, step=step.value, again=again_at is not None, cause=str(error))
+    await ctx.db.write(
+        rows.note_failed, row.id, called_at if step is not Step.LOOK else None, error.errcode, str(error), again_at, now
+    )
+    return False
+
+
+async def _others_instead(ctx: Context, row: ChannelPlan) -> bool:
+    """Read the company again and work out who is to be on the code; whether that is somebody else now."""
+    assert row.id is not None
+    try:
+        await refresh_directory(ctx)
+    except SiyuError as error:
+        log.warning("directory_unread", cause=str(error))
+        return False
+    after = await ctx.db.write(_put_on_duty, row.id, ctx)
+    return after != row.wanted
+
+
+def _put_on_duty(session: Any, id_: int, ctx: Context) -> dict[str, Any]:
+    row = rows.lock_plan(session, id_)
+    put_on_duty(session, row, ctx.clock.now(), ctx.settings.zone)
+    return row.wanted
