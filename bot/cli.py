@@ -29,6 +29,7 @@ from bot.commands import (
     links,
     media,
     orders,
+    reports,
     rosters,
     sandboxing,
     segments,
@@ -62,6 +63,7 @@ app.command()(checking.check)
 app.command()(events.replay)
 app.command()(jobs.jobs)
 app.command("import")(imports.import_file)
+app.command()(reports.report)
 app.add_typer(sync.app, name="sync")
 app.add_typer(events.app, name="events")
 app.add_typer(welcome.app, name="welcome")

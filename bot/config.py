@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
@@ -20,7 +20,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from bot.config_file import check_file
 from bot.errors import ConfigurationError
-from bot.setting_values import days, network, never_or, none_or_long
+from bot.setting_values import days, fault_words, inbox_beside, network, never_or, none_or_long
 
 Seconds = Annotated[float, Field(gt=0)]
 TimeOrNever = Annotated[str, Field(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9])?$")]
@@ -302,6 +302,14 @@ class BackupSettings(Section):
     keep: int = Field(7, ge=1, le=1000, description="So many are kept, the newest ones.")
 
 
+class ReportsSettings(Section):
+    """Reports of a week or month, and WeCom's own figures in them."""
+
+    at: TimeOrNever = Field("09:00", description="Local time on Mondays to send the last week's; empty: never.")
+    pull: bool = Field(True, description="Read WeCom's figures of each member (聊天数据统计) every morning.")
+    days_back: int = Field(30, ge=1, le=180, description="How far back the first reading goes; WeCom keeps 180 days.")
+
+
 class LogSettings(Section):
     """What is written to standard error."""
 
@@ -335,6 +343,7 @@ class Settings(BaseSettings):
     privacy: PrivacySettings = PrivacySettings()
     payments: PaymentsSettings = PaymentsSettings()
     backup: BackupSettings = BackupSettings()
+    reports: ReportsSettings = ReportsSettings()
     logs: LogSettings = LogSettings()
 
     @model_validator(mode="after")
@@ -354,12 +363,7 @@ class Settings(BaseSettings):
     @property
     def inbox_url(self) -> str:
         """The inbox's database: on SQLite a file of its own, so that bulk writes never delay a callback."""
-        if self.database.inbox_url:
-            return self.database.inbox_url
-        if self.database.url.startswith("sqlite:///"):
-            path = Path(self.database.url.removeprefix("sqlite:///"))
-            return f"sqlite:///{path.with_name(path.stem + '-inbox' + path.suffix)}"
-        return self.database.url
+        return self.database.inbox_url or inbox_beside(self.database.url)
 
 
 def load_settings(path: Path | None) -> Settings:
@@ -386,13 +390,8 @@ def load_settings(path: Path | None) -> Settings:
     try:
         return FromFile()
     except ValidationError as error:
-        faults = [_fault(detail) for detail in error.errors()]
+        faults = [fault_words(detail) for detail in error.errors()]
         raise ConfigurationError(
             f"{path or 'The environment'} holds settings that cannot be used: " + "; ".join(faults) + ".",
             "config.example.toml describes every setting.",
         ) from None
-
-
-def _fault(detail: Any) -> str:
-    where = ".".join(str(part) for part in detail["loc"])
-    return f"{where}: {detail['msg']}" if where else str(detail["msg"])

@@ -94,6 +94,22 @@ def add_words(
     return any(added)
 
 
+def add_file(
+    session: Session, ctx: Context, slug: str, userid: str, media_id: str, name: str, *, dedupe_key: str
+) -> bool:
+    """The same for a file that WeCom has: it goes after what was queued before."""
+    return alert_rows.add_alert(
+        session,
+        dedupe_key=f"{dedupe_key}:{slug}:{userid}:file",
+        kind=slug,
+        userid=userid,
+        external_userid="",
+        words=name,
+        media_id=media_id,
+        now=ctx.clock.now(),
+    )
+
+
 async def send_due_alerts(ctx: Context, limit: int = 100) -> int:
     """Send what is due, each member's in order; the number sent. One that fails does not hold up the others."""
     alerts = await ctx.db.write(alert_rows.claim_due_alerts, ctx.clock.now(), ALERT_LEASE_SECONDS, limit)
@@ -131,7 +147,11 @@ async def _send_alert(ctx: Context, alert: Alert) -> bool:
         answer = await ctx.wecom.message.send(
             ctx.settings.app.agentid,
             [alert.userid],
-            msg={"msgtype": "text", "text": {"content": alert.words}},
+            msg=(
+                {"msgtype": "file", "file": {"media_id": alert.media_id}}
+                if alert.media_id
+                else {"msgtype": "text", "text": {"content": alert.words}}
+            ),
             duplicate_check_seconds=DUPLICATE_CHECK_SECONDS,
         )
     except WeComError as error:

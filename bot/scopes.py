@@ -52,6 +52,7 @@ SCOPES: Mapping[str, str] = MappingProxyType(
         "sync:write": "have WeCom read whole",
         "imports:read": "read imports with the rows of their files",
         "imports:write": "import files: tags, remarks, fields and orders of customers",
+        "reports:read": "read what a week or month brought, by department and member",
         "rosters:read": "list rosters, without who is on them",
         "rosters:write": "make rosters of files, and remove them",
         "segments:read": "read saved segments",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date
 from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
 
 from pydantic import SecretStr
 
@@ -48,3 +50,17 @@ def network(words: str) -> str:
     except ValueError as error:
         raise ValueError(f"{words!r} is no address or network; write 10.0.0.5 or 10.0.0.0/8") from error
     return words
+
+
+def inbox_beside(url: str) -> str:
+    """Where the inbox is for a database: on SQLite a file beside it, else in it."""
+    if not url.startswith("sqlite:///"):
+        return url
+    path = Path(url.removeprefix("sqlite:///"))
+    return f"sqlite:///{path.with_name(path.stem + '-inbox' + path.suffix)}"
+
+
+def fault_words(detail: Any) -> str:
+    """What is wrong with a setting, and where it is."""
+    where = ".".join(str(part) for part in detail["loc"])
+    return f"{where}: {detail['msg']}" if where else str(detail["msg"])

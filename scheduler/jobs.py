@@ -19,11 +19,13 @@ from data.queries import statistics as statistics_rows
 from data.rules.messages import MissingMediaError
 from scheduler.approvals import work_on_approvals
 from scheduler.backups import back_up_when_due
+from scheduler.behaviour import pull_behaviour
 from scheduler.brakes import watch_campaigns
 from scheduler.campaign_lookups import look_up_unknown
 from scheduler.campaign_results import follow_results
 from scheduler.campaigns import send_when_due
 from scheduler.channels import count_channel_days, tend_channels, watch_seats
+from scheduler.cohorts import count_cohorts
 from scheduler.day_lists import tell_lists
 from scheduler.digests import send_digests
 from scheduler.follow_facts import mend_facts
@@ -42,6 +44,7 @@ from scheduler.orders import match_waiting, purge_repeats, review_matches
 from scheduler.own_sends import pull_own_sends
 from scheduler.payments import pull_payments
 from scheduler.reminders import remind_and_tell
+from scheduler.reports import send_reports
 from scheduler.staff_tasks import tend_tasks
 from scheduler.sync import sync_when_due
 from scheduler.webhooks import send_webhooks
@@ -169,11 +172,15 @@ JOBS: tuple[Job, ...] = (
     Job("remind_and_tell", 60.0, remind_and_tell, sends=True),
     Job("watch_campaigns", 30.0, watch_campaigns),
     Job("digests", 60.0, send_digests, sends=True),
+    Job("reports", 60.0, send_reports, sends=True),
     Job("staff_tasks", 60.0, tend_tasks),
     Job("day_lists", 60.0, tell_lists, sends=True),
     Job("review_order_matches", timedelta(hours=6).total_seconds(), review_matches),
     Job("purge_repeated_requests", timedelta(hours=6).total_seconds(), purge_repeats, at_start=True),
     Job("refresh_statistics", timedelta(hours=1).total_seconds(), refresh_statistics, at_start=True),
+    # They begin once a day, the first a while after WeCom has counted yesterday.
+    Job("pull_behaviour", timedelta(minutes=10).total_seconds(), pull_behaviour, long=True),
+    Job("count_cohorts", timedelta(minutes=10).total_seconds(), count_cohorts, long=True),
     Job("mend_facts", timedelta(days=1).total_seconds(), mend_facts),
     Job("backups", 60.0, back_up_when_due, long=True),
     # These have leases of their own, which `siyu sync` and `siyu tags` take as well.

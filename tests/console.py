@@ -30,6 +30,7 @@ class Answer:
     location: str
     page: str
     headers: Mapping[str, str]
+    body: bytes = b""
 
     @property
     def text(self) -> str:
@@ -67,7 +68,7 @@ class Browser:
             page = await answer.text(errors="replace")
             if found := re.search(r'name="csrf" value="([0-9a-f]{64})"', page):
                 self.csrf = found[1]
-            return Answer(answer.status, answer.headers.get("Location", ""), page, answer.headers)
+            return Answer(answer.status, answer.headers.get("Location", ""), page, answer.headers, await answer.read())
 
 
 class _Fields(HTMLParser):

@@ -52,8 +52,10 @@ def translations(language: str) -> NullTranslations:
 
 def list_texts() -> Iterator[tuple[str, str | tuple[str, ...]]]:
     """Every text that the console shows, with the file in which it stands."""
+    here = Path(__file__).parent
     for place, method, pattern in (
-        (folder(), "jinja2.ext:babel_extract", "**.html"), (Path(__file__).parent, "python", "**.py")
+        (folder(), "jinja2.ext:babel_extract", "**.html"), (here, "python", "**.py"),
+        (here.parent, "python", "reports.py"),
     ):  # fmt: skip
         found = extract_from_dir(
             place, [(pattern, method)], {pattern: {"newstyle_gettext": "true"}}, _KEYWORDS, strip_comment_tags=True

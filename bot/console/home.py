@@ -16,6 +16,7 @@ from data.models import JobState, SyncStatus
 from data.queries import accounts as account_rows
 from data.queries import channel_plans as plan_rows
 from data.queries import channels as channel_rows
+from data.queries import cohorts as cohort_rows
 from data.queries import events as event_rows
 from data.queries import jobs as job_rows
 from data.queries import numbers, orders
@@ -24,6 +25,8 @@ from data.queries import staff as staff_rows
 from data.queries import sync_runs as sync_rows
 from data.queries.channel_plans import PlanFilter
 from data.queries.leavers import Leaver, list_leavers
+from data.rules.cohorts import AGES
+from data.rules.reports import Kind
 from data.rules.schedule import day_began, local_datetime
 
 PERIODS = (7, 30)
@@ -44,11 +47,13 @@ async def show(ask: Ask) -> web.Response:
     """What needs somebody now, and today's numbers."""
     days = _days(ask)
     found = await ask.db.read(_read_numbers, ask, days)
+    cohorts = await ask.db.read(_read_cohorts, ask) if ask.may("manager") else None
     needs = await _list_needs(ask, found["welcomes"])
     steps = await ask.db.read(_list_steps, ask) if ask.may("admin") else []
     return ask.show(
-        "home", needs=[each for each in needs if each.count], steps=steps, periods=PERIODS, period=days, **found
-    )
+        "home", needs=[each for each in needs if each.count], steps=steps, periods=PERIODS, period=days,
+        cohorts=cohorts, ages=AGES, cohort_kind=_cohort_kind(ask), **found,
+    )  # fmt: skip
 
 
 class Step(NamedTuple):
@@ -93,6 +98,23 @@ async def export(ask: Ask) -> web.StreamResponse:
         shares = found["members"] if by == "userid" else found["channels"]
         rows = [(each.key, each.added, each.people) for each in shares]
     return await send_rows(ask, f"siyu-{by}", [ask._(each) for each in head], rows)
+
+
+async def export_cohorts(ask: Ask) -> web.StreamResponse:
+    """How many relations of each week or month are still there, as CSV."""
+    head = [ask._("开始于"), ask._("新增关系"), *(ask._("%(days)s 天后还在", days=age) for age in AGES)]
+    lines = await ask.db.read(_read_cohorts, ask)
+    return await send_rows(ask, "siyu-cohorts", head, [(each.period.first, each.began, *each.after) for each in lines])
+
+
+def _cohort_kind(ask: Ask) -> Kind:
+    return "month" if ask.request.query.get("cohorts") == "month" else "week"
+
+
+def _read_cohorts(session: Session, ask: Ask) -> list[cohort_rows.Line]:
+    today = local_datetime(ask.now, ask.zone).date()
+    visible = account_rows.list_visible(session, ask.account)
+    return cohort_rows.list_cohorts(session, _cohort_kind(ask), today, visible)
 
 
 def _days(ask: Ask) -> int:

@@ -37,7 +37,13 @@ class Entry(NamedTuple):
 
 #: The menu, in groups.
 MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
-    ("", (Entry("staff", N_("首页"), "/console", "home"),)),
+    (
+        "",
+        (
+            Entry("staff", N_("首页"), "/console", "home"),
+            Entry("manager", N_("报表"), "/console/reports", "chart"),
+        ),
+    ),
     (
         N_("客户运营"),
         (

@@ -40,6 +40,7 @@ from bot.console import (
     media,
     messages,
     own,
+    reports,
     segments,
     syncs,
     tag_rules,
@@ -67,6 +68,10 @@ JOURNEY_MAX_BYTES = 4_000_000
 ROUTES: tuple[Route, ...] = (
     Route("GET", "/console", "staff", home.show),
     Route("GET", "/console/numbers.csv", "staff", home.export),
+    Route("GET", "/console/cohorts.csv", "manager", home.export_cohorts),
+    Route("GET", "/console/reports", "manager", reports.show),
+    Route("GET", "/console/reports.csv", "manager", reports.export),
+    Route("POST", "/console/reports/readers", "admin", reports.choose_readers),
     Route("GET", "/console/me", "staff", own.show),
     Route("POST", "/console/me/password", "staff", own.change_password),
     Route("POST", "/console/me/sessions/end", "staff", own.end_session),

@@ -29,6 +29,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "staff_alert/campaign_unconfirmed": (N_("群发待确认"), N_("员工没有确认时，发给他们的上级。")),
     "staff_alert/journey_paused": (N_("旅程暂停"), N_("旅程出错暂停时，发给负责人。")),
     "staff_alert/day_list": (N_("今日待办（客户）"), N_("每天告诉员工有多少客户等着联系。")),
+    "staff_alert/weekly_report": (N_("周报"), N_("每周一把上一周的报表发给选定的人。")),
     "staff_alert/daily_tasks": (N_("今日待办（群发）"), N_("每天提醒员工确认群发和朋友圈。")),
     "staff_alert/daily_campaigns": (N_("群发汇总"), N_("每天告诉负责人群发的进度。")),
     "staff_alert/daily_campaign": (N_("群发汇总的一行"), N_("汇总里一个计划的进度。")),

@@ -20,10 +20,12 @@ class Chats:
     def __init__(self, journal: Journal, group_sends: GroupSends) -> None:
         self._journal, self._group_sends = journal, group_sends
         self._chats: dict[tuple[str, str], list[Message]] = {}
+        #: What members and customers wrote themselves, by member.
+        self._talks: dict[str, list[Message]] = {}
         self._staff: dict[tuple[int, str], deque[AppMessage]] = {}
         self._seq = group_sends.highest_seq()
         for _, message in journal.load("message", Message):
-            self._chats.setdefault((message.userid, message.external_userid), []).append(message)
+            self._keep(message)
             self._seq = max(self._seq, message.seq)
         for _, app_message in journal.load("app_message", AppMessage):
             self._inbox(app_message.agentid, app_message.userid).append(app_message)
@@ -42,9 +44,18 @@ class Chats:
         """Put one message into the chat of a member and a customer."""
         self._seq += 1
         message = Message(self._seq, userid, external_userid, sender, origin, msgtype, content, at)
-        self._chats.setdefault((userid, external_userid), []).append(message)
+        self._keep(message)
         self._journal.put("message", str(message.seq), message)
         return message
+
+    def _keep(self, message: Message) -> None:
+        self._chats.setdefault((message.userid, message.external_userid), []).append(message)
+        if message.origin == "chat":
+            self._talks.setdefault(message.userid, []).append(message)
+
+    def talks_of(self, userid: str) -> list[Message]:
+        """What the member and customers wrote to each other themselves, in order."""
+        return self._talks.get(userid, [])
 
     def of(self, userid: str, external_userid: str) -> list[Message]:
         """The whole chat of the two, group-sends among the rest."""

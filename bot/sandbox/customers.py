@@ -120,6 +120,23 @@ class Customers:
             if self._follows[userid, external_userid].friendship in LISTED:
                 yield external_userid
 
+    def begun_of(self, userid: str) -> Iterator[int]:
+        """When each who is or was a contact of the member became one, epoch seconds."""
+        for row in range(self._population.rows(userid)):
+            follow = None
+            if self._follows:
+                external_userid = self._population.external_userid(self._population.row(userid, row))
+                follow = self._follows.get((userid, external_userid))
+            yield self._population.begun(userid, row) if follow is None else follow.createtime
+        for external_userid in self._added.get(userid, ()):
+            follow = self._follows[userid, external_userid]
+            if follow.friendship not in ("requested", "half"):
+                yield follow.createtime
+
+    def deletions_of(self, userid: str) -> Iterator[int]:
+        """When customers deleted the member, epoch seconds."""
+        return (each.deleted_at for each in self._follows.values() if each.userid == userid and each.deleted_at)
+
     def changed_friendship(self, userid: str, external_userid: str) -> Friendship | None:
         """How two who have met stand to each other, if that ever changed; None where they are mutual as in the base."""
         follow = self._follows.get((userid, external_userid))

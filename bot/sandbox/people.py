@@ -123,7 +123,7 @@ class People:
             return Added(before, customer, "already" if before.friendship == "mutual" else before.friendship)
         follow = Follow(
             member.userid, customer.external_userid, "mutual", self.world.now, remark=customer.name, add_way=add_way,
-            oper_userid=oper, state=state,
+            oper_userid=oper, state=state, deleted_at=before.deleted_at if before else 0,
         )  # fmt: skip
         if before is not None and before.friendship == "left":  # the member kept the contact, with remark and tags
             follow.remark, follow.description, follow.tag_ids = before.remark, before.description, before.tag_ids
@@ -202,6 +202,7 @@ class People:
         """The customer deletes (or blocks) the member: WeCom goes on listing the customer."""
         follow = self.follow(userid, external_userid, "mutual", "half")
         follow.friendship = "left" if follow.friendship == "mutual" else "gone"
+        follow.deleted_at = self.world.now
         self._keep(follow)
         self.tell_contact("del_follow_user", userid, external_userid)
         return follow

@@ -165,6 +165,11 @@ class Population:
         first, last, shared = self._range(self._service_number[userid])
         return first + row if row < last - first else shared[row - (last - first)]
 
+    def begun(self, userid: str, row: int) -> int:
+        """When the customer in row `row` of `userid`'s list was added, epoch seconds."""
+        first, last, _ = self._range(self._service_number[userid])
+        return self._createtime(self._hash(self.row(userid, row)), row >= last - first)
+
     def tag_set(self, userid: str, row: int) -> int:
         """Which of `tag_sets` the customer in row `row` of `userid`'s list carries."""
         other = self._hash(self.row(userid, row) | (self._service_number[userid] + 1) << 52)

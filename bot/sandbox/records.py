@@ -113,6 +113,8 @@ class Follow:
     state: str = ""
     #: A welcome has been delivered, or the two have written to each other: no further welcome (41051).
     chatting: bool = False
+    #: When the customer deleted the member the last time, even where they added each other again; 0: never.
+    deleted_at: int = 0
 
 
 @dataclass(slots=True)

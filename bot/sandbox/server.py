@@ -27,6 +27,7 @@ from bot.sandbox import (
     api_messages,
     api_moments,
     api_payments,
+    api_statistics,
     api_tags,
     api_transfers,
     api_ways,
@@ -72,6 +73,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *api_group_welcomes.ENDPOINTS,
     *api_moments.ENDPOINTS,
     *api_payments.ENDPOINTS,
+    *api_statistics.ENDPOINTS,
 )
 
 CONTROL_ROUTES: tuple[Route, ...] = (

@@ -5,6 +5,7 @@ from data.models.accounts import Account, AccountSession, Invitation, Role
 from data.models.alerts import Alert
 from data.models.approvals import Approval, ApprovalStatus, Card, CardChange
 from data.models.audit import AuditEntry
+from data.models.behaviour import BehaviourDay, FigurePull, OwnerDay
 from data.models.budgets import CallCount, CallPause
 from data.models.campaigns import (
     Batch,
@@ -61,6 +62,7 @@ from data.models.media import Media, MediaUpload
 from data.models.moments import MomentReaction, Publisher, PublisherState, ReactionKind
 from data.models.orders import Order, PaymentPull, RepeatedRequest
 from data.models.privacy import Erasure, ErasureKey, Preference
+from data.models.reports import Cohort, ReportReader
 from data.models.rosters import Roster, RosterMember
 from data.models.rules import TagRuleRow, WelcomeRuleRow
 from data.models.segments import SegmentRow
@@ -86,6 +88,7 @@ __all__ = [
     "AuditEntry",
     "Batch",
     "BatchStatus",
+    "BehaviourDay",
     "Birthday",
     "CallCount",
     "CallPause",
@@ -100,6 +103,7 @@ __all__ = [
     "ChannelMember",
     "ChannelPlan",
     "ChannelStatus",
+    "Cohort",
     "Customer",
     "CustomerField",
     "CustomerGroup",
@@ -110,6 +114,7 @@ __all__ = [
     "Erasure",
     "ErasureKey",
     "FieldDefinition",
+    "FigurePull",
     "Follow",
     "FollowMobile",
     "FollowStatus",
@@ -156,6 +161,7 @@ __all__ = [
     "OtherClick",
     "OutcomeStatus",
     "OwnSendPull",
+    "OwnerDay",
     "PauseRule",
     "PaymentPull",
     "Preference",
@@ -165,6 +171,7 @@ __all__ = [
     "Recipient",
     "RecipientState",
     "RepeatedRequest",
+    "ReportReader",
     "Role",
     "Roster",
     "RosterMember",

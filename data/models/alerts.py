@@ -22,6 +22,12 @@ class Alert(SQLModel, table=True):
     userid: str = Field(max_length=64, index=True)
     external_userid: str = Field(default="", max_length=64, index=True)
     words: str
+    media_id: str = Field(
+        default="",
+        max_length=200,
+        sa_column_kwargs={"server_default": ""},
+        description="Of a file that is sent, WeCom's; `words` is then what it is called.",
+    )
     status: str = Field(default="waiting", max_length=10, description="waiting, sent, observed or failed.")
     attempts: int = 0
     error: str = ""

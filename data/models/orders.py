@@ -25,6 +25,8 @@ class Order(SQLModel, table=True):
         Index("ix_orders_source", "source", "id"),
         Index("ix_orders_status", "status", "id"),
         Index("ix_orders_any_number", "number"),
+        # Reports count those of a week or month.
+        Index("ix_orders_placed", "placed_at"),
         partial_index("ix_orders_waiting", "id", "waits_because", where="waits_because <> ''"),
         partial_index("ix_orders_told", "told_external_userid", where="told_external_userid <> ''"),
         partial_index("ix_orders_unionid", "unionid", where="unionid <> ''"),

@@ -15,9 +15,17 @@ from data.queries.upsert import insert_into
 
 
 def add_alert(
-    session: Session, *, dedupe_key: str, kind: str, userid: str, external_userid: str, words: str, now: datetime
+    session: Session,
+    *,
+    dedupe_key: str,
+    kind: str,
+    userid: str,
+    external_userid: str,
+    words: str,
+    now: datetime,
+    media_id: str = "",
 ) -> bool:
-    """Queue an app message. False when one with this key exists: the event is being handled again.
+    """Queue an app message, or a file. False when one with this key exists: the event is being handled again.
 
     Raises ErasedError when it is about a customer who was erased.
     """
@@ -30,6 +38,7 @@ def add_alert(
             userid=userid,
             external_userid=external_userid,
             words=words,
+            media_id=media_id,
             status="waiting",
             attempts=0,
             error="",

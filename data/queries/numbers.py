@@ -19,7 +19,7 @@ from data.rules.schedule import day_began, local_datetime
 W: Any = Welcome.__table__  # type: ignore[attr-defined]
 F: Any = Follow.__table__  # type: ignore[attr-defined]
 #: Who is new to the company: neither handed over nor known to a colleague before.
-_IS_NEW = and_(F.c.inherited.is_not(True), F.c.known_before.is_not(True))
+IS_NEW = and_(F.c.inherited.is_not(True), F.c.known_before.is_not(True))
 TOP = 10
 
 
@@ -53,7 +53,7 @@ def list_days(
     wanted = [last - timedelta(days=back) for back in reversed(range(days))]
     spans = [(each, day_began(each, zone), day_began(each + timedelta(days=1), zone)) for each in wanted]
     mine, given = _among(session, userids)
-    new = case((_IS_NEW, 1), else_=0)
+    new = case((IS_NEW, 1), else_=0)
     came = union_all(
         *(
             select(literal(number), func.count(), func.coalesce(func.sum(new), 0))
@@ -83,7 +83,7 @@ def list_shares(
     mine, given = _among(session, userids)
     count = func.count()
     query = (
-        select(F.c[by], count, func.coalesce(func.sum(case((_IS_NEW, 1), else_=0)), 0))
+        select(F.c[by], count, func.coalesce(func.sum(case((IS_NEW, 1), else_=0)), 0))
         .where(F.c.added_at >= since, *mine)
         .group_by(F.c[by])
         .order_by(count.desc(), F.c[by])

@@ -22,7 +22,7 @@
       grid: { left: 8, right: 8, top: 16, bottom: 36, containLabel: true },
       xAxis: { type: "category", data: rows.map((row) => (place.dataset.labels === "whole" ? row[0] : row[0].slice(5))) },
       yAxis: { type: "value", minInterval: 1 },
-      series: names.map((name, index) => ({ name, type: index === names.length - 1 && place.dataset.labels !== "whole" ? "line" : "bar", data: rows.map((row) => Number(row[index + 1])) })),
+      series: names.map((name, index) => ({ name, type: index === names.length - 1 && place.dataset.labels !== "whole" ? "line" : "bar", data: rows.map((row) => parseFloat(row[index + 1])) })),
     });
     new ResizeObserver(() => chart.resize()).observe(place);
   };
