@@ -43,6 +43,8 @@ class RecentLines:
 
     def __init__(self, size: int = KEPT_LINES) -> None:
         self._lines: deque[Line] = deque(maxlen=size)
+        #: The least severe line that is written, and so kept.
+        self.least = ""
 
     def __call__(self, _logger: Any, method: str, event_dict: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         """A processor of structlog's; it comes after `redact`."""
@@ -88,6 +90,7 @@ def redact(_logger: Any, _method: str, event_dict: MutableMapping[str, Any]) -> 
 def configure_logs(level: str = "INFO", output: Literal["text", "json"] = "text", stream: TextIO | None = None) -> None:
     """Set up structlog for the process, and send the standard library's records the same way."""
     stream = stream or sys.stderr
+    RECENT.least = level
     renderer: Any = (
         structlog.processors.JSONRenderer(ensure_ascii=False)
         if output == "json"

@@ -20,5 +20,5 @@ async def show(ask: Ask) -> web.Response:
     lines = RECENT.list_lines("debug" if level == "info" else level)
     return ask.show(
         "log", lines=lines[:SHOWN], level=level, levels=LEVELS, process=process_name(), kept=KEPT_LINES,
-        least=ask.settings.logs.level,
+        least=RECENT.least or ask.settings.logs.level,
     )  # fmt: skip
