@@ -33,6 +33,7 @@ RECORD_LINES_MAX = 50
 LINE_MAX = 1 << 20
 BROKEN_MAX = 1_000
 DELIMITERS = {",": "逗号", "\t": "制表符", ";": "分号"}
+SIGNS = {",": '","', ";": '";"', "\t": "Tab"}
 #: Numbers that Excel keeps whole.
 WHOLE_BELOW = 10**15
 #: The number of a fault that is of the whole row.
@@ -56,7 +57,7 @@ class Row(NamedTuple):
 
 
 class Table(NamedTuple):
-    """A file's rows, blank ones among them, and how it was read: `CSV, utf-8, 逗号`."""
+    """A file's rows, blank ones among them, and how it was read: `CSV, utf-8, ","`."""
 
     told: str
     rows: Iterator[Row]
@@ -75,7 +76,7 @@ def open_table(opened: IO[bytes], knows: Callable[[str], bool] = lambda _: False
         raise refusal("这是旧版 Excel（.xls）文件：请另存为 .xlsx 或 CSV")
     encoding = encoding_of(opened)
     delimiter = _delimiter_of(opened, encoding, knows)
-    told = f"CSV, {encoding.removesuffix('-sig')}, {DELIMITERS[delimiter]}"
+    told = f"CSV, {encoding.removesuffix('-sig')}, {SIGNS.get(delimiter, delimiter)}"
     return Table(told, _csv_rows(opened, encoding, delimiter))
 
 

@@ -196,13 +196,14 @@ def rejected(import_id: ImportId, config: Config = None) -> None:
         import csv
 
         from bot.imports import not_taken
+        from bot.spreadsheets import guarded
         from data.queries import imports as rows
 
         found = await place.db.read(rows.get_import, import_id)
         writer = csv.writer(sys.stdout)
-        writer.writerow([*found.headings, "行号", "原因"])
+        writer.writerow([*map(guarded, found.headings), "行号", "原因"])
         async for some in not_taken(place.db, found):
-            writer.writerows(some)
+            writer.writerows(map(guarded, row) for row in some)
 
     work(config, write)
 

@@ -56,7 +56,7 @@ class Import(SQLModel, table=True):
     asked_by: str = Field(max_length=80)
     account_id: int | None = Field(default=None, sa_column=Column(BigInt))
     status: str = Field(max_length=10, index=True)
-    read_as: str = Field(default="", max_length=64, description="CSV, utf-8, 逗号")
+    read_as: str = Field(default="", max_length=64, description="CSV, utf-8, Tab")
     headings: list[str] = Field(default_factory=no_items, sa_column=Column(Json, nullable=False))
     targets: list[str] = Field(default_factory=no_items, sa_column=Column(Json, nullable=False))
     options: dict[str, Any] = Field(sa_column=Column(Json, nullable=False))

@@ -63,7 +63,7 @@ def test_what_was_written_is_read_or_refused_with_what_to_do(
 def test_what_a_table_is_written_in_is_told() -> None:
     for encoding in ENCODINGS:
         table = open_table(io.BytesIO(written([["姓名", "标签"], ["王芳", "老客户"]], ";", encoding)))
-        assert table.told == f"CSV, {encoding.removesuffix('-sig')}, 分号"
+        assert table.told == f'CSV, {encoding.removesuffix("-sig")}, ";"'
 
 
 def test_a_broken_row_is_told_and_the_others_are_read() -> None:
