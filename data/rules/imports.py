@@ -189,7 +189,7 @@ def read_tags(text: str) -> tuple[list[Tag], str]:
             continue
         if len(tag.name) > NAME_MAX_LENGTH or len(tag.group) > NAME_MAX_LENGTH:
             return [], f"标签名最多 {NAME_MAX_LENGTH} 个字：请缩短，几个标签之间用逗号或顿号隔开"
-        if any(unicodedata.category(char) in ("Cc", "Cs") for char in part):
+        if not part.isprintable() and any(unicodedata.category(char) in ("Cc", "Cs") for char in part):
             return [], "标签名里有不可见的控制字符：请删掉后重新输入"
         if tag not in found:
             found.append(tag)
@@ -206,7 +206,7 @@ def text_fault(target: str, text: str) -> str:
     if len(text) > most:
         return f"最多 {most} 个字，现在有 {len(text)} 个：请缩短"
     checked = text.replace("\n", "").replace("\r", "") if target == DESCRIPTION else text
-    if any(unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in checked):
+    if not checked.isprintable() and any(unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in checked):
         return "有不可见的控制字符：请删掉后重新输入"
     if target in (EXTERNAL_USERID, UNIONID) and (not text.isascii() or " " in text):
         return "编号里有空格或不该有的字符：请核对"
