@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bot.spreadsheets import CsvWriter, XlsxWriter, guarded, unguarded
+from bot.spreadsheets import FORMULA, CsvWriter, XlsxWriter, guarded, unguarded
 from bot.table_files import WHOLE_ROW, Row, open_table
 from data.rules.imports import is_heading
 from data.rules.problems import InvalidRuleError
@@ -83,6 +83,7 @@ def test_a_broken_row_is_told_and_the_others_are_read() -> None:
     ("content", "words"),
     [
         ("隆,隆\r\n".encode("gb18030"), "分不清是 UTF-8 还是 GBK"),
+        (",\u2c00".encode("utf-16-le"), "不是文字文件"),
         (b"a;b,c\n1;2,3\n", "分隔符"),
         (b"\xff\xfe\0\0a\0\0\0", "不是文字文件"),
         (b"%PDF-1.4\0\0\xff", "不是文字文件"),
@@ -142,6 +143,7 @@ def test_what_we_write_is_read_again_and_no_cell_is_a_formula(rows: list[list[An
 @given(CELL)
 def test_what_was_guarded_is_what_it_was(text: str) -> None:
     assert unguarded(guarded(text)) == text or text.startswith("'")
+    assert not guarded(text).startswith(FORMULA)
 
 
 def test_what_does_not_fit_on_a_sheet_goes_on_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
