@@ -22,6 +22,7 @@ from data.queries import tags as tag_rows
 from data.queries.media_uses import hold_files
 from data.rules import tagging, welcome
 from data.rules.links import unusable
+from data.rules.media import uploads_of
 from data.rules.messages import MediaType, MessageContent, media_of
 from data.rules.problems import InvalidRuleError, Problem, RuleModel, parse
 from data.rules.segments import Node, Segment, unknown_names
@@ -93,7 +94,9 @@ def save_welcome_rule(
     """Check and write a rule (id 0: a new one). Raises InvalidRuleError, NotFoundError, ConflictError, StaleError."""
     _refuse(welcome_problems(session, rule, renderer, public_url))
     saved = rule_rows.save_welcome_rule(session, rule, now, version)
-    hold_files(session, "welcome_rule", saved.id)
+    if uploads_of(saved.content):
+        # To look for all who use files takes long where there are hundreds of rules.
+        hold_files(session, "welcome_rule", saved.id)
     return saved
 
 

@@ -11,6 +11,7 @@ from aiohttp import web
 from sqlmodel import Session
 
 from bot import channel_files
+from bot.channel_calls import fetch_images
 from bot.channel_posters import Printed, read_backgrounds, read_codes, read_printed, write_zip
 from bot.channels import Editing
 from bot.console.asks import Ask
@@ -122,6 +123,8 @@ async def show_zip(ask: Ask) -> web.StreamResponse:
         return found, read_backgrounds(session, found)
 
     found, backgrounds = await ask.db.read(read)
+    while await fetch_images(ask.ctx):
+        pass
     codes: dict[int, bytes] = {}
     for begin in range(0, len(found), CODES_AT_ONCE):
         codes |= await ask.db.read(read_codes, [each.id for each in found[begin : begin + CODES_AT_ONCE]])
