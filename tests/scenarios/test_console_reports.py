@@ -105,6 +105,9 @@ async def test_reports_are_of_whom_one_sees_and_go_out_once(begin: Begin) -> Non
             assert browser is admin or all(line[2] in inside for line in lines[1:] if line[2])
         assert ["'" + HOSTILE, mine] in [line[1:3] for line in csv_of((await admin.get(CSV)).page)]
 
+        assert "Confirmation rate" in (await admin.get("/console/reports?lang=en")).text
+        assert "Relations still there" in (await manager.get("/console?lang=en")).text
+
         # One department; another's is not there for a manager.
         page = await admin.get(f"/console/reports?day=2026-03-04&department={department}")
         assert f"新增关系 {seen} 上期 0" in page.text
