@@ -349,6 +349,7 @@ def _keep_rules(session: Session, row: ChannelPlan, draft: ChannelDraft, editing
         rule = new if welcome is None else welcome.model_copy(update={"content": draft.welcome})
         saved = save_welcome_rule(session, rule, editing.renderer, editing.public_url, editing.now)
         row.welcome_rule_id = saved.id
+        rule_rows.own_by_channel(session, saved, row.state)
     if not draft.tag_ids and tags is not None:
         rule_rows.delete_tag_rule(session, tags.id)
         row.tag_rule_id = None
@@ -358,7 +359,9 @@ def _keep_rules(session: Session, row: ChannelPlan, draft: ChannelDraft, editing
             put_on=draft.tag_ids,
         )  # fmt: skip
         marks = fresh if tags is None else tags.model_copy(update={"put_on": draft.tag_ids})
-        row.tag_rule_id = save_tag_rule(session, marks, editing.now).id
+        kept = save_tag_rule(session, marks, editing.now)
+        row.tag_rule_id = kept.id
+        rule_rows.own_by_channel(session, kept, row.state)
     session.flush()
     if draft.poster.background:
         hold_files(session, "channel", row.id or 0)

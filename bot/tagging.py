@@ -48,9 +48,9 @@ def load_known(
     seen_since: datetime | None = None,
 ) -> Known:
     """Everything that tag rules ask about one follow; details fetched before `seen_since` count as not known."""
-    rules = rule_rows.list_tag_rules(session)
-    live = frozenset(tag_rows.list_live_ids(session)) if rules else frozenset()
     follow = customer_rows.find_follow(session, userid, external_userid)
+    rules = rule_rows.list_tag_rules(session, (follow.state if follow is not None else "") or state)
+    live = frozenset(tag_rows.list_live_ids(session)) if rules else frozenset()
     if follow is None or follow.status not in customer_rows.CONTACTS:
         return Known(rules, None, live)
     customer = customer_rows.find_customer(session, external_userid)

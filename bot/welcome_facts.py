@@ -44,7 +44,7 @@ def load_known(
     """Everything a decision needs, in one reading."""
     userid, external_userid = event.userid, event.external_userid
     channel = channel_rows.find_by_state(session, event.state)
-    rules = rule_rows.list_welcome_rules(session)
+    rules = rule_rows.list_welcome_rules(session, event.state)
     return Known(
         rules=rules,
         staff=staff_rows.get_card(session, userid),

@@ -23,6 +23,9 @@ class WelcomeRuleRow(SQLModel, table=True):
     version: int = 1
     definition: dict[str, Any] = Field(sa_column=Column(Json, nullable=False))
     changed_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+    own_of: str | None = Field(
+        default=None, max_length=64, description="Of the channel of this state, and for it alone."
+    )
 
 
 class TagRuleRow(SQLModel, table=True):
@@ -37,3 +40,6 @@ class TagRuleRow(SQLModel, table=True):
     version: int = 1
     definition: dict[str, Any] = Field(sa_column=Column(Json, nullable=False))
     changed_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+    own_of: str | None = Field(
+        default=None, max_length=64, description="Of the channel of this state, and for it alone."
+    )

@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, TypeVar
 
-from sqlalchemy import Text, cast, select
+from sqlalchemy import Text, bindparam, cast, or_, select, update
 from sqlmodel import Session, col
 
 from data.errors import ConflictError, NotFoundError, StaleError
@@ -23,22 +23,36 @@ Rule = TypeVar("Rule", WelcomeRule, TagRule)
 COLUMNS = ("id", "name", "priority", "enabled")
 
 
-def _list(model: type[WelcomeRuleRow | TagRuleRow]) -> Any:
+def _list(model: type[WelcomeRuleRow | TagRuleRow]) -> tuple[Any, Any]:
     columns = [getattr(model, name) for name in COLUMNS]
-    return select(*columns, cast(model.definition, Text)).order_by(col(model.id))
+    query = select(*columns, cast(model.definition, Text)).order_by(col(model.id))
+    return query, query.where(or_(col(model.own_of).is_(None), col(model.own_of) == bindparam("state")))
 
 
-_LIST_WELCOME_RULES, _LIST_TAG_RULES = _list(WelcomeRuleRow), _list(TagRuleRow)
+_WELCOME_RULES, _WELCOME_RULES_OF = _list(WelcomeRuleRow)
+_TAG_RULES, _TAG_RULES_OF = _list(TagRuleRow)
 
 
-def list_welcome_rules(session: Session) -> list[WelcomeRule]:
-    """All welcome rules, by id."""
-    return [_parse(WelcomeRule, *row) for row in session.execute(_LIST_WELCOME_RULES)]
+def list_welcome_rules(session: Session, state: str | None = None) -> list[WelcomeRule]:
+    """All welcome rules, by id. `state`: without those that are other channels' own, of which there may be hundreds."""
+    found = _read(session, _WELCOME_RULES, _WELCOME_RULES_OF, state)
+    return [_parse(WelcomeRule, *row) for row in found]
 
 
-def list_tag_rules(session: Session) -> list[TagRule]:
-    """All auto-tagging rules, by id."""
-    return [_parse(TagRule, *row) for row in session.execute(_LIST_TAG_RULES)]
+def list_tag_rules(session: Session, state: str | None = None) -> list[TagRule]:
+    """The same of auto-tagging rules."""
+    return [_parse(TagRule, *row) for row in _read(session, _TAG_RULES, _TAG_RULES_OF, state)]
+
+
+def _read(session: Session, every: Any, narrowed: Any, state: str | None) -> Any:
+    return session.execute(every) if state is None else session.execute(narrowed, {"state": state})
+
+
+def own_by_channel(session: Session, rule: WelcomeRule | TagRule, state: str) -> None:
+    """A rule is a channel's own: as long as it asks for this state alone, no other customer's event reads it."""
+    model = WelcomeRuleRow if isinstance(rule, WelcomeRule) else TagRuleRow
+    if _is_for(rule, state):
+        session.execute(update(model).where(col(model.id) == rule.id).values(own_of=state))
 
 
 @lru_cache(maxsize=16_384)
@@ -129,6 +143,8 @@ def _save(session: Session, model: type[Row], rule: WelcomeRule | TagRule, now: 
         for name, value in columns.items():
             setattr(row, name, value)
         row.definition = definition
+        if row.own_of is not None and not _is_for(rule, row.own_of):
+            row.own_of = None
         row.version += 1
         row.changed_at = now
     else:
@@ -136,3 +152,8 @@ def _save(session: Session, model: type[Row], rule: WelcomeRule | TagRule, now: 
         session.add(row)
     session.flush()
     return row
+
+
+def _is_for(rule: WelcomeRule | TagRule, state: str) -> bool:
+    """Whether a rule asks for this channel alone."""
+    return rule.conditions.states == {state} and not rule.conditions.state_prefixes

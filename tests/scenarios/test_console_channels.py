@@ -98,6 +98,13 @@ async def test_channels(company: Company, http: aiohttp.ClientSession) -> None:
     assert row.welcome_rule_id is not None
     rule = await db.read(rule_rows.get_welcome_rule, row.welcome_rule_id)
     assert (rule.content.text, sorted(rule.conditions.states)) == ("欢迎", ["front"])
+    # Hundreds of channels with words of their own: an event reads those of its own channel alone.
+    assert await db.read(rule_rows.list_welcome_rules, "other") == []
+    assert await db.read(rule_rows.list_welcome_rules, "front") == [rule] == await db.read(rule_rows.list_welcome_rules)
+    wider = rule.model_copy(update={"conditions": rule.conditions.model_copy(update={"states": {"front", "other"}})})
+    await db.write(rule_rows.save_welcome_rule, wider, company.bot.clock.now())
+    assert await db.read(rule_rows.list_welcome_rules, "other") == [wider], "somebody has made it one for others too"
+    await db.write(rule_rows.save_welcome_rule, rule, company.bot.clock.now())
     page = await admin.get(f"{PATH}/1")
     assert (page.status, "<script>alert" in page.page, "城西-{name}" in page.text) == (200, False, True)
     entry = (await db.read(audit.list_entries, limit=1))[0]
