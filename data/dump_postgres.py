@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlmodel import Session
 
 from data import migrate
-from data.dumps import Dumped, Manifest, Reader, Writer, bytes_of, rows_at_once, tables_of
+from data.dumps import Dumped, Manifest, Reader, Writer, rows_at_once, tables_of
 from data.errors import ConflictError, StorageError
 from data.migrate import TREES, Tree
 
@@ -182,7 +182,6 @@ _CONVERTERS: dict[str, Callable[[Any], Any]] = {
     "date": date.fromisoformat,
     "time": time.fromisoformat,
     "bool": bool,
-    "bytea": bytes_of,
     "float8": float,
     # SQLite keeps a number as a number.
     "jsonb": lambda value: value if isinstance(value, str) else json.dumps(value),

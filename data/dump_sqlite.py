@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from data import migrate
-from data.dumps import Manifest, Reader, Writer, bytes_of, is_bytes, sync_folder, tables_of
+from data.dumps import Manifest, Reader, Writer, sync_folder, tables_of
 from data.errors import StorageError
 from data.migrate import Tree
 from data.sqlite import RESTORED
@@ -98,9 +98,7 @@ async def make(path: Path, tree: Tree, reader: Reader) -> Path:
             connection.execute(f"DELETE FROM {table.name}")  # noqa: S608 - a name of one of our tables
             into = f"INSERT INTO {table.name} ({_names(table.columns)}) VALUES ({', '.join('?' * len(table.columns))})"  # noqa: S608
             for rows in reader.rows(table):
-                connection.executemany(
-                    into, [[bytes_of(each) if is_bytes(each) else each for each in row] for row in rows]
-                )
+                connection.executemany(into, rows)
         connection.execute("COMMIT")
     await migrate.upgrade(url, tree)
     return new

@@ -1,8 +1,8 @@
-"""The file of a backup: a ZIP with the rows of each table as lines of JSON, and a manifest that says what they are.
+"""The file of a backup: a ZIP with the rows of each table as JSON, some on a line, and a manifest of what they are.
 
 It is the same from SQLite and from PostgreSQL, so a company can move from one to the other with it. Values are as
-SQLite keeps them: times as `2026-03-04 05:06:07.000000` in UTC, yes and no as 1 and 0, JSON as its text, bytes as
-`{"b64": "…"}`.
+SQLite keeps them: times as `2026-03-04 05:06:07.000000` in UTC, JSON as its text, bytes as `{"b64": "…"}`; yes and no
+are true and false, or 1 and 0.
 """
 
 from __future__ import annotations
@@ -96,10 +96,8 @@ def rows_at_once(table: str) -> int:
 
 
 def plain(value: Any) -> Any:
-    """A value as it stands in the file."""
+    """What stands in the file for a value that JSON does not know."""
     match value:
-        case bool():
-            return int(value)
         case bytes():
             return {"b64": base64.b64encode(value).decode()}
         case datetime():
@@ -111,17 +109,12 @@ def plain(value: Any) -> Any:
         case Decimal():
             return float(value)
         case _:
-            return value
+            raise TypeError(f"{type(value).__name__} has no place in a backup")
 
 
-def is_bytes(value: Any) -> bool:
-    """Whether a value of the file stands for bytes."""
-    return isinstance(value, dict)
-
-
-def bytes_of(value: Any) -> bytes:
-    """The bytes that it stands for."""
-    return base64.b64decode(value["b64"])
+def _bytes_of(found: dict[str, str]) -> bytes:
+    # JSON of columns is text here: the only objects are bytes.
+    return base64.b64decode(found["b64"])
 
 
 class Writer:
@@ -175,12 +168,10 @@ class Writer:
                     nonlocal count
                     if self._stop.is_set():
                         raise StoppedError("The backup was not finished.", "It is made again later.")
-                    lines = "".join(
-                        json.dumps([plain(each) for each in row], ensure_ascii=False, separators=(",", ":")) + "\n"
-                        for row in rows
-                    ).encode()
-                    digest.update(lines)
-                    member.write(lines)
+                    # A line for all of them: to make one of each row takes several times as long.
+                    line = json.dumps(rows, ensure_ascii=False, separators=(",", ":"), default=plain).encode() + b"\n"
+                    digest.update(line)
+                    member.write(line)
                     count += len(rows)
 
                 yield write
@@ -244,23 +235,16 @@ class Reader:
         if set(self.manifest.revisions) != set(TREES):
             raise BackupError(f"{self.path} does not hold both databases.", "Take another backup.")
         for table in self.manifest.tables:
-            digest, rows = hashlib.sha256(), 0
+            digest = hashlib.sha256()
             for line in self._lines(table):
                 digest.update(line)
-                rows += 1
-            if digest.hexdigest() != table.sha256 or rows != table.rows:
+            if digest.hexdigest() != table.sha256:
                 raise self._damaged(table)
 
     def rows(self, table: Dumped) -> Iterator[list[list[Any]]]:
         """The rows of a table, some at a time."""
-        chunk: list[list[Any]] = []
         for line in self._lines(table):
-            chunk.append(json.loads(line))
-            if len(chunk) >= rows_at_once(table.name):
-                yield chunk
-                chunk = []
-        if chunk:
-            yield chunk
+            yield json.loads(line, object_hook=_bytes_of)
 
     def _lines(self, table: Dumped) -> Iterator[bytes]:
         try:
