@@ -56,6 +56,7 @@ def fill(session: Session, now: datetime) -> None:
         {"userid": "bo", "external_userid": "wm3", "added_at": at(26), "inherited": True},
         {"userid": "bo", "external_userid": "wm4", "added_at": at(1), "status": LEFT, "ended_at": at(27)},
         {"userid": "bo", "external_userid": "wm5", "added_at": at(1), "status": LEFT, "ended_at": at(20)},
+        {"userid": "ann", "external_userid": "wm5", "added_at": at(2)},
         {"userid": "cy", "external_userid": "wm6", "added_at": at(24), "status": "out_of_sight"},
     ]  # fmt: skip
     for each in follows:
@@ -100,6 +101,7 @@ def fill(session: Session, now: datetime) -> None:
         {"external_userid": "wm1", "amount_fen": 9, "status": "refunded"},
         {"external_userid": "wm1", "amount_fen": 9, "covered": True},
         {"external_userid": "wm4", "amount_fen": 30},
+        {"external_userid": "wm5", "amount_fen": 60},
         {"amount_fen": 7},
         {"external_userid": "wm1", "amount_fen": 500, "placed_at": at(20)},
     ]
@@ -147,7 +149,7 @@ async def test_each_thing_counts_once_for_whom_it_was(db: Database, now: datetim
     assert (bo.tasks, bo.confirmed, bo.reached, bo.confirmed_percent) == (1, 0, 0, 0.0)
     assert (ann.done, bo.done) == (1, 1)
     assert (bo.orders, bo.amount_fen) == (2, 10_030), "sold, and that of a customer whom only bo had"
-    assert (ann.orders, ann.amount_fen) == (1, 250)
+    assert (ann.orders, ann.amount_fen) == (2, 310), "whoever was first, and whoever still is a contact"
     assert (nobody.orders, nobody.amount_fen) == (1, 7)
     assert (ann.chats, ann.messages, ann.reply_percent, ann.reply_minutes, ann.deletions) == (42, 126, 95.0, 2.0, 3)
     assert (bo.reply_percent, bo.group_messages, bo.group_members) == (None, 44, 3)
@@ -155,7 +157,7 @@ async def test_each_thing_counts_once_for_whom_it_was(db: Database, now: datetim
     before = lines["ann"].before
     assert (before.added, before.people, before.orders, before.chats, before.reply_percent) == (1, 1, 1, 100, 10.0)
     assert lines["bo"].before.left == 1
-    assert (lines["all"].now.added, lines["all"].now.people, lines["all"].now.orders) == (4, 2, 4)
+    assert (lines["all"].now.added, lines["all"].now.people, lines["all"].now.orders) == (4, 2, 5)
     assert lines["ann"].department == "一店"
     assert lines["bo"].department == HOSTILE
 
