@@ -40,7 +40,7 @@ class Endless:
 @pytest.fixture
 def context(db: Database, clock: Clock) -> Any:
     """As much of the running bot as the bell asks for."""
-    return SimpleNamespace(db=db, clock=clock, metrics=Metrics())
+    return SimpleNamespace(db=db, clock=clock, metrics=Metrics(), restore=None)
 
 
 def expires_at(session: Session) -> datetime:
