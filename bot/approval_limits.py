@@ -14,6 +14,7 @@ from bot.config import ApprovalSettings
 from bot.context import Context
 from bot.errors import ApprovalNeededError
 from bot.logs import get_logger
+from bot.phrases import Phrase
 from bot.waves import KINDS
 from data.models import Approval, Campaign, PauseRule, Run, RunStatus, Wave
 from data.queries import approvals as rows
@@ -130,7 +131,10 @@ def _hold(session: Session, ctx: Context, run: Run, excess: Excess) -> None:
     rows.hold_run(session, run.id or 0, f"{excess.words} {REMEDY}", PauseRule.APPROVAL, ctx.clock.now())
     asked = rows.find_latest(session, [run.campaign_id]).get(run.campaign_id)
     if asked is not None and asked.requested_by:
-        outcome = f"要发给 {excess.recipients:,} 位客户，没有审批或超出了审批的人数，已暂停；请重新提交审批，批准后继续"
+        outcome = Phrase(
+            "要发给 %(recipients)s 位客户，没有审批或超出了审批的人数，已暂停；请重新提交审批，批准后继续",
+            recipients=f"{excess.recipients:,}",
+        )
         tell(session, ctx, asked, asked.requested_by, outcome, f"held:{run.id}")
 
 

@@ -16,6 +16,7 @@ from bot.config import ApprovalSettings
 from bot.context import Context
 from bot.errors import ObservingError
 from bot.logs import get_logger
+from bot.phrases import Phrase
 from data.errors import ConflictError
 from data.models import Approval, ApprovalStatus, Campaign, Card, Run, Wave
 from data.queries import approvals as rows
@@ -54,7 +55,7 @@ async def submit(
     if version is not None:
         edit_rows.refuse_stale(campaign, version)
     if requested_by and await ctx.db.read(staff_rows.find_staff, requested_by) is None:
-        raise InvalidRuleError([Problem("requested_by", "没有这位员工")])
+        raise InvalidRuleError([Problem("requested_by", Phrase("没有这位员工"))])
     counted = await count_campaign(ctx, waves, runs)
     now, settings = ctx.clock.now(), ctx.settings.approval
     values = {

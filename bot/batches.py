@@ -8,6 +8,7 @@ from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from bot.context import Context
+from bot.phrases import Phrase
 from bot.wecom.errors import AlreadyDoneError, GoneError, InvalidRequestError
 from data.models import Batch
 from data.queries import batch_lookups as rows
@@ -25,7 +26,7 @@ async def adopt(ctx: Context, batch_id: int, msgid: str) -> Batch:
     try:
         made = await (_read_post(ctx, msgid) if batch.kind == MOMENTS else _read_group_send(ctx, batch, msgid))
     except (GoneError, InvalidRequestError) as error:
-        raise InvalidRuleError([Problem("msgid", f"企业微信没有 {msgid}")]) from error
+        raise InvalidRuleError([Problem("msgid", Phrase("企业微信没有 %(msgid)s", msgid=msgid))]) from error
     if (problem := _problem(batch, whom, made)) is not None:
         raise InvalidRuleError([problem])
     return await ctx.db.write(rows.adopt, batch_id, msgid, ctx.clock.now())
@@ -62,9 +63,9 @@ def _problem(batch: Batch, whom: AbstractSet[str], made: Made) -> Problem | None
     """What keeps it from being that batch, which is for `whom`: of a post these are the members who publish it."""
     wanted = whom if batch.kind == MOMENTS else {batch.userid}
     if made.members is not None and wanted.isdisjoint(made.members):
-        names = "、".join(sorted(made.members)[:3]) or "没有成员"
-        asked = "、".join(sorted(wanted)[:3])
-        return Problem("msgid", f"它的成员是 {names}，这个批次的成员是 {asked}")
+        names = sorted(made.members)[:3] or Phrase("没有成员")
+        asked = sorted(wanted)[:3]
+        return Problem("msgid", Phrase("它的成员是 %(names)s，这个批次的成员是 %(asked)s", names=names, asked=asked))
     if made.recipients is not None and whom.isdisjoint(made.recipients):
-        return Problem("msgid", f"{batch.userid} 在它里面没有这个批次的接收人")
+        return Problem("msgid", Phrase("%(userid)s 在它里面没有这个批次的接收人", userid=batch.userid))
     return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bot.context import Context
 from bot.links import addresses, link_problems
+from bot.phrases import Phrase
 from bot.render import LINK_PREFIX
 from bot.rule_edits import media_problems
 from data.queries import staff as staff_rows
@@ -18,7 +19,10 @@ async def content_problems(ctx: Context, content: MessageContent, kind: str = "b
     found = problems(content)
     if content.text:
         faults = ctx.renderer.check(kind, content.text)
-        found += [Problem("content.text", f"第 {fault.line} 行：{fault.message}") for fault in faults]
+        found += [
+            Problem("content.text", Phrase("第 %(line)s 行：%(words)s", line=fault.line, words=fault.message))
+            for fault in faults
+        ]
     found += await link_problems(ctx, kind, content.text, links_of(content))
     return found + await ctx.db.read(media_problems, content)
 

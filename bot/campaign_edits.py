@@ -12,6 +12,7 @@ from sqlmodel import Session
 from bot.campaigns import Told, check_campaign, make_campaign, read_campaign
 from bot.cards import end_requests
 from bot.context import Context
+from bot.phrases import Phrase
 from bot.rule_edits import merged
 from bot.waves import KINDS
 from data.queries import campaign_edits as rows
@@ -76,7 +77,7 @@ async def rewrite_campaign(ctx: Context, campaign_id: int, version: int, definit
     if len(set(wave_ids) - {None}) != len([each for each in wave_ids if each is not None]) or set(wave_ids) - known - {
         None
     }:
-        raise InvalidRuleError([Problem("waves", "这个计划里没有这个波次，或写了两次")])
+        raise InvalidRuleError([Problem("waves", Phrase("这个计划里没有这个波次，或写了两次"))])
     draft = await check_campaign(ctx, parse(CampaignDraft, anew(definition)))
     await ctx.db.write(_replace, campaign_id, version, draft, wave_ids, ctx.clock.now())
     return await ctx.db.read(read_campaign, campaign_id)
@@ -139,9 +140,9 @@ def changed(before: Mapping[str, Any], changes: Mapping[str, Any]) -> tuple[dict
         wave_id = wave.get("id") if isinstance(wave, Mapping) else None
         if wave_id is not None:
             if isinstance(wave_id, bool) or not isinstance(wave_id, int) or wave_id not in known:
-                raise InvalidRuleError([Problem(f"waves[{number}].id", "这个计划里没有这个波次")])
+                raise InvalidRuleError([Problem(f"waves[{number}].id", Phrase("这个计划里没有这个波次"))])
             if wave_id in wave_ids:
-                raise InvalidRuleError([Problem(f"waves[{number}].id", "同一个波次写了两次")])
+                raise InvalidRuleError([Problem(f"waves[{number}].id", Phrase("同一个波次写了两次"))])
             wave = _changed_wave(known[wave_id], wave)
         wave_ids.append(wave_id)
         waves.append(wave)

@@ -13,6 +13,7 @@ from sqlmodel import Session
 
 from bot.campaigns import Told, read_campaign
 from bot.context import Context
+from bot.phrases import Phrase
 from bot.waves import KINDS
 from data.errors import ConflictError
 from data.models import Account, Role, Wave
@@ -64,7 +65,7 @@ def _narrow(session: Session, account: Account, wave: Mapping[str, Any]) -> dict
     kind = wave.get("kind", CUSTOMERS)
     visible = list_visible(session, account) or frozenset()
     if not visible:
-        raise InvalidRuleError([Problem("audience", "您的账号还没有可见的客户：请管理员设置部门或 userid")])
+        raise InvalidRuleError([Problem("audience", Phrase("您的账号还没有可见的客户：请管理员设置部门或 userid"))])
     if kind == CUSTOMERS:
         audience = wave.get("audience")
         return {**wave, "audience": _of_customers(session, account, visible, audience if audience else {})}
@@ -79,7 +80,7 @@ def _of_customers(
     if audience.is_list:
         pairs = rows.list_visible_pairs(session, audience.listed, visible)
         if not pairs:
-            raise InvalidRuleError([Problem("audience", "名单里没有您能看到的客户")])
+            raise InvalidRuleError([Problem("audience", Phrase("名单里没有您能看到的客户"))])
         return {"pairs": [{"external_userid": whom, "userid": userid} for whom, userid in sorted(pairs)]}
     limit, chosen = within(account), read_audience(session, audience).model_dump(mode="json", exclude_defaults=True)
     if "segment" in chosen:
@@ -97,7 +98,7 @@ def _of_members(
     inside = _below(session, account.department_ids)
     strangers += [str(each) for each in found.get("department_ids") or () if each not in inside]
     if strangers:
-        raise InvalidRuleError([Problem(path, f"不在您能看到的范围内：{'、'.join(strangers[:5])}")])
+        raise InvalidRuleError([Problem(path, Phrase("不在您能看到的范围内：%(names)s", names=strangers[:5]))])
     found.pop("everyone", None)
     limited = found.get("department_ids") or found.get(named)
     if not limited and account.department_ids:
@@ -129,7 +130,9 @@ async def refuse_wider(ctx: Context, account: Account, campaign_id: int) -> None
     told: Told = await ctx.db.read(read_campaign, campaign_id)
     for wave in told.waves:
         if not await ctx.db.read(_is_within, account, wave):
-            raise ConflictError("这个计划的接收范围超出了您能看到的客户。", "请重新保存各个波次，或请管理员来开始。")
+            raise ConflictError(
+                Phrase("这个计划的接收范围超出了您能看到的客户。"), Phrase("请重新保存各个波次，或请管理员来开始。")
+            )
 
 
 def _is_within(session: Session, account: Account, wave: Wave) -> bool:

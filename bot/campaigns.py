@@ -19,6 +19,7 @@ from bot.campaign_plans import calendar_of
 from bot.cards import end_requests
 from bot.context import Context
 from bot.errors import ObservingError
+from bot.phrases import Phrase
 from bot.rule_edits import unwritable
 from bot.waves import KINDS, RunContent
 from data.models import Approval, Campaign, Card, Run, Wave, Winner
@@ -53,7 +54,7 @@ async def check_campaign(ctx: Context, draft: CampaignDraft) -> CampaignDraft:
     """The draft with its saved segments read. Raises InvalidRuleError with a path per fault."""
     found = list(unwritable(draft.name, "name"))
     if draft.owner is not None and await ctx.db.read(staff_rows.find_staff, draft.owner) is None:
-        found.append(Problem("owner", f"没有成员 {draft.owner}（或还没有从企业微信读到）"))
+        found.append(Problem("owner", Phrase("没有成员 %(userid)s（或还没有从企业微信读到）", userid=draft.owner)))
     waves: list[WaveDraft] = []
     for number, wave in enumerate(draft.waves):
         try:
@@ -184,7 +185,7 @@ async def start_campaign(ctx: Context, campaign_id: int, at: datetime | None) ->
     if ctx.observes:
         raise ObservingError
     if at is not None and at < ctx.clock.now():
-        raise InvalidRuleError([Problem("at", "时间已经过去；不填 at 就是现在开始")])
+        raise InvalidRuleError([Problem("at", Phrase("时间已经过去；不填 at 就是现在开始"))])
     told = await ctx.db.read(read_campaign, campaign_id)
     if not told.runs:
         await require_approval(ctx, told.campaign, told.waves)
@@ -226,7 +227,7 @@ def _write_words(session: Session, run_id: int, content: dict[str, Any], now: da
     end_requests(session, campaign.id or 0, "changed", now)
     run = run_rows.write_words(session, run_id, content, campaign.version)
     if written_alone(content) not in ("", rows.variant_of(session, run)):
-        raise InvalidRuleError([Problem("variants", "只有选定的版本可以单独写；否则请给每个版本各写一次")])
+        raise InvalidRuleError([Problem("variants", Phrase("只有选定的版本可以单独写；否则请给每个版本各写一次"))])
     hold_files(session, "campaign", campaign.id or 0)
     return run
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlmodel import Session
 
+from bot.phrases import Phrase
 from data.errors import ConflictError
 from data.models import Run
 from data.queries import campaigns as campaign_rows
@@ -98,8 +99,8 @@ def _told(
         "complete": now >= until,
         "groups": groups,
         "comparisons": [
-            *(_compare(written_to, "clicks", "clickers", "点击率") if clicked else ()),
-            *_compare(groups, "orders", "buyers", "下单率"),
+            *(_compare(written_to, "clicks", "clickers", Phrase("点击率")) if clicked else ()),
+            *_compare(groups, "orders", "buyers", Phrase("下单率")),
         ],
     }
 
@@ -127,7 +128,7 @@ def list_wave_comparisons(session: Session, campaign_id: int, days: int, now: da
 
 
 def _compare(groups: Sequence[dict[str, Any]], by: str, count: str, what: str) -> list[dict[str, Any]]:
-    shares = [Shares(each["name"] or "内容", each["customers"], each[count]) for each in groups]
+    shares = [Shares(each["name"] or Phrase("内容"), each["customers"], each[count]) for each in groups]
     return [compared_to_json(each, by, what) for each in compare(shares)]
 
 

@@ -14,6 +14,7 @@ from sqlmodel import Session
 
 from bot.context import Context
 from bot.logs import get_logger
+from bot.phrases import Phrase
 from bot.render import split_text
 from bot.wecom.errors import GoneError, InvalidMediaError, InvalidRequestError, WeComError
 from data.models import Alert
@@ -205,7 +206,9 @@ async def media_id_of(
         return known
     media = await ctx.db.read(media_rows.find_media, sha256)
     if media is None:
-        raise MissingMediaError(f"素材库里没有 {sha256[:12]}…。", "请用 siyu media add 添加文件。")
+        raise MissingMediaError(
+            Phrase("素材库里没有 %(sha256)s…。", sha256=sha256[:12]), Phrase("请用 siyu media add 添加文件。")
+        )
     client = ctx.wecom.within(urgent=urgent)
     try:
         if endpoint == "upload":
@@ -213,7 +216,10 @@ async def media_id_of(
         else:
             answer = await client.media.upload_attachment(kind, media.content, 1, media.filename)
     except InvalidMediaError as error:
-        raise MissingMediaError(f"企业微信不接受素材 {media.filename}（{error.errcode}）。", error.remedy) from error
+        raise MissingMediaError(
+            Phrase("企业微信不接受素材 %(filename)s（%(errcode)s）。", filename=media.filename, errcode=error.errcode),
+            error.remedy,
+        ) from error
     media_id = str(answer["media_id"])
     await ctx.db.write(media_rows.record_upload, sha256, endpoint, media_id, now)
     return media_id

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import Field
 from sqlmodel import Session
 
+from bot.phrases import Phrase
 from bot.rule_edits import merged
 from data.models import FormRow
 from data.queries import fields as field_rows
@@ -40,13 +41,28 @@ def _unknown(session: Session, form: Form) -> Iterable[Problem]:
     kinds = {each.name: each.kind for each in field_rows.list_definitions(session)}
     for path, field, kind, _ in forms.list_fields(form):
         if field not in kinds:
-            yield Problem(path, f"没有自定义字段 {field}，请先定义：siyu fields define {field} --kind {kind.value}")
+            yield Problem(
+                path,
+                Phrase(
+                    "没有自定义字段 %(field)s，请先定义：siyu fields define %(field)s --kind %(kind)s",
+                    field=field,
+                    kind=kind.value,
+                ),
+            )
         elif kinds[field] != kind:
-            yield Problem(path, f"自定义字段 {field} 的类型是 {kinds[field]}，这里要用 {kind.value}")
+            yield Problem(
+                path,
+                Phrase(
+                    "自定义字段 %(field)s 的类型是 %(kind)s，这里要用 %(wanted)s",
+                    field=field,
+                    kind=kinds[field],
+                    wanted=kind.value,
+                ),
+            )
     tags = set(tag_rows.list_live_ids(session))
     for path, tag_id in forms.list_tags(form):
         if tag_id not in tags:
-            yield Problem(path, f"企业标签里没有 {tag_id}（已被删除，或还没有从企业微信读到）")
+            yield Problem(path, Phrase("企业标签里没有 %(tag_id)s（已被删除，或还没有从企业微信读到）", tag_id=tag_id))
 
 
 def define_fields(session: Session, source: Mapping[str, Any], now: datetime) -> list[str]:
@@ -74,7 +90,7 @@ def change_form(session: Session, form_id: int, source: Mapping[str, Any]) -> Fo
     rows.refuse_stale(row, version)
     changes = {name: value for name, value in source.items() if name != "version"}
     if changes.get("name", row.name) != row.name:
-        raise InvalidRuleError([Problem("name", "名称不能改：链接、旅程和文字里写着它，请另建一张表单")])
+        raise InvalidRuleError([Problem("name", Phrase("名称不能改：链接、旅程和文字里写着它，请另建一张表单"))])
     form = check_form(session, merged(row.definition, changes))
     return row if form.model_dump(mode="json") == row.definition else rows.change_form(session, form_id, version, form)
 

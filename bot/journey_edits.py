@@ -12,6 +12,7 @@ from sqlmodel import Session
 from bot.context import Context
 from bot.errors import ObservingError
 from bot.journeys import check_journey
+from bot.phrases import Phrase
 from bot.rule_edits import merged
 from data.models import JourneyRow
 from data.queries import enrolment_lists as list_rows
@@ -61,7 +62,7 @@ async def check_draft(ctx: Context, source: Mapping[str, Any]) -> JourneyDraft:
     draft = parse(JourneyDraft, source)
     found: list[Problem] = []
     if draft.owner is not None and await ctx.db.read(staff_rows.find_staff, draft.owner) is None:
-        found.append(Problem("owner", f"没有成员 {draft.owner}（或还没有从企业微信读到）"))
+        found.append(Problem("owner", Phrase("没有成员 %(userid)s（或还没有从企业微信读到）", userid=draft.owner)))
     try:
         await check_journey(ctx, draft.journey)
     except InvalidRuleError as error:

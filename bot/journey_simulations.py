@@ -21,6 +21,7 @@ from bot.campaign_plans import calendar_of
 from bot.context import Context
 from bot.journey_steps import company_of, through
 from bot.journeys import check_journey
+from bot.phrases import Phrase
 from data.models import JourneyScan
 from data.models.journey_scans import ScanKind
 from data.queries import enrolment_lists as list_rows
@@ -60,12 +61,12 @@ Watch = Callable[[int, int], None]
 NO_PATHS = ("trigger.segment", "audience")
 
 ASSUMED = (
-    "没有客户在这段时间里达成目标、购买、流失、退订，或换了人群",
-    "其他旅程和群发计划之后要发的消息没有算进去",
-    "员工当天就完成任务、确认群发",
+    Phrase("没有客户在这段时间里达成目标、购买、流失、退订，或换了人群"),
+    Phrase("其他旅程和群发计划之后要发的消息没有算进去"),
+    Phrase("员工当天就完成任务、确认群发"),
 )
-NOBODY_ENTERS = "谁会进入人群不能预知，所以没有人因此开始"
-NOBODY_TRIGGERS = "触发它的事不能预知，所以没有人因此开始；填写 per_day 可以假定每天有多少人"
+NOBODY_ENTERS = Phrase("谁会进入人群不能预知，所以没有人因此开始")
+NOBODY_TRIGGERS = Phrase("触发它的事不能预知，所以没有人因此开始；填写 per_day 可以假定每天有多少人")
 
 
 class Simulate(RuleModel):
@@ -319,7 +320,7 @@ async def simulate(ctx: Context, wanted: Simulate, watch: Watch = _unwatched) ->
     Raises NotFoundError, and InvalidRuleError where the journey is not right.
     """
     if (wanted.journey_id is None) == (wanted.journey is None):
-        raise InvalidRuleError([Problem("journey", "journey 和 journey_id 填写其中一个")])
+        raise InvalidRuleError([Problem("journey", Phrase("journey 和 journey_id 填写其中一个"))])
     if wanted.journey is not None:
         await check_journey(ctx, wanted.journey)
         trial = _Trial(ctx, wanted, {0: wanted.journey}, 0)
@@ -331,5 +332,7 @@ async def simulate(ctx: Context, wanted: Simulate, watch: Watch = _unwatched) ->
     try:
         await trial.run(watch)
     except ValueError as error:
-        raise InvalidRuleError([Problem("steps", f"有一步一年多里都没有可以执行的日子（{error}）")]) from None
+        raise InvalidRuleError(
+            [Problem("steps", Phrase("有一步一年多里都没有可以执行的日子（%(error)s）", error=error))]
+        ) from None
     return trial.told()

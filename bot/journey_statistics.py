@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bot.comparisons import compared_to_json
+from bot.phrases import Phrase
 from data.db import Database
 from data.models import EndReason, RecipientState, StaffTaskStatus, StepOutcome
 from data.queries import journey_statistics as rows
@@ -17,7 +18,7 @@ from data.rules.comparisons import Shares, compare
 from data.rules.journeys import Journey
 from data.rules.variants import HELD_OUT_NAME
 
-ON_IT = "参加旅程"
+ON_IT = Phrase("参加旅程")
 
 
 async def read_statistics(db: Database, journey_id: int) -> dict[str, Any]:
@@ -138,5 +139,5 @@ def _goal(reached: Mapping[bool, rows.Reached]) -> dict[str, Any]:
             for each in shares
             if each.customers or each.name == ON_IT
         ],
-        "comparisons": [compared_to_json(each, "goal", "目标达成率") for each in compared],
+        "comparisons": [compared_to_json(each, "goal", Phrase("目标达成率")) for each in compared],
     }

@@ -11,6 +11,7 @@ from sqlmodel import Session
 from bot.campaign_plans import calendar_of
 from bot.config import Settings
 from bot.journey_books import Book, Key
+from bot.phrases import Phrase
 from bot.staff_tasks import caps_of
 from data.models import RecipientState
 from data.queries import journey_dues as rows
@@ -28,9 +29,9 @@ from data.rules.senders import decide as decide_senders
 from data.rules.timings import Calendar
 
 NO_SENDER = {
-    RecipientState.SENDER_UNABLE: "没有能联系客户的员工（已离职或没有客户联系权限）",
-    RecipientState.SENDER_EXCLUDED: "跟进客户的员工不参加这个旅程",
-    RecipientState.SENDER_ON_LEAVE: "跟进客户的员工休假，没有替班的人",
+    RecipientState.SENDER_UNABLE: Phrase("没有能联系客户的员工（已离职或没有客户联系权限）"),
+    RecipientState.SENDER_EXCLUDED: Phrase("跟进客户的员工不参加这个旅程"),
+    RecipientState.SENDER_ON_LEAVE: Phrase("跟进客户的员工休假，没有替班的人"),
 }
 
 

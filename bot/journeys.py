@@ -12,6 +12,7 @@ from bot.broadcasts import content_problems
 from bot.campaign_plans import calendar_of
 from bot.config import JourneysSettings
 from bot.context import Context
+from bot.phrases import Phrase
 from bot.rule_edits import unwritable
 from data.queries import fields as field_rows
 from data.queries import forms as form_rows
@@ -52,9 +53,11 @@ def webhook_problems(settings: JourneysSettings, journey: Journey) -> Iterator[P
         if not isinstance(step.action, CallWebhook):
             continue
         if not settings.webhook_secret.get_secret_value():
-            yield Problem(f"steps[{number}].action", "要通知其他程序，请先在配置里设置 journeys.webhook_secret")
+            yield Problem(f"steps[{number}].action", Phrase("要通知其他程序，请先在配置里设置 journeys.webhook_secret"))
         elif leads_inside(step.action.url) and not settings.webhook_private:
-            yield Problem(f"steps[{number}].action.url", "这是内网地址：配置 journeys.webhook_private 后才能使用")
+            yield Problem(
+                f"steps[{number}].action.url", Phrase("这是内网地址：配置 journeys.webhook_private 后才能使用")
+            )
 
 
 def _unknown(session: Session, journey: Journey) -> list[Problem]:
@@ -70,21 +73,25 @@ def _unknown(session: Session, journey: Journey) -> list[Problem]:
     kinds = {each.name: each.kind for each in field_rows.list_definitions(session)}
     for path, tag_id in _list_tags(journey):
         if tag_id not in tags:
-            found.append(Problem(path, f"企业标签里没有 {tag_id}（已被删除，或还没有从企业微信读到）"))
+            found.append(
+                Problem(path, Phrase("企业标签里没有 %(tag_id)s（已被删除，或还没有从企业微信读到）", tag_id=tag_id))
+            )
     for path, field, kind in _list_fields(journey):
         if field not in kinds:
-            found.append(Problem(path, f"没有自定义字段 {field}"))
+            found.append(Problem(path, Phrase("没有自定义字段 %(field)s", field=field)))
         elif kind and kinds[field] != kind:
-            found.append(Problem(path, f"自定义字段 {field} 不是日期"))
+            found.append(Problem(path, Phrase("自定义字段 %(field)s 不是日期", field=field)))
     for number, step in enumerate(journey.steps):
         if isinstance(step.action, SetField) and step.action.field in kinds:
             found += _value_problems(f"steps[{number}].action.value", step.action, kinds[step.action.field])
     links = [(path, each.link) for path, each in _list_happenings(journey) if isinstance(each, Clicked)]
     there = link_rows.map_places(session, [name for _, name in links]) if links else {}
-    found += [Problem(f"{path}.link", f"没有跟踪链接 {name}") for path, name in links if name not in there]
+    found += [
+        Problem(f"{path}.link", Phrase("没有跟踪链接 %(name)s", name=name)) for path, name in links if name not in there
+    ]
     asked = [(path, each.form) for path, each in _list_happenings(journey) if isinstance(each, FilledIn)]
     found += [
-        Problem(f"{path}.form", f"没有表单 {name}，请先用 siyu forms make 添加")
+        Problem(f"{path}.form", Phrase("没有表单 %(name)s，请先用 siyu forms make 添加", name=name))
         for path, name in asked
         if form_rows.find_form(session, name) is None
     ]

@@ -12,6 +12,7 @@ from sqlmodel import Session
 
 from bot.context import Context
 from bot.errors import SiyuError
+from bot.phrases import Phrase
 from bot.render import Renderer
 from bot.rule_edits import unwritable
 from bot.welcome_links import names_in
@@ -76,7 +77,7 @@ def record_opening(session: Session, opening: Opening, now: datetime) -> Visitor
     names = {"external_userid": opening.external_userid, "unionid": opening.unionid}
     named = {kind: value for kind, value in names.items() if value is not None}
     if len(named) != 1:
-        raise InvalidRuleError([Problem("", "external_userid 和 unionid 要填一个，也只能填一个")])
+        raise InvalidRuleError([Problem("", Phrase("external_userid 和 unionid 要填一个，也只能填一个"))])
     code, via = read_mark(opening.mark)
     target = rows.find_target(session, code) if code else None
     if target is None or target.retired:
@@ -111,7 +112,10 @@ def retire_link(session: Session, link_id: int, renderer: Renderer, now: datetim
 
 def _tag_problems(session: Session, tag_ids: Iterable[str]) -> list[Problem]:
     missing = sorted(set(tag_ids) - set(tag_rows.list_live_ids(session))) if tag_ids else []
-    return [Problem("tag_ids", f"企业标签里没有 {each}（已被删除，或还没有从企业微信读到）") for each in missing]
+    return [
+        Problem("tag_ids", Phrase("企业标签里没有 %(tag_id)s（已被删除，或还没有从企业微信读到）", tag_id=each))
+        for each in missing
+    ]
 
 
 def _refuse(problems: list[Problem]) -> None:

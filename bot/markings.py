@@ -14,6 +14,7 @@ from sqlmodel import Session
 from bot.context import Context
 from bot.errors import ObservingError
 from bot.marking_plans import SPAN, ByRules, Source, Wanted, pieces
+from bot.phrases import Phrase
 from data.models import Marking, MarkingStatus
 from data.queries import marking_items as item_rows
 from data.queries import markings as rows
@@ -109,7 +110,7 @@ async def check_rules(ctx: Context, draft: RulesDraft) -> tuple[list[TagRule], A
     """The rules that a draft names, and its audience with the segment read. Raises InvalidRuleError, NotFoundError."""
     found = audience_problems(draft.audience)
     if draft.audience.pairs is not None:
-        found.append(Problem("audience.pairs", "按规则打标签不能用名单"))
+        found.append(Problem("audience.pairs", Phrase("按规则打标签不能用名单")))
     rules = await ctx.db.read(rule_rows.list_tag_rules)
     if draft.rule_ids is None:
         rules = [rule for rule in rules if rule.enabled]
@@ -118,7 +119,7 @@ async def check_rules(ctx: Context, draft: RulesDraft) -> tuple[list[TagRule], A
             await ctx.db.read(rule_rows.get_tag_rule, rule_id)
         rules = [rule for rule in rules if rule.id in draft.rule_ids]
     if not rules:
-        found.append(Problem("rule_ids", "没有可用的规则"))
+        found.append(Problem("rule_ids", Phrase("没有可用的规则")))
     if found:
         raise InvalidRuleError(found)
     return rules, await ctx.db.read(segment_rows.read_audience, draft.audience)

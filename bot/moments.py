@@ -12,6 +12,7 @@ from sqlmodel import Session
 from bot.context import Context
 from bot.delivery import media_id_of
 from bot.links import addresses, link_problems
+from bot.phrases import Phrase
 from bot.render import LINK_PREFIX
 from bot.rule_edits import file_problems
 from data.models import Wave
@@ -32,7 +33,10 @@ async def content_problems(ctx: Context, content: MomentContent) -> list[Problem
     found = problems(content)
     if content.text:
         faults = ctx.renderer.check("moment", content.text)
-        found += [Problem("content.text", f"第 {fault.line} 行：{fault.message}") for fault in faults]
+        found += [
+            Problem("content.text", Phrase("第 %(line)s 行：%(words)s", line=fault.line, words=fault.message))
+            for fault in faults
+        ]
     found += await link_problems(ctx, "moment", content.text, content.links)
     return found + await ctx.db.read(file_problems, content.files)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from bot.phrases import Phrase
 from bot.table_files import WHOLE_ROW, Row, open_table, refusal
 from data.rules.problems import Problem
 from data.rules.texts import normalised_mobile
@@ -48,10 +49,10 @@ def _named(rows: Iterable[Row]) -> Iterator[Named | Problem]:
             continue
         count += 1
         if count > ROWS_MAX:
-            raise refusal(f"超过 {ROWS_MAX:,} 行：请分成几个文件", row.line)
+            raise refusal(Phrase("超过 %(most)s 行：请分成几个文件", most=f"{ROWS_MAX:,}"), row.line)
         yield _name(row, columns)
     if columns is None:
-        raise refusal("文件是空的")
+        raise refusal(Phrase("文件是空的"))
 
 
 def _columns(row: int, cells: Sequence[str]) -> list[tuple[int, str, str]]:
@@ -60,9 +61,9 @@ def _columns(row: int, cells: Sequence[str]) -> list[tuple[int, str, str]]:
     kinds = [kind for _, kind, _ in found]
     for _, kind, heading in found:
         if kinds.count(kind) > 1:
-            raise refusal(f"有两列都是 {heading}", row)
+            raise refusal(Phrase("有两列都是 %(heading)s", heading=heading), row)
     if not found:
-        raise refusal(f"第一行应是列名，其中至少有一列叫 {'、'.join(KINDS)}", row)
+        raise refusal(Phrase("第一行应是列名，其中至少有一列叫 %(kinds)s", kinds=[*KINDS]), row)
     return sorted(found, key=lambda each: KINDS.index(each[1]))
 
 
@@ -75,14 +76,14 @@ def _name(row: Row, columns: Sequence[tuple[int, str, str]]) -> Named | Problem:
         if number in row.faults:
             return Problem(path, row.faults[number])
         if value.startswith("="):
-            return Problem(path, "是公式：请粘贴为数值")
+            return Problem(path, Phrase("是公式：请粘贴为数值"))
         if len(value) > VALUE_MAX_LENGTH:
-            return Problem(path, f"最多 {VALUE_MAX_LENGTH} 个字")
+            return Problem(path, Phrase("最多 %(most)s 个字", most=VALUE_MAX_LENGTH))
         if not value.isprintable() or (kind != "mobile" and " " in value):
-            return Problem(path, "有空格或不可见的字符")
+            return Problem(path, Phrase("有空格或不可见的字符"))
         if kind == "mobile":
             value = normalised_mobile(value)
             if not value:
-                return Problem(path, "不是手机号")
+                return Problem(path, Phrase("不是手机号"))
         return Named(row.line, kind, value)
-    return Problem(f"file[{row.line}]", f"这一行没有 {'、'.join(kind for _, kind, _ in columns)}")
+    return Problem(f"file[{row.line}]", Phrase("这一行没有 %(names)s", names=[kind for _, kind, _ in columns]))

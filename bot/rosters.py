@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlmodel import Session
 
+from bot.phrases import Phrase
 from bot.roster_files import Named, read_rows
 from bot.rule_edits import unwritable
 from data.db import Database
@@ -48,10 +49,14 @@ async def make_roster(
             faulty += len(found)
             problems += found[: PROBLEMS_TOLD - len(problems)]
         if problems and not skip_faulty:
-            more = [Problem("file", f"还有 {faulty - len(problems):,} 行有问题")] if faulty > len(problems) else []
+            more = (
+                [Problem("file", Phrase("还有 %(count)s 行有问题", count=f"{faulty - len(problems):,}"))]
+                if faulty > len(problems)
+                else []
+            )
             raise InvalidRuleError(problems + more)
         if not customers:
-            raise InvalidRuleError(problems or [Problem("file", "文件里没有一个客户")])
+            raise InvalidRuleError(problems or [Problem("file", Phrase("文件里没有一个客户"))])
         return await db.write(rows.finish_roster, roster_id, read, customers, faulty, now())
     except BaseException:
         await db.write(rows.drop_roster, roster_id)
@@ -62,7 +67,7 @@ async def make_roster(
 def _check_name(name: str) -> None:
     found = list(unwritable(name, "name"))
     if not 1 <= len(name) <= NAME_MAX_LENGTH:
-        found.append(Problem("name", f"1 到 {NAME_MAX_LENGTH} 个字"))
+        found.append(Problem("name", Phrase("1 到 %(most)s 个字", most=NAME_MAX_LENGTH)))
     if found:
         raise InvalidRuleError(found)
 
@@ -84,7 +89,7 @@ def _keep(session: Session, roster_id: int, chunk: Iterable[Named | Problem]) ->
             if len(whom) == 1:
                 members += whom
             else:
-                why = "有几个客户都是这个" if whom else "没有这样的客户"
+                why = Phrase("有几个客户都是这个") if whom else Phrase("没有这样的客户")
                 found.append(Problem(f"file[{each.row}].{kind}", why))
     return rows.add_members(session, roster_id, members), sorted(found, key=_row_of)
 

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from sqlmodel import Session
 
+from bot.phrases import Bilingual, Phrase
 from bot.render import Renderer
 from bot.welcome_links import names_in, read_places
 from data.queries import media as media_rows
@@ -30,7 +31,11 @@ from data.rules.tagging import TagRule
 from data.rules.welcome import WelcomeRule
 
 Rule = TypeVar("Rule", bound=RuleModel)
-KIND_WORDS = {"image": "图片", "video": "视频", "file": "文件"}
+KIND_WORDS = {
+    "image": Bilingual("图片", "image"),
+    "video": Bilingual("视频", "video"),
+    "file": Bilingual("文件", "file"),
+}
 
 
 def welcome_problems(session: Session, rule: WelcomeRule, renderer: Renderer, public_url: str) -> list[Problem]:
@@ -39,7 +44,8 @@ def welcome_problems(session: Session, rule: WelcomeRule, renderer: Renderer, pu
     for path, source in (("content.text", rule.content.text), ("fallback_text", rule.fallback_text)):
         if source:
             found += [
-                Problem(path, f"第 {fault.line} 行：{fault.message}") for fault in renderer.check("welcome", source)
+                Problem(path, Phrase("第 %(line)s 行：%(words)s", line=fault.line, words=fault.message))
+                for fault in renderer.check("welcome", source)
             ]
     retired = {name: place.retired for name, place in read_places(session, [rule], renderer).items()}
     return found + unusable(names_in(rule, renderer), retired, public_url) + media_problems(session, rule.content)
@@ -64,9 +70,16 @@ def file_problems(session: Session, wanted: Sequence[tuple[str, str, MediaType]]
     found: list[Problem] = []
     for path, key, kind in wanted:
         if key not in kinds:
-            found.append(Problem(f"content.{path}", f"素材库里没有 {key[:12]}，请先用 siyu media add 添加"))
+            found.append(
+                Problem(f"content.{path}", Phrase("素材库里没有 %(key)s，请先用 siyu media add 添加", key=key[:12]))
+            )
         elif kinds[key] != kind:
-            what = f"素材 {key[:12]} 是{KIND_WORDS[kinds[key]]}，这里要用{KIND_WORDS[kind]}"
+            what = Phrase(
+                "素材 %(key)s 是%(kind)s，这里要用%(wanted)s",
+                key=key[:12],
+                kind=KIND_WORDS[kinds[key]],
+                wanted=KIND_WORDS[kind],
+            )
             found.append(Problem(f"content.{path}", what))
     return found
 
@@ -77,7 +90,7 @@ def tag_problems(session: Session, rule: TagRule) -> list[Problem]:
     live = set(tag_rows.list_live_ids(session))
     for path, tag_ids in (("put_on", rule.put_on), ("take_off", rule.take_off)):
         found += [
-            Problem(path, f"企业标签里没有 {tag_id}（已被删除，或还没有从企业微信读到）")
+            Problem(path, Phrase("企业标签里没有 %(tag_id)s（已被删除，或还没有从企业微信读到）", tag_id=tag_id))
             for tag_id in sorted(tag_ids - live)
         ]
     return found
@@ -196,7 +209,7 @@ def unwritable(value: Any, path: str = "") -> Iterator[Problem]:
         for index, inner in enumerate(value):
             yield from unwritable(inner, f"{path}[{index}]")
     elif isinstance(value, str) and any(unicodedata.category(char) in ("Cc", "Cs") for char in value):
-        yield Problem(path, "有不可见的控制字符，请删掉它后重新输入")
+        yield Problem(path, Phrase("有不可见的控制字符，请删掉它后重新输入"))
 
 
 def _refuse(problems: Iterable[Problem]) -> None:

@@ -10,6 +10,7 @@ from bot.campaigns import Told, read_campaign
 from bot.comparisons import read_wave_comparison
 from bot.context import Context
 from bot.logs import get_logger
+from bot.phrases import Phrase
 from data.errors import ConflictError
 from data.models import Run, Winner
 from data.queries import campaigns as rows
@@ -38,7 +39,7 @@ def _check(session: Session, wave_id: int, variant: str) -> None:
     wave = rows.get_wave(session, wave_id)
     names = [str(each["name"]) for each in wave.variants]
     if variant not in names:
-        told = f"没有这个版本，可以选：{'、'.join(names)}" if names else "这个波次没有多个版本"
+        told = Phrase("没有这个版本，可以选：%(names)s", names=names) if names else Phrase("这个波次没有多个版本")
         raise InvalidRuleError([Problem("variant", told)])
     runs = _to_come(session, wave.campaign_id, wave_id)
     if not runs:

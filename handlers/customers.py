@@ -10,6 +10,7 @@ from sqlmodel import Session
 from bot.context import Context, Receipt
 from bot.delivery import queue_alert
 from bot.erasing import let_back_in
+from bot.phrases import Phrase
 from bot.refresh import refresh_customer
 from bot.router import Outcome, Router, done, skipped
 from bot.wecom.errors import GoneError, NotAFollowerError
@@ -36,7 +37,7 @@ from data.rules.schedule import day_words, moment_words
 router = Router("customers")
 
 #: WeCom's words for why a hand-over failed, and ours.
-FAIL_REASONS = {"customer_refused": "客户拒绝了", "customer_limit_exceed": "接手同事的客户数已达上限"}
+FAIL_REASONS = {"customer_refused": Phrase("客户拒绝了"), "customer_limit_exceed": Phrase("接手同事的客户数已达上限")}
 TRANSFER_STATUS = {"customer_refused": "refused", "customer_limit_exceed": "limit"}
 
 

@@ -17,6 +17,7 @@ from bot.context import Context, Receipt
 from bot.delivery import add_alert, forget_media, message_body
 from bot.erasing import let_back_in
 from bot.logs import get_logger
+from bot.phrases import Phrase
 from bot.render import LINK_PREFIX
 from bot.router import Outcome, Router, done, skipped
 from bot.wecom.errors import CredentialsError, UnreachableError, WeComError
@@ -256,7 +257,9 @@ class Greeting:
                 elif isinstance(next_step, Missed):
                     return await self._miss(next_step, str(error))
                 else:
-                    return await self._sent(rule, content, "企业微信表示已送达（41051），是此前的一次尝试发出的")
+                    return await self._sent(
+                        rule, content, Phrase("企业微信表示已送达（41051），是此前的一次尝试发出的")
+                    )
             else:
                 return await self._sent(rule, content, "")
 
@@ -302,7 +305,7 @@ class Greeting:
         self.ctx.metrics.welcome_seconds.observe(max(self.age_seconds, 0.0))
         left_out = len(rule.content.attachments) - self.attachments
         if left_out:
-            note = f"{note} {left_out} 个附件没有发出".strip()
+            note = f"{note} {Phrase('%(count)s 个附件没有发出', count=left_out)}".strip()
         await self._record(WelcomeStatus.SENT, "", note, sent_at=now)
         return done(f"sent by rule {rule.name}", **self.match.to_json(), left_out_attachments=left_out)
 

@@ -37,7 +37,7 @@ async def change(ask: Ask) -> web.Response:
     try:
         wanted = _wanted(ask)
     except InvalidRuleError as error:
-        return await _one(ask, account_id, 400, fault=error.problems[0].message)
+        return await _one(ask, account_id, 400, fault=ask.told(error))
     await ask.change(
         "accounts.change", f"account {account_id}",
         partial(_change, account_id, wanted, ask.now), partial(_look, account_id),
@@ -50,7 +50,7 @@ async def invite(ask: Ask) -> web.Response:
     try:
         wanted = _wanted(ask)
     except InvalidRuleError as error:
-        return await _list(ask, 400, fault=error.problems[0].message)
+        return await _list(ask, 400, fault=ask.told(error))
     return await _show_link(
         ask, "accounts.invite", f"invitation {wanted['name']}",
         {"role": wanted["role"], "name": wanted["name"], "department_ids": wanted["department_ids"]},

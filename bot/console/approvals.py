@@ -15,6 +15,7 @@ from bot.console.asks import Ask
 from bot.console.campaign_acts import by
 from bot.console.campaigns import names_of
 from bot.errors import SiyuError
+from bot.phrases import Phrase
 from data.errors import ConflictError, NotFoundError
 from data.models import Approval, ApprovalStatus, Role
 from data.queries import approvals as approval_rows
@@ -78,10 +79,10 @@ async def _decide(ask: Ask, decision: Decision) -> web.Response:
     campaign_id, reason = ask.path_number(), ask.text("reason", 200)
     newest = (await ask.db.read(approval_rows.find_latest, [campaign_id])).get(campaign_id)
     if newest is None or not (may_decide(ask) or is_own(ask, newest)):
-        raise NotFoundError("没有等您审批的计划。", "请在审批列表里核对。")
+        raise NotFoundError(Phrase("没有等您审批的计划。"), Phrase("请在审批列表里核对。"))
     try:
         if is_own(ask, newest):
-            raise ConflictError("不能审批自己的申请。", "请让另一位经理决定。")
+            raise ConflictError(Phrase("不能审批自己的申请。"), Phrase("请让另一位经理决定。"))
         await approvals.decide(
             ask.ctx, campaign_id, decision, Decider(by(ask), is_program=True),
             version=ask.number("version"), reason=reason if decision is Decision.REJECT else "", via="console",
@@ -89,7 +90,7 @@ async def _decide(ask: Ask, decision: Decision) -> web.Response:
     except SiyuError as error:
         if not isinstance(error, ConflictError):
             raise
-        return await _page(ask, 409, fault=f"{error.message} {error.remedy}".strip(), reason=reason, about=campaign_id)
+        return await _page(ask, 409, fault=ask.told(error), reason=reason, about=campaign_id)
     after = {"decision": decision.value, "reason": reason, "version": newest.version}
     await ask.note(f"campaigns.{decision.value}", f"campaign {campaign_id}", after)
     return ask.go(PATH, "approved" if decision is Decision.APPROVE else "rejected")

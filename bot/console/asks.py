@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from functools import cached_property, partial
@@ -16,6 +16,7 @@ from sqlmodel import Session
 from bot.config import Settings
 from bot.console.logins import Logins, Reader
 from bot.console.painting import Painter
+from bot.console.saying import Words, told
 from bot.console.trials import Trials
 from bot.console.turns import Turns
 from bot.context import Context
@@ -112,6 +113,10 @@ class Ask:
     def _(self, text: str, /, **values: object) -> str:
         """A text in the reader's language, with values filled in: `ask._("共 %(count)s 位", count=3)`."""
         return self.parts.painter.say(self.language, text, **values)
+
+    def told(self, what: Words | Iterable[Words]) -> str:
+        """What a layer below says: an error, problems, a reason; in the reader's language."""
+        return told(self.language, what)
 
     def show(self, template: str, status: int = 200, **values: Any) -> web.Response:
         """A page, or a part of one; whatever is filled in is escaped."""

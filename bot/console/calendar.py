@@ -15,6 +15,7 @@ from bot.cards import end_requests
 from bot.console import campaign_words as words
 from bot.console.asks import Ask
 from bot.console.campaign_acts import local_input, parse_local
+from bot.phrases import Phrase
 from data.errors import ConflictError
 from data.models import Run, RunStatus
 from data.queries import campaign_calendar as calendar_rows
@@ -82,15 +83,15 @@ async def move(ask: Ask) -> web.Response:
     try:
         at = parse_local(ask, ask.text("at", 30))
         if at is None:
-            raise ConflictError("请填写时间。", "")
+            raise ConflictError(Phrase("请填写时间。"), "")
         await ask.change(
             "campaigns.move", f"run {run_id}",
             partial(_move, ctx=ask.ctx, campaign_id=campaign_id, run_id=run_id, at=at), partial(_look, run_id),
         )  # fmt: skip
     except ConflictError as error:
-        return await _page(ask, month, 409, fault=f"{error.message} {error.remedy}".strip())
+        return await _page(ask, month, 409, fault=ask.told(error))
     except InvalidRuleError as error:
-        return await _page(ask, month, 400, fault=error.problems[0].message)
+        return await _page(ask, month, 400, fault=ask.told(error))
     return ask.go(PATH, "saved", month=f"{local_datetime(at, ask.zone):%Y-%m}")
 
 
@@ -98,7 +99,7 @@ def _find(session: Session, account: Any, run_id: int) -> tuple[int, Any]:
     sight = rows.read_sight(session, account)
     campaign, _, run = rows.campaign_of_run(session, sight, run_id)
     if not sight.made(campaign) or campaign.journey_id is not None:
-        raise ConflictError("您不能修改这个计划的时间。", "请联系创建人或管理员。")
+        raise ConflictError(Phrase("您不能修改这个计划的时间。"), Phrase("请联系创建人或管理员。"))
     return campaign.id or 0, run.due_at
 
 

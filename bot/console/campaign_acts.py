@@ -16,6 +16,7 @@ from bot.campaign_narrowing import narrow, refuse_wider
 from bot.console.asks import Ask
 from bot.console.campaigns import PATH, read_whole, show_page
 from bot.errors import ApprovalNeededError, ObservingError
+from bot.phrases import Phrase
 from data.errors import ConflictError
 from data.models import Batch, Campaign
 from data.queries import batch_lookups as lookup_rows
@@ -42,7 +43,7 @@ def _find_mine(session: Session, account: Any, campaign_id: int) -> Campaign:
     sight = rows.read_sight(session, account)
     campaign = rows.get_seen(session, sight, campaign_id)
     if not sight.made(campaign):
-        raise ConflictError("这个群发计划是别人创建的，您只能查看。", "请联系创建人或管理员。")
+        raise ConflictError(Phrase("这个群发计划是别人创建的，您只能查看。"), Phrase("请联系创建人或管理员。"))
     return campaign
 
 
@@ -72,11 +73,11 @@ async def _try(ask: Ask, campaign_id: int, action: str, work: Callable[[], Await
     try:
         await work()
     except ApprovalNeededError as error:
-        return await show_page(ask, campaign_id, 409, fault=f"{error.message}", offer="submit")
+        return await show_page(ask, campaign_id, 409, fault=ask.told(error.message), offer="submit")
     except InvalidRuleError as error:
-        return await show_page(ask, campaign_id, 400, fault="；".join(each.message for each in error.problems))
+        return await show_page(ask, campaign_id, 400, fault=ask.told(error))
     except (ConflictError, ObservingError) as error:
-        return await show_page(ask, campaign_id, 409, fault=f"{error.message} {error.remedy}".strip())
+        return await show_page(ask, campaign_id, 409, fault=ask.told(error))
     await ask.note(
         f"campaigns.{action}", f"campaign {campaign_id}", await ask.db.read(partial(_look, campaign_id)), before
     )
@@ -135,9 +136,9 @@ async def _act(ask: Ask, act: Act, action: str, said: str) -> web.Response:
     try:
         await ask.change(f"campaigns.{action}", f"campaign {campaign_id}", do, partial(_look, campaign_id))
     except ApprovalNeededError as error:
-        return await show_page(ask, campaign_id, 409, fault=error.message, offer="submit")
+        return await show_page(ask, campaign_id, 409, fault=ask.told(error.message), offer="submit")
     except ConflictError as error:
-        return await show_page(ask, campaign_id, 409, fault=f"{error.message} {error.remedy}".strip())
+        return await show_page(ask, campaign_id, 409, fault=ask.told(error))
     where = f"{PATH}/{campaign_id}" + ("/freeze" if action == "freeze" else "")
     return ask.go(where, said)
 
@@ -179,7 +180,7 @@ async def copy(ask: Ask) -> web.Response:
     try:
         told = await campaign_edits.copy_campaign(ask.ctx, campaign_id, by(ask), fit=fit)
     except InvalidRuleError as error:
-        return await show_page(ask, campaign_id, 400, fault="；".join(each.message for each in error.problems))
+        return await show_page(ask, campaign_id, 400, fault=ask.told(error))
     await ask.note("campaigns.copy", f"campaign {told.campaign.id}", {"of": campaign_id})
     return ask.go(f"{PATH}/{told.campaign.id}", "made")
 
@@ -192,7 +193,7 @@ async def remove(ask: Ask) -> web.Response:
     try:
         await work()
     except ConflictError as error:
-        return await show_page(ask, campaign_id, 409, fault=f"{error.message} {error.remedy}".strip())
+        return await show_page(ask, campaign_id, 409, fault=ask.told(error))
     await ask.note("campaigns.remove", f"campaign {campaign_id}", None, {"name": campaign.name})
     return ask.go(PATH, "removed")
 
@@ -241,7 +242,7 @@ async def ask_again(ask: Ask) -> web.Response:
     try:
         await ask.change("campaigns.again", f"batch {batch_id}", do)
     except ConflictError as error:
-        return await show_page(ask, campaign_id, 409, fault=f"{error.message} {error.remedy}".strip())
+        return await show_page(ask, campaign_id, 409, fault=ask.told(error))
     return ask.go(f"{PATH}/{campaign_id}", "saved")
 
 

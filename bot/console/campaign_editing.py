@@ -28,6 +28,7 @@ from bot.console.campaign_forms import (
 )
 from bot.console.campaigns import PATH, names_of
 from bot.console.message_forms import Editor, make_editor, read_message
+from bot.phrases import Phrase
 from data.errors import ConflictError, NotFoundError
 from data.queries import campaign_views as rows
 from data.queries import segment_names as segment_rows
@@ -117,7 +118,7 @@ async def save_head(ask: Ask) -> web.Response:
     try:
         await _rewrite(ask, campaign_id, source, "campaigns.edit")
     except (InvalidRuleError, ConflictError) as error:
-        problems = _problems(error)
+        problems = _problems(ask, error)
         return ask.show(
             "campaign_head", _status(error), campaign=campaign, typed=ask.form, problems=place_problems(problems)
         )
@@ -153,14 +154,14 @@ async def _find_wave(ask: Ask) -> tuple[dict[str, Any], dict[str, Any]]:
     for wave in told["waves"]:
         if wave["id"] == wave_id:
             return told, wave
-    raise NotFoundError(f"没有编号为 {wave_id} 的波次。", "请在群发计划里核对。")
+    raise NotFoundError(Phrase("没有编号为 %(wave_id)s 的波次。", wave_id=wave_id), Phrase("请在群发计划里核对。"))
 
 
-def _problems(error: Exception) -> Sequence[Problem]:
+def _problems(ask: Ask, error: Exception) -> Sequence[Problem]:
     if isinstance(error, InvalidRuleError):
         return error.problems
     assert isinstance(error, ConflictError)
-    return [Problem("", f"{error.message} {error.remedy}".strip())]
+    return [Problem("", ask.told(error))]
 
 
 def _status(error: Exception) -> int:
@@ -182,7 +183,7 @@ async def _save(
         said = "narrowed" if _customers_of(wave) < _customers_of(wanted) else said
         return ask.go(f"{PATH}/{await work(wave)}", said)
     except (InvalidRuleError, ConflictError) as error:
-        return await _page(ask, told, kind, base, ask.form, _status(error), problems=_problems(error))
+        return await _page(ask, told, kind, base, ask.form, _status(error), problems=_problems(ask, error))
 
 
 def _customers_of(wave: Mapping[str, Any]) -> int:

@@ -17,6 +17,7 @@ from bot.console.asks import Ask
 from bot.console.campaign_acts import local_input, parse_local
 from bot.console.message_forms import read_message
 from bot.console.segment_forms import Fields, open_fields, read_fields
+from bot.phrases import Phrase
 from bot.roster_files import read_rows
 from data.models import Account
 from data.rules.problems import InvalidRuleError, Problem
@@ -251,7 +252,7 @@ def _read_content(content: bytes) -> list[tuple[str, str]]:
             return _lines(content.decode("utf-8-sig"))
         except UnicodeDecodeError:
             raise InvalidRuleError(
-                [Problem("audience", "文件不是 UTF-8 的文字：请存为 UTF-8 的 CSV 或 XLSX")]
+                [Problem("audience", Phrase("文件不是 UTF-8 的文字：请存为 UTF-8 的 CSV 或 XLSX"))]
             ) from None
     with tempfile.NamedTemporaryFile() as file:
         file.write(content)
@@ -261,7 +262,9 @@ def _read_content(content: bytes) -> list[tuple[str, str]]:
             if isinstance(row, Problem):
                 problems.append(row)
             elif row.kind != "external_userid":
-                message = f"第 {row.row} 行没有 external_userid：按手机号或 unionid 请先做成客户名单，再用条件选择"
+                message = Phrase(
+                    "第 %(row)s 行没有 external_userid：按手机号或 unionid 请先做成客户名单，再用条件选择", row=row.row
+                )
                 problems.append(Problem("audience", message))
             else:
                 listed.append((row.value, ""))

@@ -14,6 +14,7 @@ from bot.console.asks import Ask
 from bot.console.campaign_forms import EDITORS
 from bot.console.campaigns import PATH
 from bot.console.message_forms import Editor, make_editor, place, read_message
+from bot.phrases import Phrase
 from data.errors import ConflictError
 from data.models import Campaign, Run, Wave
 from data.queries import campaign_views as rows
@@ -41,7 +42,7 @@ async def save(ask: Ask) -> web.Response:
         found = error.problems if "variants" in source else place(error.problems)
         return await _page(ask, campaign, wave, run, alone, 400, source=source, problems=found)
     except ConflictError as error:
-        found = [Problem("content", f"{error.message} {error.remedy}".strip())]
+        found = [Problem("content", ask.told(error))]
         return await _page(ask, campaign, wave, run, alone, 409, source=source, problems=found)
     await ask.note("campaigns.words", f"run {run_id}", content.model_dump(mode="json"), run.content)
     return ask.go(f"{PATH}/{campaign.id}", "saved")
@@ -52,7 +53,7 @@ def _find(session: Session, account: Any, run_id: int) -> tuple[Campaign, Wave, 
     sight = rows.read_sight(session, account)
     campaign, wave, run = rows.campaign_of_run(session, sight, run_id)
     if not sight.made(campaign):
-        raise ConflictError("这个群发计划是别人创建的，您只能查看。", "请联系创建人或管理员。")
+        raise ConflictError(Phrase("这个群发计划是别人创建的，您只能查看。"), Phrase("请联系创建人或管理员。"))
     return campaign, wave, run, variant_of(session, run)
 
 

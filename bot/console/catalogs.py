@@ -12,7 +12,7 @@ from io import BytesIO
 from pathlib import Path
 
 from babel.messages.catalog import Catalog
-from babel.messages.extract import extract_from_dir
+from babel.messages.extract import extract_from_dir, extract_from_file
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.support import Translations
@@ -51,7 +51,7 @@ def translations(language: str) -> NullTranslations:
 
 
 def list_texts() -> Iterator[tuple[str, str | tuple[str, ...]]]:
-    """Every text that the console shows, with the file in which it stands."""
+    """Every text that the console shows, with the file in which it stands: its own, and what is said below it."""
     here = Path(__file__).parent
     for place, method, pattern in (
         (folder(), "jinja2.ext:babel_extract", "**.html"), (here, "python", "**.py"),
@@ -62,9 +62,22 @@ def list_texts() -> Iterator[tuple[str, str | tuple[str, ...]]]:
         )
         for name, _line, text, _comments, _context in found:
             yield name, text
+    for path in _below():
+        for _line, text, _comments, _context in extract_from_file("python", path, {"Phrase": None}):
+            yield path.name, text
 
 
-_KEYWORDS: dict[str, tuple[int, ...] | None] = {"_": None, "N_": None, "gettext": None, "ngettext": (1, 2)}
+def _below() -> Iterator[Path]:
+    """The files below the console in which there are phrases."""
+    whole = Path(__file__).resolve().parents[2]
+    for path in sorted(each for name in ("bot", "data", "handlers") for each in (whole / name).rglob("*.py")):
+        if "console" not in path.parts and b"Phrase(" in path.read_bytes():
+            yield path
+
+
+_KEYWORDS: dict[str, tuple[int, ...] | None] = {
+    "_": None, "N_": None, "gettext": None, "ngettext": (1, 2), "Phrase": None
+}  # fmt: skip
 
 
 def list_problems(language: str = "en") -> list[str]:

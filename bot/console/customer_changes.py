@@ -16,6 +16,7 @@ from bot.console.customers import asked_by
 from bot.console.pages import FRESH, HEADERS
 from bot.erasing import erase_customer, export_customer
 from bot.errors import ObservingError
+from bot.phrases import Phrase
 from bot.remarks import change_remark
 from bot.tagging import put_right
 from data.errors import NotFoundError
@@ -64,7 +65,7 @@ async def _through(ask: Ask) -> str:
     def read(session: Session) -> None:
         visible = list_visible(session, ask.account)
         if visible is not None and userid not in visible:
-            raise NotFoundError("没有这位客户，或者不在您能看到的范围内。", "请从客户列表进入。")
+            raise NotFoundError(Phrase("没有这位客户，或者不在您能看到的范围内。"), Phrase("请从客户列表进入。"))
         rows.get_contact(session, userid, external_userid_of(ask))
 
     await ask.db.read(read)
@@ -150,7 +151,7 @@ def _wish(ask: Ask) -> dict[str, Any]:
         try:
             wish["paused_until"] = day_began(date.fromisoformat(until), ask.zone)
         except ValueError:
-            raise InvalidRuleError([Problem("paused_until", "应为日期，如 2026-03-04")]) from None
+            raise InvalidRuleError([Problem("paused_until", Phrase("应为日期，如 2026-03-04"))]) from None
     for name in ("cap_count", "cap_days"):
         if text := ask.text(name):
             wish[name] = _whole(text)
@@ -201,7 +202,7 @@ async def _require(ask: Ask) -> None:
 async def _faulty(ask: Ask, error: InvalidRuleError, about: str) -> web.Response:
     """The page again with what was typed, and what is wrong beside it."""
     faults = {each.path or "": each.message for each in error.problems}
-    words = "；".join(each.message for each in error.problems)
+    words = ask.told(error)
     return await page(ask, 400, faults=faults, fault=words, about=about)
 
 

@@ -15,6 +15,7 @@ from sqlmodel import Session
 
 from bot.console.asks import Ask, number_of
 from bot.console.segment_forms import Whole
+from bot.phrases import Phrase
 from bot.rule_edits import usable_tree
 from data.queries import customer_pages as pages
 from data.queries import segment_names
@@ -68,7 +69,7 @@ def definition_of(tree: Node) -> str:
     """A tree as it stands in an address. Raises InvalidRuleError for one that is too long."""
     told = json.dumps(tree.model_dump(mode="json"), ensure_ascii=False, separators=(",", ":"))
     if len(told.encode()) > DEFINITION_MAX:
-        raise InvalidRuleError([Problem("", "条件太多，不能直接筛选，请先保存为分群")])
+        raise InvalidRuleError([Problem("", Phrase("条件太多，不能直接筛选，请先保存为分群"))])
     return told
 
 

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from bot.console.asks import Ask
 from bot.console.painting import N_
+from bot.phrases import Phrase
 from bot.replays import replay
 from data.errors import NotFoundError
 from data.queries import events as rows
@@ -79,5 +80,7 @@ async def _event(ask: Ask) -> dict[str, Any]:
     event_id = ask.path_number()
     found = await ask.parts.inbox.read(lambda session: rows.list_events(session, event_id=event_id))
     if not found:
-        raise NotFoundError(f"没有编号为 {event_id} 的事件。", "它可能已过保存期限。")
+        raise NotFoundError(
+            Phrase("没有编号为 %(event_id)s 的事件。", event_id=event_id), Phrase("它可能已过保存期限。")
+        )
     return found[0]

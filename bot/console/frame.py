@@ -97,7 +97,10 @@ async def _answer(ask: Ask, route: Route) -> web.StreamResponse:
 def notice(ask: Ask, about: str, status: int, error: SiyuError | None = None) -> web.Response:
     """A page, or the part of one, that says why not, and what can be done."""
     template = "notice_part" if ask.is_htmx else "notice_page"
-    words, remedy = (error.message, error.remedy) if error else ("", "")
+    words, remedy = "", ""
+    if error is not None:
+        words = ask.told(error.problems if isinstance(error, InvalidRuleError) else error.message)
+        remedy = ask.told(error.remedy)
     answer = ask.show(template, status, about=about, words=words, remedy=remedy)
     if ask.is_htmx:
         # Whatever part was asked for stays; what went wrong is said above it.

@@ -7,6 +7,7 @@ from datetime import timedelta
 from aiohttp import web
 
 from bot.console.asks import Ask
+from bot.phrases import Phrase
 from data.errors import NotFoundError
 from data.queries import jobs as rows
 
@@ -25,7 +26,7 @@ async def run(ask: Ask) -> web.Response:
     """Have one run at once; where another process holds its lease, nothing is done twice."""
     name = ask.request.match_info["name"]
     if name not in ask.parts.jobs:
-        raise NotFoundError(f"没有任务 {name}。", "请在任务列表里选择。")
+        raise NotFoundError(Phrase("没有任务 %(name)s。", name=name), Phrase("请在任务列表里选择。"))
     await ask.note("jobs.run", f"job {name}")
     await ask.parts.run_job(name)
     return ask.go(PATH, "started")

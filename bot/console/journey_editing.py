@@ -236,16 +236,16 @@ async def _opened(ask: Ask, draft: Draft, names: Names, problems: tuple[Problem,
         editor = await make_editor(ask, SPEAKING[do], action["content"], problems, prefix=path)
     return Open(
         number, do, fields(STEP, step, prefix), fields(ACTIONS[do], action, f"{prefix}.action"),
-        fields(DETAILS, step, prefix), editor, _ways(draft, number), str(action.get("otherwise") or ""),
+        fields(DETAILS, step, prefix), editor, _ways(ask, draft, number), str(action.get("otherwise") or ""),
         [each["key"] for each in draft.steps[number + 1 :] if each["key"]],
-        "；".join([*draft.problems.get(prefix, ()), *draft.problems.get(f"{prefix}.action.otherwise", ())]),
+        ask.told([*draft.problems.get(prefix, ()), *draft.problems.get(f"{prefix}.action.otherwise", ())]),
     )  # fmt: skip
 
 
-def _ways(draft: Draft, number: int) -> list[Way]:
+def _ways(ask: Ask, draft: Draft, number: int) -> list[Way]:
     path, action = f"steps[{number}].action", draft.steps[number]["action"]
     return [
         Way(f"case{index}", f"{path}.cases[{index}].go", str(case.get("go") or ""),
-            "；".join(draft.problems.get(f"{path}.cases[{index}].go", ())))
+            ask.told(draft.problems.get(f"{path}.cases[{index}].go", ())))
         for index, case in enumerate(action.get("cases", ()))
     ]  # fmt: skip

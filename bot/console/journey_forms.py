@@ -30,6 +30,7 @@ from bot.console.journey_words import DOES, Names
 from bot.console.message_forms import read_message
 from bot.console.segment_forms import OTHER, Fields, Row, check, fill, read_fields
 from bot.errors import SiyuError
+from bot.phrases import Phrase
 from data.queries.accounts import list_visible
 from data.queries.segment_choices import read_choices
 from data.rules.journeys import CASES_MAX, STEPS_MAX
@@ -106,7 +107,9 @@ class Draft:
             if path:
                 self.problems.setdefault(path, []).append(each.message)
             else:
-                self.others.append(f"{each.path}：{each.message}" if each.path else each.message)
+                self.others.append(
+                    Phrase("%(path)s：%(fault)s", path=each.path, fault=each.message) if each.path else each.message
+                )
         faulty = self.faulty
         if faulty and self.open not in faulty:
             self.open = min(faulty)

@@ -185,7 +185,7 @@ def show(
         values = tuple(str(each) for each in value) if isinstance(value, list | tuple) else ()
         text = _text(question.shape, value, values)
         options = tuple(_options(ask, question, value, names))
-        found.append(Shown(path, id_of(path), question, text, values, options, "；".join(problems.get(path, ()))))
+        found.append(Shown(path, id_of(path), question, text, values, options, ask.told(problems.get(path, ()))))
     return found
 
 

@@ -96,7 +96,7 @@ async def act(ask: Ask) -> web.Response:
     try:
         await journey_edits.check_act(ask.ctx, journey_id, wanted)
     except InvalidRuleError as error:
-        return await _one(ask, 400, [f"{each.path}：{each.message}" for each in error.problems])
+        return await _one(ask, 400, [f"{each.path}：{ask.told(each)}" for each in error.problems])
     await ask.change(
         f"journeys.{wanted.value}", f"journey {journey_id}",
         lambda session: rows.act_on(session, journey_id, wanted, ask.actor.who, ask.now), partial(_look, journey_id),
@@ -146,7 +146,7 @@ async def move(ask: Ask) -> web.Response:
             ask.ctx, journey_id, {key: to for key, to in steps.items() if to}, dry_run=False
         )
     except InvalidRuleError as error:
-        return await _move(ask, 400, "；".join(each.message for each in error.problems))
+        return await _move(ask, 400, ask.told(error))
     await ask.note("journeys.move", f"journey {journey_id}", {"version": done["version"], "moved": done["customers"]})
     return ask.go(f"{PATH}/{journey_id}", "moved")
 

@@ -12,6 +12,7 @@ from bot import markings
 from bot.console.asks import Ask
 from bot.console.customers import is_own
 from bot.console.painting import N_
+from bot.phrases import Phrase
 from bot.wecom.codes import CODES
 from data.errors import NotFoundError
 from data.models import Marking
@@ -71,7 +72,7 @@ async def act(ask: Ask) -> web.Response:
     try:
         wanted = Act(ask.request.match_info["act"])
     except ValueError:
-        raise NotFoundError("没有这个操作。", "请重新打开页面。") from None
+        raise NotFoundError(Phrase("没有这个操作。"), Phrase("请重新打开页面。")) from None
 
     def do(session: Session) -> None:
         require_own(ask, rows.get_marking(session, marking_id))
@@ -88,4 +89,4 @@ def _look(marking_id: int, session: Session) -> dict[str, Any]:
 def require_own(ask: Ask, marking: Marking) -> None:
     """All but admins see what they have asked for themselves. Raises NotFoundError."""
     if not ask.may("admin") and not is_own(ask, marking.asked_by):
-        raise NotFoundError(f"没有编号为 {marking.id} 的批量打标签。", "请核对编号。")
+        raise NotFoundError(Phrase("没有编号为 %(id)s 的批量打标签。", id=marking.id), Phrase("请核对编号。"))

@@ -25,6 +25,7 @@ from bot.media_files import (
     remove_media,
     sniffed,
 )
+from bot.phrases import Phrase
 from data.errors import ConflictError, NotFoundError
 from data.queries import media as rows
 from data.queries.media_uses import list_uses
@@ -78,7 +79,7 @@ async def upload(ask: Ask) -> web.Response:
     except ConflictError:
         return await _list(ask, 409, fault=ask._("素材库里已经有这个文件，是另一种类型。请直接用它。"))
     except InvalidMediaFileError as error:
-        return await _list(ask, 400, fault=str(error))
+        return await _list(ask, 400, fault=ask.told(error))
     return ask.go(PATH, "uploaded")
 
 
@@ -98,7 +99,7 @@ async def show_file(ask: Ask) -> web.Response:
     """A file itself: a picture or video to look at, anything else to keep. It never runs as a page of ours."""
     found = await ask.db.read(rows.find_media, _key(ask))
     if found is None:
-        raise NotFoundError("素材库里没有这个文件。", "它可能已被删除。")
+        raise NotFoundError(Phrase("素材库里没有这个文件。"), Phrase("它可能已被删除。"))
     shown = _type_of(found.kind, found.content)
     headers = {
         **HEADERS,

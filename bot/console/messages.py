@@ -12,6 +12,7 @@ from bot import broadcasts, group_welcomes, moments
 from bot.console.asks import Ask
 from bot.console.message_forms import KINDS, Slot, beside, id_of, paths_of, place, read_message, read_slots
 from bot.console.message_previews import preview_of
+from bot.phrases import Phrase
 from bot.rule_edits import welcome_problems
 from data.errors import NotFoundError
 from data.rules.group_welcomes import GroupWelcomeContent
@@ -27,7 +28,7 @@ async def preview(ask: Ask) -> web.Response:
     """The preview of an editor as it stands, and the problems beside its fields."""
     prefix, kind = ask.text("editor", 81), KINDS.get(ask.text("kind"))
     if kind is None or not _PREFIX.fullmatch(prefix):
-        raise NotFoundError("没有这样的编辑器。", "请重新打开页面。")
+        raise NotFoundError(Phrase("没有这样的编辑器。"), Phrase("请重新打开页面。"))
     source = read_message(ask.form, prefix, kind.name)
     slots = read_slots(ask.form, prefix)
     used = [slot for slot in slots if slot.kind]

@@ -35,7 +35,7 @@ async def change_password(ask: Ask) -> web.Response:
     try:
         check_password(new, account.login)
     except InvalidRuleError as error:
-        return await _page(ask, 400, fault=error.problems[0].message)
+        return await _page(ask, 400, fault=ask.told(error))
     if new != ask.form.get("again"):
         return await _page(ask, 400, fault=ask._("两次输入的密码不一样。"))
     kept = await asyncio.to_thread(hasher().hash, new)

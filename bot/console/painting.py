@@ -14,6 +14,7 @@ from bot.config import Settings
 from bot.console.assets import all_assets
 from bot.console.catalogs import folder, translations
 from bot.console.pages import FRESH, HEADERS, LANGUAGES, asked_language, language_of
+from bot.console.saying import told
 from data.rules.schedule import local_datetime
 
 LANGUAGE_COOKIE, THEME_COOKIE = "siyu_language", "siyu_theme"
@@ -203,6 +204,7 @@ def _environment(language: str) -> Environment:
     environment.install_gettext_callables(found.gettext, found.ngettext, newstyle=True)  # type: ignore[attr-defined]
     environment.globals["asset"] = all_assets().url
     environment.filters["number"] = "{:,}".format
+    environment.filters["told"] = partial(told, language)
     return environment
 
 

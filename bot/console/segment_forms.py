@@ -21,6 +21,7 @@ from sqlmodel import Session
 
 from bot.console.asks import Ask
 from bot.console.segment_questions import LEAVES, LISTS, Asked, Question, questions_of_kind
+from bot.phrases import Phrase
 from bot.rule_edits import usable_tree
 from data.queries.accounts import list_visible
 from data.queries.segment_choices import Choices, read_choices
@@ -119,7 +120,9 @@ class Fields:
             names = re.findall(r"[a-z_]+", rest)
             asked = LEAVES.get(row.kind)
             name = next((each for each in names if asked and asked.find(each)), "")
-            words = f"{rest.strip('.')}：{problem.message}" if row.kind == OTHER and rest else problem.message
+            words = problem.message
+            if row.kind == OTHER and rest:
+                words = Phrase("%(path)s：%(fault)s", path=rest.strip("."), fault=words)
             row.faults.setdefault(name, words)
 
     @property
@@ -143,7 +146,7 @@ async def open_fields(ask: Ask, tree: Node = EVERYBODY, prefix: str = PREFIX) ->
 async def read_fields(ask: Ask, prefix: str = PREFIX) -> Fields:
     """The fields as they came back, after the button that was pressed."""
     if not _PREFIX.fullmatch(prefix):
-        raise InvalidRuleError([Problem("prefix", "写法不对")])
+        raise InvalidRuleError([Problem("prefix", Phrase("写法不对"))])
     return await ask.db.read(partial(_read_all, ask, prefix))
 
 

@@ -82,9 +82,9 @@ async def _save(ask: Ask, segment_id: int) -> web.Response:
             )  # fmt: skip
             return ask.go(PATH, "saved" if segment_id else "made")
         except InvalidRuleError as error:
-            fault = "；".join(each.message for each in error.problems)
+            fault = ask.told(error)
         except ConflictError as error:
-            fault = error.message
+            fault = ask.told(error.message)
     status = 200 if fields.pressed else 400
     return ask.show("segment", status, segment=segment, name=name, fields=fields, uses=uses, fault=fault)
 

@@ -158,9 +158,9 @@ class SigningIn:
                 self._accept, token, login, kept, self._parts.logins.ways.address_of(request)
             )
         except InvalidRuleError as error:
-            return self._join_page(request, token, found, 400, login=typed, words=error.problems[0].message)
+            return self._join_page(request, token, found, 400, login=typed, words=error)
         except ConflictError as error:
-            return self._join_page(request, token, found, 409, login=typed, words=f"{error.message}{error.remedy}")
+            return self._join_page(request, token, found, 409, login=typed, words=error)
         except NotFoundError:
             return self._notice(request, "link_over", 404)
         assert account.id is not None

@@ -189,7 +189,7 @@ async def _save(ask: Ask, rule_id: int) -> web.Response:
     except StaleError:
         return await _form(ask, rule_id, typed, 409, overtaken=True)
     except ConflictError as error:
-        return await _form(ask, rule_id, typed, 409, problems=[Problem("", str(error))], version=version)
+        return await _form(ask, rule_id, typed, 409, problems=[Problem("", ask.told(error))], version=version)
     return ask.go(PATH, "saved" if rule_id else "made")
 
 

@@ -9,7 +9,7 @@ from sqlmodel import Session
 
 from bot import tag_edits
 from bot.console.asks import Ask
-from bot.errors import SiyuError
+from bot.phrases import Phrase
 from bot.tag_edits import ForeignTagError
 from bot.wecom.errors import WeComError
 from data.errors import ConflictError, NotFoundError
@@ -39,7 +39,7 @@ async def make(ask: Ask) -> web.Response:
     try:
         made = await tag_edits.add_tags(ask.ctx, asked)
     except IN_FORM as error:
-        return await _list(ask, 400, fault=words_of(error))
+        return await _list(ask, 400, fault=ask.told(error))
     await ask.note("tags.make", f"tags {', '.join(made)}"[:120], {"names": names})
     return ask.go(PATH, "made")
 
@@ -57,7 +57,7 @@ async def change(ask: Ask) -> web.Response:
     try:
         await (tag_edits.change_tag if kind == "tag" else tag_edits.change_group)(ask.ctx, key, edit)
     except IN_FORM as error:
-        return await _one(ask, 400, fault=words_of(error))
+        return await _one(ask, 400, fault=ask.told(error))
     await ask.note("tags.change", f"{kind} {key}", edit.model_dump(mode="json"))
     return ask.go(PATH, "saved")
 
@@ -68,22 +68,15 @@ async def remove(ask: Ask) -> web.Response:
     try:
         await (tag_edits.delete_tag if kind == "tag" else tag_edits.delete_group)(ask.ctx, key)
     except IN_FORM as error:
-        return await _one(ask, 400, fault=words_of(error))
+        return await _one(ask, 400, fault=ask.told(error))
     await ask.note("tags.remove", f"{kind} {key}")
     return ask.go(PATH, "removed")
-
-
-def words_of(error: SiyuError) -> str:
-    """What is wrong, and what to do."""
-    if isinstance(error, InvalidRuleError):
-        return "；".join(each.message for each in error.problems)
-    return f"{error.message} {error.remedy}".strip()
 
 
 def _which(ask: Ask) -> tuple[str, str]:
     kind, key = ask.request.match_info["kind"], ask.request.match_info["key"]
     if kind not in ("tag", "group"):
-        raise NotFoundError("没有这个标签或标签组。", "请从标签列表进入。")
+        raise NotFoundError(Phrase("没有这个标签或标签组。"), Phrase("请从标签列表进入。"))
     return kind, key
 
 

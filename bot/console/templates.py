@@ -14,6 +14,7 @@ from bot.console.message_forms import Chip
 from bot.console.message_previews import Preview, preview_of
 from bot.console.template_words import KINDS, SAMPLES, WORDS
 from bot.delivery import add_words
+from bot.phrases import Phrase
 from bot.published import refresh
 from bot.render import Problem as Fault
 from bot.render import contract_for
@@ -202,7 +203,7 @@ def _named(ask: Ask) -> tuple[str, str]:
 
 def _known(ask: Ask, kind: str, slug: str) -> tuple[str, str]:
     if kind not in KINDS or slug not in ask.ctx.renderer.slugs(kind):
-        raise NotFoundError("没有这个消息模板。", "请从列表里选择。")
+        raise NotFoundError(Phrase("没有这个消息模板。"), Phrase("请从列表里选择。"))
     return kind, slug
 
 

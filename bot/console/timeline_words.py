@@ -71,7 +71,7 @@ def _asked(it: _Saying) -> list[str]:
 
 
 def _not_done(it: _Saying) -> list[str]:
-    return [it.told["name"], it.told["step"], it.told["reason"] or it.word(OUTCOMES, it.told["outcome"])]
+    return [it.told["name"], it.told["step"], it.ask.told(it.told["reason"]) or it.word(OUTCOMES, it.told["outcome"])]
 
 
 def _answered(it: _Saying) -> list[str]:
@@ -82,7 +82,7 @@ _PARTS: Mapping[str, Callable[[_Saying], list[str]]] = {
     "added": _added,
     "ended": lambda it: [it.who, it.word(FOLLOW_STATUSES, it.told["status"])],
     "touch": lambda it: [it.word(TOUCHES, it.told["kind"]), it.told["name"], it.who],
-    "welcome": lambda it: [it.who, it.told["note"]],
+    "welcome": lambda it: [it.who, it.ask.told(it.told["note"])],
     "order": _ordered,
     "task": _asked,
     "journey_end": lambda it: [it.told["name"], it.word(ENDS, it.told["reason"])],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bot.phrases import Phrase
 from bot.render.alerts import ALERTS
 from bot.render.variables import (
     BROADCAST_VARIABLES,
@@ -76,7 +77,7 @@ CONTRACTS: dict[str, Contract] = {
         variables=BROADCAST_VARIABLES,
         max_output_bytes=BROADCAST_MAX_BYTES,
         withheld=tuple(each.name for each in WELCOME_VARIABLES if each not in SENDER_VARIABLES),
-        withheld_because="群发时同一位员工的所有客户收到的是同一段文字，不能写客户自己的信息",
+        withheld_because=Phrase("群发时同一位员工的所有客户收到的是同一段文字，不能写客户自己的信息"),
         has_links=True,
     ),
     "moment": Contract(
@@ -85,7 +86,7 @@ CONTRACTS: dict[str, Contract] = {
         max_output_bytes=MOMENT_MAX_BYTES,
         max_output_characters=MOMENT_MAX_CHARACTERS,
         withheld=tuple(each.name for each in WELCOME_VARIABLES if each is not COMPANY_NAME),
-        withheld_because="朋友圈由所有员工发表同一段文字，不能写某位员工或客户的信息",
+        withheld_because=Phrase("朋友圈由所有员工发表同一段文字，不能写某位员工或客户的信息"),
         has_links=True,
     ),
     "personal": Contract(
@@ -93,7 +94,7 @@ CONTRACTS: dict[str, Contract] = {
         variables=PERSONAL_VARIABLES,
         max_output_bytes=PERSONAL_MAX_BYTES,
         withheld=("time_of_day",),
-        withheld_because="这段话由员工稍后发出，说不准是一天里的什么时候",
+        withheld_because=Phrase("这段话由员工稍后发出，说不准是一天里的什么时候"),
         has_links=True,
     ),
     **{

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from jinja2 import nodes
 
 from bot.errors import SiyuError
+from bot.phrases import Bilingual, Phrase
 from bot.render.contracts import Contract
 
 MAX_SOURCE_BYTES = 16_384
@@ -66,12 +67,20 @@ def analyse(tree: nodes.Template, contract: Contract) -> Analysis:
     longest, limit, most = walk.body(tree.body), contract.max_output_bytes, contract.max_output_characters
     problems = walk.problems
     if not problems and longest > limit:
-        told = f"这段文字最长 {longest} 字节（变量按最长计），上限是 {limit} 字节（一个汉字 3 字节）。"
+        told = Phrase(
+            "这段文字最长 %(longest)s 字节（变量按最长计），上限是 %(limit)s 字节（一个汉字 3 字节）。",
+            longest=longest,
+            limit=limit,
+        )
         problems.append(Problem(tree.lineno or 1, "too_long", told))
     elif not problems and most is not None:
         characters = _Walk(contract, len, 1).body(tree.body)
         if characters > most:
-            told = f"这段文字最长 {characters} 个字（变量按最长计），上限是 {most} 个字。"
+            told = Phrase(
+                "这段文字最长 %(characters)s 个字（变量按最长计），上限是 %(most)s 个字。",
+                characters=characters,
+                most=most,
+            )
             problems.append(Problem(tree.lineno or 1, "too_long", told))
     return Analysis(tuple(problems), frozenset(walk.used), longest)
 
@@ -113,7 +122,7 @@ class _Walk:
 
     def _if(self, node: nodes.If, depth: int) -> int:
         if len(node.elif_) > MAX_BRANCHES:
-            return self._refuse(node, "too_deep", f"一个 if 最多 {MAX_BRANCHES} 个 elif。")
+            return self._refuse(node, "too_deep", Phrase("一个 if 最多 %(most)s 个 elif。", most=MAX_BRANCHES))
         self._condition(node.test, depth + 1)
         longest = [self._body(node.body, depth), self._body(node.else_, depth)]
         for branch in node.elif_:
@@ -147,7 +156,7 @@ class _Walk:
         self._condition(node.test, depth + 1)
         first = self._text(node.expr1, depth + 1)
         if node.expr2 is None:
-            return self._refuse(node, "no_else", "行内的 if 要写明 else，例如 {{ 'A' if x == 'B' else 'C' }}。")
+            return self._refuse(node, "no_else", Phrase("行内的 if 要写明 else，例如 {{ 'A' if x == 'B' else 'C' }}。"))
         return max(first, self._text(node.expr2, depth + 1))
 
     def _condition(self, node: nodes.Node, depth: int) -> None:
@@ -170,7 +179,7 @@ class _Walk:
         self._text(node.expr, depth + 1)
         for operand in node.ops:
             if operand.op not in ("eq", "ne", "in", "notin"):
-                self._refuse(node, "forbidden", "变量都是文字，只能用 ==、!=、in、not in 来比较。")
+                self._refuse(node, "forbidden", Phrase("变量都是文字，只能用 ==、!=、in、not in 来比较。"))
             self._text(operand.expr, depth + 1)
 
     def _filter(self, node: nodes.Filter, depth: int) -> int:
@@ -178,20 +187,20 @@ class _Walk:
             return self._refuse(
                 node,
                 "unknown_filter",
-                f"没有过滤器 {node.name}；可以用 trim（去掉首尾空白）和 truncate(字数)。",
+                Phrase("没有过滤器 %(name)s；可以用 trim（去掉首尾空白）和 truncate(字数)。", name=node.name),
             )
         inner = self._text(node.node, depth + 1)
         named_or_spread = node.kwargs or node.dyn_args is not None or node.dyn_kwargs is not None
         if node.name == "trim":
             if node.args or named_or_spread:
-                return self._refuse(node, "bad_argument", "trim 不带参数。")
+                return self._refuse(node, "bad_argument", Phrase("trim 不带参数。"))
             return inner
         length = node.args[0] if len(node.args) == 1 and not named_or_spread else None
         if not (isinstance(length, nodes.Const) and type(length.value) is int and 0 < length.value <= MAX_TRUNCATE):
             return self._refuse(
                 node,
                 "bad_argument",
-                f"truncate 要写字数，1 到 {MAX_TRUNCATE}，例如 {{{{ name | truncate(8) }}}}。",
+                Phrase("truncate 要写字数，1 到 %(most)s，例如 {{ name | truncate(8) }}。", most=MAX_TRUNCATE),
             )
         # It only shortens, but may put an ellipsis where a shorter last character stood.
         return min(inner + self._length(ELLIPSIS), self._widest * length.value)
@@ -199,47 +208,58 @@ class _Walk:
     def _variable(self, node: nodes.Name) -> int:
         variable = self.contract.find(node.name)
         if variable is None:
-            known = "、".join(f"{each.name}（{each.zh}）" for each in self.contract.variables)
+            known = [
+                Bilingual(f"{each.name}（{each.zh}）", f"{each.name} ({each.en})") for each in self.contract.variables
+            ]
             if node.name in self.contract.withheld:
-                why = f"不能用变量 {node.name}：{self.contract.withheld_because}；可以用的变量：{known}。"
+                why = Phrase(
+                    "不能用变量 %(name)s：%(withheld_because)s；可以用的变量：%(known)s。",
+                    name=node.name,
+                    withheld_because=self.contract.withheld_because,
+                    known=known,
+                )
                 return self._refuse(node, "withheld_variable", why)
-            return self._refuse(node, "unknown_variable", f"没有变量 {node.name}；可以用的变量：{known}。")
+            return self._refuse(
+                node,
+                "unknown_variable",
+                Phrase("没有变量 %(name)s；可以用的变量：%(known)s。", name=node.name, known=known),
+            )
         self.used.add(node.name)
         return variable.max_bytes  # which is no less than its characters
 
     def _literal(self, node: nodes.Node, text: str) -> int:
         if has_forbidden_characters(text):
-            return self._refuse(node, "control_character", "文字里有不可见的控制字符，请删掉它后重新输入。")
+            return self._refuse(node, "control_character", Phrase("文字里有不可见的控制字符，请删掉它后重新输入。"))
         return self._length(text)
 
     def _too_deep(self, node: nodes.Node) -> int:
-        return self._refuse(node, "too_deep", f"嵌套超过 {MAX_DEPTH} 层，请拆得简单一些。")
+        return self._refuse(node, "too_deep", Phrase("嵌套超过 %(most)s 层，请拆得简单一些。", most=MAX_DEPTH))
 
     def _forbidden(self, node: nodes.Node) -> int:
         what = FORBIDDEN_NAMES.get(type(node).__name__, type(node).__name__)
         return self._refuse(
             node,
             "forbidden",
-            f"消息模板里不能用{what}；可以用的有：文字、变量、if/elif/else、trim、truncate、~。",
+            Phrase("消息模板里不能用%(what)s；可以用的有：文字、变量、if/elif/else、trim、truncate、~。", what=what),
         )
 
 
 FORBIDDEN_NAMES = {
-    "Assign": "赋值（set）",
-    "AssignBlock": "赋值（set）",
+    "Assign": Phrase("赋值（set）"),
+    "AssignBlock": Phrase("赋值（set）"),
     "Block": "block",
-    "Call": "函数调用",
+    "Call": Phrase("函数调用"),
     "CallBlock": "call",
-    "Const": "数字等非文字的值，请加上引号",
+    "Const": Phrase("数字等非文字的值，请加上引号"),
     "Extends": "extends",
-    "FilterBlock": "filter 块",
-    "For": "循环（for）",
+    "FilterBlock": Phrase("filter 块"),
+    "For": Phrase("循环（for）"),
     "FromImport": "import",
-    "Getattr": "属性（.）",
-    "Getitem": "下标（[]）",
+    "Getattr": Phrase("属性（.）"),
+    "Getitem": Phrase("下标（[]）"),
     "Import": "import",
     "Include": "include",
-    "Macro": "宏（macro）",
-    "Test": "is 判断",
+    "Macro": Phrase("宏（macro）"),
+    "Test": Phrase("is 判断"),
     "With": "with",
 }

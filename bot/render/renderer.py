@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, reduce
 from pathlib import Path
 
 from jinja2 import StrictUndefined, Template, TemplateSyntaxError
 from jinja2.exceptions import TemplateError as JinjaError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from bot.phrases import Phrase
 from bot.render.contracts import LINK_PREFIX, SAMPLE_LINK, Contract, contract_for
 from bot.render.grammar import (
     ELLIPSIS,
@@ -136,15 +137,23 @@ class Renderer:
         for name in values:
             if contract.find(name) is None:
                 raise TemplateError(
-                    f"模板 {kind}/{slug or '…'} 没有变量 {name}。",
-                    f"可以用的变量：{'、'.join(contract.names)}。",
+                    Phrase("模板 %(kind)s/%(slug)s 没有变量 %(name)s。", kind=kind, slug=slug or "…", name=name),
+                    Phrase("可以用的变量：%(names)s。", names=contract.names),
                 )
         try:
             text = compiled.template.render(_filled(contract, values))
         except JinjaError as error:
-            raise TemplateError(f"模板 {kind}/{slug or '…'} 无法生成文字：{error}。") from error
+            raise TemplateError(
+                Phrase("模板 %(kind)s/%(slug)s 无法生成文字：%(error)s。", kind=kind, slug=slug or "…", error=error)
+            ) from error
         if byte_length(text) > contract.max_output_bytes:
-            raise TemplateError(f"生成的文字有 {byte_length(text)} 字节，超过上限 {contract.max_output_bytes} 字节。")
+            raise TemplateError(
+                Phrase(
+                    "生成的文字有 %(size)s 字节，超过上限 %(most)s 字节。",
+                    size=byte_length(text),
+                    most=contract.max_output_bytes,
+                )
+            )
         return text
 
     def preview(self, kind: str, source: str, slug: str = "") -> str:
@@ -155,15 +164,22 @@ class Renderer:
     def _usable(self, contract: Contract, source: str) -> _Compiled:
         compiled = self._compiled(contract, source)
         if compiled.template is None:
-            faults = " ".join(f"第 {problem.line} 行：{problem.message}" for problem in compiled.analysis.problems)
-            raise TemplateError(f"这个 {contract.kind} 模板不能使用。{faults}", "请修改模板后再试。")
+            told = (
+                Phrase("第 %(line)s 行：%(words)s", line=each.line, words=each.message)
+                for each in compiled.analysis.problems
+            )
+            faults = reduce(lambda first, then: Phrase("%(first)s %(then)s", first=first, then=then), told)
+            raise TemplateError(
+                Phrase("这个 %(kind)s 模板不能使用。%(faults)s", kind=contract.kind, faults=faults),
+                Phrase("请修改模板后再试。"),
+            )
         return compiled
 
     def _compile(self, contract: Contract, source: str) -> _Compiled:
         if byte_length(source) > MAX_SOURCE_BYTES:
-            return _refused(1, "source_too_long", f"模板超过 {MAX_SOURCE_BYTES} 字节。")
+            return _refused(1, "source_too_long", Phrase("模板超过 %(most)s 字节。", most=MAX_SOURCE_BYTES))
         if has_forbidden_characters(source.replace("\r\n", "\n")):
-            return _refused(1, "control_character", "模板里有不可见的控制字符，请删掉它后重新输入。")
+            return _refused(1, "control_character", Phrase("模板里有不可见的控制字符，请删掉它后重新输入。"))
         try:
             escaped = self._escaped(source)
             if escaped:
@@ -171,26 +187,29 @@ class Renderer:
             analysis = analyse(self._environment.parse(source), contract)
             template = None if analysis.problems else self._environment.from_string(source)
         except TemplateSyntaxError as error:
-            return _refused(error.lineno, "syntax", f"语法错误：{error.message}")
+            return _refused(error.lineno, "syntax", Phrase("语法错误：%(error)s", error=error.message))
         except RecursionError:
-            return _refused(1, "too_deep", "嵌套太深，请拆得简单一些。")
+            return _refused(1, "too_deep", Phrase("嵌套太深，请拆得简单一些。"))
         except (ValueError, SyntaxError) as error:
             # A number of thousands of digits, a broken escape in a string: the lexer passes Python's own
             # error on.
-            return _refused(1, "syntax", f"语法错误：{error}")
+            return _refused(1, "syntax", Phrase("语法错误：%(error)s", error=error))
         return _Compiled(analysis, template)
 
     def _escaped(self, source: str) -> _Compiled | None:
         """A refusal if a quoted text in `source` holds a backslash: an escape could make any character."""
         for line, kind, value in self._environment.lex(source):
             if kind == "string" and "\\" in value:
-                return _refused(line, "backslash", "引号里的文字不能有反斜杠；反斜杠可以直接写在模板正文里。")
+                return _refused(line, "backslash", Phrase("引号里的文字不能有反斜杠；反斜杠可以直接写在模板正文里。"))
         return None
 
     def _read(self, kind: str, slug: str) -> str:
         if slug not in self.slugs(kind):
-            known = "、".join(self.slugs(kind)) or "无"
-            raise TemplateError(f"没有消息模板 {kind}/{slug}。", f"这一类现有的模板：{known}。")
+            known = self.slugs(kind) or Phrase("无")
+            raise TemplateError(
+                Phrase("没有消息模板 %(kind)s/%(slug)s。", kind=kind, slug=slug),
+                Phrase("这一类现有的模板：%(known)s。", known=known),
+            )
         return (self._folder / kind / f"{slug}.j2").read_text("utf-8")
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import delete, or_, select
 from sqlmodel import Session, col
 
+from bot.phrases import Phrase
 from data.errors import ConflictError, NotFoundError
 from data.models import Account, AccountSession, Invitation, Role, Staff
 from data.queries.access import digest_of
@@ -38,7 +39,9 @@ def get_account(session: Session, account_id: int) -> Account:
     """Raises NotFoundError."""
     found = session.get(Account, account_id)
     if found is None:
-        raise NotFoundError(f"没有编号为 {account_id} 的账号。", "请在账号列表里核对。")
+        raise NotFoundError(
+            Phrase("没有编号为 %(account_id)s 的账号。", account_id=account_id), Phrase("请在账号列表里核对。")
+        )
     return found
 
 
@@ -103,16 +106,21 @@ def change_account(
     account = get_account(session, account_id)
     if userid is not None and userid != account.userid:
         if not is_member(session, userid):
-            raise ConflictError(f"没有在职的成员 {userid}。", "请核对 userid，或先同步通讯录。")
+            raise ConflictError(
+                Phrase("没有在职的成员 %(userid)s。", userid=userid), Phrase("请核对 userid，或先同步通讯录。")
+            )
         other = session.execute(select(col(Account.id)).where(col(Account.userid) == userid)).scalar()
         if other is not None:
-            raise ConflictError(f"成员 {userid} 已有账号（编号 {other}）。", "请先停用那个账号，或直接修改它的角色。")
+            raise ConflictError(
+                Phrase("成员 %(userid)s 已有账号（编号 %(other)s）。", userid=userid, other=other),
+                Phrase("请先停用那个账号，或直接修改它的角色。"),
+            )
     account.role, account.name, account.department_ids = role, name, list(department_ids)
     account.userid = userid
     account.disabled_at = (account.disabled_at or now) if disabled else None
     session.flush()
     if not has_admin(session):
-        raise ConflictError("至少要保留一个可用的管理员。", "请先让另一个账号成为管理员。")
+        raise ConflictError(Phrase("至少要保留一个可用的管理员。"), Phrase("请先让另一个账号成为管理员。"))
     if account.disabled_at is not None:
         session.execute(delete(AccountSession).where(col(AccountSession.account_id) == account_id))
     return account
@@ -187,7 +195,7 @@ def accept_invitation(session: Session, token: str, login: str, password_hash: s
     """
     found = find_invitation(session, token, now)
     if found is None:
-        raise NotFoundError("链接已失效。", "请向管理员要一个新的链接。")
+        raise NotFoundError(Phrase("链接已失效。"), Phrase("请向管理员要一个新的链接。"))
     if found.account_id is not None:
         account = get_account(session, found.account_id)
         login = account.login or login
@@ -197,7 +205,7 @@ def accept_invitation(session: Session, token: str, login: str, password_hash: s
         )  # fmt: skip
     other = find_by_login(session, login)
     if other is not None and other is not account:
-        raise ConflictError("这个登录名已有人使用。", "请换一个。")
+        raise ConflictError(Phrase("这个登录名已有人使用。"), Phrase("请换一个。"))
     account.login, account.password_hash, account.failures, account.blocked_until = login, password_hash, 0, None
     session.add(account)
     session.flush()

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from sqlalchemy import func, select
 from sqlmodel import Session, col
 
+from bot.phrases import Phrase
 from data.errors import ConflictError
 from data.models import Campaign, Run, RunStatus, Wave
 from data.queries.campaign_views import Sight, seen
@@ -107,21 +108,26 @@ def move_run(session: Session, run_id: int, at: datetime, now: datetime, calenda
     """
     run = lock_run(session, run_id)
     if run.status not in (RunStatus.DUE, RunStatus.WORDS_DUE) or run.started_at is not None:
-        raise ConflictError("这次发送已经开始或结束，不能再改时间。", "请刷新页面看看它的状态。")
+        raise ConflictError(Phrase("这次发送已经开始或结束，不能再改时间。"), Phrase("请刷新页面看看它的状态。"))
     if at <= now:
-        raise ConflictError("时间已经过去。", "请选择以后的时间。")
+        raise ConflictError(Phrase("时间已经过去。"), Phrase("请选择以后的时间。"))
     wave = get_wave(session, run.wave_id)
     timing = timing_of(wave)
     if timing.repeats:
         following = timing.due_after(run.due_at, calendar)
         if at < run.due_at or (following is not None and at >= following):
             raise ConflictError(
-                "重复发送中的一次只能往后改，而且要在下一次之前。",
-                "要改以后每一次的时间，请复制一份计划，修改后重新开始。",
+                Phrase("重复发送中的一次只能往后改，而且要在下一次之前。"),
+                Phrase("要改以后每一次的时间，请复制一份计划，修改后重新开始。"),
             )
     if not calendar.hours.holds(at, calendar.zone):
         hours = calendar.hours
-        raise ConflictError(f"不在允许发送的时间（{hours.start:%H:%M}–{hours.end:%H:%M}）之内。", "请选择其他时间。")
+        raise ConflictError(
+            Phrase(
+                "不在允许发送的时间（%(start)s–%(end)s）之内。", start=f"{hours.start:%H:%M}", end=f"{hours.end:%H:%M}"
+            ),
+            Phrase("请选择其他时间。"),
+        )
     refuse_closed(wave, at, calendar)
     run.due_at, run.valid_until = at, at + timedelta(hours=wave.valid_hours)
     session.flush()

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import case, func, literal_column, or_, select, true
 from sqlmodel import Session, col
 
+from bot.phrases import Phrase
 from data.bulk import among
 from data.errors import NotFoundError
 from data.models import (
@@ -75,7 +76,9 @@ def get_seen(session: Session, sight: Sight, campaign_id: int) -> Campaign:
         select(Campaign).where(col(Campaign.id) == campaign_id, is_seen), given
     ).scalar_one_or_none()
     if found is None:
-        raise NotFoundError(f"没有编号为 {campaign_id} 的群发计划。", "请在群发列表里核对。")
+        raise NotFoundError(
+            Phrase("没有编号为 %(campaign_id)s 的群发计划。", campaign_id=campaign_id), Phrase("请在群发列表里核对。")
+        )
     return found
 
 
@@ -253,7 +256,7 @@ def campaign_of_run(session: Session, sight: Sight, run_id: int) -> tuple[Campai
     """A run with what it belongs to, if somebody sees its campaign. Raises NotFoundError."""
     run = session.get(Run, run_id)
     if run is None:
-        raise NotFoundError(f"没有编号为 {run_id} 的发送。", "请在群发计划里核对。")
+        raise NotFoundError(Phrase("没有编号为 %(run_id)s 的发送。", run_id=run_id), Phrase("请在群发计划里核对。"))
     campaign = get_seen(session, sight, run.campaign_id)
     return campaign, session.get_one(Wave, run.wave_id), run
 
@@ -262,7 +265,9 @@ def campaign_of_batch(session: Session, sight: Sight, batch_id: int) -> tuple[Ca
     """The same for a call. Raises NotFoundError."""
     batch = session.get(Batch, batch_id)
     if batch is None:
-        raise NotFoundError(f"没有编号为 {batch_id} 的批次。", "请在群发计划里核对。")
+        raise NotFoundError(
+            Phrase("没有编号为 %(batch_id)s 的批次。", batch_id=batch_id), Phrase("请在群发计划里核对。")
+        )
     return campaign_of_run(session, sight, batch.run_id)[0], batch
 
 
@@ -270,5 +275,5 @@ def campaign_of_wave(session: Session, sight: Sight, wave_id: int) -> tuple[Camp
     """The same for a wave. Raises NotFoundError."""
     wave = session.get(Wave, wave_id)
     if wave is None:
-        raise NotFoundError(f"没有编号为 {wave_id} 的波次。", "请在群发计划里核对。")
+        raise NotFoundError(Phrase("没有编号为 %(wave_id)s 的波次。", wave_id=wave_id), Phrase("请在群发计划里核对。"))
     return get_seen(session, sight, wave.campaign_id), wave

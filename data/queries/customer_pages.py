@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Select, exists, func, literal_column, select
 from sqlmodel import Session, col
 
+from bot.phrases import Phrase
 from data.bulk import among
 from data.errors import NotFoundError
 from data.models import Customer, Follow, FollowMobile, FollowTag, Staff, Tag
@@ -192,7 +193,7 @@ def require_visible(session: Session, external_userid: str, userids: Collection[
     if userids is not None:
         query = query.where(exists().where(F.c.external_userid == external_userid, F.c.userid.in_(userids)))
     if session.execute(query.limit(1)).first() is None:
-        raise NotFoundError("没有这位客户，或者不在您能看到的范围内。", "请从客户列表进入。")
+        raise NotFoundError(Phrase("没有这位客户，或者不在您能看到的范围内。"), Phrase("请从客户列表进入。"))
 
 
 def map_names(session: Session, userids: Collection[str]) -> dict[str, str]:

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import bindparam, exists, func, select
 from sqlmodel import Session, col
 
+from bot.phrases import Phrase
 from data.errors import NotFoundError
 from data.models import Customer, Follow, FollowStatus, Staff
 from data.queries.erasures import refuse_erased
@@ -307,7 +308,7 @@ def get_contact(session: Session, userid: str, external_userid: str) -> Follow:
     """The same where the two are contacts. Raises NotFoundError."""
     found = find_follow(session, userid, external_userid)
     if found is None or found.status not in CONTACTS:
-        raise NotFoundError(f"成员 {userid} 没有这位好友。", "请核对成员和客户。")
+        raise NotFoundError(Phrase("成员 %(userid)s 没有这位好友。", userid=userid), Phrase("请核对成员和客户。"))
     return found
 
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Text, bindparam, cast, or_, select, update
 from sqlmodel import Session, col
 
+from bot.phrases import Phrase
 from data.errors import ConflictError, NotFoundError, StaleError
 from data.models import TagRuleRow, WelcomeRuleRow
 from data.rules.problems import parse
@@ -121,7 +122,7 @@ def delete_tag_rule(session: Session, rule_id: int) -> None:
 def _get(session: Session, model: type[Row], rule_id: int, *, locked: bool = False) -> Row:
     row = session.get(model, rule_id, with_for_update=locked, populate_existing=locked)
     if row is None:
-        raise NotFoundError(f"没有编号为 {rule_id} 的规则。", "请先列出现有的规则。")
+        raise NotFoundError(Phrase("没有编号为 %(rule_id)s 的规则。", rule_id=rule_id), Phrase("请先列出现有的规则。"))
     return row
 
 
@@ -134,12 +135,15 @@ def _save(session: Session, model: type[Row], rule: WelcomeRule | TagRule, now: 
     columns: dict[str, Any] = {"name": rule.name, "priority": rule.priority, "enabled": rule.enabled}
     namesake = session.execute(select(col(model.id)).where(col(model.name) == rule.name)).scalar_one_or_none()
     if namesake is not None and namesake != rule.id:
-        raise ConflictError(f"已经有名为“{rule.name}”的规则（编号 {namesake}）。", "请换一个名称。")
+        raise ConflictError(
+            Phrase("已经有名为“%(name)s”的规则（编号 %(namesake)s）。", name=rule.name, namesake=namesake),
+            Phrase("请换一个名称。"),
+        )
     definition = rule.model_dump(mode="json", exclude=set(COLUMNS))
     if rule.id:
         row = _get(session, model, rule.id, locked=True)
         if version is not None and row.version != version:
-            raise StaleError(f"规则 {rule.id} 在您打开之后被修改过。", "请核对后再保存。")
+            raise StaleError(Phrase("规则 %(id)s 在您打开之后被修改过。", id=rule.id), Phrase("请核对后再保存。"))
         for name, value in columns.items():
             setattr(row, name, value)
         row.definition = definition

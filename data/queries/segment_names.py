@@ -9,6 +9,7 @@ from typing import TypeVar
 from sqlalchemy import select
 from sqlmodel import Session, col
 
+from bot.phrases import Phrase
 from data.errors import ConflictError, NotFoundError
 from data.models import CustomerGroup, Department, FieldDefinition, FormRow, Link, SegmentRow, Staff, Tag, Touch
 from data.queries.rosters import list_known
@@ -118,7 +119,10 @@ def save_segment(session: Session, segment: Segment, now: datetime) -> Segment:
     """Make a segment (id 0) or replace the one with its id. Raises NotFoundError, ConflictError (name taken)."""
     namesake = session.execute(select(col(SegmentRow.id)).where(col(SegmentRow.name) == segment.name)).scalar()
     if namesake is not None and namesake != segment.id:
-        raise ConflictError(f"已经有名为“{segment.name}”的分群（编号 {namesake}）。", "请换一个名称。")
+        raise ConflictError(
+            Phrase("已经有名为“%(name)s”的分群（编号 %(namesake)s）。", name=segment.name, namesake=namesake),
+            Phrase("请换一个名称。"),
+        )
     definition = segment.definition.model_dump(mode="json")
     if segment.id:
         row = _get(session, segment.id)
@@ -139,7 +143,9 @@ def delete_segment(session: Session, segment_id: int) -> None:
 def _get(session: Session, segment_id: int) -> SegmentRow:
     row = session.get(SegmentRow, segment_id)
     if row is None:
-        raise NotFoundError(f"没有编号为 {segment_id} 的分群。", "请先列出现有的分群。")
+        raise NotFoundError(
+            Phrase("没有编号为 %(segment_id)s 的分群。", segment_id=segment_id), Phrase("请先列出现有的分群。")
+        )
     return row
 
 
@@ -156,7 +162,14 @@ def read_audience(session: Session, audience: Audience) -> Audience:
     if audience.segment_id is not None:
         saved = session.get(SegmentRow, audience.segment_id)
         if saved is None:
-            raise InvalidRuleError([Problem("audience.segment_id", f"没有编号为 {audience.segment_id} 的分群")])
+            raise InvalidRuleError(
+                [
+                    Problem(
+                        "audience.segment_id",
+                        Phrase("没有编号为 %(segment_id)s 的分群", segment_id=audience.segment_id),
+                    )
+                ]
+            )
         audience = audience.model_copy(update={"segment": _segment(saved).definition, "segment_id": None})
     if audience.segment is not None:
         unknown = unknown_names(audience.segment, read_known(session, audience.segment))

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, bindparam, case, func, select
 from sqlmodel import Session
 
+from bot.phrases import Phrase
 from data.bulk import among
 from data.db import Database
 from data.errors import NotFoundError
@@ -200,7 +201,10 @@ def find_follow_id(session: Session, userid: str, external_userid: str) -> int:
     query = select(F.c.id).where(F.c.userid == userid, F.c.external_userid == external_userid)
     found = session.execute(query).scalar()
     if found is None:
-        raise NotFoundError(f"成员 {userid} 没有客户 {external_userid}。", "请核对 userid 和 external_userid。")
+        raise NotFoundError(
+            Phrase("成员 %(userid)s 没有客户 %(external_userid)s。", userid=userid, external_userid=external_userid),
+            Phrase("请核对 userid 和 external_userid。"),
+        )
     return int(found)
 
 
@@ -257,7 +261,9 @@ def explain(session: Session, tree: Node, now: datetime, zone: tzinfo, follow_id
         paths.append(path)
     row = session.execute(select(*columns).select_from(F).where(F.c.id == follow_id)).one_or_none()
     if row is None:
-        raise NotFoundError(f"没有编号为 {follow_id} 的跟进关系。", "请核对编号。")
+        raise NotFoundError(
+            Phrase("没有编号为 %(follow_id)s 的跟进关系。", follow_id=follow_id), Phrase("请核对编号。")
+        )
     status, *values = row
     holds = {
         path: True if values[2 * number] else False if values[2 * number + 1] else None

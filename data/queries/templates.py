@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlmodel import Session, col
 
+from bot.phrases import Phrase
 from data.errors import NotFoundError, StaleError
 from data.models import TemplateRow, TemplateVersion
 from data.queries.upsert import insert_into
@@ -45,7 +46,10 @@ def get_version(session: Session, kind: str, slug: str, version_id: int) -> Temp
     """One version. Raises NotFoundError."""
     found = session.get(TemplateVersion, version_id)
     if found is None or (found.kind, found.slug) != (kind, slug):
-        raise NotFoundError(f"模板 {kind}/{slug} 没有版本 {version_id}。", "请从版本列表里选择。")
+        raise NotFoundError(
+            Phrase("模板 %(kind)s/%(slug)s 没有版本 %(version_id)s。", kind=kind, slug=slug, version_id=version_id),
+            Phrase("请从版本列表里选择。"),
+        )
     return found
 
 
@@ -79,6 +83,8 @@ def _lock(session: Session, kind: str, slug: str, revision: int, by: str, now: d
     )
     row = session.get_one(TemplateRow, (kind, slug), with_for_update=True, populate_existing=True)
     if row.revision != revision:
-        raise StaleError(f"模板 {kind}/{slug} 在您打开之后被修改过。", "请核对后再保存。")
+        raise StaleError(
+            Phrase("模板 %(kind)s/%(slug)s 在您打开之后被修改过。", kind=kind, slug=slug), Phrase("请核对后再保存。")
+        )
     row.revision, row.changed_by, row.changed_at = revision + 1, by[:80], now
     return row

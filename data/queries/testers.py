@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import func, select
 from sqlmodel import Session
 
+from bot.phrases import Phrase
 from data.errors import ConflictError, NotFoundError
 from data.models import Follow, FollowStatus, Tester
 from data.queries.erasures import refuse_erased
@@ -52,7 +53,7 @@ def add_tester(session: Session, userid: str, external_userid: str, added_by: st
         F.c.userid == userid, F.c.external_userid == external_userid, F.c.status == FollowStatus.PRESENT
     )
     if session.execute(follow).first() is None:
-        raise InvalidRuleError([Problem("external_userid", "不是这位员工的客户（或还没有从企业微信读到）")])
+        raise InvalidRuleError([Problem("external_userid", Phrase("不是这位员工的客户（或还没有从企业微信读到）"))])
     refuse_erased(session, external_userid)
     known = _find(session, userid, external_userid)
     if known is not None:

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from datetime import timedelta
 
+from bot.phrases import Phrase
 from data.models.accounts import Account
 from data.rules.problems import InvalidRuleError, Problem
 
@@ -36,16 +37,16 @@ def check_login(text: str) -> str:
     """The same. Raises InvalidRuleError."""
     if found := login_of(text):
         return found
-    raise InvalidRuleError([Problem("login", "登录名为 2 到 64 个字母、数字、汉字或 . @ + - _")])
+    raise InvalidRuleError([Problem("login", Phrase("登录名为 2 到 64 个字母、数字、汉字或 . @ + - _"))])
 
 
 def check_password(password: str, login: str) -> str:
     """A new password. Raises InvalidRuleError."""
     said = ""
     if not PASSWORD_MIN <= len(password) <= PASSWORD_MAX:
-        said = f"密码为 {PASSWORD_MIN} 到 {PASSWORD_MAX} 个字"
+        said = Phrase("密码为 %(least)s 到 %(most)s 个字", least=PASSWORD_MIN, most=PASSWORD_MAX)
     elif len(set(password)) < 4 or (len(login) > 3 and login in password.casefold()):
-        said = "密码太容易猜到，请换一个"
+        said = Phrase("密码太容易猜到，请换一个")
     if said:
         raise InvalidRuleError([Problem("password", said)])
     return password

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Discriminator, Field, Tag
 
+from bot.phrases import Phrase
 from data.models.campaigns import RecipientState, RunStatus
 from data.rules import messages
 from data.rules.group_waves import GroupWave
@@ -108,7 +109,7 @@ class CampaignDraft(RuleModel):
 
 def problems(content: MessageContent) -> list[Problem]:
     """What is wrong with what a broadcast says, apart from its template and media, which others check."""
-    found = [Problem("content", "文字和附件不能都为空")] if content.is_empty else []
+    found = [Problem("content", Phrase("文字和附件不能都为空"))] if content.is_empty else []
     return found + [
         Problem(f"content.{each.path}", each.message) for each in messages.attachment_problems(content, tracked=True)
     ]
@@ -121,8 +122,8 @@ def audience_problems(audience: Audience) -> list[Problem]:
         audience.external_userids is not None,
     ]  # fmt: skip
     if sum(ways) != 1:
-        return [Problem("audience", "请选择其中一种：everyone、segment、segment_id、pairs、external_userids")]
-    return [Problem("audience", "名单是空的")] if audience.is_list and not audience.listed else []
+        return [Problem("audience", Phrase("请选择其中一种：everyone、segment、segment_id、pairs、external_userids"))]
+    return [Problem("audience", Phrase("名单是空的"))] if audience.is_list and not audience.listed else []
 
 
 # -- who receives it, and from whom
@@ -289,7 +290,7 @@ ACTS: Mapping[Act, frozenset[RunStatus]] = {
 
 def who_words(by: str) -> str:
     """Who did something, in texts: a userid or a token's name as it is; whoever used a command has none."""
-    return "命令行" if by == "command" else by
+    return Phrase("命令行") if by == "command" else by
 
 
 def after(act: Act, *, written: bool, started: bool, planned: bool) -> RunStatus:

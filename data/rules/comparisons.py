@@ -13,6 +13,8 @@ from itertools import combinations
 from math import erfc, sqrt
 from typing import NamedTuple
 
+from bot.phrases import Phrase
+
 #: How often equals may be called different, over all pairs of one comparison.
 LEVEL = 0.05
 #: Customers who did, and who did not, that each group must be expected to have if the groups were equal.
@@ -83,17 +85,25 @@ def _compared(first: Shares, second: Shares, level: float) -> Compared:
 def words_of(compared: Compared, what: str) -> str:
     """The same for a person; `what` is compared, such as 下单率."""
     first, second, p, verdict = compared
-    shown = f"{_told(first)}，{_told(second)}"
+    shown = Phrase("%(first)s，%(second)s", first=_told(first), second=_told(second))
     if p is None:
-        return f"{what}：{shown}。人数太少，还看不出差别"
+        return Phrase("%(what)s：%(shown)s。人数太少，还看不出差别", what=what, shown=shown)
     if verdict is Verdict.NO_DIFFERENCE:
-        return f"{what}：{shown}。这点差别可能只是偶然（p={_p(p)}）"
+        return Phrase("%(what)s：%(shown)s。这点差别可能只是偶然（p=%(p)s）", what=what, shown=shown, p=_p(p))
     better, worse = (first, second) if verdict is Verdict.HIGHER else (second, first)
-    return f"{what}：{shown}。「{better.name}」比「{worse.name}」高，不像是偶然（p={_p(p)}）"
+    return Phrase(
+        "%(what)s：%(shown)s。「%(better)s」比「%(worse)s」高，不像是偶然（p=%(p)s）",
+        what=what,
+        shown=shown,
+        better=better.name,
+        worse=worse.name,
+        p=_p(p),
+    )
 
 
 def _told(shares: Shares) -> str:
-    return f"「{shares.name}」{shares.did}/{shares.customers} = {shares.rate:.2%}"
+    told = f"{shares.did}/{shares.customers} = {shares.rate:.2%}"
+    return Phrase("「%(name)s」%(told)s", name=shares.name, told=told)
 
 
 def _p(p: float) -> str:

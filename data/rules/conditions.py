@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from bot.phrases import Phrase
 from data.rules.problems import Problem, RuleModel, SortedSet
 from data.rules.schedule import TimeWindow, any_holds, local_datetime
 
@@ -90,7 +91,7 @@ class Conditions(RuleModel):
     def problems(self, path: str = "conditions") -> list[Problem]:
         """What can never hold."""
         return [
-            Problem(f"{path}.windows[{index}].weekdays", "至少选一天")
+            Problem(f"{path}.windows[{index}].weekdays", Phrase("至少选一天"))
             for index, window in enumerate(self.windows)
             if not window.weekdays
         ]

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field, StrictBool, StrictInt, model_validator
 
+from bot.phrases import Phrase
 from data.rules.problems import InvalidRuleError, Problem, RuleModel, parse
 from data.rules.texts import Line, one_line
 
@@ -41,7 +42,7 @@ class FieldDefinition(RuleModel):
     kind: FieldKind
 
     def problems(self) -> list[Problem]:
-        return [Problem("name", "birthday 是自带的字段，不用定义")] if self.name == BIRTHDAY else []
+        return [Problem("name", Phrase("birthday 是自带的字段，不用定义"))] if self.name == BIRTHDAY else []
 
 
 class Birthday(RuleModel):
@@ -57,15 +58,15 @@ class Birthday(RuleModel):
     def _is_a_day(self) -> Birthday:
         if self.calendar == "lunar":
             if self.day > 30:
-                raise ValueError("农历每月最多 30 天")
+                raise ValueError(Phrase("农历每月最多 30 天"))
             return self
         if self.leap_month:
-            raise ValueError("公历没有闰月")
+            raise ValueError(Phrase("公历没有闰月"))
         try:
             # A leap year stands in for one that is not known.
             date(self.year or 2000, self.month, self.day)
         except ValueError:
-            raise ValueError("没有这一天") from None
+            raise ValueError(Phrase("没有这一天")) from None
         return self
 
     @property
@@ -106,7 +107,7 @@ def read_values(given: Mapping[str, Any], kinds: Mapping[str, FieldKind]) -> Cus
                 found += [Problem(f"{name}.{each.path}".rstrip("."), each.message) for each in error.problems]
             continue
         if name not in kinds:
-            found.append(Problem(_shown(name), "没有这个字段，请先定义"))
+            found.append(Problem(_shown(name), Phrase("没有这个字段，请先定义")))
             continue
         problem, values[name] = _read(kinds[name], value)
         if problem:
@@ -123,10 +124,10 @@ def read_birthday(value: Any) -> Birthday | None:
     if isinstance(value, str):
         day = _date(value)
         if day is None:
-            raise InvalidRuleError([Problem("", "应为 1990-08-15 这样的日期，或 {calendar, month, day}")])
+            raise InvalidRuleError([Problem("", Phrase("应为 1990-08-15 这样的日期，或 {calendar, month, day}"))])
         return parse(Birthday, {"month": day.month, "day": day.day, "year": day.year})
     if not isinstance(value, Mapping):
-        raise InvalidRuleError([Problem("", "应为日期或一个对象")])
+        raise InvalidRuleError([Problem("", Phrase("应为日期或一个对象"))])
     return parse(Birthday, value)
 
 
@@ -137,21 +138,21 @@ def _read(kind: FieldKind, value: Any) -> tuple[str, StoredValue | None]:
     match kind:
         case FieldKind.TEXT:
             if not isinstance(value, str) or not value.strip() or len(value) > TEXT_MAX:
-                return f"应为 1 到 {TEXT_MAX} 个字的文字", None
+                return Phrase("应为 1 到 %(most)s 个字的文字", most=TEXT_MAX), None
             try:
                 return "", StoredValue(text=one_line(value.strip()))
             except ValueError as error:
                 return str(error), None
         case FieldKind.NUMBER:
             if isinstance(value, bool) or not isinstance(value, int | float) or not _is_small(value):
-                return f"应为不超过 {NUMBER_MAX:.0f} 的数", None
+                return Phrase("应为不超过 %(most)s 的数", most=f"{NUMBER_MAX:.0f}"), None
             return "", StoredValue(number=float(value))
         case FieldKind.DATE:
             day = _date(value) if isinstance(value, str) else None
-            return ("", StoredValue(text=day.isoformat())) if day else ("应为 2026-03-04 这样的日期", None)
+            return ("", StoredValue(text=day.isoformat())) if day else (Phrase("应为 2026-03-04 这样的日期"), None)
         case FieldKind.FLAG:
             if not isinstance(value, bool):
-                return "应为 true 或 false", None
+                return Phrase("应为 true 或 false"), None
             return "", StoredValue(number=float(value))
 
 

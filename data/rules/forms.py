@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
 
+from bot.phrases import Phrase
 from data.rules.fields import BIRTHDAY, TEXT_MAX, FieldKind, FieldName
 from data.rules.problems import Problem, RuleModel, SortedSet
 from data.rules.tags import Id
@@ -138,30 +139,35 @@ class Form(RuleModel):
 def problems(form: Form) -> list[Problem]:
     """What is wrong with a form, apart from the fields and the tags that it names."""
     found = [
-        *_repeated([(f"questions[{n}].key", each.key) for n, each in enumerate(form.questions)], "问题的 key"),
+        *_repeated([(f"questions[{n}].key", each.key) for n, each in enumerate(form.questions)], Phrase("问题的 key")),
         *_repeated(
-            [(f"questions[{n}].field", each.field) for n, each in enumerate(form.questions) if each.field], "字段"
+            [(f"questions[{n}].field", each.field) for n, each in enumerate(form.questions) if each.field],
+            Phrase("字段"),
         ),
     ]
     wishes = [
         n for n, each in enumerate(form.questions) if isinstance(each, AskConsent) and each.wish != "none"
     ]  # fmt: skip
-    found += [Problem(f"questions[{n}].wish", "一张表单只能有一个问题决定是否接收消息") for n in wishes[1:]]
+    found += [Problem(f"questions[{n}].wish", Phrase("一张表单只能有一个问题决定是否接收消息")) for n in wishes[1:]]
     for number, question in enumerate(form.questions):
         path = f"questions[{number}]"
         if question.field == BIRTHDAY and not isinstance(question, AskBirthday):
-            found.append(Problem(f"{path}.field", "生日请用 birthday 类型的问题"))
+            found.append(Problem(f"{path}.field", Phrase("生日请用 birthday 类型的问题")))
         if isinstance(question, AskChoice | AskChoices):
             texts = [(f"{path}.choices[{n}].text", each.text) for n, each in enumerate(question.choices)]
-            found += _repeated(texts, "选项")
+            found += _repeated(texts, Phrase("选项"))
             if isinstance(question, AskChoices) and len(AND.join(text for _, text in texts)) > TEXT_MAX:
-                found.append(Problem(f"{path}.choices", f"所有选项合起来不能超过 {TEXT_MAX} 个字"))
+                found.append(Problem(f"{path}.choices", Phrase("所有选项合起来不能超过 %(most)s 个字", most=TEXT_MAX)))
     return found
 
 
 def _repeated(named: list[tuple[str, str]], what: str) -> list[Problem]:
     counts = Counter(name for _, name in named)
-    return [Problem(path, f"{what} {name} 重复了") for path, name in named if counts[name] > 1]
+    return [
+        Problem(path, Phrase("%(what)s %(name)s 重复了", what=what, name=name))
+        for path, name in named
+        if counts[name] > 1
+    ]
 
 
 def list_tags(form: Form) -> list[tuple[str, str]]:

@@ -10,6 +10,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
+from bot.phrases import Phrase
 from data.models.campaigns import RecipientState
 from data.rules.messages import MessageContent
 from data.rules.problems import Problem, RuleModel
@@ -63,10 +64,13 @@ def audience_problems(audience: GroupAudience, unknown: Sequence[str]) -> list[P
         return [
             Problem(
                 "audience",
-                "请选择 everyone，或至少写一个条件：owners、department_ids、name_contains、chat_ids、created_days_ago",
+                Phrase(
+                    "请选择 everyone，或至少写一个条件：%(names)s",
+                    names=["owners", "department_ids", "name_contains", "chat_ids", "created_days_ago"],
+                ),
             )
         ]
-    return [Problem("audience.chat_ids", f"没有客户群 {chat_id}") for chat_id in unknown]
+    return [Problem("audience.chat_ids", Phrase("没有客户群 %(chat_id)s", chat_id=chat_id)) for chat_id in unknown]
 
 
 def created_between(days_ago: int, as_of: datetime, last: datetime | None, zone: tzinfo) -> tuple[date, date]:

@@ -13,6 +13,7 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import StringConstraints
 
+from bot.phrases import Phrase
 from data.models import GroupWelcomeStatus
 from data.rules.messages import (
     Attachment,
@@ -97,11 +98,18 @@ def problems(content: GroupWelcomeContent) -> list[Problem]:
     """Everything that WeCom would refuse, or not put a name into; empty: it fits."""
     found = text_problems("content.text", content.text, TEXT_MAX_BYTES, multiline=True)
     if not content.text.strip() and content.attachment is None:
-        found.append(Problem("content", "文字和附件不能都为空"))
+        found.append(Problem("content", Phrase("文字和附件不能都为空")))
     if "{{" in content.text or "{%" in content.text:
-        found.append(Problem("content.text", f"这里没有模板变量；要称呼新成员，请写 {NICKNAME}"))
+        found.append(
+            Problem("content.text", Phrase("这里没有模板变量；要称呼新成员，请写 %(nickname)s", nickname=NICKNAME))
+        )
     found += [
-        Problem("content.text", f"{wrong} 不会被替换；要称呼新成员，请写 {NICKNAME}（半角、大写）")
+        Problem(
+            "content.text",
+            Phrase(
+                "%(wrong)s 不会被替换；要称呼新成员，请写 %(nickname)s（半角、大写）", wrong=wrong, nickname=NICKNAME
+            ),
+        )
         for wrong in dict.fromkeys(_PLACEHOLDER.findall(content.text))
         if wrong != NICKNAME
     ]
@@ -112,7 +120,11 @@ def problems(content: GroupWelcomeContent) -> list[Problem]:
         kind = attachment.msgtype
         for name, text in attachment.model_dump()[kind].items():
             if NICKNAME in text:
-                found.append(Problem(f"content.attachment.{kind}.{name}", f"{NICKNAME} 只能写在文字里"))
+                found.append(
+                    Problem(
+                        f"content.attachment.{kind}.{name}", Phrase("%(nickname)s 只能写在文字里", nickname=NICKNAME)
+                    )
+                )
     return found
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from bot.phrases import Phrase
 from data.rules.journey_steps import Standing
 from data.rules.journey_times import due_at
 from data.rules.journeys import Journey
@@ -46,12 +47,16 @@ def way_problems(waiting: Sequence[Waiting], newest: Journey, told: Mapping[str,
     """What keeps them from being moved: steps that are gone, and ways that lead to none."""
     for key, to in told.items():
         if to not in newest.places:
-            yield Problem(f"steps.{key}", f"新版本里没有步骤 {to}")
+            yield Problem(f"steps.{key}", Phrase("新版本里没有步骤 %(to)s", to=to))
         elif key not in {each.key for each in waiting if each.key}:
-            yield Problem(f"steps.{key}", f"没有客户在等步骤 {key}")
+            yield Problem(f"steps.{key}", Phrase("没有客户在等步骤 %(key)s", key=key))
     for each in waiting:
         if (each.version, each.step) not in ways and each.key not in told:
-            message = f"第 {each.version} 版有 {each.customers} 位客户在等这一步，新版本里没有：请写明从哪一步继续"
+            message = Phrase(
+                "第 %(version)s 版有 %(customers)s 位客户在等这一步，新版本里没有：请写明从哪一步继续",
+                version=each.version,
+                customers=each.customers,
+            )
             yield Problem(f"steps.{each.key}", message)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from bot.phrases import Phrase
 from data.models.journeys import EndReason, StepOutcome
 from data.rules.journey_times import due_at, is_too_late, next_allowed, same_time_next_day
 from data.rules.journeys import Branch, End, Journey, Step, Wait
@@ -72,7 +73,7 @@ def decide(journey: Journey, standing: Standing, facts: Facts, now: datetime, ca
     """What becomes of the step that is due. Raises ValueError where the next one is never due."""
     if facts.is_lost and facts.awaited_until is not None and now < facts.awaited_until:
         moved = standing._replace(due_at=facts.awaited_until, wanted_at=standing.wanted_at or standing.due_at)
-        return Decision(StepOutcome.MOVED, "客户可能正在交接，稍后再定", moved)
+        return Decision(StepOutcome.MOVED, Phrase("客户可能正在交接，稍后再定"), moved)
     if facts.is_lost:
         return Decision(None, "", standing, EndReason.LOST)
     if facts.refusal is RefusalReason.OPTED_OUT:
@@ -81,7 +82,7 @@ def decide(journey: Journey, standing: Standing, facts: Facts, now: datetime, ca
         return Decision(None, "", standing, EndReason.FINISHED)
     step, path = journey.steps[standing.step], f"steps[{standing.step}]"
     if step.only_if is not None and not facts.is_of(f"{path}.only_if"):
-        return _pass(journey, standing, calendar, StepOutcome.NOT_FOR, "客户不在这一步的人群中")
+        return _pass(journey, standing, calendar, StepOutcome.NOT_FOR, Phrase("客户不在这一步的人群中"))
     match step.action:
         case Wait():
             return _pass(journey, standing, calendar, None, "")
@@ -100,12 +101,12 @@ def _act(journey: Journey, standing: Standing, step: Step, facts: Facts, now: da
     done_at = due if now - due <= PUNCTUAL else now
     allowed_at = next_allowed(step.when, done_at, calendar, disturbs=step.disturbs)
     if is_too_late(step.late, due, allowed_at):
-        return _pass(journey, standing, calendar, StepOutcome.LATE, "到时间时程序没有运行，已过补做的期限")
+        return _pass(journey, standing, calendar, StepOutcome.LATE, Phrase("到时间时程序没有运行，已过补做的期限"))
     if standing.held_out:
-        return _pass(journey, standing, calendar, StepOutcome.HELD_OUT, "对照组，不触达")
+        return _pass(journey, standing, calendar, StepOutcome.HELD_OUT, Phrase("对照组，不触达"))
     if allowed_at > done_at:
         moved = standing._replace(due_at=allowed_at, wanted_at=standing.wanted_at or due)
-        return Decision(StepOutcome.MOVED, "已过可以打扰的时间，顺延", moved)
+        return Decision(StepOutcome.MOVED, Phrase("已过可以打扰的时间，顺延"), moved)
     if step.disturbs:
         if held := _held_back(facts):
             return _hold(journey, standing, step, calendar, *held)
@@ -116,13 +117,13 @@ def _act(journey: Journey, standing: Standing, step: Step, facts: Facts, now: da
 
 def _held_back(facts: Facts) -> tuple[StepOutcome, str] | None:
     if facts.refusal is RefusalReason.PAUSED:
-        return StepOutcome.RESTING, "客户希望暂时不收到消息"
+        return StepOutcome.RESTING, Phrase("客户希望暂时不收到消息")
     if facts.refusal is RefusalReason.CAPPED:
-        return StepOutcome.CAPPED, "已达到客户希望的消息上限"
+        return StepOutcome.CAPPED, Phrase("已达到客户希望的消息上限")
     if not facts.has_room:
-        return StepOutcome.CAPPED, "已达到公司的触达上限"
+        return StepOutcome.CAPPED, Phrase("已达到公司的触达上限")
     if facts.outranked_by:
-        return StepOutcome.OUTRANKED, f"让位给优先的旅程：{facts.outranked_by}"
+        return StepOutcome.OUTRANKED, Phrase("让位给优先的旅程：%(outranked_by)s", outranked_by=facts.outranked_by)
     return None
 
 
@@ -145,7 +146,7 @@ def _branch(
     )
     go = next(ways, branch.otherwise)
     number = standing.step + 1 if go is None else journey.places[go]
-    reason = "没有符合的分支，继续" if go is None else f"走到 {go}"
+    reason = Phrase("没有符合的分支，继续") if go is None else Phrase("走到 %(go)s", go=go)
     return Decision(StepOutcome.DONE, reason, _to_step(journey, standing, number, standing.due_at, calendar))
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from bot.phrases import Phrase
 from data.rules.occurrences import among, is_workday, next_open
 from data.rules.problems import Problem, RuleModel
 from data.rules.schedule import LocalTime, day_began, local_datetime
@@ -46,7 +47,7 @@ class LateStep(RuleModel):
 def when_problems(when: When, path: str) -> list[Problem]:
     """What does not go together."""
     if when.minutes is not None and (when.days or when.at is not None):
-        return [Problem(f"{path}.minutes", "minutes 不能和 days、at 一起填写")]
+        return [Problem(f"{path}.minutes", Phrase("minutes 不能和 days、at 一起填写"))]
     return []
 
 

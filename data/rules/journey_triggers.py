@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from bot.phrases import Phrase
 from data.rules.conditions import StateText, UserID
 from data.rules.fields import FieldName
 from data.rules.messages import TrackedName
@@ -150,5 +151,5 @@ def trigger_problems(trigger: Trigger, path: str = "trigger") -> list[Problem]:
         except ValueError as error:
             return [Problem(f"{path}.cron", str(error))]
         if next_occurrence(cron, _ANY_DAY, UTC) is None:
-            return [Problem(f"{path}.cron", "日历上没有这一天，永远不会开始")]
+            return [Problem(f"{path}.cron", Phrase("日历上没有这一天，永远不会开始"))]
     return []

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from bot.phrases import Phrase
 from data.rules import messages
 from data.rules.fields import FieldName
 from data.rules.journey_times import LateStep, When, when_problems
@@ -192,25 +193,33 @@ def problems(journey: Journey, calendar: Calendar) -> list[Problem]:
     """What is wrong with a journey, apart from its contents, and from what it names, which others check."""
     found = trigger_problems(journey.trigger)
     if isinstance(journey.trigger, OnCalendar) and journey.again.after_days is None:
-        found.append(Problem("again.after_days", "按日历重复的旅程，每次都要能重新开始：请填写天数，如 1"))
+        found.append(Problem("again.after_days", Phrase("按日历重复的旅程，每次都要能重新开始：请填写天数，如 1")))
     if isinstance(journey.trigger, Added) and journey.goal is not None and journey.goal.on == "added":
-        found.append(Problem("goal", "添加好友是这个旅程的开始，不能又是它的目标"))
+        found.append(Problem("goal", Phrase("添加好友是这个旅程的开始，不能又是它的目标")))
     for number, step in enumerate(journey.steps):
         found += _step_problems(journey.steps, number, step, calendar)
     if not any(step.disturbs or not isinstance(step.action, Wait | Branch | End) for step in journey.steps):
-        found.append(Problem("steps", "没有一个步骤会做什么"))
+        found.append(Problem("steps", Phrase("没有一个步骤会做什么")))
     return found
 
 
 def _step_problems(steps: Sequence[Step], number: int, step: Step, calendar: Calendar) -> Iterator[Problem]:
     path = f"steps[{number}]"
     if step.key in (each.key for each in steps[:number]):
-        yield Problem(f"{path}.key", f"{step.key} 已经是前面一个步骤的名字")
+        yield Problem(f"{path}.key", Phrase("%(key)s 已经是前面一个步骤的名字", key=step.key))
     yield from when_problems(step.when, f"{path}.when")
     at = step.when.at
     if step.disturbs and at is not None and not calendar.hours.holds_time(at):
         opens, closes = calendar.hours.start, calendar.hours.end
-        yield Problem(f"{path}.when.at", f"{at:%H:%M} 不在允许发送的时间（{opens:%H:%M}–{closes:%H:%M}）之内")
+        yield Problem(
+            f"{path}.when.at",
+            Phrase(
+                "%(at)s 不在允许发送的时间（%(opens)s–%(closes)s）之内",
+                at=f"{at:%H:%M}",
+                opens=f"{opens:%H:%M}",
+                closes=f"{closes:%H:%M}",
+            ),
+        )
     yield from _action_problems(f"{path}.action", step.action, {each.key for each in steps[number + 1 :]})
 
 
@@ -218,15 +227,15 @@ def _action_problems(path: str, action: Action, later: AbstractSet[str]) -> Iter
     match action:
         case PutTags(put_on=put_on, take_off=take_off):
             if not put_on and not take_off:
-                yield Problem(path, "没有要打上或去掉的标签")
+                yield Problem(path, Phrase("没有要打上或去掉的标签"))
             if put_on & take_off:
-                yield Problem(f"{path}.take_off", "同一个标签不能又打上又去掉")
+                yield Problem(f"{path}.take_off", Phrase("同一个标签不能又打上又去掉"))
         case CallWebhook(url=url):
             yield from messages.url_problems(f"{path}.url", url)
         case Branch(cases=cases, otherwise=otherwise):
             ways = [(f"cases[{index}].go", case.go) for index, case in enumerate(cases)]
             for name, go in [*ways, ("otherwise", otherwise)]:
                 if go is not None and go not in later:
-                    yield Problem(f"{path}.{name}", f"后面没有步骤 {go}：只能往后走")
+                    yield Problem(f"{path}.{name}", Phrase("后面没有步骤 %(go)s：只能往后走", go=go))
         case _:
             pass

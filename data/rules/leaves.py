@@ -7,6 +7,7 @@ from datetime import date
 
 from pydantic import Field
 
+from bot.phrases import Phrase
 from data.rules.conditions import UserID
 from data.rules.problems import Problem, RuleModel
 
@@ -27,12 +28,12 @@ def problems(draft: LeaveDraft, staff: AbstractSet[str]) -> list[Problem]:
     """What is wrong with a leave; `staff`: those of the two who are known."""
     found: list[Problem] = []
     if draft.last_day < draft.first_day:
-        found.append(Problem("last_day", "最后一天不能早于第一天"))
+        found.append(Problem("last_day", Phrase("最后一天不能早于第一天")))
     elif (draft.last_day - draft.first_day).days >= LEAVE_DAYS_MAX:
-        found.append(Problem("last_day", f"最多 {LEAVE_DAYS_MAX} 天"))
+        found.append(Problem("last_day", Phrase("最多 %(most)s 天", most=LEAVE_DAYS_MAX)))
     for path, userid in (("userid", draft.userid), ("substitute", draft.substitute)):
         if userid is not None and userid not in staff:
-            found.append(Problem(path, f"没有成员 {userid}（或还没有从企业微信读到）"))
+            found.append(Problem(path, Phrase("没有成员 %(userid)s（或还没有从企业微信读到）", userid=userid)))
     if draft.substitute == draft.userid:
-        found.append(Problem("substitute", "不能由本人代替"))
+        found.append(Problem("substitute", Phrase("不能由本人代替")))
     return found

@@ -15,6 +15,7 @@ from urllib.parse import quote, urlsplit
 
 from pydantic import Field
 
+from bot.phrases import Phrase
 from data.rules.messages import URL_MAX_BYTES, url_problems
 from data.rules.problems import Problem, RuleModel, SortedSet
 from data.rules.tags import Id
@@ -65,7 +66,7 @@ class LinkEdit(RuleModel):
 def name_problems(name: str) -> list[Problem]:
     """What is wrong with a name: texts name the link by it, so it has to be one word as Jinja reads words."""
     if not f"_{name}".isidentifier() or unicodedata.normalize("NFKC", name) != name:
-        return [Problem("name", "只能用文字、数字和下划线，文字模板里会写成 {{ link_名称 }}")]
+        return [Problem("name", Phrase("只能用文字、数字和下划线，文字模板里会写成 {{ link_名称 }}"))]
     return []
 
 
@@ -76,14 +77,14 @@ def target_problems(url: str, public_url: str) -> list[Problem]:
         return found
     parts = urlsplit(url)
     if "\\" in url or "@" in parts.netloc:
-        return [Problem("url", "网址里不能有反斜杠，域名前不能有用户名")]
+        return [Problem("url", Phrase("网址里不能有反斜杠，域名前不能有用户名"))]
     if not _HOST.fullmatch(parts.hostname or ""):
-        return [Problem("url", "域名只能用字母、数字、点和连字符；中文域名请写成 xn-- 开头的形式")]
+        return [Problem("url", Phrase("域名只能用字母、数字、点和连字符；中文域名请写成 xn-- 开头的形式"))]
     if len(normal_target(url)) > URL_MAX_BYTES:
-        return [Problem("url", f"编码后超过 {URL_MAX_BYTES} 字节")]
+        return [Problem("url", Phrase("编码后超过 %(most)s 字节", most=URL_MAX_BYTES))]
     own = urlsplit(public_url)
     if own.hostname and (parts.hostname, parts.port) == (own.hostname, own.port) and parts.path.startswith(PATH):
-        return [Problem("url", "不能指向另一个跟踪链接")]
+        return [Problem("url", Phrase("不能指向另一个跟踪链接"))]
     return []
 
 
@@ -143,14 +144,14 @@ def read_via(text: str) -> Via:
 def unusable(named: Mapping[str, str], retired: Mapping[str, bool], public_url: str) -> list[Problem]:
     """What is wrong with links that a text or a card names, each with its path. `retired`: of the links there are."""
     if named and not public_url:
-        why = "用到了跟踪链接，请先在配置里填写 server.public_url（客户访问机器人的网址）"
+        why = Phrase("用到了跟踪链接，请先在配置里填写 server.public_url（客户访问机器人的网址）")
         return [Problem(path, why) for path in named.values()]
     found: list[Problem] = []
     for name, path in named.items():
         if name not in retired:
-            found.append(Problem(path, f"没有跟踪链接 {name}，请先用 siyu links add 添加"))
+            found.append(Problem(path, Phrase("没有跟踪链接 %(name)s，请先用 siyu links add 添加", name=name)))
         elif retired[name]:
-            found.append(Problem(path, f"跟踪链接 {name} 已停用"))
+            found.append(Problem(path, Phrase("跟踪链接 %(name)s 已停用", name=name)))
     return found
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, NamedTuple
 
 from pydantic import Field
 
+from bot.phrases import Phrase
 from data.models.markings import MarkingStatus
 from data.rules.conditions import UserID
 from data.rules.problems import Problem, RuleModel, SortedSet
@@ -62,13 +63,16 @@ def problems(draft: MarkingDraft, live_tags: frozenset[str]) -> list[Problem]:
     """What is wrong with a draft; empty: it can be made."""
     found = audience_problems(draft.audience)
     if not draft.put_on and not draft.take_off:
-        found.append(Problem("put_on", "至少选一个要打上或去掉的标签"))
+        found.append(Problem("put_on", Phrase("至少选一个要打上或去掉的标签")))
     if both := draft.put_on & draft.take_off:
-        found.append(Problem("take_off", f"同一个标签不能既打上又去掉：{'、'.join(sorted(both))}"))
+        found.append(Problem("take_off", Phrase("同一个标签不能既打上又去掉：%(both)s", both=sorted(both))))
     for path, tag_ids in (("put_on", draft.put_on), ("take_off", draft.take_off)):
-        found += [Problem(path, f"企业标签里没有 {tag_id}") for tag_id in sorted(tag_ids - live_tags)]
+        found += [
+            Problem(path, Phrase("企业标签里没有 %(tag_id)s", tag_id=tag_id)) for tag_id in sorted(tag_ids - live_tags)
+        ]
     found += [
-        Problem("audience.tag_ids", f"企业标签里没有 {tag_id}") for tag_id in sorted(draft.audience.tag_ids - live_tags)
+        Problem("audience.tag_ids", Phrase("企业标签里没有 %(tag_id)s", tag_id=tag_id))
+        for tag_id in sorted(draft.audience.tag_ids - live_tags)
     ]
     return found
 
@@ -80,9 +84,11 @@ def audience_problems(audience: Audience) -> list[Problem]:
         bool(audience.userids or audience.tag_ids),
     ]  # fmt: skip
     if sum(ways) != 1:
-        return [Problem("audience", "请选择其中一种：pairs、everyone、segment、segment_id，或 userids 和 tag_ids")]
+        return [
+            Problem("audience", Phrase("请选择其中一种：pairs、everyone、segment、segment_id，或 userids 和 tag_ids"))
+        ]
     if audience.pairs is not None and not audience.pairs:
-        return [Problem("audience.pairs", "名单是空的")]
+        return [Problem("audience.pairs", Phrase("名单是空的"))]
     return []
 
 

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import Field
 
 from bot.errors import SiyuError
+from bot.phrases import Phrase
 from data.rules.problems import Problem, RuleModel
 
 MAX_ATTACHMENTS = 9
@@ -194,7 +195,9 @@ def to_wecom(content: MessageContent, media_ids: Mapping[str, str]) -> dict[str,
     """
     missing = [key for key, _ in media_needed(content) if not media_ids.get(key)]
     if missing:
-        raise MissingMediaError(f"素材 {'、'.join(missing)} 没有可用的 media_id。", "请重新上传素材。")
+        raise MissingMediaError(
+            Phrase("素材 %(missing)s 没有可用的 media_id。", missing=missing), Phrase("请重新上传素材。")
+        )
     body: dict[str, Any] = {}
     if content.text.strip():
         body["text"] = {"content": content.text}
@@ -229,7 +232,7 @@ def problems(content: MessageContent) -> list[Problem]:
     """Everything about a message as it will be sent that WeCom would refuse; empty: it fits."""
     found = attachment_problems(content)
     if content.is_empty:
-        found.insert(0, Problem("", "文字和附件不能都为空"))
+        found.insert(0, Problem("", Phrase("文字和附件不能都为空")))
     found[:0] = text_problems("text", content.text, TEXT_MAX_BYTES, multiline=True)
     return found
 
@@ -241,7 +244,12 @@ def attachment_problems(content: MessageContent, *, tracked: bool = False) -> li
     """
     found: list[Problem] = []
     if len(content.attachments) > MAX_ATTACHMENTS:
-        found.append(Problem("attachments", f"最多 {MAX_ATTACHMENTS} 个附件，现有 {len(content.attachments)} 个"))
+        found.append(
+            Problem(
+                "attachments",
+                Phrase("最多 %(most)s 个附件，现有 %(count)s 个", most=MAX_ATTACHMENTS, count=len(content.attachments)),
+            )
+        )
     for index, attachment in enumerate(content.attachments):
         path = f"attachments[{index}].{attachment.msgtype}"
         match attachment:
@@ -260,7 +268,7 @@ def _image_problems(path: str, image: Image) -> list[Problem]:
     if image.media:
         return []
     if not image.pic_url:
-        return [Problem(path, "请选择图片：media 或 pic_url 必填一个")]
+        return [Problem(path, Phrase("请选择图片：media 或 pic_url 必填一个"))]
     return url_problems(f"{path}.pic_url", image.pic_url)
 
 
@@ -269,7 +277,7 @@ def _link_problems(path: str, link: Link, *, tracked: bool) -> list[Problem]:
     found += text_problems(f"{path}.desc", link.desc, LINK_DESC_MAX_BYTES, multiline=True)
     found += variable_problems(f"{path}.desc", link.desc)
     if link.tracked and not tracked:
-        found.append(Problem(f"{path}.tracked", "这里只能用 url：请填写跟踪链接的完整网址"))
+        found.append(Problem(f"{path}.tracked", Phrase("这里只能用 url：请填写跟踪链接的完整网址")))
     else:
         found += address_problems(path, link)
     if link.picurl:
@@ -280,8 +288,8 @@ def _link_problems(path: str, link: Link, *, tracked: bool) -> list[Problem]:
 def address_problems(path: str, link: Any) -> list[Problem]:
     """What is wrong with where a link leads: to its `url` or by its `tracked` link, which is checked elsewhere."""
     if link.tracked:
-        return [Problem(f"{path}.tracked", "url 和 tracked 只能填一个")] if link.url else []
-    return url_problems(f"{path}.url", link.url) if link.url else [Problem(f"{path}.url", "必填")]
+        return [Problem(f"{path}.tracked", Phrase("url 和 tracked 只能填一个"))] if link.url else []
+    return url_problems(f"{path}.url", link.url) if link.url else [Problem(f"{path}.url", Phrase("必填"))]
 
 
 def _miniprogram_problems(path: str, card: Miniprogram, *, tracked: bool) -> list[Problem]:
@@ -291,23 +299,23 @@ def _miniprogram_problems(path: str, card: Miniprogram, *, tracked: bool) -> lis
         *required(f"{path}.page", card.page, PAGE_MAX_BYTES - (MARK_MAX_BYTES if card.tracked else 0)),
     ]
     if card.tracked and not tracked:
-        found.append(Problem(f"{path}.tracked", "这里不能用跟踪链接"))
+        found.append(Problem(f"{path}.tracked", Phrase("这里不能用跟踪链接")))
     elif card.tracked and "#" in card.page:
-        found.append(Problem(f"{path}.page", "用到跟踪链接时，页面路径里不能有 #"))
+        found.append(Problem(f"{path}.page", Phrase("用到跟踪链接时，页面路径里不能有 #")))
     return found
 
 
 def required(path: str, text: str, max_bytes: int) -> list[Problem]:
     """What is wrong with a text that must be there."""
     if not text.strip():
-        return [Problem(path, "必填")]
+        return [Problem(path, Phrase("必填"))]
     return text_problems(path, text, max_bytes) + variable_problems(path, text)
 
 
 def variable_problems(path: str, text: str) -> list[Problem]:
     """A text that is sent as it stands looks like a template."""
     if "{{" in text or "{%" in text:
-        return [Problem(path, "附件里的文字不会替换变量，请写成固定文字")]
+        return [Problem(path, Phrase("附件里的文字不会替换变量，请写成固定文字"))]
     return []
 
 
@@ -315,10 +323,15 @@ def text_problems(path: str, text: str, max_bytes: int, *, multiline: bool = Fal
     """What is wrong with a text that may be empty."""
     allowed = "\n\t" if multiline else ""
     if any(char not in allowed and unicodedata.category(char) in ("Cc", "Cs") for char in text):
-        return [Problem(path, "有不可见的控制字符，请删掉它后重新输入")]
+        return [Problem(path, Phrase("有不可见的控制字符，请删掉它后重新输入"))]
     size = len(text.encode())
     if size > max_bytes:
-        return [Problem(path, f"共 {size} 字节，最多 {max_bytes} 字节（一个汉字 3 字节）")]
+        return [
+            Problem(
+                path,
+                Phrase("共 %(size)s 字节，最多 %(max_bytes)s 字节（一个汉字 3 字节）", size=size, max_bytes=max_bytes),
+            )
+        ]
     return []
 
 
@@ -334,5 +347,5 @@ def url_problems(path: str, url: str) -> list[Problem]:
     except ValueError:
         usable = False
     if not usable or any(char.isspace() for char in url):
-        return [Problem(path, "应为 http:// 或 https:// 开头的完整网址，中间不能有空格")]
+        return [Problem(path, Phrase("应为 http:// 或 https:// 开头的完整网址，中间不能有空格"))]
     return []

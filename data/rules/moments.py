@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field, field_validator
 
+from bot.phrases import Phrase
 from data.rules.batches import CALL_SECONDS, SKEW_SECONDS, STRAY_SECONDS, Verdict, pair
 from data.rules.messages import (
     LINK_TITLE_MAX_BYTES,
@@ -130,7 +131,10 @@ class MomentWave(WavePlan):
         # An empty list may be meant as "nobody", or be what a program filled in wrongly: a post cannot be taken back.
         if visible is not None and not (visible.userids or visible.department_ids or visible.tag_ids):
             raise ValueError(
-                "没有写明任何员工、部门或标签；要让所有有客户的员工发表、所有客户可见，请不要写 visible（或写 null）"
+                Phrase(
+                    "没有写明任何员工、部门或标签；"
+                    "要让所有有客户的员工发表、所有客户可见，请不要写 visible（或写 null）"
+                )
             )
         return visible
 
@@ -145,11 +149,13 @@ def problems(content: MomentContent) -> list[Problem]:
     kinds = [each.msgtype for each in content.attachments]
     found: list[Problem] = []
     if not content.text.strip() and not kinds:
-        found.append(Problem("content", "文字和附件不能都为空"))
+        found.append(Problem("content", Phrase("文字和附件不能都为空")))
     if len(set(kinds)) > 1:
-        found.append(Problem("content.attachments", "图片、视频、链接只能选一种"))
+        found.append(Problem("content.attachments", Phrase("图片、视频、链接只能选一种")))
     elif len(kinds) > (most := IMAGES_MAX if "image" in kinds else 1):
-        found.append(Problem("content.attachments", f"最多 {most} 个，现有 {len(kinds)} 个"))
+        found.append(
+            Problem("content.attachments", Phrase("最多 %(most)s 个，现有 %(count)s 个", most=most, count=len(kinds)))
+        )
     for number, each in enumerate(content.attachments):
         if isinstance(each, MomentLinkAttachment):
             path = f"content.attachments[{number}].link"
@@ -161,13 +167,13 @@ def problems(content: MomentContent) -> list[Problem]:
 
 def range_problems(visible: Visible, unknown: Visible) -> list[Problem]:
     """`unknown` of what is named is not there."""
-    told: tuple[tuple[str, Sequence[Any], Sequence[Any], str], ...] = (
-        ("userids", visible.userids, unknown.userids, "应用可见范围内没有成员"),
-        ("department_ids", visible.department_ids, unknown.department_ids, "应用可见范围内没有部门"),
-        ("tag_ids", visible.tag_ids, unknown.tag_ids, "企业标签里没有"),
+    told: tuple[tuple[str, Sequence[Any], Sequence[Any], Phrase], ...] = (
+        ("userids", visible.userids, unknown.userids, Phrase("应用可见范围内没有成员 %(each)s")),
+        ("department_ids", visible.department_ids, unknown.department_ids, Phrase("应用可见范围内没有部门 %(each)s")),
+        ("tag_ids", visible.tag_ids, unknown.tag_ids, Phrase("企业标签里没有 %(each)s")),
     )
     return [
-        Problem(f"visible.{name}[{number}]", f"{what} {each}")
+        Problem(f"visible.{name}[{number}]", what.filled(each=each))
         for name, given, missing, what in told
         for number, each in enumerate(given)
         if each in missing
@@ -178,7 +184,9 @@ def to_wecom(content: MomentContent, words: str, media_ids: Mapping[str, str]) -
     """The body of `add_moment_task` for everybody. `media_ids` by key. Raises MissingMediaError."""
     missing = [key for _, key, _ in content.files if not media_ids.get(key)]
     if missing:
-        raise MissingMediaError(f"素材 {'、'.join(missing)} 没有可用的 media_id。", "请重新上传素材。")
+        raise MissingMediaError(
+            Phrase("素材 %(missing)s 没有可用的 media_id。", missing=missing), Phrase("请重新上传素材。")
+        )
     body: dict[str, Any] = {}
     if words.strip():
         body["text"] = {"content": words}

@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from itertools import takewhile
 from typing import Any, NamedTuple
 
+from bot.phrases import Phrase
 from data.rules.schedule import TimeWindow, local_datetime
 
 CRON_MAX_LENGTH = 100
@@ -50,18 +51,18 @@ def parse_cron(line: str) -> Cron:
 
     fields = line.lower().split()
     if len(fields) != 5 or len(line) > CRON_MAX_LENGTH:
-        raise ValueError("应为 5 个字段：分 时 日 月 周，如 0 10 * * 1")
+        raise ValueError(Phrase("应为 5 个字段：分 时 日 月 周，如 0 10 * * 1"))
     minute, hour, day, month, weekday = fields
     if not minute.isdecimal():
-        raise ValueError("分钟应为一个数字：最多每小时发送一次")
+        raise ValueError(Phrase("分钟应为一个数字：最多每小时发送一次"))
     if day != "*" and weekday != "*":
-        raise ValueError("日和周只能限定一个，另一个写 *")
+        raise ValueError(Phrase("日和周只能限定一个，另一个写 *"))
     try:
         trigger = CronTrigger(
             year=YEARS, minute=minute, hour=hour, day=day, month=month, day_of_week=_weekdays(weekday), timezone=UTC
         )
     except (ValueError, TypeError, KeyError) as error:
-        raise ValueError(f"不能识别的 cron 写法：{line}") from error
+        raise ValueError(Phrase("不能识别的 cron 写法：%(line)s", line=line)) from error
     return Cron(line, trigger)
 
 

@@ -15,6 +15,7 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import AwareDatetime, BeforeValidator, Field, StrictInt
 
+from bot.phrases import Phrase
 from data.rules.problems import RuleModel
 from data.rules.texts import Line, normalised_mobile
 
@@ -67,7 +68,7 @@ def _iso_text(value: Any) -> Any:
     if isinstance(value, datetime):
         return value
     if not isinstance(value, str) or "T" not in value:
-        raise ValueError("应为带时区的 ISO 8601 时间，如 2026-03-04T10:00:00+08:00")
+        raise ValueError(Phrase("应为带时区的 ISO 8601 时间，如 2026-03-04T10:00:00+08:00"))
     return value
 
 

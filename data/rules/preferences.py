@@ -14,6 +14,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from bot.phrases import Phrase
 from data.rules.problems import RuleModel
 from data.rules.schedule import Instant, day_words, local_datetime
 
@@ -57,7 +58,7 @@ class Preference(RuleModel):
     @model_validator(mode="after")
     def _whole_cap(self) -> Self:
         if (self.cap_count is None) != (self.cap_days is None):
-            raise ValueError("cap_count 和 cap_days 要一起填写")
+            raise ValueError(Phrase("cap_count 和 cap_days 要一起填写"))
         return self
 
     @property
@@ -104,11 +105,11 @@ def may_touch(
     if preference is None or (answers and kind in ANSWERS):
         return ALLOWED
     if preference.opted_out:
-        return Verdict(False, RefusalReason.OPTED_OUT, "客户不希望再收到消息")
+        return Verdict(False, RefusalReason.OPTED_OUT, Phrase("客户不希望再收到消息"))
     pause = preference.paused_until
     if pause is not None and now < pause:
         day = day_words(local_datetime(pause, zone).date())
-        return Verdict(False, RefusalReason.PAUSED, f"客户希望 {day} 之前不收到消息", pause)
+        return Verdict(False, RefusalReason.PAUSED, Phrase("客户希望 %(day)s 之前不收到消息", day=day), pause)
     if preference.cap_count is None or preference.cap_days is None:
         return ALLOWED
     since = window_start(now, zone, preference.cap_days)
@@ -120,7 +121,12 @@ def may_touch(
     return Verdict(
         False,
         RefusalReason.CAPPED,
-        f"客户希望 {preference.cap_days} 天内最多 {preference.cap_count} 条消息，已有 {len(counted)} 条",
+        Phrase(
+            "客户希望 %(cap_days)s 天内最多 %(cap_count)s 条消息，已有 %(count)s 条",
+            cap_days=preference.cap_days,
+            cap_count=preference.cap_count,
+            count=len(counted),
+        ),
         _midnight(leaving, zone, preference.cap_days),
     )
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, PlainSerializer, TypeAdapter, ValidationError
 
 from bot.errors import SiyuError
+from bot.phrases import Phrase
 
 
 class RuleModel(BaseModel):
@@ -43,7 +44,7 @@ class InvalidRuleError(SiyuError):
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
-        super().__init__("；".join(str(problem) for problem in self.problems), "请修改标出的字段后再提交。")
+        super().__init__("；".join(str(problem) for problem in self.problems), Phrase("请修改标出的字段后再提交。"))
 
 
 def parse(model: type[Model], source: Mapping[str, Any] | str | bytes) -> Model:
@@ -68,48 +69,48 @@ def parse_as(union: TypeAdapter[Value], source: Any) -> Value:
         raise InvalidRuleError(_problems(error, behind=1)) from None
 
 
-MESSAGES = {
-    "missing": "缺少必填项",
-    "extra_forbidden": "没有这个字段",
-    "string_type": "应为文字",
-    "int_type": "应为整数",
-    "int_parsing": "应为整数",
-    "int_from_float": "应为整数",
-    "bool_type": "应为 true 或 false",
-    "bool_parsing": "应为 true 或 false",
-    "json_invalid": "不是有效的 JSON",
-    "model_type": "应为一个对象",
-    "model_attributes_type": "应为一个对象",
-    "tuple_type": "应为一个列表",
-    "frozen_set_type": "应为一个列表",
-    "timezone_aware": "应带时区，如 2026-03-04T10:00:00+08:00",
-    "string_unicode": "有不能用 UTF-8 表示的字符",
-    "float_type": "应为数字",
-    "float_parsing": "应为数字",
-    "finite_number": "应为数字",
-    "date_type": "应为日期，如 2026-03-04",
-    "date_parsing": "应为日期，如 2026-03-04",
-    "date_from_datetime_parsing": "应为日期，如 2026-03-04",
-    "date_from_datetime_inexact": "应为日期，如 2026-03-04",
-    "datetime_type": "应为时间，如 2026-03-04T10:00:00+08:00",
-    "datetime_parsing": "应为时间，如 2026-03-04T10:00:00+08:00",
-    "datetime_from_date_parsing": "应为时间，如 2026-03-04T10:00:00+08:00",
-    "dict_type": "应为一个对象",
-    "list_type": "应为一个列表",
-    "set_type": "应为一个列表",
-    "int_parsing_size": "数字太大",
+MESSAGES: Mapping[str, Phrase] = {
+    "missing": Phrase("缺少必填项"),
+    "extra_forbidden": Phrase("没有这个字段"),
+    "string_type": Phrase("应为文字"),
+    "int_type": Phrase("应为整数"),
+    "int_parsing": Phrase("应为整数"),
+    "int_from_float": Phrase("应为整数"),
+    "bool_type": Phrase("应为 true 或 false"),
+    "bool_parsing": Phrase("应为 true 或 false"),
+    "json_invalid": Phrase("不是有效的 JSON"),
+    "model_type": Phrase("应为一个对象"),
+    "model_attributes_type": Phrase("应为一个对象"),
+    "tuple_type": Phrase("应为一个列表"),
+    "frozen_set_type": Phrase("应为一个列表"),
+    "timezone_aware": Phrase("应带时区，如 2026-03-04T10:00:00+08:00"),
+    "string_unicode": Phrase("有不能用 UTF-8 表示的字符"),
+    "float_type": Phrase("应为数字"),
+    "float_parsing": Phrase("应为数字"),
+    "finite_number": Phrase("应为数字"),
+    "date_type": Phrase("应为日期，如 2026-03-04"),
+    "date_parsing": Phrase("应为日期，如 2026-03-04"),
+    "date_from_datetime_parsing": Phrase("应为日期，如 2026-03-04"),
+    "date_from_datetime_inexact": Phrase("应为日期，如 2026-03-04"),
+    "datetime_type": Phrase("应为时间，如 2026-03-04T10:00:00+08:00"),
+    "datetime_parsing": Phrase("应为时间，如 2026-03-04T10:00:00+08:00"),
+    "datetime_from_date_parsing": Phrase("应为时间，如 2026-03-04T10:00:00+08:00"),
+    "dict_type": Phrase("应为一个对象"),
+    "list_type": Phrase("应为一个列表"),
+    "set_type": Phrase("应为一个列表"),
+    "int_parsing_size": Phrase("数字太大"),
 }
 #: The same for those that name a bound.
-BOUNDS = {
-    "string_pattern_mismatch": "写法不对，应符合 {pattern}",
-    "too_short": "至少要 {min_length} 项",
-    "too_long": "最多 {max_length} 项",
-    "string_too_short": "至少 {min_length} 个字",
-    "string_too_long": "最多 {max_length} 个字",
-    "greater_than_equal": "不能小于 {ge}",
-    "less_than_equal": "不能大于 {le}",
-    "less_than": "应小于 {lt}",
-    "greater_than": "应大于 {gt}",
+BOUNDS: Mapping[str, Phrase] = {
+    "string_pattern_mismatch": Phrase("写法不对，应符合 %(pattern)s"),
+    "too_short": Phrase("至少要 %(min_length)s 项"),
+    "too_long": Phrase("最多 %(max_length)s 项"),
+    "string_too_short": Phrase("至少 %(min_length)s 个字"),
+    "string_too_long": Phrase("最多 %(max_length)s 个字"),
+    "greater_than_equal": Phrase("不能小于 %(ge)s"),
+    "less_than_equal": Phrase("不能大于 %(le)s"),
+    "less_than": Phrase("应小于 %(lt)s"),
+    "greater_than": Phrase("应大于 %(gt)s"),
 }
 
 
@@ -130,23 +131,24 @@ def _is_inside(location: tuple[int | str, ...], outer: tuple[int | str, ...]) ->
 
 def _problem(detail: Any) -> Problem:
     kind, context = detail["type"], detail.get("ctx", {})
-    message = MESSAGES.get(kind)
+    message: str | None = MESSAGES.get(kind)
     if message is None and kind in ("enum", "literal_error"):
-        message = f"只能是 {_either(context['expected'])}"
+        message = Phrase("只能是 %(names)s", names=_either(context["expected"]))
     elif kind == "union_tag_not_found":
-        message = f"缺少 {context['discriminator'].strip(chr(39))}"
+        message = Phrase("缺少 %(name)s", name=context["discriminator"].strip("'"))
     elif message is None and kind == "union_tag_invalid":
-        message = f"没有类型 {context['tag']}，只能是 {_either(context['expected_tags'])}"
+        names = _either(context["expected_tags"])
+        message = Phrase("没有类型 %(kind)s，只能是 %(names)s", kind=context["tag"], names=names)
     elif message is None and kind == "value_error":
         message = str(context["error"])
     elif message is None and kind in BOUNDS:
-        message = BOUNDS[kind].format(**context)
+        message = BOUNDS[kind].filled(**context)
     return Problem(_path(detail["loc"]), message or str(detail["msg"]))
 
 
-def _either(expected: str) -> str:
-    """`a、b、c` of pydantic's `'a', 'b' or 'c'`."""
-    return "、".join(re.findall(r"'([^']*)'", expected)) or expected
+def _either(expected: str) -> list[str]:
+    """`a`, `b` and `c` of pydantic's `'a', 'b' or 'c'`."""
+    return re.findall(r"'([^']*)'", expected) or [expected]
 
 
 def _path(location: tuple[int | str, ...]) -> str:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BeforeValidator, Field, PlainSerializer
 
+from bot.phrases import Phrase
 from data.rules.problems import RuleModel, SortedSet
 
 MIDNIGHT = time()
@@ -20,7 +21,7 @@ def _local_time(value: Any) -> time:
         return value
     if isinstance(value, str) and re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", value):
         return time.fromisoformat(value)
-    raise ValueError("应为 24 小时制的时间，如 09:30")
+    raise ValueError(Phrase("应为 24 小时制的时间，如 09:30"))
 
 
 #: `09:30` in JSON: minutes, without a zone, because the zone is the company's.
@@ -96,13 +97,13 @@ def greeting_word(at: datetime, zone: tzinfo) -> str:
 
 def day_words(day: date) -> str:
     """`5月20日`."""
-    return f"{day.month}月{day.day}日"
+    return Phrase("%(month)s月%(day)s日", month=day.month, day=day.day)
 
 
 def moment_words(at: datetime, zone: tzinfo) -> str:
     """`5月20日 14:05` by the wall clock of `zone`."""
     local = local_datetime(at, zone)
-    return f"{day_words(local)} {local:%H:%M}"
+    return Phrase("%(month)s月%(day)s日 %(time)s", month=local.month, day=local.day, time=f"{local:%H:%M}")
 
 
 def day_began(day: date, zone: tzinfo) -> datetime:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, StrictBool, model_serializer, model_validator
 
+from bot.phrases import Phrase
 from data.models import FollowStatus
 from data.rules.conditions import StateText, UserID
 from data.rules.forms import FormName, QuestionKey
@@ -33,7 +34,7 @@ Value = Annotated[str, Field(min_length=1, max_length=512)]
 
 def _whole_fen(yuan: float) -> float:
     if abs(yuan * 100 - round(yuan * 100)) > 1e-4:
-        raise ValueError("金额最多两位小数")
+        raise ValueError(Phrase("金额最多两位小数"))
     return yuan
 
 
@@ -50,7 +51,7 @@ class Leaf(RuleModel):
     def require(self, *names: str) -> None:
         """Raises ValueError unless at least one of these was given."""
         if all(getattr(self, name) is None for name in names):
-            raise ValueError(f"至少要填一项：{'、'.join(names)}")
+            raise ValueError(Phrase("至少要填一项：%(names)s", names=[*names]))
 
 
 def _ordered(low: Any, high: Any, words: str) -> None:
@@ -94,7 +95,7 @@ class ChannelLeaf(Leaf):
     @model_validator(mode="after")
     def _asks(self) -> Self:
         if not self.states and not self.state_prefixes:
-            raise ValueError("至少要填一项：states、state_prefixes")
+            raise ValueError(Phrase("至少要填一项：states、state_prefixes"))
         return self
 
 
@@ -154,7 +155,7 @@ class Ago(Leaf):
 
     def _no_contradiction(self) -> None:
         if self.within_days is not None and self.more_than_days_ago is not None:
-            _ordered(self.more_than_days_ago + 1, self.within_days, "within_days 应大于 more_than_days_ago")
+            _ordered(self.more_than_days_ago + 1, self.within_days, Phrase("within_days 应大于 more_than_days_ago"))
 
 
 class AddedLeaf(Ago):
@@ -166,7 +167,7 @@ class AddedLeaf(Ago):
     @model_validator(mode="after")
     def _asks(self) -> Self:
         self.require("since", "until", "within_days", "more_than_days_ago")
-        _ordered(self.since, self.until, "since 不能晚于 until")
+        _ordered(self.since, self.until, Phrase("since 不能晚于 until"))
         self._no_contradiction()
         return self
 
@@ -186,7 +187,7 @@ class GroupLeaf(Leaf):
     @model_validator(mode="after")
     def _asks(self) -> Self:
         if self.match is Match.ALL and not self.chat_ids:
-            raise ValueError("match 为 all 时要填 chat_ids")
+            raise ValueError(Phrase("match 为 all 时要填 chat_ids"))
         return self
 
 
@@ -199,9 +200,9 @@ class LastTouchLeaf(Ago):
     def _asks(self) -> Self:
         self.require("never", "within_days", "more_than_days_ago")
         if self.never and (self.within_days is not None or self.more_than_days_ago is not None):
-            raise ValueError("never 不能和天数一起用")
+            raise ValueError(Phrase("never 不能和天数一起用"))
         if self.never is False:
-            raise ValueError("never 只能是 true")
+            raise ValueError(Phrase("never 只能是 true"))
         self._no_contradiction()
         return self
 
@@ -216,7 +217,7 @@ class TouchesLeaf(Leaf):
     @model_validator(mode="after")
     def _asks(self) -> Self:
         self.require("at_least", "at_most")
-        _ordered(self.at_least, self.at_most, "at_least 不能大于 at_most")
+        _ordered(self.at_least, self.at_most, Phrase("at_least 不能大于 at_most"))
         return self
 
 
@@ -266,11 +267,11 @@ class FormLeaf(Leaf):
     @model_validator(mode="after")
     def _asks(self) -> Self:
         if self.question is None and (self.one_of is not None or self.ticked is not None):
-            raise ValueError("one_of、ticked 要和 question 一起填")
+            raise ValueError(Phrase("one_of、ticked 要和 question 一起填"))
         if self.one_of is not None and self.ticked is not None:
-            raise ValueError("one_of 和 ticked 只能填一项")
+            raise ValueError(Phrase("one_of 和 ticked 只能填一项"))
         if self.question is not None and self.did is Answered.NOT_ANSWERED:
-            raise ValueError("问的是答案时 did 只能是 answered；相反的情况请用 not")
+            raise ValueError(Phrase("问的是答案时 did 只能是 answered；相反的情况请用 not"))
         return self
 
 
@@ -311,8 +312,8 @@ class OrdersLeaf(Leaf):
             "count_at_least", "count_at_most", "yuan_at_least", "yuan_at_most", "last_within_days",
             "last_more_than_days_ago",
         )  # fmt: skip
-        _ordered(self.count_at_least, self.count_at_most, "count_at_least 不能大于 count_at_most")
-        _ordered(self.yuan_at_least, self.yuan_at_most, "yuan_at_least 不能大于 yuan_at_most")
+        _ordered(self.count_at_least, self.count_at_most, Phrase("count_at_least 不能大于 count_at_most"))
+        _ordered(self.yuan_at_least, self.yuan_at_most, Phrase("yuan_at_least 不能大于 yuan_at_most"))
         return self
 
 
@@ -374,9 +375,9 @@ class FieldLeaf(Leaf):
     def _asks(self) -> Self:
         self.require("is_set", *(name for names in FIELD_QUESTIONS.values() for name in names))
         if not self.kinds:
-            raise ValueError("这些条件不是同一种字段的")
+            raise ValueError(Phrase("这些条件不是同一种字段的"))
         if self.is_set is False and len(self.kinds) < len(FIELD_QUESTIONS):
-            raise ValueError("is_set 为 false 时不能有别的条件")
+            raise ValueError(Phrase("is_set 为 false 时不能有别的条件"))
         return self
 
 

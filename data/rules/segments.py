@@ -16,6 +16,7 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_serializer, model_validator
 
+from bot.phrases import Bilingual, Phrase
 from data.rules import segment_leaves as leaves
 from data.rules.conditions import RuleName
 from data.rules.forms import AskChoice, AskChoices, Form
@@ -62,9 +63,9 @@ class Node(RuleModel):
     @model_validator(mode="after")
     def _is_one_thing(self) -> Node:
         if len(self._given) != 1:
-            raise ValueError(f"只能有一个键：all、any、not，或一种条件（{'、'.join(LEAVES)}）")
+            raise ValueError(Phrase("只能有一个键：all、any、not，或一种条件（%(leaves)s）", leaves=[*LEAVES]))
         if self.any_of == ():
-            raise ValueError("any 里至少要有一个条件")
+            raise ValueError(Phrase("any 里至少要有一个条件"))
         return self
 
     @property
@@ -114,14 +115,23 @@ def _bounded(source: Any) -> Any:
             nodes += 1
             # The deepest object is what a leaf asks, and is no node.
             if depth > DEPTH_MAX + 1:
-                raise InvalidRuleError([Problem(path, f"嵌套太深：最多 {DEPTH_MAX} 层")])
+                raise InvalidRuleError([Problem(path, Phrase("嵌套太深：最多 %(most)s 层", most=DEPTH_MAX))])
             waiting += [(inner, f"{path}.{name}", depth + 1) for name, inner in value.items()]
         elif isinstance(value, list | tuple):
             waiting += [(inner, f"{path}[{number}]", depth) for number, inner in enumerate(value)]
         else:
             values += 1
         if nodes > NODES_MAX * 2 or values + len(waiting) > VALUES_MAX:
-            raise InvalidRuleError([Problem(DEFINITION, f"条件太多：最多 {NODES_MAX} 个，一共最多 {VALUES_MAX} 个值")])
+            raise InvalidRuleError(
+                [
+                    Problem(
+                        DEFINITION,
+                        Phrase(
+                            "条件太多：最多 %(most)s 个，一共最多 %(values)s 个值", most=NODES_MAX, values=VALUES_MAX
+                        ),
+                    )
+                ]
+            )
     return source
 
 
@@ -198,33 +208,52 @@ def unknown_names(tree: Node, known: Known) -> list[Problem]:
         match leaf:
             case leaves.TagsLeaf():
                 found += [
-                    Problem(f"{path}.tag_ids", f"企业标签里没有 {tag_id}（已被删除，或还没有从企业微信读到）")
+                    Problem(
+                        f"{path}.tag_ids",
+                        Phrase("企业标签里没有 %(tag_id)s（已被删除，或还没有从企业微信读到）", tag_id=tag_id),
+                    )
                     for tag_id in sorted(leaf.tag_ids - known.tag_nos.keys())
                 ]
             case leaves.StaffLeaf():
                 found += [
-                    Problem(f"{path}.userids", f"没有成员 {userid}（或还没有从企业微信读到）")
+                    Problem(f"{path}.userids", Phrase("没有成员 %(userid)s（或还没有从企业微信读到）", userid=userid))
                     for userid in sorted(leaf.userids)
                     if userid.lower() not in known.userids
                 ]
             case leaves.DepartmentLeaf():
                 found += [
-                    Problem(f"{path}.department_ids", f"没有部门 {each}（已被删除，或不在可见范围内）")
+                    Problem(
+                        f"{path}.department_ids",
+                        Phrase("没有部门 %(department_id)s（已被删除，或不在可见范围内）", department_id=each),
+                    )
                     for each in sorted(leaf.department_ids - known.department_userids.keys())
                 ]
             case leaves.GroupLeaf():
                 found += [
-                    Problem(f"{path}.chat_ids", f"没有客户群 {chat_id}（已解散，或还没有从企业微信读到）")
+                    Problem(
+                        f"{path}.chat_ids",
+                        Phrase("没有客户群 %(chat_id)s（已解散，或还没有从企业微信读到）", chat_id=chat_id),
+                    )
                     for chat_id in sorted(leaf.chat_ids - known.chat_ids)
                 ]
             case leaves.CampaignLeaf() if leaf.campaign_id not in known.campaign_ids:
-                found.append(Problem(f"{path}.campaign_id", f"没有编号为 {leaf.campaign_id} 的群发"))
+                found.append(
+                    Problem(
+                        f"{path}.campaign_id", Phrase("没有编号为 %(campaign_id)s 的群发", campaign_id=leaf.campaign_id)
+                    )
+                )
             case leaves.LinkLeaf() if leaf.link_id not in known.link_ids:
-                found.append(Problem(f"{path}.link_id", f"没有编号为 {leaf.link_id} 的跟踪链接"))
+                found.append(
+                    Problem(f"{path}.link_id", Phrase("没有编号为 %(link_id)s 的跟踪链接", link_id=leaf.link_id))
+                )
             case leaves.FormLeaf():
                 found += _form_problems(path, leaf, known.forms.get(leaf.form))
             case leaves.RosterLeaf() if leaf.roster_id not in known.roster_ids:
-                found.append(Problem(f"{path}.roster_id", f"没有编号为 {leaf.roster_id} 的客户名单"))
+                found.append(
+                    Problem(
+                        f"{path}.roster_id", Phrase("没有编号为 %(roster_id)s 的客户名单", roster_id=leaf.roster_id)
+                    )
+                )
             case leaves.FieldLeaf():
                 found += _field_problems(path, leaf, known.field_kinds.get(leaf.name))
             case _:
@@ -234,31 +263,60 @@ def unknown_names(tree: Node, known: Known) -> list[Problem]:
 
 def _form_problems(path: str, leaf: leaves.FormLeaf, known: KnownForm | None) -> Iterator[Problem]:
     if known is None:
-        yield Problem(f"{path}.form", f"没有表单 {leaf.form}")
+        yield Problem(f"{path}.form", Phrase("没有表单 %(form)s", form=leaf.form))
         return
     if leaf.question is None:
         return
     question = next((each for each in known.form.questions if each.key == leaf.question), None)
     if question is None:
-        keys = "、".join(each.key for each in known.form.questions)
-        yield Problem(f"{path}.question", f"表单 {leaf.form} 没有问题 {leaf.question}，它的问题是 {keys}")
+        keys = [each.key for each in known.form.questions]
+        yield Problem(
+            f"{path}.question",
+            Phrase(
+                "表单 %(form)s 没有问题 %(question)s，它的问题是 %(keys)s",
+                form=leaf.form,
+                question=leaf.question,
+                keys=keys,
+            ),
+        )
     elif leaf.ticked is not None and question.ask != "consent":
-        yield Problem(f"{path}.ticked", f"问题 {leaf.question} 不是勾选的；请用 one_of")
+        yield Problem(f"{path}.ticked", Phrase("问题 %(question)s 不是勾选的；请用 one_of", question=leaf.question))
     elif leaf.one_of is not None and question.ask in ("consent", "birthday"):
-        words = "请用 ticked" if question.ask == "consent" else "生日请用条件 birthday"
-        yield Problem(f"{path}.one_of", f"问题 {leaf.question} 的答案不是文字；{words}")
+        words = Phrase("请用 ticked") if question.ask == "consent" else Phrase("生日请用条件 birthday")
+        yield Problem(
+            f"{path}.one_of", Phrase("问题 %(question)s 的答案不是文字；%(words)s", question=leaf.question, words=words)
+        )
     elif leaf.one_of is not None and isinstance(question, AskChoice | AskChoices):
         texts = [each.text for each in question.choices]
         for missing in sorted(leaf.one_of - set(texts)):
-            yield Problem(f"{path}.one_of", f"问题 {leaf.question} 没有选项 {missing}，它的选项是 {'、'.join(texts)}")
+            yield Problem(
+                f"{path}.one_of",
+                Phrase(
+                    "问题 %(question)s 没有选项 %(missing)s，它的选项是 %(texts)s",
+                    question=leaf.question,
+                    missing=missing,
+                    texts=texts,
+                ),
+            )
 
 
-FIELD_KIND_WORDS = {"text": "文字", "number": "数字", "date": "日期", "flag": "是否"}
+FIELD_KIND_WORDS: Mapping[str, str] = {
+    "text": Bilingual("文字", "text"), "number": Bilingual("数字", "number"), "date": Bilingual("日期", "date"),
+    "flag": Bilingual("是否", "yes-or-no"),
+}  # fmt: skip
 
 
 def _field_problems(path: str, leaf: leaves.FieldLeaf, kind: str | None) -> Iterator[Problem]:
     if kind is None:
-        yield Problem(f"{path}.name", f"没有自定义字段 {leaf.name}")
+        yield Problem(f"{path}.name", Phrase("没有自定义字段 %(name)s", name=leaf.name))
     elif kind not in leaf.kinds:
-        words = "、".join(FIELD_KIND_WORDS[each] for each in sorted(leaf.kinds))
-        yield Problem(path, f"自定义字段 {leaf.name} 是{FIELD_KIND_WORDS.get(kind, kind)}，这个条件要用{words}字段")
+        words = [FIELD_KIND_WORDS[each] for each in sorted(leaf.kinds)]
+        yield Problem(
+            path,
+            Phrase(
+                "自定义字段 %(name)s 是%(kind)s，这个条件要用%(words)s字段",
+                name=leaf.name,
+                kind=FIELD_KIND_WORDS.get(kind, kind),
+                words=words,
+            ),
+        )

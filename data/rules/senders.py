@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 
 from pydantic import Field
 
+from bot.phrases import Phrase
 from data.models.campaigns import RecipientState
 from data.models.customers import FollowStatus
 from data.rules.conditions import UserID
@@ -48,16 +49,16 @@ def choice_problems(choice: SenderChoice, live_tags: AbstractSet[str], staff: Ab
     """What is wrong with a choice of senders; `live_tags` and `staff`: those whom it names as far as there are any."""
     found: list[Problem] = []
     if choice.sender_policy is SenderPolicy.TAG_OWNER and not choice.sender_tag_ids:
-        found.append(Problem("sender_tag_ids", "按标签选发送人时，至少要有一个标签"))
+        found.append(Problem("sender_tag_ids", Phrase("按标签选发送人时，至少要有一个标签")))
     if choice.sender_policy is not SenderPolicy.TAG_OWNER and choice.sender_tag_ids:
-        found.append(Problem("sender_tag_ids", "只有 sender_policy 为 tag_owner 时才用标签选发送人"))
+        found.append(Problem("sender_tag_ids", Phrase("只有 sender_policy 为 tag_owner 时才用标签选发送人")))
     for number, tag_id in enumerate(choice.sender_tag_ids):
         if tag_id not in live_tags:
-            found.append(Problem(f"sender_tag_ids[{number}]", f"企业标签里没有 {tag_id}"))
+            found.append(Problem(f"sender_tag_ids[{number}]", Phrase("企业标签里没有 %(tag_id)s", tag_id=tag_id)))
         elif tag_id in choice.sender_tag_ids[:number]:
-            found.append(Problem(f"sender_tag_ids[{number}]", f"{tag_id} 写了两次"))
+            found.append(Problem(f"sender_tag_ids[{number}]", Phrase("%(tag_id)s 写了两次", tag_id=tag_id)))
     found += [
-        Problem("excluded_userids", f"没有成员 {userid}（或还没有从企业微信读到）")
+        Problem("excluded_userids", Phrase("没有成员 %(userid)s（或还没有从企业微信读到）", userid=userid))
         for userid in sorted(choice.excluded_userids - staff)
     ]
     return found

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta, tzinfo
 from enum import StrEnum
 
+from bot.phrases import Phrase
 from data.rules.problems import InvalidRuleError, Problem
 from data.rules.schedule import day_began, local_datetime
 
@@ -61,9 +62,9 @@ def check_why(why: str) -> str:
     """Why a task is not to be done, as it is kept. Raises InvalidRuleError where nothing is said, or too much."""
     words = " ".join("".join(each if each.isprintable() else " " for each in why).split())
     if not words:
-        raise InvalidRuleError([Problem("why", "请写明原因")])
+        raise InvalidRuleError([Problem("why", Phrase("请写明原因"))])
     if len(words) > WHY_MAX_LENGTH:
-        raise InvalidRuleError([Problem("why", f"最多 {WHY_MAX_LENGTH} 个字")])
+        raise InvalidRuleError([Problem("why", Phrase("最多 %(most)s 个字", most=WHY_MAX_LENGTH))])
     return words
 
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import re2
 from pydantic import Field
 
+from bot.phrases import Phrase
 from data.rules.conditions import (
     Conditions,
     FailedCondition,
@@ -172,11 +173,11 @@ class TagConditions(Conditions):
     def problems(self, path: str = "conditions") -> list[Problem]:
         found = super().problems(path)
         if any(not normalised(word) for word in self.words):
-            found.append(Problem(f"{path}.words", "有空白的关键词"))
+            found.append(Problem(f"{path}.words", Phrase("有空白的关键词")))
         if self.pattern and compiled(self.pattern) is None:
-            found.append(Problem(f"{path}.pattern", "不是可用的正则表达式（RE2 语法，不支持回溯引用和环视）"))
+            found.append(Problem(f"{path}.pattern", Phrase("不是可用的正则表达式（RE2 语法，不支持回溯引用和环视）")))
         elif self.pattern and compiled(self.pattern).search(""):
-            found.append(Problem(f"{path}.pattern", "这个正则表达式匹配任何文字"))
+            found.append(Problem(f"{path}.pattern", Phrase("这个正则表达式匹配任何文字")))
         return found
 
 
@@ -201,15 +202,15 @@ def problems(rule: TagRule) -> list[Problem]:
     """What is wrong with a rule; empty: it can be used."""
     found = rule.conditions.problems()
     if not rule.triggers:
-        found.append(Problem("triggers", "至少选一个触发时机"))
+        found.append(Problem("triggers", Phrase("至少选一个触发时机")))
     if not rule.put_on and not rule.take_off:
-        found.append(Problem("put_on", "至少选一个要打上或去掉的标签"))
+        found.append(Problem("put_on", Phrase("至少选一个要打上或去掉的标签")))
     if both := rule.put_on & rule.take_off:
-        found.append(Problem("take_off", f"同一个标签不能既打上又去掉：{'、'.join(sorted(both))}"))
+        found.append(Problem("take_off", Phrase("同一个标签不能既打上又去掉：%(both)s", both=sorted(both))))
     if rule.conditions.chat_ids and rule.triggers != {Trigger.GROUP_JOIN}:
-        found.append(Problem("conditions.chat_ids", "按客户群的条件只能用于入群触发"))
+        found.append(Problem("conditions.chat_ids", Phrase("按客户群的条件只能用于入群触发")))
     if rule.conditions.asks_for_orders and rule.triggers != {Trigger.ORDER}:
-        found.append(Problem("conditions", "按订单的条件只能用于订单触发"))
+        found.append(Problem("conditions", Phrase("按订单的条件只能用于订单触发")))
     return found
 
 

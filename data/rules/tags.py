@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
+from bot.phrases import Phrase
 from data.rules.problems import Problem, RuleModel
 
 NAME_MAX_LENGTH = 30
@@ -47,11 +48,11 @@ def new_problems(asked: NewTags) -> list[Problem]:
     """What is wrong with tags to be made; empty: WeCom can be asked."""
     found: list[Problem] = []
     if (asked.group_id is None) == (asked.group_name is None):
-        found.append(Problem("group_id", "请给出 group_id 或 group_name，二选一"))
+        found.append(Problem("group_id", Phrase("请给出 group_id 或 group_name，二选一")))
     if asked.group_name is not None:
         found += _name_problems(asked.group_name, "group_name")
     if not asked.tags:
-        found.append(Problem("tags", "至少要有一个标签：企业微信没有空的标签组"))
+        found.append(Problem("tags", Phrase("至少要有一个标签：企业微信没有空的标签组")))
     for index, tag in enumerate(asked.tags):
         found += _name_problems(tag.name, f"tags[{index}].name")
     return found + _twice(asked.tags)
@@ -60,24 +61,26 @@ def new_problems(asked: NewTags) -> list[Problem]:
 def edit_problems(edit: TagEdit) -> list[Problem]:
     """What is wrong with a change; empty: WeCom can be asked."""
     if edit.name is None and edit.order is None:
-        return [Problem("name", "请给出新的 name 或 order")]
+        return [Problem("name", Phrase("请给出新的 name 或 order"))]
     return [] if edit.name is None else _name_problems(edit.name, "name")
 
 
 def _name_problems(name: str, path: str) -> list[Problem]:
     if not name:
-        return [Problem(path, "名称不能为空")]
+        return [Problem(path, Phrase("名称不能为空"))]
     if len(name) > NAME_MAX_LENGTH:
-        return [Problem(path, f"名称最多 {NAME_MAX_LENGTH} 个字，现在有 {len(name)} 个")]
+        return [
+            Problem(path, Phrase("名称最多 %(most)s 个字，现在有 %(count)s 个", most=NAME_MAX_LENGTH, count=len(name)))
+        ]
     if any(unicodedata.category(char) in ("Cc", "Cs") for char in name):
-        return [Problem(path, "有不可见的控制字符，请删掉它后重新输入")]
+        return [Problem(path, Phrase("有不可见的控制字符，请删掉它后重新输入"))]
     return []
 
 
 def _twice(tags: Sequence[NewTag]) -> list[Problem]:
     names = [tag.name for tag in tags]
     return [
-        Problem(f"tags[{index}].name", f"“{name}”出现了两次")
+        Problem(f"tags[{index}].name", Phrase("“%(name)s”出现了两次", name=name))
         for index, name in enumerate(names)
         if name and name in names[:index]
     ]

@@ -7,6 +7,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, StringConstraints
 
+from bot.phrases import Phrase
+
 #: Country code of mainland China, as numbers are written with it.
 _HOME = ("+86", "0086")
 _SEPARATORS = dict.fromkeys(map(ord, "-–—.·()/"))
@@ -15,7 +17,7 @@ _SEPARATORS = dict.fromkeys(map(ord, "-–—.·()/"))
 def one_line(text: str) -> str:
     """`text` itself. Raises ValueError where it holds control characters or halves of characters."""
     if any(unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in text):
-        raise ValueError("有不可见的控制字符，请删掉它后重新输入")
+        raise ValueError(Phrase("有不可见的控制字符，请删掉它后重新输入"))
     return text
 
 

@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 
 from pydantic import Field
 
+from bot.phrases import Phrase
 from data.rules.occurrences import Days, last_occurrence, list_occurrences, next_occurrence, next_open, parse_cron
 from data.rules.problems import Problem, RuleModel
 from data.rules.schedule import Instant, TimeWindow, moment_words
@@ -81,16 +82,16 @@ class Timing(RuleModel):
 def problems(timing: Timing, now: datetime, calendar: Calendar) -> list[Problem]:
     """What keeps a wave from being sent so."""
     if timing.at is not None and timing.cron is not None:
-        return [Problem("timing", "at 和 cron 只能填写一个")]
+        return [Problem("timing", Phrase("at 和 cron 只能填写一个"))]
     if timing.cron is None:
         found = [
-            Problem(f"timing.{name}", "只用于按 cron 重复的发送")
+            Problem(f"timing.{name}", Phrase("只用于按 cron 重复的发送"))
             for name, given in (("until", timing.until), ("skip_holidays", timing.skip_holidays),
                                 ("fresh_words", timing.fresh_words))
             if given
         ]  # fmt: skip
         if timing.at is not None and timing.at <= now:
-            found.append(Problem("timing.at", "时间已经过去"))
+            found.append(Problem("timing.at", Phrase("时间已经过去")))
         return found + _outside_hours("timing.at", [timing.at] if timing.at else [], calendar)
     try:
         cron = parse_cron(timing.cron)
@@ -99,7 +100,7 @@ def problems(timing: Timing, now: datetime, calendar: Calendar) -> list[Problem]
     without: Days = calendar.holidays if timing.skip_holidays else ()
     ahead = list(islice(list_occurrences(cron, now, calendar.zone, until=timing.until, without=without), CHECKED))
     if not ahead:
-        return [Problem("timing.cron", "这个时间不会再出现")]
+        return [Problem("timing.cron", Phrase("这个时间不会再出现"))]
     return _outside_hours("timing.cron", ahead, calendar)
 
 
@@ -108,7 +109,17 @@ def _outside_hours(path: str, ats: Sequence[datetime], calendar: Calendar) -> li
     for at in ats:
         if not hours.holds(at, calendar.zone):
             when = moment_words(at, calendar.zone)
-            return [Problem(path, f"{when} 不在允许发送的时间（{hours.start:%H:%M}–{hours.end:%H:%M}）之内")]
+            return [
+                Problem(
+                    path,
+                    Phrase(
+                        "%(when)s 不在允许发送的时间（%(start)s–%(end)s）之内",
+                        when=when,
+                        start=f"{hours.start:%H:%M}",
+                        end=f"{hours.end:%H:%M}",
+                    ),
+                )
+            ]
     return []
 
 
@@ -132,7 +143,14 @@ def warnings(timing: Timing, valid_hours: int, now: datetime, calendar: Calendar
     if closed is None:
         return []
     opens, ends = (moment_words(at, calendar.zone) for at in (closed.opens, closed.ends))
-    return [f"要到 {opens} 才可以请员工发送，而它的有效期（{valid_hours} 小时）到 {ends} 就结束：不会有人收到"]
+    return [
+        Phrase(
+            "要到 %(opens)s 才可以请员工发送，而它的有效期（%(valid_hours)s 小时）到 %(ends)s 就结束：不会有人收到",
+            opens=opens,
+            valid_hours=valid_hours,
+            ends=ends,
+        )
+    ]
 
 
 class Turn(StrEnum):

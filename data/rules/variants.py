@@ -16,6 +16,7 @@ from typing import Any
 
 from pydantic import Field
 
+from bot.phrases import Phrase
 from data.rules.messages import MessageContent
 from data.rules.problems import InvalidRuleError, Problem, RuleModel, parse
 
@@ -26,7 +27,7 @@ WEIGHT_MAX = 1000
 HOLD_OUT_MAX = 90
 #: Place of who gets nothing, so that the others can be compared with them.
 HELD_OUT = -1
-HELD_OUT_NAME = "对照组"
+HELD_OUT_NAME = Phrase("对照组")
 
 _POINTS = 2**32
 
@@ -103,17 +104,17 @@ def problems(variants: Sequence[Variant], content: MessageContent) -> list[Probl
     """What is wrong with the variants of a wave, apart from what each says."""
     if not variants:
         return []
-    found = [] if content.is_empty else [Problem("content", "有了 variants 就不填 content：内容写在每个版本里")]
+    found = [] if content.is_empty else [Problem("content", Phrase("有了 variants 就不填 content：内容写在每个版本里"))]
     if len(variants) == 1:
-        found.append(Problem("variants", "至少要有两个版本；只有一种内容时写在 content 里"))
+        found.append(Problem("variants", Phrase("至少要有两个版本；只有一种内容时写在 content 里")))
     names = [each.name.strip().casefold() for each in variants]
     for number, name in enumerate(names):
         if not name:
-            found.append(Problem(f"variants[{number}].name", "必填"))
+            found.append(Problem(f"variants[{number}].name", Phrase("必填")))
         elif name == HELD_OUT_NAME:
-            found.append(Problem(f"variants[{number}].name", "这个名字留给什么都收不到的客户"))
+            found.append(Problem(f"variants[{number}].name", Phrase("这个名字留给什么都收不到的客户")))
         elif name in names[:number]:
-            found.append(Problem(f"variants[{number}].name", "和前面的版本同名"))
+            found.append(Problem(f"variants[{number}].name", Phrase("和前面的版本同名")))
     return found
 
 
@@ -150,5 +151,5 @@ def parse_words(names: Sequence[str], source: Mapping[str, Any]) -> RunWords:
     words = parse(RunWords, source)
     given = [each.name for each in words.variants]
     if sorted(given) != sorted(names) and (len(given) > 1 or given[0] not in names):
-        raise InvalidRuleError([Problem("variants", f"请给每个版本各写一次：{'、'.join(names)}")])
+        raise InvalidRuleError([Problem("variants", Phrase("请给每个版本各写一次：%(names)s", names=names))])
     return RunWords(variants=tuple(sorted(words.variants, key=lambda each: names.index(each.name))))

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import Field, model_validator
 
+from bot.phrases import Phrase
 from data.rules.problems import RuleModel
 from data.rules.timings import Timing
 
@@ -30,7 +31,7 @@ class WavePlan(RuleModel):
     @classmethod
     def _only_customers_are_split(cls, given: Any) -> Any:
         if isinstance(given, Mapping) and given.keys() & _SPLITTING - cls.model_fields.keys():
-            raise ValueError("只有发给客户的波次（customers）可以有 variants 和 hold_out_percent")
+            raise ValueError(Phrase("只有发给客户的波次（customers）可以有 variants 和 hold_out_percent"))
         return given
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from bot.phrases import Phrase
 from data.rules import messages
 from data.rules.conditions import (
     Conditions,
@@ -92,12 +93,12 @@ def problems(rule: WelcomeRule) -> list[Problem]:
     """What is wrong with a rule, apart from its two templates, which the renderer checks."""
     found = rule.conditions.problems()
     if rule.content.is_empty:
-        found.append(Problem("content", "文字和附件不能都为空"))
+        found.append(Problem("content", Phrase("文字和附件不能都为空")))
     for each in messages.attachment_problems(rule.content, tracked=True):
         found.append(Problem(f"content.{each.path}", each.message))
     only_media = rule.content.attachments and rule.content.without_media().is_empty
     if only_media and not rule.fallback_text.strip():
-        found.append(Problem("fallback_text", "没有文字的欢迎语要写一段备用文字，素材失效时用它代替"))
+        found.append(Problem("fallback_text", Phrase("没有文字的欢迎语要写一段备用文字，素材失效时用它代替")))
     return found
 
 
@@ -203,25 +204,25 @@ class MissedCause(StrEnum):
 
 
 SKIP_SENTENCES = {
-    SkipReason.INHERITED: "这是在职或离职继承的客户，不按新客户欢迎",
-    SkipReason.ALREADY_SENT: "这次添加的欢迎语已经发出",
-    SkipReason.BEING_SENT: "这次添加的欢迎语正在由另一个事件发送",
-    SkipReason.ALREADY_MISSED: "这次添加的欢迎语已经错过，并已提醒员工",
-    SkipReason.CHAT_STARTED: "企业微信表示欢迎语已送达或双方已开始聊天",
-    SkipReason.NO_RULE: "没有符合的欢迎语规则",
+    SkipReason.INHERITED: Phrase("这是在职或离职继承的客户，不按新客户欢迎"),
+    SkipReason.ALREADY_SENT: Phrase("这次添加的欢迎语已经发出"),
+    SkipReason.BEING_SENT: Phrase("这次添加的欢迎语正在由另一个事件发送"),
+    SkipReason.ALREADY_MISSED: Phrase("这次添加的欢迎语已经错过，并已提醒员工"),
+    SkipReason.CHAT_STARTED: Phrase("企业微信表示欢迎语已送达或双方已开始聊天"),
+    SkipReason.NO_RULE: Phrase("没有符合的欢迎语规则"),
     SkipReason.NO_CODE: (
-        "事件没有带 WelcomeCode：管理后台为该员工设置了欢迎语、双方已在聊天、或对方是其他企业的企业微信用户"
+        Phrase("事件没有带 WelcomeCode：管理后台为该员工设置了欢迎语、双方已在聊天、或对方是其他企业的企业微信用户")
     ),
-    SkipReason.UNWANTED: "客户不希望收到消息，设置中未开启对其发送欢迎语",
-    SkipReason.OBSERVE: "观察模式：只记录，不发送",
+    SkipReason.UNWANTED: Phrase("客户不希望收到消息，设置中未开启对其发送欢迎语"),
+    SkipReason.OBSERVE: Phrase("观察模式：只记录，不发送"),
 }
 MISSED_SENTENCES = {
-    MissedCause.TOO_LATE: "超过了 20 秒的发送时限",
-    MissedCause.CODE_REFUSED: "企业微信表示欢迎语凭证无效或已过期（41050）",
-    MissedCause.OTHER_APP: "另一个应用一直在发送欢迎语（41096）",
-    MissedCause.ARCHIVE_NOT_AGREED: "客户还没有同意会话存档（41053）",
-    MissedCause.REFUSED: "企业微信拒绝了这条欢迎语",
-    MissedCause.OUTCOME_UNKNOWN: "已尝试发送，但无法确认是否送达",
+    MissedCause.TOO_LATE: Phrase("超过了 20 秒的发送时限"),
+    MissedCause.CODE_REFUSED: Phrase("企业微信表示欢迎语凭证无效或已过期（41050）"),
+    MissedCause.OTHER_APP: Phrase("另一个应用一直在发送欢迎语（41096）"),
+    MissedCause.ARCHIVE_NOT_AGREED: Phrase("客户还没有同意会话存档（41053）"),
+    MissedCause.REFUSED: Phrase("企业微信拒绝了这条欢迎语"),
+    MissedCause.OUTCOME_UNKNOWN: Phrase("已尝试发送，但无法确认是否送达"),
 }
 
 
