@@ -21,17 +21,10 @@ from data.queries import campaign_views as rows
 from data.queries import staff as staff_rows
 from data.queries.accounts import list_visible
 from data.queries.segment_names import read_audience
+from data.rules.accounts import NO_CUSTOMERS, limited, unlimited
 from data.rules.campaigns import Audience
 from data.rules.problems import InvalidRuleError, Problem, parse
 from data.rules.waves import CUSTOMERS, GROUPS, MOMENTS
-
-
-def within(account: Account) -> dict[str, Any]:
-    """The condition for customers whom somebody sees: those of their departments' members, and their own."""
-    own = [{"staff": {"userids": [account.userid]}}] if account.userid else []
-    departments = [{"department": {"department_ids": sorted(account.department_ids)}}] if account.department_ids else []
-    ways: list[dict[str, Any]] = departments + own
-    return ways[0] if len(ways) == 1 else {"any": ways}
 
 
 def widened(account: Account, kind: str, audience: Mapping[str, Any]) -> dict[str, Any]:
@@ -40,12 +33,11 @@ def widened(account: Account, kind: str, audience: Mapping[str, Any]) -> dict[st
         return dict(audience)
     mine = sorted(account.department_ids)
     if kind == CUSTOMERS:
-        tree, limit = audience.get("segment"), within(account)
-        if tree == limit:
-            return {"everyone": True}
-        if isinstance(tree, Mapping) and tree.keys() == {"all"} and len(tree["all"]) == 2 and tree["all"][0] == limit:
-            return {"segment": tree["all"][1]}
-        return dict(audience)
+        tree = audience.get("segment")
+        chosen = unlimited(account, tree)
+        if chosen is tree:
+            return dict(audience)
+        return {"everyone": True} if chosen is None else {"segment": chosen}
     found = dict(audience)
     if sorted(found.get("department_ids") or ()) == mine and not found.get("userids"):
         del found["department_ids"]
@@ -65,7 +57,7 @@ def _narrow(session: Session, account: Account, wave: Mapping[str, Any]) -> dict
     kind = wave.get("kind", CUSTOMERS)
     visible = list_visible(session, account) or frozenset()
     if not visible:
-        raise InvalidRuleError([Problem("audience", Phrase("您的账号还没有可见的客户：请管理员设置部门或 userid"))])
+        raise InvalidRuleError([Problem("audience", NO_CUSTOMERS)])
     if kind == CUSTOMERS:
         audience = wave.get("audience")
         return {**wave, "audience": _of_customers(session, account, visible, audience if audience else {})}
@@ -82,10 +74,10 @@ def _of_customers(
         if not pairs:
             raise InvalidRuleError([Problem("audience", Phrase("名单里没有您能看到的客户"))])
         return {"pairs": [{"external_userid": whom, "userid": userid} for whom, userid in sorted(pairs)]}
-    limit, chosen = within(account), read_audience(session, audience).model_dump(mode="json", exclude_defaults=True)
-    if "segment" in chosen:
-        return {"segment": {"all": [limit, chosen["segment"]]}}
-    return {"segment": limit} if audience.everyone else chosen
+    chosen = read_audience(session, audience).model_dump(mode="json", exclude_defaults=True)
+    if "segment" in chosen or audience.everyone:
+        return {"segment": limited(account, chosen.get("segment"))}
+    return chosen
 
 
 def _of_members(

@@ -19,7 +19,7 @@ from sqlmodel import Session
 
 from bot.campaign_plans import calendar_of
 from bot.context import Context
-from bot.journey_steps import company_of, through
+from bot.journey_steps import company_of, of_members, through
 from bot.journeys import check_journey
 from bot.phrases import Phrase
 from data.models import JourneyScan
@@ -212,14 +212,15 @@ class _Trial:
             for path, tree in self.versions[version].list_trees()
             if path not in NO_PATHS
         }
-        senders = {version: sender_rows.read_senders(session, self.versions[version], day) for version in used}
+        senders = {version: sender_rows.read_journey_senders(session, self.versions[version], day) for version in used}
         found = []
         for whom in customers:
-            on, contacts, wish = self.running.get(whom), known.contacts.get(whom, []), known.wishes.get(whom)
+            on, wish = self.running.get(whom), known.wishes.get(whom)
+            version = on.version if on is not None else self.newest
+            contacts = of_members(senders[version], known.contacts.get(whom, []))
             if not contacts or (wish is not None and wish.opted_out):
                 self.left_out["opted_out" if contacts else "lost"] += 1
                 continue
-            version = on.version if on is not None else self.newest
             contact, no_sender = through(senders[version], on.userid if on is not None else "", contacts)
             touched = known.touched.get(whom, [])
             subject = Subject(

@@ -111,8 +111,9 @@ class _Judge:
         key, whom = _key(due), due.external_userid
         journey = self._book[key]
         step = journey.steps[due.standing.step] if due.standing.step < len(journey.steps) else None
-        contacts = self._known.contacts.get(whom, [])
-        contact, no_sender = through(self._senders_of(key), due.userid, contacts)
+        senders = self._senders_of(key)
+        contacts = of_members(senders, self._known.contacts.get(whom, []))
+        contact, no_sender = through(senders, due.userid, contacts)
         left_at = self._known.left_at.get(whom)
         facts = Facts(
             lambda path: whom in self._members[key, path],
@@ -157,8 +158,13 @@ class _Judge:
     def _senders_of(self, key: Key) -> Senders:
         if key not in self._senders:
             day = local_datetime(self._now, self._company.calendar.zone).date()
-            self._senders[key] = sender_rows.read_senders(self._session, self._book[key], day)
+            self._senders[key] = sender_rows.read_journey_senders(self._session, self._book[key], day)
         return self._senders[key]
+
+
+def of_members(senders: Senders, contacts: Sequence[Contact]) -> list[Contact]:
+    """Those of a customer's contacts through whom the journey works at all."""
+    return [each for each in contacts if senders.only is None or each.userid in senders.only]
 
 
 def through(senders: Senders, userid: str, contacts: Sequence[Contact]) -> tuple[Contact | None, str]:

@@ -16,7 +16,7 @@ from bot.config import Settings
 from bot.context import Context
 from bot.journey_actions import links_in, words_of
 from bot.journey_books import Book
-from bot.journey_steps import through
+from bot.journey_steps import of_members, through
 from bot.links import UnusableLinkError
 from bot.logs import get_logger
 from bot.render import TemplateError
@@ -72,11 +72,13 @@ def _judge(session: Session, book: Book, ids: Collection[int], now: datetime, se
     known = read_known(session, {each.task.external_userid for each in stranded}, None, now, settings.zone)
     book.read_others(session, {(each.task.journey_id, each.task.version) for each in stranded})
     day = local_datetime(now, settings.zone).date()
-    senders = {key: sender_rows.read_senders(session, journey, day) for key, journey in book.journeys.items()}
+    senders = {key: sender_rows.read_journey_senders(session, journey, day) for key, journey in book.journeys.items()}
     found = _Found([], [])
     for each in stranded:
         task, key = each.task, (each.task.journey_id, each.task.version)
         contacts = known.contacts.get(task.external_userid, [])
+        if key in senders:
+            contacts = of_members(senders[key], contacts)
         if not contacts:
             left_at = known.left_at.get(task.external_userid)
             if left_at is None or left_at + TAKEN_OVER <= now:

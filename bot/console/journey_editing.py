@@ -13,6 +13,7 @@ from sqlmodel import Session
 from bot import journey_edits
 from bot.console import journey_words as words
 from bot.console.asks import Ask
+from bot.console.campaign_acts import by
 from bot.console.journey_forms import SPEAKING, Draft, normal, open_segments, press, read_draft, take
 from bot.console.journey_questions import (
     ACTIONS,
@@ -29,6 +30,7 @@ from bot.console.journey_words import Names
 from bot.console.journeys import PATH, step_cards
 from bot.console.message_forms import Editor, make_editor
 from bot.console.painting import N_
+from bot.journey_narrowing import find_mine, narrow, widened
 from bot.shipped import list_shipped, read_shipped
 from data.errors import ConflictError, NotFoundError
 from data.models import JourneyRow
@@ -72,28 +74,30 @@ async def make(ask: Ask) -> web.Response:
         _press(ask, draft, names, do)
         return await _show(ask, draft, names)
     try:
-        checked = await journey_edits.check_draft(ask.ctx, draft.source)
+        checked = await _check(ask, draft)
     except InvalidRuleError as error:
         return await _show(ask, draft, names, 400, error.problems)
     if do == "simulate":
         return begin_draft(ask, checked.journey)
     row = await ask.change(
         "journeys.make", f"journey {checked.name}",
-        lambda session: journey_edits.make_checked(session, checked, ask.actor.who, ask.now),
+        lambda session: journey_edits.make_checked(session, checked, by(ask), ask.now),
     )  # fmt: skip
     return ask.go(f"{PATH}/{row.id}", "made")
 
 
 async def edit(ask: Ask) -> web.Response:
     """A journey as it says now, to be changed."""
+    await ask.db.read(find_mine, ask.account, ask.path_number())
     said = await ask.db.read(journey_edits.export_journey, ask.path_number())
-    return await _show(ask, Draft(normal(said), said["version"]), await ask.db.read(words.read_names))
+    draft = Draft(normal(widened(ask.account, said)), said["version"])
+    return await _show(ask, draft, await ask.db.read(words.read_names))
 
 
 async def change(ask: Ask) -> web.Response:
     """It was saved, or one of the page's buttons was pressed."""
     journey_id = ask.path_number()
-    await ask.db.read(rows.get_journey, journey_id)
+    await ask.db.read(find_mine, ask.account, journey_id)
     names = await ask.db.read(words.read_names)
     draft, do = await read_draft(ask, names), ask.text("do", 40)
     if do not in ("save", "over", "simulate"):
@@ -101,7 +105,7 @@ async def change(ask: Ask) -> web.Response:
         return await _show(ask, draft, names)
     version = ask.number("newest") if do == "over" else draft.version
     try:
-        checked = await journey_edits.check_draft(ask.ctx, draft.source)
+        checked = await _check(ask, draft)
         if do == "simulate":
             return begin_draft(ask, checked.journey)
         await ask.change(
@@ -119,6 +123,12 @@ async def change(ask: Ask) -> web.Response:
             raise
         return await _show(ask, draft, names, 409, theirs=theirs)
     return ask.go(f"{PATH}/{journey_id}", "saved")
+
+
+async def _check(ask: Ask, draft: Draft) -> journey_edits.JourneyDraft:
+    """What was written, for the customers whom its writer sees. Raises InvalidRuleError."""
+    checked = await journey_edits.check_draft(ask.ctx, draft.source)
+    return await ask.db.read(narrow, ask.account, checked)
 
 
 def _press(ask: Ask, draft: Draft, names: Names, do: str) -> None:
@@ -189,7 +199,7 @@ async def _show(
     fields = partial(show, ask, names=names, problems=draft.problems)
     journey_id = ask.request.match_info.get("id", "")
     return ask.show(
-        "journey_edit", status, draft=draft, journey_id=journey_id, does=words.DOES, theirs=theirs, named=PARTS,
+        "journey_edit", status, draft=draft, journey_id=journey_id, does=words.offered(ask), theirs=theirs, named=PARTS,
         action=f"{PATH}/{journey_id}/edit" if journey_id else f"{PATH}/new",
         head=fields(HEAD, said, ""), triggers=TRIGGERS, happenings=HAPPENINGS,
         trigger=trigger, trigger_fields=fields(TRIGGERS[trigger][1], said["trigger"], "trigger") if trigger in TRIGGERS

@@ -13,11 +13,13 @@ from bot.console import journey_words as words
 from bot.console.asks import Ask
 from bot.console.painting import N_
 from bot.console.sheets import send_rows
+from bot.journey_narrowing import find_mine, may_change
 from bot.journey_statistics import read_statistics
-from data.models import EndReason, Enrolment, JourneyRow, StepOutcome
+from data.models import Account, EndReason, Enrolment, JourneyRow, StepOutcome
 from data.queries import accounts, customer_names
 from data.queries import enrolment_lists as rows
 from data.queries import journeys as journey_rows
+from data.queries.customer_pages import require_visible
 from data.queries.enrolment_lists import EnrolmentFilter
 from data.rules.journey_moves import key_of
 
@@ -103,15 +105,23 @@ async def show_people(ask: Ask) -> web.Response:
     kept = {"status": status, "step": step}
     further = urlencode({**{key: value for key, value in kept.items() if value}, "before": found["older"] or ""})
     return ask.show(
-        "journey_people", **found, states=STATES, state=status, step=step, further=further,
-        ends=words.ENDS,
+        "journey_people", **found, mine=may_change(ask.account, found["journey"]), states=STATES, state=status,
+        step=step, further=further, ends=words.ENDS,
     )  # fmt: skip
+
+
+def _find_mine(session: Session, account: Account, enrolment_id: int) -> Enrolment:
+    """Somebody on a journey that one may change, if one sees them. Raises NotFoundError, ConflictError."""
+    found: Enrolment = rows.get_enrolment(session, enrolment_id)
+    find_mine(session, account, found.journey_id)
+    require_visible(session, found.external_userid, accounts.list_visible(session, account))
+    return found
 
 
 async def withdraw(ask: Ask) -> web.Response:
     """A customer is taken off it."""
     journey_id, enrolment_id = ask.path_number(), ask.path_number("enrolment")
-    found = await ask.db.read(rows.get_enrolment, enrolment_id)
+    found = await ask.db.read(_find_mine, ask.account, enrolment_id)
     await ask.change(
         "journeys.withdraw", f"journey {journey_id}",
         lambda session: rows.withdraw(session, enrolment_id, ask.now), external_userid=found.external_userid,

@@ -40,10 +40,25 @@ OUTCOMES = {
     "late": N_("程序停机错过"), "capped": N_("触达已达上限"), "outranked": N_("让给优先的旅程"),
     "resting": N_("客户暂停接收"), "no_sender": N_("没有能联系的员工"), "failed": N_("执行失败"),
 }  # fmt: skip
+#: What a step does that only admins write.
+FOR_ADMINS = frozenset({"webhook"})
 BADGES = {"running": "bg-green-lt", "paused": "bg-yellow-lt", "stopped": "bg-red-lt"}
 ONLY = {"any": N_("任何一天"), "workdays": N_("只在工作日"), "no_holidays": N_("避开节假日")}
 _WEEKDAYS = (N_("周日"), N_("周一"), N_("周二"), N_("周三"), N_("周四"), N_("周五"), N_("周六"))
 _CRON = re.compile(r"([0-9]{1,2}) ([0-9]{1,2}) ([0-9]{1,2}|\*) \* ([0-7]|\*)", re.ASCII)
+
+
+def offered(ask: Ask) -> dict[str, str]:
+    """What somebody may have a step do."""
+    return {do: text for do, text in DOES.items() if do not in FOR_ADMINS or ask.may("admin")}
+
+
+def members_words(ask: Ask, members: Mapping[str, Any] | None, departments: Mapping[int, str]) -> str:
+    """Through whom alone a journey works; empty: through everybody."""
+    if not members:
+        return ""
+    named = [departments.get(each) or str(each) for each in members.get("department_ids") or ()]
+    return (", " if ask.language == "en" else "、").join([*named, *(members.get("userids") or ())])
 
 
 class Field(NamedTuple):

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from aiohttp import web
 from sqlmodel import Session
 
-from bot import journey_edits, journey_moves
+from bot import journey_edits, journey_moves, journey_narrowing
 from bot.console import journey_words as words
 from bot.console.asks import Ask
 from bot.console.journey_forms import normal
@@ -17,11 +17,12 @@ from bot.console.journey_words import Names
 from bot.console.painting import N_
 from bot.shipped import list_shipped, read_shipped
 from data.errors import NotFoundError
-from data.models import JourneyRow, JourneyScan, JourneyStatus, Role
+from data.models import JourneyRow, JourneyScan, JourneyStatus
 from data.models.journey_scans import ScanKind
 from data.queries import enrolment_lists, journey_versions, segments
 from data.queries import journey_scans as scan_rows
 from data.queries import journeys as rows
+from data.queries import staff as staff_rows
 from data.rules.journey_acts import ACTS, Act
 from data.rules.problems import InvalidRuleError
 from data.rules.segments import EVERYBODY
@@ -89,11 +90,14 @@ async def show_one(ask: Ask) -> web.Response:
 async def act(ask: Ask) -> web.Response:
     """Start, pause, resume, close or stop it."""
     journey_id = ask.path_number()
+    await ask.db.read(journey_narrowing.find_mine, ask.account, journey_id)
     try:
         wanted = Act(ask.text("act"))
     except ValueError:
         raise NotFoundError(ask._("没有这个操作。"), ask._("请重新打开页面。")) from None
     try:
+        if wanted in (Act.START, Act.RESUME):
+            await ask.db.read(journey_narrowing.refuse_wider, ask.account, journey_id)
         await journey_edits.check_act(ask.ctx, journey_id, wanted)
     except InvalidRuleError as error:
         return await _one(ask, 400, [f"{each.path}：{ask.told(each)}" for each in error.problems])
@@ -111,12 +115,9 @@ async def show_existing(ask: Ask) -> web.Response:
     journey_id = ask.path_number()
 
     def read(session: Session) -> tuple[JourneyRow, int | None, JourneyScan | None]:
-        row = rows.get_journey(session, journey_id)
+        row = journey_narrowing.find_mine(session, ask.account, journey_id)
         scan = scan_rows.find_scan(session, journey_id, ScanKind.EXISTING)
-        if ask.is_htmx:
-            return row, None, scan
-        audience = rows.read_definition(session, journey_id, row.version).audience or EVERYBODY
-        return row, segments.count(session, audience, ask.now, ask.zone, customers=True), scan
+        return row, None if ask.is_htmx else _count(session, ask, row), scan
 
     row, counted, scan = await ask.db.read(read)
     return ask.show("journey_existing", journey=row, counted=counted, scan=scan)
@@ -125,6 +126,14 @@ async def show_existing(ask: Ask) -> web.Response:
 async def ask_existing(ask: Ask) -> web.Response:
     """It begins for everybody in its audience."""
     journey_id = ask.path_number()
+
+    def check(session: Session) -> None:
+        row = journey_narrowing.find_mine(session, ask.account, journey_id)
+        journey_narrowing.refuse_wider(session, ask.account, journey_id)
+        if not ask.may("admin"):
+            journey_narrowing.refuse_many(ask.account, _count(session, ask, row), ask.settings.approval)
+
+    await ask.db.read(check)
     await ask.change(
         "journeys.existing", f"journey {journey_id}",
         lambda session: scan_rows.ask_existing(session, journey_id, ask.now),
@@ -132,14 +141,23 @@ async def ask_existing(ask: Ask) -> web.Response:
     return ask.go(f"{PATH}/{journey_id}/existing", "started")
 
 
+def _count(session: Session, ask: Ask, row: JourneyRow) -> int:
+    """The customers whom it is for now."""
+    audience = rows.read_definition(session, row.id or 0, row.version).audience or EVERYBODY
+    return segments.count(session, audience, ask.now, ask.zone, customers=True)
+
+
 async def show_move(ask: Ask) -> web.Response:
     """Who is on older versions, and where each would go on."""
+    await ask.db.read(journey_narrowing.find_mine, ask.account, ask.path_number())
     return await _move(ask)
 
 
 async def move(ask: Ask) -> web.Response:
     """Those go on with the newest version."""
     journey_id = ask.path_number()
+    await ask.db.read(journey_narrowing.find_mine, ask.account, journey_id)
+    await ask.db.read(journey_narrowing.refuse_wider, ask.account, journey_id)
     steps = {name.removeprefix("to."): ask.text(name, 40) for name in ask.form if name.startswith("to.")}
     try:
         done = await journey_moves.move_journey(
@@ -163,18 +181,22 @@ async def _move(ask: Ask, status: int = 200, fault: str = "") -> web.Response:
 async def _one(ask: Ask, status: int = 200, faults: list[str] | None = None) -> web.Response:
     journey_id = ask.path_number()
 
-    def read(session: Session) -> tuple[JourneyRow, dict[str, Any], enrolment_lists.OnIt, bool, Names]:
+    def read(session: Session) -> tuple[JourneyRow, dict[str, Any], enrolment_lists.OnIt, bool, Names, str]:
         row = rows.get_journey(session, journey_id)
         on = enrolment_lists.count_on(session, [journey_id]).get(journey_id, enrolment_lists.OnIt())
         is_behind = enrolment_lists.has_older(session, journey_id, row.version)
         # As it is kept, whether this program understands it or not.
         said = normal(rows.get_version(session, journey_id, row.version).definition)
-        return row, said, on, is_behind, words.read_names(session)
+        departments = {each.id: each.name for each in staff_rows.list_departments(session)}
+        through = words.members_words(ask, said.get("members"), departments)
+        return row, said, on, is_behind, words.read_names(session), through
 
-    row, said, on, is_behind, names = await ask.db.read(read)
-    buttons = [each for each in BUTTONS if JourneyStatus(row.status) in ACTS[each.act]] if ask.may(Role.ADMIN) else []
+    row, said, on, is_behind, names, through = await ask.db.read(read)
+    mine = journey_narrowing.may_change(ask.account, row)
+    buttons = [each for each in BUTTONS if mine and JourneyStatus(row.status) in ACTS[each.act]]
     return ask.show(
         "journey", status, journey=row, told=said, on=on, is_behind=is_behind, buttons=buttons, faults=faults or [],
+        mine=mine, through=through,
         statuses=words.STATUSES, badges=words.BADGES, steps=step_cards(ask, said["steps"], names),
         trigger=words.happening_words(ask, said["trigger"], names),
         audience=words.segment_words(ask, said.get("audience"), names),

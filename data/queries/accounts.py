@@ -12,7 +12,7 @@ from bot.phrases import Phrase
 from data.errors import ConflictError, NotFoundError
 from data.models import Account, AccountSession, Invitation, Role, Staff
 from data.queries.access import digest_of
-from data.queries.staff import map_departments
+from data.queries.staff import list_within
 from data.rules.accounts import INVITATION_LIFE, wait_after
 
 _ACTIVE = 1
@@ -55,10 +55,7 @@ def list_visible(session: Session, account: Account) -> frozenset[str] | None:
     if account.role == Role.ADMIN:
         return None
     own = {account.userid} if account.userid else set()
-    if account.role == Role.MANAGER:
-        departments = map_departments(session)
-        own |= {userid for userid, within in departments.items() if within & {*account.department_ids}}
-    return frozenset(own)
+    return list_within(session, own, account.department_ids if account.role == Role.MANAGER else ())
 
 
 def list_accounts(session: Session) -> list[Account]:

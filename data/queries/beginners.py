@@ -14,6 +14,7 @@ from data.bulk import among
 from data.models import Follow, FollowStatus, Preference
 from data.queries.enrolments import Before, Beginner, add_enrolments, map_before
 from data.queries.segments import list_members
+from data.queries.senders import list_only
 from data.rules.enrolments import Beginning, may_begin_again
 from data.rules.journeys import Journey
 from data.rules.timings import Calendar
@@ -60,7 +61,7 @@ def begin(
         for each in candidates
         if _may_begin(before.get(each.external_userid), each.at, journey.again.after_days, calendar)
     }
-    follows = _map_follows(session, wanted)
+    follows = _map_follows(session, wanted, list_only(session, journey))
     if journey.audience is not None and not is_of_audience:
         found = list_members(session, journey.audience, now, calendar.zone, list(follows))
         follows = {follow_id: whom for follow_id, whom in follows.items() if whom in found}
@@ -84,13 +85,15 @@ def enrol(session: Session, version: Version, beginners: Sequence[Candidate], ca
     return add_enrolments(session, version.journey_id, version.version, rows)
 
 
-def _map_follows(session: Session, wanted: dict[str, Candidate]) -> dict[int, str]:
-    """The present follows of customers who want to hear from us: of those who begin through somebody, that one."""
+def _map_follows(session: Session, wanted: dict[str, Candidate], only: frozenset[str] | None) -> dict[int, str]:
+    """The present follows of customers who want to hear from us: of those who begin through somebody, that one; `only`
+    those of some members."""
     if not wanted:
         return {}
     rows = session.execute(_reachable(session.get_bind().dialect.name), {"customers": sorted(wanted)})
     return {
-        follow_id: whom for follow_id, userid, whom in rows if wanted[whom].userid in ("", userid)
+        follow_id: whom for follow_id, userid, whom in rows
+        if wanted[whom].userid in ("", userid) and (only is None or userid in only)
     }  # fmt: skip
 
 

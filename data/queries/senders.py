@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -15,7 +16,9 @@ from data.bulk import among
 from data.models import Follow, FollowStatus, RecipientState, Staff
 from data.queries.leaves import map_substitutes
 from data.queries.markings import map_tag_nos
+from data.queries.staff import list_within
 from data.queries.tags import list_live_ids
+from data.rules.journeys import Journey
 from data.rules.senders import SenderChoice, SenderPolicy, Senders
 
 F: Any = Follow.__table__  # type: ignore[attr-defined]
@@ -46,6 +49,17 @@ def read_senders(session: Session, choice: SenderChoice, day: date) -> Senders:
         excluded=choice.excluded_userids,
         on_leave=map_substitutes(session, day),
     )
+
+
+def read_journey_senders(session: Session, journey: Journey, day: date) -> Senders:
+    """The same for a journey, which may be for some members' customers alone."""
+    return replace(read_senders(session, journey, day), only=list_only(session, journey))
+
+
+def list_only(session: Session, journey: Journey) -> frozenset[str] | None:
+    """Through whom alone a journey works; None: through everybody."""
+    only = journey.members
+    return None if only is None else list_within(session, only.userids, only.department_ids)
 
 
 def list_named(session: Session, choice: SenderChoice) -> tuple[frozenset[str], frozenset[str]]:

@@ -123,6 +123,13 @@ def map_departments(session: Session) -> dict[str, frozenset[int]]:
     return {userid: _with_ancestors(department_ids, parents) for userid, department_ids in rows}
 
 
+def list_within(session: Session, userids: Collection[str], department_ids: Collection[int]) -> frozenset[str]:
+    """These members, and those of these departments and of the ones below."""
+    departments = map_departments(session) if department_ids else {}
+    inside = {userid for userid, within in departments.items() if within & {*department_ids}}
+    return frozenset({*userids} | inside)
+
+
 def list_managers(session: Session, userid: str) -> list[str]:
     """Who leads the member: the direct leader, else the leaders of the departments, nearest first.
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 
 from bot.phrases import Phrase
 from data.models.accounts import Account
@@ -17,6 +19,8 @@ FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=30), timedelta(minutes=15)
 SESSION_LIFE = timedelta(hours=12)
 INVITATION_LIFE = timedelta(hours=24)
 SESSIONS_AT_MOST = 20
+#: What is made by somebody who sees nobody would be for nobody.
+NO_CUSTOMERS = Phrase("您的账号还没有可见的客户：请管理员设置部门或 userid")
 
 _LOGIN = re.compile(r"[\w.@+-]{2,64}")
 
@@ -31,6 +35,30 @@ def names_of(account: Account) -> tuple[str, ...]:
     """Under which names an account does things, the one that is written down first: its member's userid, so that they
     are the same person as on their phone, else its login, with a mark that no userid begins with."""
     return tuple(each for each in (account.userid, f"@{account.login}" if account.login else None) if each)
+
+
+def limited(account: Account, tree: Mapping[str, Any] | None) -> dict[str, Any]:
+    """A segment (None: everybody) for the customers whom somebody sees: those of their departments' members, and their
+    own."""
+    limit = _limit(account)
+    return limit if tree is None else {"all": [limit, tree]}
+
+
+def unlimited(account: Account, tree: Any) -> Any:
+    """The same without the limit that `limited` has put there: what its maker chose."""
+    limit = _limit(account)
+    if tree == limit:
+        return None
+    if isinstance(tree, Mapping) and tree.keys() == {"all"} and len(tree["all"]) == 2 and tree["all"][0] == limit:
+        return tree["all"][1]
+    return tree
+
+
+def _limit(account: Account) -> dict[str, Any]:
+    own = [{"staff": {"userids": [account.userid]}}] if account.userid else []
+    departments = [{"department": {"department_ids": sorted(account.department_ids)}}] if account.department_ids else []
+    ways: list[dict[str, Any]] = departments + own
+    return ways[0] if len(ways) == 1 else {"any": ways}
 
 
 def check_login(text: str) -> str:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from bot.phrases import Phrase
 from data.rules import messages
+from data.rules.conditions import UserID
 from data.rules.fields import FieldName
 from data.rules.journey_times import LateStep, When, when_problems
 from data.rules.journey_triggers import DAYS_MAX, Added, Entered, Happening, OnCalendar, Trigger, trigger_problems
@@ -33,6 +34,7 @@ HOLD_DAYS_MAX = 30
 GOAL_DAYS_MAX = 90
 TAGS_MAX = 20
 URL_MAX_LENGTH = 1024
+MEMBERS_MAX = 500
 
 StepKey = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 ValidHours = Annotated[int, Field(strict=True, ge=1, le=VALID_HOURS_MAX)]
@@ -145,18 +147,33 @@ class Again(RuleModel):
     after_days: Annotated[int, Field(strict=True, ge=0, le=DAYS_MAX)] | None = None
 
 
+class Members(RuleModel):
+    """Members of the staff: these, and those of these departments and of the ones below."""
+
+    userids: SortedSet[UserID] = Field(default=frozenset(), max_length=MEMBERS_MAX)
+    department_ids: SortedSet[int] = Field(default=frozenset(), max_length=MEMBERS_MAX)
+
+    @model_validator(mode="after")
+    def _names_somebody(self) -> Self:
+        if not self.userids and not self.department_ids:
+            raise ValueError(Phrase("至少要有一位员工或一个部门"))
+        return self
+
+
 class Journey(SenderChoice):
     """What happens to customers from a trigger on.
 
-    `audience`: of those only customers in this segment. `goal`: what it is for; it is over when that happens, until
-    `goal_days` after the last step, and the share of those who reach it is compared with the held out. `stops`: it is
-    over as well. It always is when the customer is lost or has opted out. `priority`: of several that want the same
-    customer on a day, the highest first.
+    `audience`: of those only customers in this segment. `members`: of the staff these alone; it is for those whom they
+    follow, and a customer is lost to it when none of them does any more. `goal`: what it is for; it is over when that
+    happens, until `goal_days` after the last step, and the share of those who reach it is compared with the held out.
+    `stops`: it is over as well. It always is when the customer is lost or has opted out. `priority`: of several that
+    want the same customer on a day, the highest first.
     """
 
     name: str = Field(min_length=1, max_length=NAME_MAX_LENGTH)
     trigger: Trigger
     audience: Tree | None = None
+    members: Members | None = None
     again: Again = Again()
     steps: tuple[Step, ...] = Field(min_length=1, max_length=STEPS_MAX)
     goal: Happening | None = None

@@ -69,7 +69,7 @@ class Senders:
     """A wave's choice of senders with what is known of the staff on `day`.
 
     `tag_nos` in the order in which their wearers are preferred. `unable`: who cannot send at all. `on_leave`: each with
-    who stands in for them, or nobody.
+    who stands in for them, or nobody. `only`: through whom alone customers are reached, where not through everybody.
     """
 
     day: date
@@ -79,6 +79,7 @@ class Senders:
     unable: frozenset[str] = frozenset()
     excluded: frozenset[str] = frozenset()
     on_leave: Mapping[str, str] = field(default_factory=dict)
+    only: frozenset[str] | None = None
 
     @cached_property
     def substitutes(self) -> Mapping[str, str]:

@@ -13,7 +13,9 @@ import aiohttp
 import pytest
 from sqlmodel import Session, select
 
+from bot.config import ApprovalSettings
 from bot.journey_edits import make_journey
+from bot.journey_enrolling import enrol_listed
 from bot.shipped import list_shipped, read_shipped
 from data.models import Department, Enrolment, JourneyRow, Role, Staff, StaffTask
 from data.models.journey_scans import ScanKind
@@ -23,8 +25,9 @@ from data.queries import journeys as rows
 from data.queries.segment_names import save_segment
 from data.rules.journeys import Journey
 from data.rules.segments import Segment
+from scheduler.journeys import run_due_steps
 from tests.console import Answer, Browser, fields_of, sign_in
-from tests.scenarios.conftest import Company
+from tests.scenarios.conftest import Company, Start
 from tests.staff_tasks import JOURNEY, add_contact, add_journey, add_task
 
 HOSTILE = "<script>alert(1)</script>{{7*7}}\u202e🙂"
@@ -211,10 +214,12 @@ async def test_who_is_on_a_journey_is_seen_by_those_who_may(company: Company, ht
     assert await see(admin, f"{one}/people?step=hello") == set()
     assert "2 0" not in (await manager.get(PATH)).text
     listed = await manager.get(PATH, HX_Request="true")
-    assert ("新建旅程" in listed.text, "2 0" in listed.text) == (False, True)
-    assert "修改" not in (await manager.get(one)).text
+    assert ("新建旅程" in listed.text, "2 0" in listed.text) == (True, True)
+    theirs = (await manager.get(one)).text
+    assert ("修改" in theirs, "您只能查看" in theirs) == (False, True)
     for path in (f"{one}/edit", f"{one}/act", f"{one}/existing", f"{one}/move"):
-        assert (await manager.post(path)).status == 403
+        assert (await manager.post(path, {"act": "pause"})).status == 409
+    assert (await manager.post(f"{one}/people/1/withdraw")).status == 409
     statistics = await manager.get(f"{one}/statistics")
     assert ("开始过 8" in statistics.text, "已走完 6" in statistics.text) == (True, True)
     sheet = await manager.get(f"{one}/statistics.csv")
@@ -275,6 +280,79 @@ async def test_who_is_on_a_journey_is_seen_by_those_who_may(company: Company, ht
     assert actions == [f"journeys.{each}" for each in
                        ("stop", "withdraw", "move", "change", "existing", "resume", "pause")]  # fmt: skip
     assert (await company.read(lambda session: session.get(StaffTask, 1))) is not None
+
+
+async def test_a_managers_journey_is_for_the_customers_they_see(start: Start, http: aiohttp.ClientSession) -> None:
+    company = await start(approval=ApprovalSettings(above=1, approvers=("anna", "bert")))
+    bot, now = company.bot, company.bot.clock.now()
+    await company.by_hand(run_due_steps)
+
+    def prepare(session: Session) -> None:
+        session.add(Department(id=901, name="一店"))
+        for userid, department_ids in (("anna", [901]), ("bert", [1])):
+            session.add(Staff(userid=userid, name=userid, department_ids=department_ids, main_department_id=1,
+                              status=1, follows_customers=True, seen_at=now))  # fmt: skip
+        session.flush()
+        add_contact(session, now, "wmanna", "anna")
+        add_contact(session, now, "wmboth", "bert", "anna")
+        add_contact(session, now, "wmbert", "bert")
+
+    await bot.db.write(prepare)
+    admin = await sign_in(bot, http, Role.ADMIN)
+    manager = await sign_in(bot, http, Role.MANAGER, userid="anna", department_ids=[901])
+    stranger = await sign_in(bot, http, Role.MANAGER, department_ids=[902])
+    tree = {"tags": {"tag_ids": [company.tag_ids[0]]}}
+    said = {
+        "name": "店里的旅程", "trigger": {"on": "event", "name": "visit"},
+        "steps": [{"key": "ask", "action": {"do": "task", "content": {"text": "您好"}}}],
+    }  # fmt: skip
+
+    async def write(browser: Browser, path: str, said: dict[str, Any]) -> Answer:
+        page = await press(browser, await browser.get(path), path, "json", json=json.dumps(said))
+        return await press(browser, page, path, "save")
+
+    # It is kept for what they see, whatever they write; to them it looks as they wrote it.
+    made = await write(manager, f"{PATH}/new", {**said, "audience": tree, "members": {"userids": ["bert"]}})
+    assert (made.status, made.location) == (303, f"{PATH}/1?said=made")
+    one, limit = f"{PATH}/1", {"any": [{"department": {"department_ids": [901]}}, {"staff": {"userids": ["anna"]}}]}
+    kept = (await said_by(company, 1))[1]
+    assert kept["audience"] == {"all": [limit, whole({**said, "audience": tree})["audience"]]}
+    assert kept["members"] == {"userids": ["anna"], "department_ids": [901]}
+    typed = json.loads(dict(fields_of((await manager.get(f"{one}/edit")).page))["json"])
+    assert (typed["audience"], typed.get("members")) == (kept["audience"]["all"][1], None)
+    assert "一店、anna" in (await manager.get(one)).text
+    assert (await press(manager, await manager.get(f"{one}/edit"), f"{one}/edit", "save")).status == 303
+    assert await said_by(company, 1) == (1, kept), "the same makes no version"
+    assert (await write(manager, f"{one}/edit", said)).status == 303
+    kept = (await said_by(company, 1))[1]
+    assert kept["audience"] == limit
+
+    # What is not for them: calls of other programs, others' journeys, what an admin has made wider.
+    webhook = {"key": "call", "action": {"do": "webhook", "url": "https://example.com/x"}}
+    answer = await write(manager, f"{one}/edit", {**said, "steps": [*said["steps"], webhook]})
+    assert (answer.status, "只有管理员能添加" in answer.text or "webhook" in answer.text) == (400, True)
+    assert 'value="webhook"' not in (await manager.get(f"{one}/edit")).page
+    for path, form in ((f"{one}/act", {"act": "start"}), (f"{one}/edit", {}), (f"{one}/existing", {})):
+        assert (await stranger.post(path, form)).status == 409, path
+    assert (await write(stranger, f"{PATH}/new", said)).status == 400, "they see nobody"
+    assert (await write(admin, f"{one}/edit", said)).status == 303
+    refused = await manager.post(f"{one}/act", {"act": "start"})
+    assert (refused.status, "超出了您能看到的客户" in refused.text) == (409, True)
+    assert (await press(manager, await manager.get(f"{one}/edit"), f"{one}/edit", "save")).status == 303
+    assert (await said_by(company, 1))[1] == kept
+    assert (await manager.post(f"{one}/act", {"act": "start"})).status == 303
+
+    # Customers of others do not begin it; who is shared is reached through their own colleague.
+    told = await enrol_listed(bot.context, 1, ["wmanna", "wmboth", "wmbert"], "test")
+    assert told["not_on_it"] == ["wmbert"]
+    await run_due_steps(bot.context)
+    tasks = await company.read(lambda session: list(session.exec(select(StaffTask))))
+    assert sorted((each.userid, each.external_userid) for each in tasks) == [("anna", "wmanna"), ("anna", "wmboth")]
+
+    # More at once than may be without somebody else: an admin's to ask for.
+    many = await manager.post(f"{one}/existing")
+    assert (many.status, "2 位客户同时开始" in many.text) == (409, True)
+    assert (await admin.post(f"{one}/existing")).status == 303
 
 
 def list_running(session: Session) -> Sequence[Enrolment]:
