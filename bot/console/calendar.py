@@ -21,6 +21,7 @@ from data.models import Run, RunStatus
 from data.queries import campaign_calendar as calendar_rows
 from data.queries import campaign_views as rows
 from data.queries.campaign_edits import lock_campaign
+from data.queries.journey_loads import Load, read_load
 from data.rules.problems import InvalidRuleError
 from data.rules.schedule import day_began, local_datetime
 from data.rules.timings import Calendar
@@ -36,7 +37,7 @@ async def show(ask: Ask) -> web.Response:
 async def _page(ask: Ask, month: date, status: int = 200, *, fault: str = "") -> web.Response:
     weeks = days.Calendar().monthdatescalendar(month.year, month.month)
     first, last = weeks[0][0], weeks[-1][-1]
-    entries = await ask.db.read(
+    entries, load = await ask.db.read(
         partial(_read, account=ask.account, begin=day_began(first, ask.zone),
                 end=day_began(last + timedelta(days=1), ask.zone), now=ask.now, calendar=calendar_of(ask.settings))
     )  # fmt: skip
@@ -44,7 +45,7 @@ async def _page(ask: Ask, month: date, status: int = 200, *, fault: str = "") ->
     for each in entries:
         by_day.setdefault(local_datetime(each.at, ask.zone).date(), []).append(each)
     return ask.show(
-        "calendar", status, weeks=weeks, month=month, by_day=by_day, words=words, fault=fault,
+        "calendar", status, weeks=weeks, month=month, by_day=by_day, load=load, words=words, fault=fault,
         today=local_datetime(ask.now, ask.zone).date(), before=f"{month - timedelta(days=1):%Y-%m}",
         after=f"{month + timedelta(days=31):%Y-%m}", time=lambda at: f"{local_datetime(at, ask.zone):%H:%M}",
         typed=lambda at: local_input(ask, at), movable=(RunStatus.DUE, RunStatus.WORDS_DUE),
@@ -59,12 +60,15 @@ def _month_of(ask: Ask, asked: str) -> date:
         return local_datetime(ask.now, ask.zone).date().replace(day=1)
 
 
-def _read(session: Session, *, account: Any, begin: Any, end: Any, now: Any, calendar: Calendar) -> list[Any]:
+def _read(
+    session: Session, *, account: Any, begin: Any, end: Any, now: Any, calendar: Calendar
+) -> tuple[list[Any], Load]:
     sight = rows.read_sight(session, account)
     found = calendar_rows.list_entries(session, sight, begin, end, now, calendar)
     whole = {each.campaign_id for each in found}
     mine = rows.list_made(session, sight, whole)
-    return [_Shown(each, is_mine=each.campaign_id in mine) for each in found]
+    load = read_load(session, sight.userids, end, now, calendar.zone)
+    return [_Shown(each, is_mine=each.campaign_id in mine) for each in found], load
 
 
 class _Shown:
