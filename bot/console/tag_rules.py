@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -15,23 +14,19 @@ from bot.console.customer_words import ADD_WAYS
 from bot.console.rule_forms import (
     SEARCH_IN,
     TRIGGERS,
-    WEEKDAYS,
-    Overtaken,
     chosen,
     fen,
-    find_overtaken,
     local_instant,
-    problems_at,
     read_common,
     read_offered,
     read_tag_conditions,
     whole,
     yuan,
 )
+from bot.console.rule_pages import Filled, RulePages
 from bot.console.rule_words import OUTCOMES, condition_words, failed_words
 from bot.rule_edits import change_tag_rule, save_tag_rule, tag_problems
 from bot.rule_trials import TagTry, try_tags
-from data.errors import ConflictError, NotFoundError, StaleError
 from data.queries import rules as rows
 from data.queries import segment_names
 from data.rules.markings import RulesDraft
@@ -54,48 +49,42 @@ async def show_list(ask: Ask) -> web.Response:
     return ask.show("tag_rules", rules=rules, told=told, broken=broken, names=names["tags"], triggers=TRIGGERS)
 
 
-async def show_new(ask: Ask) -> web.Response:
-    """A rule to be made, like another one where `copy` says so."""
-    typed: dict[str, Any] = {"enabled": True, "triggers": ["add"]}
-    if copied := ask.asked_number("copy"):
-        rule = await ask.db.read(rows.get_tag_rule, copied)
-        typed = rule.model_dump(mode="json") | {"name": ask._("%(name)s 副本", name=rule.name)[:64], "enabled": False}
-    return await _form(ask, 0, typed)
+class TagPages(RulePages[TagRule]):
+    """Auto-tagging rules, written and changed."""
+
+    path = PATH
+    noun = "tag rule"
+    kind = TagRule
+
+    def get(self, session: Session, rule_id: int) -> TagRule:
+        return rows.get_tag_rule(session, rule_id)
+
+    def save(self, session: Session, ask: Ask, rule: TagRule, version: int | None) -> TagRule:
+        return save_tag_rule(session, rule, ask.now, version)
+
+    def switch_to(self, session: Session, ask: Ask, rule_id: int, *, enabled: bool) -> TagRule:
+        return change_tag_rule(session, rule_id, {"enabled": enabled}, ask.now)
+
+    def delete(self, session: Session, rule_id: int) -> None:
+        rows.delete_tag_rule(session, rule_id)
+
+    def blank(self, ask: Ask) -> dict[str, Any]:
+        return {"enabled": True, "triggers": ["add"]}
+
+    def read(self, ask: Ask) -> dict[str, Any]:
+        return {
+            **read_common(ask),
+            "triggers": ask.texts("triggers"),
+            "conditions": read_tag_conditions(ask),
+            "put_on": chosen(ask, "put_on"),
+            "take_off": chosen(ask, "take_off"),
+        }
+
+    async def more(self, ask: Ask, filled: Filled) -> dict[str, Any]:
+        return {"triggers": TRIGGERS, "add_ways": ADD_WAYS, "search_in": SEARCH_IN, "yuan": yuan}
 
 
-async def show_one(ask: Ask) -> web.Response:
-    """A rule to be changed."""
-    rule, version = await ask.db.read(_read, ask.path_number())
-    return await _form(ask, rule.id, rule.model_dump(mode="json"), version=version)
-
-
-async def make(ask: Ask) -> web.Response:
-    """A rule was written."""
-    return await _save(ask, 0)
-
-
-async def change(ask: Ask) -> web.Response:
-    """A rule was changed."""
-    return await _save(ask, ask.path_number())
-
-
-async def switch(ask: Ask) -> web.Response:
-    """A rule was switched on or off."""
-    rule_id, on = ask.path_number(), ask.text("enabled") == "yes"
-
-    def do(session: Session) -> TagRule:
-        return change_tag_rule(session, rule_id, {"enabled": on}, ask.now)
-
-    await ask.change("tag_rules.switch", _what(rule_id), do, partial(_look, rule_id))
-    return ask.go(PATH, "switched_on" if on else "switched_off")
-
-
-async def remove(ask: Ask) -> web.Response:
-    """A rule is no more."""
-    rule_id = ask.path_number()
-    do = partial(rows.delete_tag_rule, rule_id=rule_id)
-    await ask.change("tag_rules.remove", _what(rule_id), do, partial(_look, rule_id))
-    return ask.go(PATH, "removed")
+PAGES = TagPages()
 
 
 async def show_trial(ask: Ask) -> web.Response:
@@ -166,76 +155,3 @@ async def _apply_form(
         "tag_rules_apply", status, rules=rules, segments=segments, names=names, typed=typed, tally=tally,
         problems=problems,
     )  # fmt: skip
-
-
-async def _save(ask: Ask, rule_id: int) -> web.Response:
-    typed = _typed(ask)
-    version = ask.number("version") if rule_id else None
-    made: list[int] = [rule_id] if rule_id else []
-
-    def do(session: Session) -> None:
-        made[:] = [save_tag_rule(session, parse(TagRule, {**typed, "id": rule_id}), ask.now, version).id]
-
-    def look(session: Session) -> dict[str, Any] | None:
-        return _look(made[0], session) if made else None
-
-    try:
-        await ask.change(
-            "tag_rules.change" if rule_id else "tag_rules.make",
-            _what(rule_id) if rule_id else f"tag rule {typed['name']}", do, look,
-        )  # fmt: skip
-    except InvalidRuleError as error:
-        return await _form(ask, rule_id, typed, 400, problems=error.problems, version=version)
-    except StaleError:
-        return await _form(ask, rule_id, typed, 409, overtaken=True)
-    except ConflictError as error:
-        return await _form(ask, rule_id, typed, 409, problems=[Problem("", ask.told(error))], version=version)
-    return ask.go(PATH, "saved" if rule_id else "made")
-
-
-def _typed(ask: Ask) -> dict[str, Any]:
-    """What was typed, as the JSON of a rule."""
-    return {
-        **read_common(ask),
-        "triggers": ask.texts("triggers"),
-        "conditions": read_tag_conditions(ask),
-        "put_on": chosen(ask, "put_on"),
-        "take_off": chosen(ask, "take_off"),
-    }
-
-
-async def _form(
-    ask: Ask,
-    rule_id: int,
-    rule: Mapping[str, Any],
-    status: int = 200,
-    *,
-    problems: Any = (),
-    version: int | None = None,
-    overtaken: bool = False,
-) -> web.Response:
-    offered = await ask.db.read(read_offered)
-    told: Overtaken | None = None
-    if overtaken:
-        now, version = await ask.db.read(_read, rule_id)
-        told = await ask.db.read(find_overtaken, _what(rule_id), now.model_dump(mode="json"), rule)
-    return ask.show(
-        "tag_rule", status, rule_id=rule_id, rule=rule, version=version, offered=offered, problems=problems,
-        at=partial(problems_at, problems), overtaken=told, triggers=TRIGGERS, weekdays=WEEKDAYS, add_ways=ADD_WAYS,
-        search_in=SEARCH_IN, yuan=yuan, path_of=PATH,
-    )  # fmt: skip
-
-
-def _read(session: Session, rule_id: int) -> tuple[TagRule, int]:
-    return rows.get_tag_rule(session, rule_id), rows.get_version(session, TagRule, rule_id)
-
-
-def _look(rule_id: int, session: Session) -> dict[str, Any] | None:
-    try:
-        return rows.get_tag_rule(session, rule_id).model_dump(mode="json")
-    except NotFoundError:
-        return None
-
-
-def _what(rule_id: int) -> str:
-    return f"tag rule {rule_id}"
