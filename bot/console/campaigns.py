@@ -152,6 +152,7 @@ async def show_page(ask: Ask, campaign_id: int, status: int = 200, *, fault: str
         compared={each["wave_id"]: each for each in compared} if whole.mine else {}, ahead=_ahead(ask, whole),
         timing=lambda wave: words.timing_words(ask, campaign_rows.timing_of(wave), partial(_when, ask)),
         audience=lambda wave: words.audience_words(ask, wave.kind, wave.audience), parent=parent,
+        is_test=parent is not None,
         needs_approval=ask.settings.approval.above,
     )  # fmt: skip
 

@@ -54,13 +54,15 @@ async def preview_of(
     follow_id: int | None = None,
     *,
     slug: str = "",
+    links: Mapping[str, str] | None = None,
 ) -> Preview:
-    """A message as it will look. `kind` (and `slug`): of its contract; empty: the text has no variables."""
+    """A message as it will look. `kind` (and `slug`): of its contract; empty: the text has no variables. `links`: the
+    addresses of tracked links, where a sample will not do."""
     contract = contract_for(kind, slug) if kind else None
     values, names = await ask.db.read(_read, ask, contract, attachments, follow_id)
     words, longest, faults = text, len(text.encode("utf-8", "replace")), list[Problem]()
     if contract is not None and text:
-        words, longest_bytes, faults = _rendered(ask, contract, text, values)
+        words, longest_bytes, faults = _rendered(ask, contract, text, values, links or {})
         longest = longest_bytes if longest_bytes is not None else longest
     elif contract is None:
         words = text.replace(NICKNAME, SAMPLE_NAME)
@@ -71,15 +73,16 @@ async def preview_of(
 
 
 def _rendered(
-    ask: Ask, contract: Contract, text: str, values: Mapping[str, str | None]
+    ask: Ask, contract: Contract, text: str, values: Mapping[str, str | None], links: Mapping[str, str]
 ) -> tuple[str, int | None, list[Problem]]:
     renderer = ask.ctx.renderer
     faults = renderer.check(contract.kind, text, contract.slug)
     if faults:
         return text, None, faults
-    links = {f"{LINK_PREFIX}{name}": SAMPLE_LINK for name in renderer.links_of(contract.kind, text, contract.slug)}
+    named = renderer.links_of(contract.kind, text, contract.slug)
+    shown = {f"{LINK_PREFIX}{name}": links.get(name, SAMPLE_LINK) for name in named}
     try:
-        words = renderer.render_source(contract.kind, text, {**values, **links}, contract.slug)
+        words = renderer.render_source(contract.kind, text, {**values, **shown}, contract.slug)
     except TemplateError:
         return text, None, []
     return words, renderer.longest_bytes(contract.kind, text, contract.slug), []

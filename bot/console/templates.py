@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import difflib
+import re
 from functools import partial
 from typing import Any, NamedTuple
 
 from aiohttp import web
 from sqlmodel import Session
 
+from bot.campaign_plans import calendar_of
 from bot.console.asks import Ask
+from bot.console.campaign_acts import by
 from bot.console.message_forms import Chip
 from bot.console.message_previews import Preview, preview_of
 from bot.console.template_words import KINDS, SAMPLES, WORDS
 from bot.delivery import add_words
+from bot.errors import ObservingError
+from bot.links import UnusableLinkError, addresses
 from bot.phrases import Phrase
 from bot.published import refresh
 from bot.render import Problem as Fault
 from bot.render import contract_for
-from data.errors import NotFoundError, StaleError
+from data.errors import ConflictError, NotFoundError, StaleError
 from data.models import TemplateRow, TemplateVersion
 from data.queries import accounts
 from data.queries import rules as rule_rows
 from data.queries import templates as rows
-from data.queries.preview_people import list_people
+from data.queries.campaign_tests import add_trial
+from data.queries.preview_people import list_people, list_test_follows
 
 PATH = "/console/templates"
 SOURCE_MAX = 40_000
@@ -37,6 +43,14 @@ class Listed(NamedTuple):
     when: str
     row: TemplateRow | None
     is_broken: bool
+
+
+_MARKUP = re.compile(r"\{[{%#]")
+
+
+def literal(words: str) -> str:
+    """Words as a template that says them: what a customer's name has of template syntax stays what it is."""
+    return _MARKUP.sub(lambda found: "{{ '" + found[0] + "' }}", words)
 
 
 class Line(NamedTuple):
@@ -81,29 +95,36 @@ async def save(ask: Ask) -> web.Response:
     kind, slug = _named(ask)
     source, act, revision = _source(ask), ask.text("act", 20), ask.number("revision") or 0
     faults = ask.ctx.renderer.check(kind, source, slug) if source else [Fault(1, "empty", ask._("内容不能为空。"))]
-    by, what = ask.actor.who, f"template {kind}/{slug}"
+    who, what = ask.actor.who, f"template {kind}/{slug}"
     if act == "preview":
         return await _page(ask, kind, slug, source=source, revision=revision)
     if act == "try":
         if faults or not ask.account.userid:
             return await _page(ask, kind, slug, 400, source=source, revision=revision, faults=faults)
         return await _try(ask, kind, slug, source)
+    if act == "test":
+        if faults or kind not in SAMPLES:
+            return await _page(ask, kind, slug, 400, source=source, revision=revision, faults=faults)
+        try:
+            return await _test(ask, kind, slug, source)
+        except (ConflictError, ObservingError, UnusableLinkError) as error:
+            return await _page(ask, kind, slug, 409, source=source, revision=revision, fault=ask.told(error))
     if act in ("publish", "draft") and faults and (act == "publish" or not source):
         return await _page(ask, kind, slug, 400, source=source, revision=revision, faults=faults)
     do: Any
     match act:
         case "publish":
-            do = partial(rows.publish, kind=kind, slug=slug, source=source, revision=revision, by=by, now=ask.now)
+            do = partial(rows.publish, kind=kind, slug=slug, source=source, revision=revision, by=who, now=ask.now)
             said = "published"
         case "reset":
-            do = partial(rows.publish, kind=kind, slug=slug, source=None, revision=revision, by=by, now=ask.now)
+            do = partial(rows.publish, kind=kind, slug=slug, source=None, revision=revision, by=who, now=ask.now)
             said = "reset"
         case "drop":
-            do = partial(rows.save_draft, kind=kind, slug=slug, draft=None, revision=revision, by=by, now=ask.now)
+            do = partial(rows.save_draft, kind=kind, slug=slug, draft=None, revision=revision, by=who, now=ask.now)
             said = "dropped"
         case _:
             act = "draft"
-            do = partial(rows.save_draft, kind=kind, slug=slug, draft=source, revision=revision, by=by, now=ask.now)
+            do = partial(rows.save_draft, kind=kind, slug=slug, draft=source, revision=revision, by=who, now=ask.now)
             said = "drafted"
     try:
         await ask.change(f"templates.{act}", what, do, partial(_look, ask, kind, slug))
@@ -144,6 +165,30 @@ async def _try(ask: Ask, kind: str, slug: str, source: str) -> web.Response:
     return ask.go(f"{PATH}/{kind}/{slug}", "tried")
 
 
+async def _test(ask: Ask, kind: str, slug: str, source: str) -> web.Response:
+    """Send it to the test customers, each with their own values, as a broadcast: nobody is welcomed twice.
+
+    Raises ObservingError, UnusableLinkError, and ConflictError where nobody can be reached now.
+    """
+    if ask.ctx.observes:
+        raise ObservingError
+    named = ask.ctx.renderer.links_of(kind, source, slug)
+    links = {name: each.url for name, each in (await addresses(ask.ctx, sorted(named))).items()} if named else {}
+    most = contract_for(kind, slug).max_output_bytes
+    words: dict[str, list[tuple[str, str]]] = {}
+    for follow_id, external_userid, userid in await ask.db.read(list_test_follows):
+        shown = await preview_of(ask, kind, most, source, (), follow_id, slug=slug, links=links)
+        words.setdefault(literal(shown.words), []).append((external_userid, userid))
+    if not words:
+        raise ConflictError(Phrase("还没有能收到的测试客户。"), Phrase("请先用 siyu testers add 添加。"))
+    name = ask._("试发：%(name)s", name=ask._(WORDS.get(f"{kind}/{slug}", (slug, ""))[0]))
+    made = await ask.change(
+        "templates.test", f"template {kind}/{slug}",
+        partial(add_trial, name=name, words=words, made_by=by(ask), now=ask.now, calendar=calendar_of(ask.settings)),
+    )  # fmt: skip
+    return ask.go(f"/console/campaigns/{made.id}", "tested")
+
+
 async def _page(
     ask: Ask,
     kind: str,
@@ -153,6 +198,7 @@ async def _page(
     source: str | None = None,
     revision: int | None = None,
     faults: list[Fault] | None = None,
+    fault: str = "",
     overtaken: bool = False,
 ) -> web.Response:
     """The editor. `source`: what was typed; without it the draft, or what is published, or shipped."""
@@ -178,7 +224,7 @@ async def _page(
         revision=(row.revision if row else 0) if revision is None else revision, source=text, versions=versions,
         is_sample=kind in SAMPLES, chips=chips, people=people, previewed_as=follow_id, compared=compared,
         lines=_compare((compared.source or shipped) if compared else "", now) if compared else [],
-        changes=_compare(now, text) if text != now else [], faults=faults or [], overtaken=overtaken,
+        changes=_compare(now, text) if text != now else [], faults=faults or [], fault=fault, overtaken=overtaken,
         preview=await _preview(ask, kind, slug, text, follow_id), message_kind={"name": kind},
         users=[rule for rule in rules if rule.content.text.strip() in (now.strip(), shipped.strip())],
         shown_faults=renderer.check(kind, text, slug),

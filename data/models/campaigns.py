@@ -105,7 +105,8 @@ class Campaign(SQLModel, table=True):
     """One plan under one name. `version` rises with every edit.
 
     `test_first`: nothing is sent until a person has seen a test of what it says; `go_version` is the newest version of
-    which somebody has. `test_of`: it is a test itself, of `test_version` of that campaign.
+    which somebody has. `test_of`: it is a test itself, of `test_version` of that campaign; 0: of words that are no
+    campaign's.
     `journey_id`: it holds the broadcasts of that journey and is planned by it, not by people.
     `accepted_at`: whoever resumed it then knew what had happened until then; its brakes count what comes after.
     """

@@ -5,7 +5,7 @@ So its tasks are in the same ledger, and whatever can be done with a campaign ca
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -37,6 +37,12 @@ from data.rules.variants import said
 from data.rules.waves import CUSTOMERS
 
 _LISTED = BulkUpsert(WaveCustomer, ("wave_id", "external_userid", "userid"))
+
+
+#: A customer with the staff member through whom they are reached.
+Listed = tuple[str, str]
+#: What a test is of that tests no campaign.
+OF_NONE = 0
 
 
 class CampaignTest(NamedTuple):
@@ -82,21 +88,39 @@ def add_test(
     session.add(test)
     session.flush()
     for wave, content in contents:
-        added = _add_wave(session, test.id or 0, wave, content, listed)
+        added = _add_wave(session, test.id or 0, wave.valid_hours, content, listed)
         refuse_closed(added, now, calendar)
         session.add(new_run(added, now))
     session.flush()
     return test
 
 
-def _add_wave(session: Session, test_id: int, tested: Wave, content: Any, listed: Sequence[tuple[str, str]]) -> Wave:
+def add_trial(
+    session: Session, name: str, words: Mapping[str, Sequence[Listed]], made_by: str, now: datetime, calendar: Calendar
+) -> Campaign:
+    """Have words that are no campaign's sent now to test customers, each its own: by what they say to whom.
+
+    Raises ConflictError when it would be over before staff may be asked.
+    """
+    test = Campaign(name=name[:NAME_MAX_LENGTH], made_by=made_by[:80], made_at=now, test_of=OF_NONE)
+    session.add(test)
+    session.flush()
+    for text, listed in words.items():
+        added = _add_wave(session, test.id or 0, TEST_HOURS, {"text": text}, listed)
+        refuse_closed(added, now, calendar)
+        session.add(new_run(added, now))
+    session.flush()
+    return test
+
+
+def _add_wave(session: Session, test_id: int, valid_hours: int, content: Any, listed: Sequence[Listed]) -> Wave:
     wave = Wave(
         campaign_id=test_id,
         kind=CUSTOMERS,
         content=dict(content),
         audience={"pairs": len(listed)},
         sender_policy=SenderPolicy.ALL,
-        valid_hours=min(tested.valid_hours, TEST_HOURS),
+        valid_hours=min(valid_hours, TEST_HOURS),
     )
     session.add(wave)
     session.flush()

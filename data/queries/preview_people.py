@@ -58,6 +58,17 @@ def list_people(session: Session, visible: Collection[str] | None) -> list[Previ
     return [PreviewPerson(each, *names[each], each in tested) for each in ids]
 
 
+def list_test_follows(session: Session) -> list[tuple[int, str, str]]:
+    """The test customers that can be reached: the follow, the customer, and the staff member."""
+    query = (
+        select(F.c.id, F.c.external_userid, F.c.userid)
+        .join(T, (T.c.userid == F.c.userid) & (T.c.external_userid == F.c.external_userid))
+        .where(F.c.status == FollowStatus.PRESENT)
+        .order_by(T.c.id)
+    )
+    return [(row[0], row[1], row[2]) for row in session.execute(query)]
+
+
 def find_facts(session: Session, follow_id: int, visible: Collection[str] | None) -> PreviewFacts | None:
     """What a text may say of a follow that the reader may see."""
     query = (

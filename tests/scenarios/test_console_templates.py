@@ -17,12 +17,14 @@ from bot.delivery import queue_alert
 from bot.published import refresh
 from bot.render import Renderer
 from bot.sandbox.server import Sandbox
-from data.models import Alert, Role
+from data.models import Alert, Role, Tester
 from data.queries import audit, staff
+from data.queries import campaigns as campaign_rows
 from data.queries import templates as rows
 from tests.conftest import Urls
-from tests.console import sign_in
+from tests.console import Browser, sign_in
 from tests.scenarios.conftest import settings_for
+from tests.staff_tasks import add_contact
 
 HOSTILE = "<script>alert(1)</script>\u202e🙂"
 PATH = "/console/templates/staff_alert/link_clicked"
@@ -37,6 +39,36 @@ async def bot(sandbox: Sandbox, urls: Urls, clock: Clock) -> AsyncIterator[Bot]:
 
 def last_words(session: Session) -> str:
     return str(session.execute(select(col(Alert.words)).order_by(col(Alert.id).desc()).limit(1)).scalar_one())
+
+
+async def check_trial(bot: Bot, boss: Browser, member: str) -> None:
+    """A welcome's text goes to the test customers, to each with their own values, which stay what they are."""
+    path, now = "/console/templates/welcome/default", bot.clock.now()
+    form = {"source": "{{ customer_name }}，您好", "revision": "0", "act": "test"}
+    nobody = await boss.post(path, form)
+    assert (nobody.status, "还没有能收到的测试客户" in nobody.text) == (409, True)
+
+    def prepare(session: Session) -> None:
+        for number, name in enumerate(("甲", "甲", "{{7*7}}{%x{{{#", HOSTILE)):
+            add_contact(session, now, f"wmtest{number}", member, name=name)
+            session.add(Tester(userid=member, external_userid=f"wmtest{number}", added_by="x", added_at=now))
+        add_contact(session, now, "wmgone", member, status="deleted_by_customer")
+        session.add(Tester(userid=member, external_userid="wmgone", added_by="x", added_at=now))
+
+    await bot.db.write(prepare)
+    assert (await boss.post(path, {**form, "source": "{{ oops }}"})).status == 400
+    assert (await boss.post(PATH, {**form, "source": "x"})).status == 400, "what is said to staff goes to no customer"
+    sent = await boss.post(path, form)
+    assert sent.status == 303
+    campaign_id = int(sent.location.partition("?")[0].rpartition("/")[2])
+    waves = await bot.db.read(campaign_rows.list_waves, [campaign_id])
+    said = {bot.context.renderer.render_source("broadcast", wave.content["text"], {}): wave.audience for wave in waves}
+    assert {words: audience["pairs"] for words, audience in said.items()} == {
+        "甲，您好": 2, "{{7*7}}{%x{{{#，您好": 1, f"{HOSTILE}，您好": 1,
+    }  # fmt: skip
+    page = await boss.get(sent.location)
+    assert ("这是测试" in page.text, "<script>alert" in page.page) == (True, False)
+    assert "试发：通用" not in (await boss.get("/console/campaigns")).text
 
 
 async def test_templates(bot: Bot) -> None:
@@ -123,4 +155,5 @@ async def test_templates(bot: Bot) -> None:
         assert tried.location == f"{PATH}?said=tried"
         sample = await boss.get("/console/templates/welcome/default")
         assert "用它写一条欢迎语" in sample.text
+        await check_trial(bot, boss, member)
         assert "{{ customer_name }}" in (await boss.get("/console/welcome-rules/new?template=default")).text
