@@ -1,0 +1,156 @@
+"""The console in English: every page, forms with faults, and what the layers below say, without a word of Chinese but
+what people have written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from functools import partial
+from html.parser import HTMLParser
+
+import aiohttp
+import pytest
+
+from bot.app import Bot
+from bot.clock import Clock
+from bot.console.routes import ROUTES
+from bot.console.saying import told
+from bot.phrases import Phrase
+from bot.sandbox.server import Sandbox
+from data.models import Role
+from data.queries.accounts import set_preferences
+from data.rules import journey_words
+from data.rules.problems import InvalidRuleError, Problem, parse
+from data.rules.segments import Segment
+from tests.conftest import Urls
+from tests.console import Browser, fields_of, sign_in
+from tests.console_rows import furnish
+from tests.scenarios.conftest import settings_for
+
+CHINESE = re.compile(r"[\u3001-\u303f\u4e00-\u9fff\uff01-\uff5e]+")
+#: What stands in them was written by people: names, words to customers, what was typed.
+THEIRS = {"bdi", "option", "textarea", "pre", "code", "script", "style", "optgroup"}
+#: The program's own name, and the other language's.
+OURS = re.compile(r"私域 Siyu|中文")
+VOID = {"input", "br", "meta", "link", "hr", "img", "use"}
+
+
+class Words(HTMLParser):
+    """The words of a page that are the console's own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self._open: list[tuple[str, bool]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        has = dict(attrs)
+        if not self._is_theirs:
+            self.found += [has[name] or "" for name in ("aria-label", "placeholder", "data-confirm") if name in has]
+        if tag not in VOID:
+            self._open.append(
+                (
+                    tag,
+                    tag in THEIRS
+                    or (has.get("lang") or "").startswith("zh")
+                    or "console-own" in (has.get("class") or ""),
+                )
+            )
+
+    def handle_endtag(self, tag: str) -> None:
+        while self._open and self._open.pop()[0] != tag:
+            pass
+
+    def handle_data(self, data: str) -> None:
+        if not self._is_theirs:
+            self.found.append(data)
+
+    @property
+    def _is_theirs(self) -> bool:
+        return any(theirs for _, theirs in self._open)
+
+
+def chinese_in(page: str) -> list[str]:
+    words = Words()
+    words.feed(page)
+    return [each.strip() for each in words.found if CHINESE.search(OURS.sub("", each))]
+
+
+@pytest.fixture
+async def bot(sandbox: Sandbox, urls: Urls, clock: Clock) -> AsyncIterator[Bot]:
+    async with Bot(settings_for(sandbox, urls), clock) as bot:
+        for job in ("poll_directory", "poll_tags"):
+            await bot.runner.first_run[job].wait()
+        yield bot
+
+
+async def test_every_page_is_english_to_whoever_wants_that(bot: Bot) -> None:
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
+        admin = await sign_in(bot, http, Role.ADMIN)
+        await bot.db.write(partial(set_preferences, account_id=admin.account_id, language="en", theme=""))
+        plain = [route.path for route in ROUTES if route.method == "GET" and "{" not in route.path]
+        found: dict[str, list[str]] = {}
+        for path in [*plain, *await furnish(bot, "Tea & <b>Co")]:
+            answer = await admin.get(path)
+            assert answer.status == 200, path
+            if words := chinese_in(answer.page):
+                found[path] = words
+        assert found == {}
+        await check_faults(admin)
+
+
+async def check_faults(admin: Browser) -> None:
+    """What is wrong with forms, which is found by the layers below."""
+    for path, form, words in (
+        ("/console/welcome-rules", {"name": "x"}, "Text and attachments cannot both be empty"),
+        (
+            "/console/welcome-rules",
+            {"name": "x", "content.text": "{{ nobody }}"},
+            "Line 1: There is no variable nobody",
+        ),
+        ("/console/welcome-rules", {"name": "x", "content.text": "长" * 2000}, "4000 bytes"),
+        ("/console/tag-rules", {"name": "x", "put_on": "etnone"}, "Choose at least one occasion"),
+        ("/console/segments", {"name": ""}, "At least 1 characters"),
+        ("/console/accounts/invite", {"role": "manager", "login": "!"}, ""),
+        ("/console/runs/999999/move", {"at": "2026-01-01T10:00"}, "There is no sending 999999."),
+        ("/console/tags/edit/tag/none", {"name": ""}, "no such tag"),
+        ("/console/templates/staff_alert/link_clicked", {"source": "{{ x.y }}", "act": "publish"}, "attributes (.)"),
+    ):
+        answer = await admin.post(path, form)
+        assert answer.status in (400, 404, 409), path
+        assert chinese_in(answer.page) == [], path
+        assert words in answer.text, (path, answer.text)
+    new = "/console/journeys/new"
+    page = await admin.get(new)
+    refused = await admin.post(new, [*fields_of(page.page), ("do", "save")])
+    assert (refused.status, chinese_in(refused.page)) == (400, [])
+    assert "Is missing" in refused.text or "At least" in refused.text
+    lost = await admin.get("/console/customers/nobody")
+    assert (lost.status, chinese_in(lost.page)) == (404, [])
+    assert "There is no such customer, or none that you see. Come from the list" in lost.text
+
+
+def test_what_is_said_below_is_said_in_the_readers_language() -> None:
+    nested = Phrase(
+        "自定义字段 %(name)s 是%(kind)s，这个条件要用%(words)s字段", name="x", kind=Phrase("文字"), words=["a"]
+    )
+    assert nested == "自定义字段 x 是文字，这个条件要用a字段"
+    assert told("zh", nested) == nested
+    assert told("en", nested) == "Custom field x is a Text; this condition is for a fields"
+    assert told("en", [Problem("", Phrase("必填")), Phrase("最多 %(most)s 天", most=3), "ready"]) == (
+        "Must be filled in; At most 3 days; ready"
+    )
+    assert told("en", ValueError(Phrase("没有这一天")).args[0]) == told("en", str(ValueError(Phrase("没有这一天"))))
+    with pytest.raises(InvalidRuleError) as wrong:
+        parse(Segment, {"name": "x", "definition": {"silent": {}, "tags": {}}})
+    assert "只能有一个键" in str(wrong.value)
+    assert told("en", wrong.value).startswith("There can be one key only: all, any, not")
+    # What was kept as it was said is found again, with what it names.
+    for kept, said in (
+        ("让位给优先的旅程：生日", "Another journey goes first: 生日"),
+        ("客户希望 5月20日 之前不收到消息", "The customer wants no messages before 5/20"),
+        (str.__str__(journey_words.OUTCOMES["capped"]), "Cap of touches reached"),  # type: ignore[index]
+        ("从 anna 转给 bert：客户已交接", "From anna to bert: The customer was handed over"),
+        ("谁也没有说过的话", "谁也没有说过的话"),
+    ):
+        assert told("en", "".join(kept)) == said
