@@ -53,8 +53,8 @@ class Bilingual(str):
         made.en = en
         return made
 
-    def __getnewargs__(self) -> tuple[str, str]:
-        return str(self), self.en
+    def __getnewargs_ex__(self) -> tuple[tuple[str, str], dict[str, Any]]:
+        return (str(self), self.en), {}
 
 
 def _filled(text: str, values: dict[str, Any], between: str, say: Callable[[object], str]) -> str:

@@ -305,7 +305,8 @@ class Greeting:
         self.ctx.metrics.welcome_seconds.observe(max(self.age_seconds, 0.0))
         left_out = len(rule.content.attachments) - self.attachments
         if left_out:
-            note = f"{note} {Phrase('%(count)s 个附件没有发出', count=left_out)}".strip()
+            more = Phrase("%(count)s 个附件没有发出", count=left_out)
+            note = f"{note} {more}".strip()
         await self._record(WelcomeStatus.SENT, "", note, sent_at=now)
         return done(f"sent by rule {rule.name}", **self.match.to_json(), left_out_attachments=left_out)
 

@@ -35,6 +35,7 @@ from data.queries.segment_names import save_segment
 from data.rules.segments import Segment
 from data.rules.tagging import TagRule
 from data.rules.welcome import WelcomeRule
+from tests.facts import settle
 from tests.staff_tasks import add_contact
 
 CUSTOMER = "wmone"
@@ -87,7 +88,8 @@ def _add_campaign(session: Session, name: str, now: datetime, userid: str) -> Ru
     session.add(campaign)
     session.flush()
     wave = Wave(
-        campaign_id=campaign.id or 0, kind="customers", content={"text": f"{name} {{{{ staff_name }}}}"},
+        campaign_id=campaign.id or 0, kind="customers",
+        content={"text": f"{name} {{{{ staff_name }}}}", "attachments": []},
         audience={"everyone": True}, sender_policy="first_added", valid_hours=72,
     )  # fmt: skip
     session.add(wave)
@@ -115,7 +117,7 @@ def _add_campaign(session: Session, name: str, now: datetime, userid: str) -> Ru
         touched_at=now,
     )  # fmt: skip
     session.add(touched)
-    session.flush()
+    settle(session)
     session.expunge(run)
     return run
 

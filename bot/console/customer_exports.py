@@ -49,6 +49,7 @@ async def _pieces(ask: Ask, found: Filter) -> AsyncIterator[Sequence[int]]:
 def _row(ask: Ask, shown: rows.Shown) -> list[str]:
     return [
         shown.name, shown.remark, shown.external_userid, shown.corp_name, shown.staff_name, shown.userid,
-        ask._(FOLLOW_STATUSES.get(shown.status, shown.status)), "、".join(shown.tags), shown.state,
-        moment(shown.added_at, zone=ask.zone), moment(shown.touched_at, zone=ask.zone), "、".join(shown.remark_mobiles),
+        ask._(FOLLOW_STATUSES.get(shown.status, shown.status)), ask._("、").join(shown.tags), shown.state,
+        moment(shown.added_at, zone=ask.zone), moment(shown.touched_at, zone=ask.zone),
+        ask._("、").join(shown.remark_mobiles),
     ]  # fmt: skip

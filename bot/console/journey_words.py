@@ -58,7 +58,7 @@ def members_words(ask: Ask, members: Mapping[str, Any] | None, departments: Mapp
     if not members:
         return ""
     named = [departments.get(each) or str(each) for each in members.get("department_ids") or ()]
-    return (", " if ask.language == "en" else "、").join([*named, *(members.get("userids") or ())])
+    return ask._("、").join([*named, *(members.get("userids") or ())])
 
 
 class Field(NamedTuple):
@@ -231,7 +231,7 @@ def action_words(ask: Ask, action: Mapping[str, Any], names: Names) -> str:
     match do:
         case "tags":
             put, off = (
-                "、".join(names.tags.get(each, each) for each in _listed(action.get(key)))
+                ask._("、").join(names.tags.get(each, each) for each in _listed(action.get(key)))
                 for key in ("put_on", "take_off")
             )
             parts = [ask._("打上 %(names)s", names=put)] if put else []

@@ -100,7 +100,7 @@ async def act(ask: Ask) -> web.Response:
             await ask.db.read(journey_narrowing.refuse_wider, ask.account, journey_id)
         await journey_edits.check_act(ask.ctx, journey_id, wanted)
     except InvalidRuleError as error:
-        return await _one(ask, 400, [f"{each.path}：{ask.told(each)}" for each in error.problems])
+        return await _one(ask, 400, [f"{each.path}{ask._('：')}{ask.told(each)}" for each in error.problems])
     await ask.change(
         f"journeys.{wanted.value}", f"journey {journey_id}",
         lambda session: rows.act_on(session, journey_id, wanted, ask.actor.who, ask.now), partial(_look, journey_id),

@@ -65,7 +65,7 @@ async def upload(ask: Ask) -> web.Response:
     wanted = next((each for each in KINDS if each == kind), None)
     content = await asyncio.to_thread(field.file.read)
     if words := _fault(ask, content, wanted):
-        return await _list(ask, 400, fault=f"{field.filename[:60]}：{words}")
+        return await _list(ask, 400, fault=f"{field.filename[:60]}{ask._('：')}{words}")
     name, made = field.filename, list[str]()
 
     def do(session: Session) -> None:

@@ -82,7 +82,7 @@ def _tell_tag_conditions(ask: Ask, conditions: TagConditions, names: Names, tell
 def window_words(ask: Ask, window: TimeWindow) -> str:
     """`周一、周二 09:00–18:00`."""
     every_day, all_day = ask._("每天"), ask._("全天")
-    days = "、".join(ask._(WEEKDAYS[day]) for day in sorted(window.weekdays))
+    days = ask._("、").join(ask._(WEEKDAYS[day]) for day in sorted(window.weekdays))
     times = all_day if window.start == window.end else f"{window.start:%H:%M}–{window.end:%H:%M}"
     return f"{every_day if window.weekdays == EVERY_DAY else days} {times}"
 
@@ -129,5 +129,5 @@ def _named(values: Iterable[str], names: Mapping[str, str]) -> list[str]:
 
 
 def _some(ask: Ask, words: Sequence[str]) -> str:
-    shown = "、".join(words[:NAMED])
+    shown = ask._("、").join(words[:NAMED])
     return ask._("%(some)s等 %(count)s 个", some=shown, count=len(words)) if len(words) > NAMED else shown

@@ -75,7 +75,7 @@ def _not_done(it: _Saying) -> list[str]:
 
 
 def _answered(it: _Saying) -> list[str]:
-    return [it.told["name"], *(f"{title}：{_value(value)}" for title, value in it.told["answers"])]
+    return [it.told["name"], *(f"{title}{it.ask._('：')}{_value(value)}" for title, value in it.told["answers"])]
 
 
 _PARTS: Mapping[str, Callable[[_Saying], list[str]]] = {

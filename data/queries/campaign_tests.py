@@ -106,7 +106,7 @@ def add_trial(
     session.add(test)
     session.flush()
     for text, listed in words.items():
-        added = _add_wave(session, test.id or 0, TEST_HOURS, {"text": text}, listed)
+        added = _add_wave(session, test.id or 0, TEST_HOURS, {"text": text, "attachments": []}, listed)
         refuse_closed(added, now, calendar)
         session.add(new_run(added, now))
     session.flush()
