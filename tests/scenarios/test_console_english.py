@@ -121,7 +121,7 @@ async def check_faults(admin: Browser, names: Collection[str]) -> None:
         ("/console/segments", {"name": ""}, "At least 1 characters"),
         ("/console/accounts/invite", {"role": "manager", "login": "!"}, ""),
         ("/console/runs/999999/move", {"at": "2026-01-01T10:00"}, "There is no sending 999999."),
-        ("/console/tags/edit/tag/none", {"name": ""}, "no such tag"),
+        ("/console/tags/edit/tag/none", {"name": ""}, "There is no tag none."),
         ("/console/templates/staff_alert/link_clicked", {"source": "{{ x.y }}", "act": "publish"}, "attributes (.)"),
     ):
         answer = await admin.post(path, form)
