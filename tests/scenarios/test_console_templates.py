@@ -17,7 +17,8 @@ from bot.delivery import queue_alert
 from bot.published import refresh
 from bot.render import Renderer
 from bot.sandbox.server import Sandbox
-from data.models import Alert, Role, Tester
+from data.models import Alert, Role
+from data.models import testers as tester_models
 from data.queries import audit, staff
 from data.queries import campaigns as campaign_rows
 from data.queries import templates as rows
@@ -51,9 +52,11 @@ async def check_trial(bot: Bot, boss: Browser, member: str) -> None:
     def prepare(session: Session) -> None:
         for number, name in enumerate(("甲", "甲", "{{7*7}}{%x{{{#", HOSTILE)):
             add_contact(session, now, f"wmtest{number}", member, name=name)
-            session.add(Tester(userid=member, external_userid=f"wmtest{number}", added_by="x", added_at=now))
+            session.add(
+                tester_models.Tester(userid=member, external_userid=f"wmtest{number}", added_by="x", added_at=now)
+            )
         add_contact(session, now, "wmgone", member, status="deleted_by_customer")
-        session.add(Tester(userid=member, external_userid="wmgone", added_by="x", added_at=now))
+        session.add(tester_models.Tester(userid=member, external_userid="wmgone", added_by="x", added_at=now))
 
     await bot.db.write(prepare)
     assert (await boss.post(path, {**form, "source": "{{ oops }}"})).status == 400
