@@ -334,9 +334,7 @@ async def test_a_managers_journey_is_for_the_customers_they_see(start: Start, ht
     # What is not for them: calls of other programs, others' journeys, what an admin has made wider.
     webhook = {"key": "call", "action": {"do": "webhook", "url": "https://example.com/x"}}
     answer = await write(manager, f"{one}/edit", {**said, "steps": [*said["steps"], webhook]})
-    assert (answer.status, "这一步有内容要改" in answer.text) == (400, True)
-    answer = await press(manager, answer, f"{one}/edit", "open:1")
-    assert "只有管理员能添加" in (await press(manager, answer, f"{one}/edit", "save")).text
+    assert (answer.status, "只有管理员能添加" in answer.text) == (400, True)
     assert 'value="webhook"' not in (await manager.get(f"{one}/edit")).page
     for path, form in ((f"{one}/act", {"act": "start"}), (f"{one}/edit", {}), (f"{one}/existing", {})):
         assert (await stranger.post(path, form)).status == 409, path
