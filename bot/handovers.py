@@ -13,6 +13,7 @@ from sqlmodel import Session
 from bot.context import Context
 from bot.errors import ObservingError
 from bot.leavers import read_unassigned
+from bot.phrases import Phrase
 from data.models import Handover, HandoverStatus
 from data.queries import handovers as rows
 from data.queries import leavers as leaver_rows
@@ -92,7 +93,7 @@ def _read_draft(session: Session, draft: HandoverDraft) -> HandoverDraft:
     giver = staff_rows.find_staff(session, draft.userid)
     found, takeovers = [], []
     if giver is None and not leaver_rows.has_left(session, draft.userid):
-        found.append(Problem("userid", f"没有成员 {draft.userid}"))
+        found.append(Problem("userid", Phrase("没有成员 %(userid)s", userid=draft.userid)))
     for place, each in enumerate(draft.takeovers):
         userid = followers.get(each.userid.casefold())
         if userid is None or leaver_rows.has_left(session, userid):

@@ -12,6 +12,7 @@ from typing import IO, Any, NamedTuple
 
 from sqlmodel import Session
 
+from bot.phrases import Phrase
 from bot.spreadsheets import unguarded
 from bot.table_files import HEADING_ROWS, Row, Table, open_table, refusal
 from data.db import Database
@@ -65,7 +66,7 @@ async def take_file(
         headings, first = await asyncio.to_thread(_find_headings, table)
         count = await _keep(db, import_id, first, table)
         if not count:
-            raise refusal("列名下面没有一行内容")
+            raise refusal(Phrase("列名下面没有一行内容"))
         fields = await db.read(map_fields)
         targets = recognise(headings, fields)
         if not orders:
@@ -84,7 +85,7 @@ def _find_headings(table: Table) -> tuple[list[str], list[Row]]:
     """The row of headings, which some title may stand before, and the rows behind it that were read on the way."""
     first = list(islice((row for row in table.rows if not row.is_blank), HEADING_ROWS))
     if not first:
-        raise refusal("文件是空的")
+        raise refusal(Phrase("文件是空的"))
     known = [sum(map(is_heading, row.cells)) for row in first]
     at = known.index(max(known))
     if first[at].faults:
@@ -99,7 +100,7 @@ async def _keep(db: Database, import_id: int, first: Sequence[Row], table: Table
     while chunk:
         count += len(chunk)
         if count > ROWS_MAX:
-            raise refusal(f"超过 {ROWS_MAX:,} 行：请分成几个文件", chunk[-1].line)
+            raise refusal(Phrase("超过 %(most)s 行：请分成几个文件", most=f"{ROWS_MAX:,}"), chunk[-1].line)
         await db.write(import_rows.add_rows, import_id, chunk)
         chunk = await asyncio.to_thread(_next_chunk, table)
     return count
@@ -165,7 +166,7 @@ ACTS: Mapping[str, Callable[[Session, int, datetime], Import]] = {"start": start
 def act(session: Session, import_id: int, name: str, now: datetime) -> Import:
     """One of `ACTS`. Raises NotFoundError, ConflictError."""
     if name not in ACTS:
-        raise NotFoundError(f"没有操作 {name[:20]}。", f"可以是 {'、'.join(ACTS)}。")
+        raise NotFoundError(Phrase("没有操作 %(name)s。", name=name[:20]), Phrase("可以是 %(acts)s。", acts=[*ACTS]))
     return ACTS[name](session, import_id, now)
 
 

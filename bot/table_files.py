@@ -19,6 +19,7 @@ from itertools import islice
 from types import MappingProxyType
 from typing import IO, Any, NamedTuple, TextIO
 
+from bot.phrases import Phrase
 from data.rules.problems import InvalidRuleError, Problem
 
 FILE_BYTES_MAX = 32 * 1024 * 1024
@@ -41,7 +42,7 @@ WHOLE_ROW = -1
 #: Where titles and dates may stand before the row of headings.
 HEADING_ROWS = 10
 _NO_FAULTS: Mapping[int, str] = MappingProxyType({})
-_SAVE_ANEW = "请用 Excel 或 WPS 另存为“CSV UTF-8”或 .xlsx 后再上传"
+_SAVE_ANEW = Phrase("请用 Excel 或 WPS 另存为“CSV UTF-8”或 .xlsx 后再上传")
 
 
 class Row(NamedTuple):
@@ -73,7 +74,7 @@ def open_table(opened: IO[bytes], knows: Callable[[str], bool] = lambda _: False
     if beginning.startswith(b"PK\x03\x04"):
         return Table("XLSX", _xlsx_rows(opened))
     if beginning.startswith(b"\xd0\xcf\x11\xe0"):
-        raise refusal("这是旧版 Excel（.xls）文件：请另存为 .xlsx 或 CSV")
+        raise refusal(Phrase("这是旧版 Excel（.xls）文件：请另存为 .xlsx 或 CSV"))
     encoding = encoding_of(opened)
     delimiter = _delimiter_of(opened, encoding, knows)
     told = f"CSV, {encoding.removesuffix('-sig')}, {SIGNS.get(delimiter, delimiter)}"
@@ -140,16 +141,27 @@ def _csv_rows(opened: IO[bytes], encoding: str, delimiter: str) -> Generator[Row
             except (csv.Error, _TooLongError) as error:
                 broken += 1
                 if broken > BROKEN_MAX:
-                    raise refusal(f"有 {BROKEN_MAX:,} 多行不是有效的 CSV：{_SAVE_ANEW}", begins) from None
-                why = "引号没有成对" if isinstance(error, _TooLongError) else str(error)
+                    raise refusal(
+                        Phrase(
+                            "有 %(most)s 多行不是有效的 CSV：%(save_anew)s",
+                            most=f"{BROKEN_MAX:,}",
+                            save_anew=_SAVE_ANEW,
+                        ),
+                        begins,
+                    ) from None
+                why = Phrase("引号没有成对") if isinstance(error, _TooLongError) else str(error)
                 yield Row(
                     begins,
                     [lines.give_back().strip()[:2000]],
-                    {WHOLE_ROW: f"不是有效的 CSV（{why}）：请检查这一行的引号"},
+                    {WHOLE_ROW: Phrase("不是有效的 CSV（%(why)s）：请检查这一行的引号", why=why)},
                 )
                 continue
             if len(cells) > COLUMNS_MAX:
-                yield Row(begins, cells[:COLUMNS_MAX], {WHOLE_ROW: f"最多 {COLUMNS_MAX} 列，这一行有 {len(cells)} 列"})
+                yield Row(
+                    begins,
+                    cells[:COLUMNS_MAX],
+                    {WHOLE_ROW: Phrase("最多 %(most)s 列，这一行有 %(count)s 列", most=COLUMNS_MAX, count=len(cells))},
+                )
             else:
                 yield Row(begins, [cell.strip() for cell in cells])
     finally:
@@ -183,12 +195,12 @@ def encoding_of(opened: IO[bytes]) -> str:
         and _has_beyond(opened, "\u0080")
         and _count_marks(opened, "gb18030") is not None
     ):
-        raise refusal(f"分不清是 UTF-8 还是 GBK：{_SAVE_ANEW}")
+        raise refusal(Phrase("分不清是 UTF-8 还是 GBK：%(save_anew)s", save_anew=_SAVE_ANEW))
     return "utf-8"
 
 
 def _no_text() -> InvalidRuleError:
-    return refusal("不是文字文件：请保存为 CSV（UTF-8 或 GBK）或 .xlsx")
+    return refusal(Phrase("不是文字文件：请保存为 CSV（UTF-8 或 GBK）或 .xlsx"))
 
 
 def _sure(opened: IO[bytes], encoding: str) -> str:
@@ -243,7 +255,14 @@ def _delimiter_of(opened: IO[bytes], encoding: str, knows: Callable[[str], bool]
     found = [each for each in best if each in outside]
     if len(found) > 1:
         words = "、".join(DELIMITERS[each] for each in found)
-        raise refusal(f"第一行里有几种分隔符（{words}），分不清用的是哪一种：{_SAVE_ANEW}", line)
+        raise refusal(
+            Phrase(
+                "第一行里有几种分隔符（%(words)s），分不清用的是哪一种：%(save_anew)s",
+                words=words,
+                save_anew=_SAVE_ANEW,
+            ),
+            line,
+        )
     return found[0] if found else ","
 
 
@@ -287,12 +306,12 @@ def _xlsx_rows(opened: IO[bytes]) -> Iterator[Row]:
         book = load_workbook(opened, read_only=True, data_only=False, keep_links=False)
         for number, cells in enumerate(book.worksheets[0].iter_rows(max_col=COLUMNS_MAX), 1):
             if number > SHEET_ROWS_MAX:
-                raise refusal(f"超过 {SHEET_ROWS_MAX:,} 行：请分成几个文件", number)
+                raise refusal(Phrase("超过 %(most)s 行：请分成几个文件", most=f"{SHEET_ROWS_MAX:,}"), number)
             yield _xlsx_row(number, cells)
     except (InvalidRuleError, GeneratorExit):
         raise
     except Exception as error:
-        raise refusal(f"不是能读的 .xlsx 文件（{type(error).__name__}）") from error
+        raise refusal(Phrase("不是能读的 .xlsx 文件（%(error)s）", error=type(error).__name__)) from error
 
 
 def _refuse_bomb(opened: IO[bytes]) -> None:
@@ -300,10 +319,10 @@ def _refuse_bomb(opened: IO[bytes]) -> None:
         with zipfile.ZipFile(opened) as packed:
             parts = packed.infolist()
     except (zipfile.BadZipFile, ValueError, NotImplementedError):
-        raise refusal("不是能读的 .xlsx 文件") from None
+        raise refusal(Phrase("不是能读的 .xlsx 文件")) from None
     texts = sum(part.file_size for part in parts if "sharedstrings" in part.filename.lower())
     if len(parts) > 1000 or sum(part.file_size for part in parts) > UNPACKED_BYTES_MAX or texts > TEXTS_BYTES_MAX:
-        raise refusal("展开后太大：请另存为 CSV")
+        raise refusal(Phrase("展开后太大：请另存为 CSV"))
 
 
 def _xlsx_row(number: int, cells: Sequence[Any]) -> Row:
@@ -325,13 +344,13 @@ def _xlsx_row(number: int, cells: Sequence[Any]) -> Row:
 def _text_of(value: Any, data_type: str) -> tuple[str, str]:
     """A cell as it is shown, and what is wrong with it."""
     if data_type == "f":
-        return str(getattr(value, "text", value)).strip(), "是公式：请粘贴为数值"
+        return str(getattr(value, "text", value)).strip(), Phrase("是公式：请粘贴为数值")
     if data_type == "e":
-        return str(value), f"是 Excel 的错误值 {value}：请改成正确的内容或清空"
+        return str(value), Phrase("是 Excel 的错误值 %(value)s：请改成正确的内容或清空", value=value)
     if isinstance(value, bool):
         return ("是" if value else "否"), ""
     if isinstance(value, int | float) and abs(value) >= WHOLE_BELOW:
-        return str(value), "数字超过 15 位，Excel 已经丢掉了后几位：请把这一列设为文本后重新填写"
+        return str(value), Phrase("数字超过 15 位，Excel 已经丢掉了后几位：请把这一列设为文本后重新填写")
     if isinstance(value, float):
         return (str(int(value)) if value.is_integer() else f"{value:.15g}"), ""
     if isinstance(value, datetime):

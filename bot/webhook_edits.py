@@ -9,6 +9,7 @@ from sqlmodel import Session
 from bot.config import JourneysSettings
 from bot.context import Context
 from bot.errors import ObservingError
+from bot.phrases import Phrase
 from bot.webhooks import WebhookCaller
 from data.errors import ConflictError
 from data.models import Webhook
@@ -21,10 +22,12 @@ from data.rules.webhooks import WebhookDraft, call_id, draft_problems, secret_of
 def check_draft(session: Session, settings: JourneysSettings, draft: WebhookDraft) -> None:
     """Raises InvalidRuleError, and ConflictError where there is no secret to sign with."""
     if not settings.webhook_secret.get_secret_value():
-        raise ConflictError("要通知其他程序，请先在配置里设置 journeys.webhook_secret。", "至少 16 个字，然后重启。")
+        raise ConflictError(
+            Phrase("要通知其他程序，请先在配置里设置 journeys.webhook_secret。"), Phrase("至少 16 个字，然后重启。")
+        )
     found = draft_problems(draft, private=settings.webhook_private)
     unknown = draft.tag_ids - set(list_live_ids(session))
-    found += [Problem("tag_ids", f"没有标签 {each}") for each in sorted(unknown)]
+    found += [Problem("tag_ids", Phrase("没有标签 %(each)s", each=each)) for each in sorted(unknown)]
     if found:
         raise InvalidRuleError(found)
 

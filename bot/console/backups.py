@@ -11,6 +11,7 @@ from aiohttp import web
 from bot import kept
 from bot.backups import list_backups
 from bot.console.asks import Ask
+from bot.phrases import Phrase
 from data.errors import ConflictError
 from data.queries import kept as rows
 
@@ -29,7 +30,9 @@ async def show_list(ask: Ask) -> web.Response:
 async def make(ask: Ask) -> web.Response:
     """One is made within a minute, by whichever replica has a folder for it."""
     if ask.settings.backup.folder is None:
-        raise ConflictError("还没有设置存放备份的文件夹。", "请在配置文件里设置 backup.folder，然后重启。")
+        raise ConflictError(
+            Phrase("还没有设置存放备份的文件夹。"), Phrase("请在配置文件里设置 backup.folder，然后重启。")
+        )
     # Names of files say whole seconds.
     at = ask.now.replace(microsecond=0)
     await ask.change(

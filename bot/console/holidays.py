@@ -14,6 +14,7 @@ from bot.campaign_plans import calendar_of
 from bot.console.asks import Ask
 from bot.console.kept_settings import change
 from bot.console.painting import N_
+from bot.phrases import Phrase
 from bot.setting_values import days_of
 from data.errors import NotFoundError, StaleError
 from data.queries import kept as rows
@@ -75,7 +76,7 @@ async def remove(ask: Ask) -> web.Response:
     kind, words = ask.text("kind"), ask.text("days", 32)
     there = [each.words for each in _list(ask) if each.kind == kind]
     if words not in there:
-        raise NotFoundError("没有这些日子。", "请在列表里选择。")
+        raise NotFoundError(Phrase("没有这些日子。"), Phrase("请在列表里选择。"))
     return await _keep(ask, kind, [each for each in there if each != words], days_of(words)[0].year)
 
 

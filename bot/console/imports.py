@@ -13,6 +13,7 @@ from bot.console.customers import asked_by, is_own
 from bot.console.import_words import GROUPS, ORDERS, STATES, STATUSES
 from bot.console.painting import N_
 from bot.console.sheets import send_pieces
+from bot.phrases import Phrase
 from bot.table_files import FILE_BYTES_MAX
 from data.errors import NotFoundError
 from data.models import Import, ImportStatus, RowState
@@ -216,7 +217,7 @@ def _look(import_id: int) -> Any:
 def _require_own(ask: Ask, found: Import) -> Import:
     """All but admins see what they have uploaded themselves. Raises NotFoundError."""
     if not ask.may("admin") and not is_own(ask, found.asked_by):
-        raise NotFoundError(f"没有编号为 {found.id} 的导入。", "请从导入列表进入。")
+        raise NotFoundError(Phrase("没有编号为 %(id)s 的导入。", id=found.id), Phrase("请从导入列表进入。"))
     return found
 
 

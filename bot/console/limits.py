@@ -13,6 +13,7 @@ from bot.console.asks import Ask
 from bot.console.holidays import when_sent
 from bot.console.kept_settings import change, forget
 from bot.console.painting import N_
+from bot.phrases import Phrase
 from data.errors import NotFoundError, StaleError
 from data.queries import kept as rows
 
@@ -107,7 +108,7 @@ async def reset(ask: Ask) -> web.Response:
     """One of them is what the file says again."""
     field = FIELDS.get(ask.text("name"))
     if field is None:
-        raise NotFoundError("没有这个设置。", "请在列表里选择。")
+        raise NotFoundError(Phrase("没有这个设置。"), Phrase("请在列表里选择。"))
     await forget(ask, field.section, (field.name,))
     return ask.go(PATH, "as_filed")
 

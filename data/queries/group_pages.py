@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import and_, exists, func, literal_column, or_, select
 from sqlmodel import Session, col
 
+from bot.phrases import Phrase
 from data.errors import NotFoundError
 from data.models import (
     Campaign,
@@ -99,7 +100,7 @@ def get_shown(session: Session, chat_id: str, userids: Collection[str] | None) -
         query = query.where(C.c.owner.in_(userids))
     row = session.execute(query).one_or_none()
     if row is None:
-        raise NotFoundError("没有这个客户群，或者不在您能看到的范围内。", "请从客户群列表进入。")
+        raise NotFoundError(Phrase("没有这个客户群，或者不在您能看到的范围内。"), Phrase("请从客户群列表进入。"))
     return GroupShown(*row)
 
 

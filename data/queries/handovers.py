@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import case, func, insert, or_, select, update
 from sqlmodel import Session, col
 
+from bot.phrases import Phrase
 from data.bulk import among
 from data.errors import ConflictError, NotFoundError
 from data.models import (
@@ -73,7 +74,9 @@ def get_handover(session: Session, handover_id: int) -> Handover:
     """One hand-over. Raises NotFoundError."""
     row = session.get(Handover, handover_id)
     if row is None:
-        raise NotFoundError(f"没有编号为 {handover_id} 的交接。", "请在交接列表里核对。")
+        raise NotFoundError(
+            Phrase("没有编号为 %(handover_id)s 的交接。", handover_id=handover_id), Phrase("请在交接列表里核对。")
+        )
     return row
 
 
@@ -81,7 +84,9 @@ def lock_handover(session: Session, handover_id: int) -> Handover:
     """The same, locked until the transaction ends."""
     row = session.get(Handover, handover_id, with_for_update=True, populate_existing=True)
     if row is None:
-        raise NotFoundError(f"没有编号为 {handover_id} 的交接。", "请在交接列表里核对。")
+        raise NotFoundError(
+            Phrase("没有编号为 %(handover_id)s 的交接。", handover_id=handover_id), Phrase("请在交接列表里核对。")
+        )
     return row
 
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import bindparam, literal_column, select, tuple_, update
 from sqlmodel import Session, col
 
+from bot.phrases import Phrase
 from data.bulk import BulkUpdate, BulkUpsert, among
 from data.errors import ConflictError, NotFoundError
 from data.models import ImportRow, ImportStatus, RowState
@@ -164,11 +165,15 @@ def decide_row(session: Session, import_id: int, line: int, external_userid: str
         select(ImportRow).where(col(ImportRow.import_id) == import_id, col(ImportRow.line) == line).with_for_update()
     ).scalar_one_or_none()
     if row is None:
-        raise NotFoundError(f"导入 {import_id} 没有第 {line} 行。", "请核对行号。")
+        raise NotFoundError(
+            Phrase("导入 %(import_id)s 没有第 %(line)s 行。", import_id=import_id, line=line), Phrase("请核对行号。")
+        )
     if parent.status not in (ImportStatus.READY, ImportStatus.CHECKING):
-        raise ConflictError("导入已经开始或结束，不能再选客户。", "请再上传一次文件；已经导入的不会重复。")
+        raise ConflictError(
+            Phrase("导入已经开始或结束，不能再选客户。"), Phrase("请再上传一次文件；已经导入的不会重复。")
+        )
     if row.state not in UNDECIDED and not row.picked:
-        raise ConflictError(f"第 {line} 行不用选客户。", "请从要核对的行里选。")
+        raise ConflictError(Phrase("第 %(line)s 行不用选客户。", line=line), Phrase("请从要核对的行里选。"))
     if row.state not in UNDECIDED:
         # What it would have changed is counted already.
         parent.tally, parent.recheck = {}, True
@@ -184,7 +189,7 @@ def leave_out(session: Session, import_id: int, limit: int) -> int:
     """Leave some of the rows out about which a person has not decided; how many."""
     parent = lock_import(session, import_id)
     if parent.status != ImportStatus.READY:
-        raise ConflictError("导入已经开始或结束。", "请重新打开页面。")
+        raise ConflictError(Phrase("导入已经开始或结束。"), Phrase("请重新打开页面。"))
     ids = list(
         session.execute(
             select(col(ImportRow.id))

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import delete, func, select
 from sqlmodel import Session, col
 
+from bot.phrases import Phrase
 from data.errors import ConflictError, NotFoundError
 from data.models import Import, ImportRow, ImportStatus
 
@@ -38,7 +39,9 @@ def get_import(session: Session, import_id: int) -> Import:
     """One whose file is read. Raises NotFoundError."""
     row = session.get(Import, import_id)
     if row is None or row.status == ImportStatus.READING:
-        raise NotFoundError(f"没有编号为 {import_id} 的导入。", "请核对编号：siyu imports list")
+        raise NotFoundError(
+            Phrase("没有编号为 %(import_id)s 的导入。", import_id=import_id), Phrase("请核对编号：siyu imports list")
+        )
     return row
 
 
@@ -46,7 +49,9 @@ def lock_import(session: Session, import_id: int) -> Import:
     """The same, locked until the transaction ends; also while its file is read. Raises NotFoundError."""
     row = session.get(Import, import_id, with_for_update=True, populate_existing=True)
     if row is None:
-        raise NotFoundError(f"没有编号为 {import_id} 的导入。", "请核对编号：siyu imports list")
+        raise NotFoundError(
+            Phrase("没有编号为 %(import_id)s 的导入。", import_id=import_id), Phrase("请核对编号：siyu imports list")
+        )
     return row
 
 
@@ -90,7 +95,9 @@ def describe(session: Session, import_id: int, targets: Sequence[str], options: 
     """
     row = lock_import(session, import_id)
     if row.status not in (ImportStatus.DRAFT, ImportStatus.CHECKING, ImportStatus.READY):
-        raise ConflictError("导入已经开始，不能再改列。", "请先取消，再上传一次文件；已经导入的不会重复。")
+        raise ConflictError(
+            Phrase("导入已经开始，不能再改列。"), Phrase("请先取消，再上传一次文件；已经导入的不会重复。")
+        )
     row.targets, row.options, row.tally, row.error = list(targets), dict(options), {}, ""
     row.status, row.recheck = ImportStatus.CHECKING, True
     return row
@@ -105,7 +112,10 @@ def move(
     if row.status == status:
         return row
     if row.status not in allowed:
-        raise ConflictError(f"导入 {import_id} 现在是 {row.status}，不能这样做。", "请重新打开页面看看它到哪一步了。")
+        raise ConflictError(
+            Phrase("导入 %(import_id)s 现在是 %(status)s，不能这样做。", import_id=import_id, status=row.status),
+            Phrase("请重新打开页面看看它到哪一步了。"),
+        )
     row.status, row.error = status, error
     if status == ImportStatus.RUNNING:
         row.started_at = row.started_at or now

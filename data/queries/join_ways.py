@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import func, literal_column, select
 from sqlmodel import Session, col
 
+from bot.phrases import Phrase
 from data.errors import ConflictError, NotFoundError
 from data.models import CustomerGroup, GroupMember, JoinWay, JoinWayStatus
 from data.rules.join_ways import CALL_SECONDS, JoinWayDraft
@@ -30,7 +31,7 @@ def get_join_way(session: Session, id_: int) -> JoinWay:
     """One of them. Raises NotFoundError."""
     row = session.get(JoinWay, id_)
     if row is None or row.removed_at is not None:
-        raise NotFoundError(f"没有编号为 {id_} 的群活码。", "请在群活码列表里核对。")
+        raise NotFoundError(Phrase("没有编号为 %(id_)s 的群活码。", id_=id_), Phrase("请在群活码列表里核对。"))
     return row
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlmodel import Session
 
+from bot.phrases import Phrase
 from data.errors import StaleError
 from data.models import KeptValue
 from data.queries.upsert import insert_into
@@ -42,6 +43,6 @@ def keep(
     )
     row = session.get_one(KeptValue, key, with_for_update=True, populate_existing=True)
     if revision is not None and row.revision != revision:
-        raise StaleError("有人在您打开之后修改过。", "请核对后再保存。")
+        raise StaleError(Phrase("有人在您打开之后修改过。"), Phrase("请核对后再保存。"))
     row.value, row.revision, row.changed_by, row.changed_at = dict(value), row.revision + 1, by[:80], now
     session.flush()

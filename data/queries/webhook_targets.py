@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import func, select, update
 from sqlmodel import Session, col
 
+from bot.phrases import Phrase
 from data.errors import NotFoundError
 from data.models import Campaign, Run, Webhook, WebhookCall
 from data.rules.happenings import Happened
@@ -27,7 +28,9 @@ def get_webhook(session: Session, webhook_id: int) -> Webhook:
     """One of them. Raises NotFoundError."""
     found = session.get(Webhook, webhook_id, with_for_update=True)
     if found is None:
-        raise NotFoundError(f"没有编号为 {webhook_id} 的对外通知。", "它可能已经删除。")
+        raise NotFoundError(
+            Phrase("没有编号为 %(webhook_id)s 的对外通知。", webhook_id=webhook_id), Phrase("它可能已经删除。")
+        )
     return found
 
 

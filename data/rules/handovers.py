@@ -13,6 +13,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from bot.phrases import Phrase
 from data.models import FollowStatus, HandoverStatus, TransferStatus
 from data.rules.conditions import UserID
 from data.rules.problems import Problem, RuleModel, SortedSet
@@ -123,17 +124,19 @@ def problems(draft: HandoverDraft) -> list[Problem]:
     """What is wrong with a draft by itself; empty: it can be looked at."""
     found = []
     if len(_ways(draft.customers)) > 1:
-        found.append(Problem("customers", "请只选一种：everyone、tag_ids、segment、segment_id，或 external_userids"))
+        found.append(
+            Problem("customers", Phrase("请只选一种：everyone、tag_ids、segment、segment_id，或 external_userids"))
+        )
     if not draft.wants_customers and not draft.wants_groups:
-        found.append(Problem("customers", "请选择要交接的客户或客户群"))
+        found.append(Problem("customers", Phrase("请选择要交接的客户或客户群")))
     userids = [each.userid for each in draft.takeovers]
     for place, userid in enumerate(userids):
         if userid == draft.userid:
-            found.append(Problem(f"takeovers[{place}].userid", "不能交接给自己"))
+            found.append(Problem(f"takeovers[{place}].userid", Phrase("不能交接给自己")))
         elif userid in userids[:place]:
-            found.append(Problem(f"takeovers[{place}].userid", "同一位成员写了两次"))
+            found.append(Problem(f"takeovers[{place}].userid", Phrase("同一位成员写了两次")))
     if any(not character.isprintable() and character != "\n" for character in draft.message):
-        found.append(Problem("message", "有不能显示的字符"))
+        found.append(Problem("message", Phrase("有不能显示的字符")))
     return found
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import AfterValidator, Field
 
+from bot.phrases import Phrase
 from data.rules.orders import WECOM_PAY
 from data.rules.problems import Problem, RuleModel
 from data.rules.remarks import DESCRIPTION_MAX, REMARK_MAX
@@ -77,7 +78,7 @@ _BETWEEN_TAGS = re.compile(r"[、，,;；|\n\r\t]+")
 
 def _not_of_wecom(source: str) -> str:
     if source == WECOM_PAY:
-        raise ValueError(f"{WECOM_PAY} 是系统读取对外收款时用的，请换一个")
+        raise ValueError(Phrase("%(wecom_pay)s 是系统读取对外收款时用的，请换一个", wecom_pay=WECOM_PAY))
     return source
 
 
@@ -160,22 +161,24 @@ def recognise(headings: Sequence[str], fields: Mapping[str, str]) -> list[str]:
 def target_problems(targets: Sequence[str], columns: int, fields: Collection[str], *, orders: bool) -> list[Problem]:
     """What is wrong with what columns are taken for. `orders`: whether orders may be imported."""
     if len(targets) != columns:
-        return [Problem("targets", f"应有 {columns} 项，一列一项")]
+        return [Problem("targets", Phrase("应有 %(columns)s 项，一列一项", columns=columns))]
     found = []
     for number, target in enumerate(targets):
         if target and target not in TARGETS and target.removeprefix(FIELD) not in fields:
-            found.append(Problem(f"targets[{number}]", f"没有 {target[:80]}：自定义字段要先定义"))
+            found.append(
+                Problem(f"targets[{number}]", Phrase("没有 %(target)s：自定义字段要先定义", target=target[:80]))
+            )
         elif target and target not in REPEATED and target in targets[:number]:
-            found.append(Problem(f"targets[{number}]", "有两列都是这一项：请把其中一列设为不导入"))
+            found.append(Problem(f"targets[{number}]", Phrase("有两列都是这一项：请把其中一列设为不导入")))
     if not set(targets) & set(KEYS):
-        found.append(Problem("targets", "至少要有一列用来找客户：external_userid、unionid、手机号或客户名称"))
+        found.append(Problem("targets", Phrase("至少要有一列用来找客户：external_userid、unionid、手机号或客户名称")))
     if not any(target in WRITTEN or target.startswith(FIELD) for target in targets):
-        found.append(Problem("targets", "至少要有一列要导入的内容：标签、备注、自定义字段、订单"))
+        found.append(Problem("targets", Phrase("至少要有一列要导入的内容：标签、备注、自定义字段、订单")))
     given = set(targets) & set(ORDERS)
     if given and not {ORDER_NUMBER, ORDER_AMOUNT, ORDER_PLACED_AT} <= given:
-        found.append(Problem("targets", "订单要有订单号、金额和下单时间三列"))
+        found.append(Problem("targets", Phrase("订单要有订单号、金额和下单时间三列")))
     if given and not orders:
-        found.append(Problem("targets", "订单只能由管理员导入：请把订单的列设为不导入"))
+        found.append(Problem("targets", Phrase("订单只能由管理员导入：请把订单的列设为不导入")))
     return found
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
+from bot.phrases import Phrase
 from data.rules.problems import Problem, RuleModel
 from data.rules.segment_leaves import ChatID
 from data.rules.texts import Line
@@ -30,12 +31,12 @@ class JoinWayDraft(RuleModel):
 def problems(draft: JoinWayDraft, known: frozenset[str]) -> list[Problem]:
     """What is wrong with a draft; `known`: groups that there are."""
     found = [
-        Problem(f"chat_ids[{place}]", f"没有客户群 {chat_id}，或已解散")
+        Problem(f"chat_ids[{place}]", Phrase("没有客户群 %(chat_id)s，或已解散", chat_id=chat_id))
         for place, chat_id in enumerate(draft.chat_ids)
         if chat_id not in known
     ]
     if len(set(draft.chat_ids)) < len(draft.chat_ids):
-        found.append(Problem("chat_ids", "同一个群选了两次"))
+        found.append(Problem("chat_ids", Phrase("同一个群选了两次")))
     if draft.auto_create and not draft.base_name:
-        found.append(Problem("base_name", "自动建群时请写新群的名字，如“会员群”"))
+        found.append(Problem("base_name", Phrase("自动建群时请写新群的名字，如“会员群”")))
     return found

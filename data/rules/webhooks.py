@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 from yarl import URL
 
+from bot.phrases import Phrase
 from data.rules.messages import url_problems
 from data.rules.problems import Problem, RuleModel, SortedSet
 from data.rules.retry import pause_seconds
@@ -40,11 +41,11 @@ def draft_problems(draft: WebhookDraft, *, private: bool) -> list[Problem]:
     """What keeps it from being told."""
     found = list(url_problems("url", draft.url))
     if not found and leads_inside(draft.url) and not private:
-        found.append(Problem("url", "这是内网地址：配置 journeys.webhook_private 后才能使用"))
+        found.append(Problem("url", Phrase("这是内网地址：配置 journeys.webhook_private 后才能使用")))
     if not draft.events:
-        found.append(Problem("events", "请至少选择一种事件"))
+        found.append(Problem("events", Phrase("请至少选择一种事件")))
     if "tagged" in draft.events and not 0 < len(draft.tag_ids) <= TAGS_MAX:
-        found.append(Problem("tag_ids", f"请选择 1 到 {TAGS_MAX} 个标签"))
+        found.append(Problem("tag_ids", Phrase("请选择 1 到 %(most)s 个标签", most=TAGS_MAX)))
     return found
 
 
