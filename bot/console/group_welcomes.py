@@ -63,7 +63,7 @@ async def make(ask: Ask) -> web.Response:
     except InvalidRuleError as error:
         return await _form(ask, None, typed, 400, problems=error.problems)
     except ConflictError as error:
-        return await _form(ask, None, typed, 409, problems=[Problem("", f"{error.message} {error.remedy}")])
+        return await _form(ask, None, typed, 409, problems=[Problem("", ask.told(error))])
     await group_welcomes.bring(ask.ctx, id_)
     return ask.go(f"{PATH}/{id_}", "made")
 

@@ -62,7 +62,7 @@ async def upload(ask: Ask) -> web.Response:
             account_id=ask.account.id, orders=ask.may("admin"),
         )  # fmt: skip
     except InvalidRuleError as error:
-        return await _list(ask, 400, fault=f"{field.filename[:60]}：{_words(error)}")
+        return await _list(ask, 400, fault=f"{field.filename[:60]}：{ask.told(error)}")
     await ask.note("imports.add", f"import {made.id}", {"rows": made.rows, "read_as": made.read_as})
     return ask.go(f"{PATH}/{made.id}", "read")
 
@@ -129,7 +129,7 @@ async def describe(ask: Ask) -> web.Response:
     except InvalidRuleError as error:
         faults = {each.path: each.message for each in error.problems}
         kept = (given + [""] * len(found.headings))[: len(found.headings)]
-        return await _page(ask, 400, fault=_words(error), faults=faults, targets=kept)
+        return await _page(ask, 400, fault=ask.told(error), faults=faults, targets=kept)
     return ask.go(f"{PATH}/{import_id}", "checking")
 
 
@@ -219,7 +219,3 @@ def _require_own(ask: Ask, found: Import) -> Import:
     if not ask.may("admin") and not is_own(ask, found.asked_by):
         raise NotFoundError(Phrase("没有编号为 %(id)s 的导入。", id=found.id), Phrase("请从导入列表进入。"))
     return found
-
-
-def _words(error: InvalidRuleError) -> str:
-    return "；".join(each.message for each in error.problems)
