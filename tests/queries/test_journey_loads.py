@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import date, timedelta
+from typing import Any
 
 from sqlmodel import Session
 
@@ -32,14 +33,15 @@ def prepare(session: Session) -> None:
         for userid in ("anna", "bert") if number % 2 else ("bert",):
             add(session, f"wm{number}", userid)
 
-        def on(journey_id: int, whom: str, step: int, days: float, **more: object) -> None:
+        def on(journey_id: int, whom: str, step: int, days: float, **more: Any) -> None:
             session.add(Enrolment(journey_id=journey_id, version=1, external_userid=whom, cause="x", started_at=NOW,
                                   before_at=NOW, due_at=NOW + days * DAY, step=step, **more))  # fmt: skip
 
         on(1, f"wm{number}", 0, -2 if number < 4 else 1)
         on(2, f"wm{number}", 2, 1, held_out=number == 0)
         on(3, f"wm{number}", 0, 1)
-    for number, (step, more) in enumerate(((1, {}), (3, {}), (0, {"ended_at": NOW, "end_reason": "goal"}))):
+    others: list[tuple[int, dict[str, Any]]] = [(1, {}), (3, {}), (0, {"ended_at": NOW, "end_reason": "goal"})]
+    for number, (step, more) in enumerate(others):
         session.add(Enrolment(journey_id=1, version=1, external_userid=f"other{number}", cause="x", started_at=NOW,
                               before_at=NOW, due_at=NOW + DAY, step=step, **more))  # fmt: skip
     session.flush()
