@@ -6,13 +6,14 @@ from sqlmodel import Session
 
 from bot.context import Context
 from bot.refresh import refresh_customer
-from bot.remarks import Remark, change_remark
+from bot.remarks import change_remark
 from bot.wecom.errors import NotAFollowerError
 from data.models import Customer, Follow, FollowStatus
 from data.queries import channel_plans as rows
 from data.queries import customers as customer_rows
 from data.rules.channels import ChannelPlanned, remark_for
 from data.rules.problems import parse
+from data.rules.remarks import Remark
 
 
 async def write_remark(ctx: Context, userid: str, external_userid: str, state: str, *, patient: bool) -> bool:
