@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from bot import markings
 from bot.sandbox.faults import Fault
 from tests.scenarios.conftest import Company
@@ -30,6 +32,7 @@ async def calm(company: Company) -> None:
             await company.bot.inbox.wait_until_idle()
 
 
+@pytest.mark.slow
 async def test_hundreds_of_edits_of_one_customer_cost_a_few_fetches(company: Company) -> None:
     await begin(company)
     pair, before = sorted(world_rows(company))[0], company.calls(GET)
@@ -44,6 +47,7 @@ async def test_hundreds_of_edits_of_one_customer_cost_a_few_fetches(company: Com
     await agree(company)
 
 
+@pytest.mark.slow
 async def test_edits_of_many_customers_cost_one_fetch_each_however_often_they_are_edited(company: Company) -> None:
     await begin(company)
     pairs, before = sorted(world_rows(company))[:50], company.calls(GET)
