@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import secrets
-from collections.abc import Awaitable, Callable
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -208,21 +207,39 @@ async def change(api: Api, request: web.Request) -> web.Response:
     return await _brought(api, id_)
 
 
-def _switched(act: str) -> Callable[[Api, web.Request], Awaitable[web.Response]]:
-    @described(OwnChannelTold)
-    async def switch(api: Api, request: web.Request) -> web.Response:
-        id_ = path_id(request)
+async def _switch(api: Api, request: web.Request, act: str) -> web.Response:
+    id_ = path_id(request)
 
-        def keep(session: Session) -> None:
-            channels.switch(session, id_, act, _editing(api, api.clock.now()))
+    def keep(session: Session) -> None:
+        channels.switch(session, id_, act, _editing(api, api.clock.now()))
 
-        await api.db.write(keep)
-        return await _brought(api, id_)
-
-    return switch
+    await api.db.write(keep)
+    return await _brought(api, id_)
 
 
-pause, resume, archive, restore, again = map(_switched, ("pause", "resume", "archive", "restore", "again"))
+@described(OwnChannelTold)
+async def pause(api: Api, request: web.Request) -> web.Response:
+    return await _switch(api, request, "pause")
+
+
+@described(OwnChannelTold)
+async def resume(api: Api, request: web.Request) -> web.Response:
+    return await _switch(api, request, "resume")
+
+
+@described(OwnChannelTold)
+async def archive(api: Api, request: web.Request) -> web.Response:
+    return await _switch(api, request, "archive")
+
+
+@described(OwnChannelTold)
+async def restore(api: Api, request: web.Request) -> web.Response:
+    return await _switch(api, request, "restore")
+
+
+@described(OwnChannelTold)
+async def again(api: Api, request: web.Request) -> web.Response:
+    return await _switch(api, request, "again")
 
 
 @described(CodeTold)
