@@ -3,7 +3,8 @@ that moves while it loads, nothing that sticks out."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from bot.app import Bot
 from bot.commands.accounts import first_link
 from bot.console.routes import ROUTES
 from data.queries.accounts import set_preferences
+from tests.console_rows import furnish
 from tests.web.conftest import check_width, shoot
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
@@ -29,6 +31,9 @@ PAGES = sorted(
 )
 MOST_USED = ("/console", "/console/campaigns", "/console/campaigns/new", "/console/welcome-rules", "/console/events")
 FIRST_LOAD_MAX = 400_000
+#: Forms that are refused as they are.
+FORMS = ("/console/welcome-rules/new", "/console/tag-rules/new", "/console/journeys/new", "/console/segments/new")
+HOSTILE = "<script>alert(1)</script>{{7*7}}\u202e🙂" + "长" * 40
 _VIOLATIONS = (
     "axe.run().then((found) => found.violations.map((each) =>"
     " `${each.id}: ${each.nodes.map((node) => node.html.slice(0, 120)).join(' | ')}`))"
@@ -50,7 +55,8 @@ async def page(browser: Chromium, real_bot: Bot) -> AsyncIterator[Page]:
     wrong: list[str] = []
 
     def heard(message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
+        # A form that was refused is a page with the status 400.
+        if message.type in ("error", "warning") and "status of 400" not in message.text:
             wrong.append(f"{message.type}: {message.text}")
 
     def asked(url: str) -> None:
@@ -85,13 +91,29 @@ async def look(page: Page, name: str, *, axe: bool = True) -> None:
     await shoot(page, f"console_{name}")
 
 
-@pytest.mark.slow
-async def test_every_page_is_sound_on_a_phone(page: Page, real_bot: Bot) -> None:
-    for path in PAGES:
-        answer = await page.goto(f"{real_bot.url}{path}")
+async def walk(page: Page, url: str, paths: Sequence[str], kind: str, *, axe: bool = True) -> None:
+    """Look at one page after the other."""
+    for path in paths:
+        answer = await page.goto(f"{url}{path}")
         assert answer is not None
         assert answer.status == 200, path
-        await look(page, f"{path.replace('/', '_')}_phone")
+        await look(page, f"{re.sub(r'[^a-z0-9]+', '_', path)}_{kind}", axe=axe)
+
+
+@pytest.mark.slow
+async def test_every_page_is_sound_on_a_phone(page: Page, real_bot: Bot) -> None:
+    await walk(page, real_bot.url, PAGES, "phone")
+    await walk(page, real_bot.url, await furnish(real_bot, HOSTILE), "phone")
+    for path in FORMS:
+        await check_faulty(page, f"{real_bot.url}{path}")
+
+
+async def check_faulty(page: Page, url: str) -> None:
+    """A form that is sent as it is comes back with what is wrong with it, said beside the fields."""
+    await page.goto(url)
+    await page.locator("main form[method=post] [data-save], main form[method=post] .btn-primary").last.click()
+    await page.locator("[role=alert]").first.wait_for()
+    await look(page, f"{re.sub(r'[^a-z0-9]+', '_', url.partition('/console')[2])}_faulty")
 
 
 @pytest.mark.slow
@@ -99,11 +121,10 @@ async def test_every_page_fits_a_desk_and_the_most_used_are_sound_in_english_and
     page: Page, real_bot: Bot
 ) -> None:
     await page.set_viewport_size(DESK)  # type: ignore[arg-type]
-    for path in PAGES:
-        answer = await page.goto(f"{real_bot.url}{path}")
-        assert answer is not None
-        assert answer.status == 200, path
-        await look(page, f"{path.replace('/', '_')}_desk", axe=False)
+    await walk(page, real_bot.url, PAGES, "desk", axe=False)
+    one = await furnish(real_bot, HOSTILE)
+    await walk(page, real_bot.url, one[:1], "desk")
+    await walk(page, real_bot.url, one[1:], "desk", axe=False)
     await real_bot.db.write(partial(set_preferences, account_id=1, language="en", theme="dark"))
     for path in MOST_USED:
         await page.goto(f"{real_bot.url}{path}")
