@@ -31,8 +31,8 @@ from data.db import Database, open_database
 from data.queries import follow_facts
 
 # How long an example takes is for benchmarks to tell; the first one may load modules.
-#: Half as many examples as usual: every run of the tests asks anew. `make everywhere` asks twice as often.
-settings.register_profile("siyu", deadline=None, max_examples=100 if "SIYU_EVERYWHERE" in os.environ else 50)
+#: A third of what is usual: every run of the tests asks anew. `make everywhere` asks three times as often.
+settings.register_profile("siyu", deadline=None, max_examples=100 if "SIYU_EVERYWHERE" in os.environ else 33)
 settings.load_profile("siyu")
 
 

@@ -240,7 +240,7 @@ async def test_killed_in_the_middle_each_customer_is_asked_for_once(urls: Urls, 
                     with suppress(ProcessLookupError):
                         process.kill()
                     break
-            code = await asyncio.wait_for(ended, 60)
+            code = await asyncio.wait_for(ended, 240)
             assert code == (0 if not stop_at else -9)
             await db.write(let_leases_run_out)
         asked = Counter(each.external_userid for each in world.transfers.values())
