@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import subprocess
+import sys
 import threading
 import time
 import urllib.request
@@ -22,7 +23,7 @@ from typing import Any
 from benchmarks.load import enter_agent, write_requests
 from benchmarks.million import STAFF as MILLION_STAFF
 from benchmarks.processes import ROOT, Identity, Server, bot, python, siyu
-from benchmarks.results import Result, at_most
+from benchmarks.results import Result, at_most, table
 from benchmarks.segments import ANY, fill
 from benchmarks.sync import postgres
 from benchmarks.welcome import identity_of, percentile, sandbox, seconds
@@ -83,8 +84,8 @@ def beside_postgres(folder: Path) -> list[Result]:
 
 
 def _works() -> tuple[tuple[str, Work, int, int], ...]:
-    """What there is, with the staff and the customers of the local WeCom."""
-    return (
+    """What there is, with the staff and the customers of the local WeCom; of these what SIYU_BENCH_BESIDE names."""
+    works: tuple[tuple[str, Work, int, int], ...] = (
         ("a sync", syncing, STAFF, CUSTOMERS),
         ("a marking", marking, 100, MARKED_CUSTOMERS),
         ("questions", asking, 20, 2_000),
@@ -93,6 +94,8 @@ def _works() -> tuple[tuple[str, Work, int, int], ...]:
         ("results pulled", pulling, 300, 300_000),
         ("journeys", stepping, 20, 2_000),
     )
+    asked = os.environ.get("SIYU_BENCH_BESIDE", "").split()
+    return tuple(each for each in works if not asked or each[1].__name__ in asked)
 
 
 def _folder(folder: Path, name: str) -> Path:
@@ -121,13 +124,16 @@ def _beside(folder: Path, database: str, name: str, work: Work, staff: int, cust
                 meanwhile = done()
     if said["other"]:
         raise RuntimeError(f"not all callbacks were acknowledged: {said}")
-    return [
+    results = [
         at_most(f"beside {name}: acknowledgement, p99", said["p99_ms"], "ms", 100),
         Result(f"beside {name}: acknowledgement, p50", said["p50_ms"], "ms"),
         at_most(f"beside {name}: event to welcome, slowest", max(welcomes) * 1000, "ms", 1000),
         Result(f"beside {name}: event to welcome, p50", percentile(welcomes, 50) * 1000, "ms"),
         Result(f"beside {name}: {meanwhile.name}", meanwhile.value, meanwhile.unit),
     ]
+    # A run takes half an hour: what it found until then is worth having when it is broken off.
+    print(table(results), file=sys.stderr)
+    return results
 
 
 @contextlib.contextmanager

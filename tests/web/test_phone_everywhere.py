@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from playwright.async_api import expect
 
 from bot.sandbox.phone import phone_routes
 from bot.sandbox.server import Sandbox
@@ -93,7 +94,7 @@ async def test_the_clock_moves_the_world(sandbox: Sandbox, open_phone: OpenPhone
     await phone.open()
     before = await phone.page.inner_text("#clock")
     await phone.page.click("#day")
-    await phone.page.wait_for_function("(before) => document.querySelector('#clock').innerText !== before", arg=before)
+    await expect(phone.page.locator("#clock")).not_to_have_text(before, use_inner_text=True)
     assert sandbox.clock.offset.days == 1
     phone.check()
 
@@ -149,7 +150,7 @@ async def test_a_million_customers_are_shown_a_page_at_a_time(open_phone: OpenPh
         await page.wait_for_selector("#staff .row")
         assert await page.locator("#staff .rows .row").count() == 30
         await page.click("#staff .more-button")
-        await page.wait_for_function("() => document.querySelectorAll('#staff .rows .row').length === 60")
+        await expect(page.locator("#staff .rows .row")).to_have_count(60)
         await phone.scan("store_poster", "小鹿")
         await page.wait_for_selector("#customer .message-line")
         assert max(sizes) < 60_000

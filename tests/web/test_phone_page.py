@@ -6,6 +6,7 @@ import struct
 import zlib
 
 import pytest
+from playwright.async_api import expect
 
 from bot.sandbox.server import Sandbox
 from tests.sandbox.conftest import Client, Receiver
@@ -62,8 +63,9 @@ async def test_scanning_a_code_shows_the_welcome_its_cards_and_the_tags(
     assert "会员中心" in await page.locator("#customer .card-mini").inner_text()
     assert "目录 2026.pdf" in await page.locator("#customer .card-file").inner_text()
     assert "2.0 KB" in await page.locator("#customer .card-file").inner_text()
-    await page.wait_for_function("() => [...document.querySelectorAll('#customer .picture img, .card-mini img')]"
-                                 ".every((one) => one.complete && one.naturalWidth === 24)")  # fmt: skip
+    for picture in await page.locator("#customer .picture img, .card-mini img").all():
+        await expect(picture).to_have_js_property("complete", True)
+        await expect(picture).to_have_js_property("naturalWidth", 24)
     assert await page.locator("#customer .message-took").count() == 1
 
     # The staff member's phone came along: the customer's card with the tags that the bot put on.

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
+from playwright.async_api import expect
 from sqlmodel import Session
 
 from bot.app import Bot
@@ -57,7 +58,7 @@ async def test_a_member_opens_their_list_copies_the_words_and_answers_also_witho
     await shoot(page, "staff-today")
 
     await page.click("#task-1 [data-copy]")
-    await page.wait_for_function("document.querySelector('#task-1 [data-copy]').textContent === '已复制'")
+    await expect(page.locator("#task-1 [data-copy]")).to_have_text("已复制")
     assert await page.evaluate("navigator.clipboard.readText()") == WORDS
     await page.click("#task-1 >> text=已联系")
     await page.wait_for_selector(".said")
@@ -66,7 +67,7 @@ async def test_a_member_opens_their_list_copies_the_words_and_answers_also_witho
     await shoot(page, "staff-today-refuse")
     await page.fill("#why-2", "刚刚买过")
     await page.click("#task-2 >> text=确定不联系")
-    await page.wait_for_function("document.querySelectorAll('article').length === 1")
+    await expect(page.locator("article")).to_have_count(1)
     await page.click("#task-3 >> text=明天")
     await page.wait_for_selector(".later")
     await check_width(page)
