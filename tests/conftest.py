@@ -29,6 +29,7 @@ from bot.clock import Clock
 from data import migrate
 from data.db import Database, open_database
 from data.queries import follow_facts
+from tests.drawing import draw_number
 
 # How long an example takes is for benchmarks to tell; the first one may load modules.
 #: A third of what is usual: every run of the tests asks anew. `make everywhere` asks three times as often.
@@ -59,24 +60,31 @@ def _leave_out(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what another database has shown already, unless SIYU_EVERYWHERE is set (`make everywhere`).
 
     Tests of queries run on both databases. Of other tests each runs on the one that its name decides, so that half of
-    them run on either. Of `first_case_on_both` the first case runs on both and the others on SQLite only.
+    them run on either. Of `first_case_on_both` the first case runs on both and the others on SQLite only; of `drawn`
+    one case runs on either, others in the next run.
     """
     if "SIYU_EVERYWHERE" in os.environ:
         return
-    databases, first = dict[str, set[str]](), dict[str, str]()
+    databases, cases = dict[str, set[str]](), dict[str, list[str]]()
     for item in items:
         databases.setdefault(_case(item), set()).add(_database(item))
-        first.setdefault(_function(item), _case(item))
+        known = cases.setdefault(_function(item), [])
+        if _case(item) not in known:
+            known.append(_case(item))
     on_both = [item for item in items if len(databases[_case(item)]) == 2]
-    left_out = {item for item in on_both if _is_left_out(item, is_first=first[_function(item)] == _case(item))}
+    left_out = {item for item in on_both if _is_left_out(item, cases[_function(item)])}
     if left_out:
         config.hook.pytest_deselected(items=list(left_out))
         items[:] = [item for item in items if item not in left_out]
 
 
-def _is_left_out(item: pytest.Item, *, is_first: bool) -> bool:
-    if item.get_closest_marker("first_case_on_both"):
-        return not is_first and _database(item) == "postgresql"
+def _is_left_out(item: pytest.Item, cases: list[str]) -> bool:
+    if item.get_closest_marker("drawn"):
+        drawn = draw_number(_function(item), len(cases))
+        if drawn is not None:
+            return cases[(drawn + (_database(item) == "postgresql")) % len(cases)] != _case(item)
+    if item.get_closest_marker("first_case_on_both") or item.get_closest_marker("drawn"):
+        return _case(item) != cases[0] and _database(item) == "postgresql"
     if item.path.parent.name == "queries":
         return False
     return _database(item) != ("sqlite", "postgresql")[zlib.crc32(_case(item).encode()) % 2]

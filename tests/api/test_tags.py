@@ -50,7 +50,7 @@ async def test_what_cannot_be_done_is_told_in_the_shape_of_all_errors(caller: Ca
         assert told["error"]["remedy"]
 
 
-@pytest.mark.first_case_on_both
+@pytest.mark.drawn
 @pytest.mark.parametrize(
     ("errcode", "status", "code"),
     [(40126, 409, "quota"), (48002, 502, "refused_by_wecom"), (40072, 502, "refused_by_wecom"), (-1, 502, "")],

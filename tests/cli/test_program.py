@@ -172,7 +172,7 @@ async def serving(config: Path) -> AsyncIterator[tuple[asyncio.subprocess.Proces
             await process.wait()
 
 
-@pytest.mark.first_case_on_both
+@pytest.mark.drawn
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_serve_stops_at_a_signal_and_leaves_everything_in_order(config: Path, number: signal.Signals) -> None:
     async with serving(config) as (process, url), aiohttp.ClientSession() as http:

@@ -48,7 +48,7 @@ async def test_a_click_that_is_handled_twice_changes_nothing(company: Company) -
     assert (company.calls(UPDATE), told(company, first)) == (before, [])
 
 
-@pytest.mark.first_case_on_both
+@pytest.mark.drawn
 @pytest.mark.parametrize(
     "fault",
     [

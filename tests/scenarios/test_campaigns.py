@@ -98,7 +98,7 @@ FAULTS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.first_case_on_both
+@pytest.mark.drawn
 @pytest.mark.parametrize("name", FAULTS)
 async def test_wecoms_faults_lose_nothing_and_repeat_nothing(company: Company, name: str) -> None:
     await ready(company)

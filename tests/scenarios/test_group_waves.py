@@ -85,7 +85,7 @@ async def test_each_group_is_sent_to_once_by_its_owner_and_known_to_the_last(com
     assert [each["state"] for each in listed] == [states[each["chat_id"]] for each in listed]
 
 
-@pytest.mark.first_case_on_both
+@pytest.mark.drawn
 @pytest.mark.parametrize("kind", ["lose_answer", "drop"])
 async def test_a_lost_answer_is_looked_up_among_what_wecom_tells_of_groups(company: Company, kind: Any) -> None:
     await found_groups(company)

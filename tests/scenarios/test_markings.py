@@ -124,7 +124,7 @@ FAULTS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.first_case_on_both
+@pytest.mark.drawn
 @pytest.mark.parametrize("name", FAULTS)
 async def test_wecoms_faults_cost_time_and_nothing_else(company: Company, name: str) -> None:
     await sync(company)
@@ -316,7 +316,7 @@ async def test_observing_counts_and_marks_nobody(start: Start) -> None:
         await ask(company, everyone(company.tag_ids[:1]))
 
 
-@pytest.mark.first_case_on_both
+@pytest.mark.drawn
 @pytest.mark.parametrize(
     ("asked", "path"),
     [

@@ -108,7 +108,7 @@ FAULTS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.first_case_on_both
+@pytest.mark.drawn
 @pytest.mark.parametrize("name", FAULTS)
 async def test_wecoms_faults_lose_no_post_and_repeat_none(company: Company, name: str) -> None:
     await ready(company)

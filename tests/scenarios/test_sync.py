@@ -149,7 +149,7 @@ FAULTS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.first_case_on_both
+@pytest.mark.drawn
 @pytest.mark.parametrize("name", FAULTS)
 async def test_wecoms_faults_cost_time_and_nothing_else(company: Company, name: str) -> None:
     fault = company.sandbox.machine.faults.add(Fault(id=0, target="api", **FAULTS[name]))

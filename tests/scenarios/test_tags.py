@@ -155,7 +155,7 @@ async def test_a_full_company_is_told(company: Company) -> None:
         await tag_edits.add_tags(company.bot.context, new(["甲"]))
 
 
-@pytest.mark.first_case_on_both
+@pytest.mark.drawn
 @pytest.mark.parametrize(
     ("asked", "path"),
     [

@@ -108,7 +108,7 @@ async def test_an_answer_lost_after_the_effect_is_recorded_as_sent_and_not_repea
     assert welcome.status == "sent"
 
 
-@pytest.mark.first_case_on_both
+@pytest.mark.drawn
 @pytest.mark.parametrize(
     ("kind", "values"),
     [("errcode", {"errcode": -1}), ("errcode", {"errcode": 41096}), ("http", {"status": 502}), ("drop", {}),
