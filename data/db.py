@@ -19,14 +19,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-import asyncpg
 from sqlalchemy import Connection, Transaction, exc, text
-from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Session
 
 from bot.errors import ConfigurationError
 from data.errors import StorageError
+from data.postgres import NOT_WRAPPED, postgres_engine
 from data.sqlite import CHECKPOINT_PAGES, sqlite_engine
 
 T = TypeVar("T")
@@ -44,21 +43,14 @@ LONGEST_REST_SECONDS = 0.2
 #: many are left to a thread.
 QUICK_COMMIT_SECONDS = 0.003
 LEFT_TO_THREAD = 100
+#: How SQLite says that it cannot be used: through SQLAlchemy, and past it.
+SQLITE_FAULTS = (exc.OperationalError, sqlite3.OperationalError)
 #: PostgreSQL's codes for "run it again": serialization failure and deadlock.
 RUN_AGAIN = frozenset({"40001", "40P01"})
 #: Classes of PostgreSQL's codes that are about the server: connection, resources, not ready, operator, system, itself.
 UNAVAILABLE = frozenset({"08", "53", "55", "57", "58", "XX"})
 #: The same as SQLAlchemy's classes; the driver's complaint about a connection that was cut in mid-word is internal.
 AWAY = (exc.InterfaceError, exc.OperationalError, exc.InternalError)
-#: What SQLAlchemy lets through as it is: the driver's own errors while a connection is made or a transaction begins.
-#: Nothing was asked of the database yet, so they are always about the database.
-NOT_WRAPPED = (
-    sqlite3.OperationalError,
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    AsyncAdapt_asyncpg_dbapi.Error,
-)
 
 
 class Database(Protocol):
@@ -101,7 +93,7 @@ def open_database(url: str, *, pool_size: int = 20, checkpoint_pages: int = CHEC
     if url.startswith("sqlite:///"):
         return SqliteDatabase(Path(url.removeprefix("sqlite:///")), checkpoint_pages)
     if url.startswith(("postgresql://", "postgres://")):
-        return PostgresDatabase("postgresql+asyncpg://" + url.split("://", 1)[1], pool_size)
+        return PostgresDatabase(url, pool_size)
     raise ConfigurationError(
         f"database.url starts with {url.split(':', 1)[0]!r}, which is not supported.",
         "Write sqlite:///path/to/file or postgresql://user:password@host/name.",
@@ -152,7 +144,7 @@ class SqliteDatabase:
         try:
             with Session(self._read_engine, expire_on_commit=False) as session:
                 return unit(session, *args, **kwargs)
-        except (exc.OperationalError, *NOT_WRAPPED) as error:
+        except SQLITE_FAULTS as error:
             raise _storage_error(error, str(self.path)) from error
 
     async def write(self, unit: Unit[T], /, *args: Any, **kwargs: Any) -> T:
@@ -304,9 +296,7 @@ class PostgresDatabase:
     dialect = "postgresql"
 
     def __init__(self, url: str, pool_size: int) -> None:
-        self._engine: AsyncEngine = create_async_engine(
-            url, pool_size=pool_size, max_overflow=0, pool_pre_ping=True, pool_recycle=1800, hide_parameters=True
-        )
+        self._engine = postgres_engine(url, pool_size)
         self._many = asyncio.Semaphore(MANY_AT_A_TIME)
 
     async def read(self, unit: Unit[T], /, *args: Any, **kwargs: Any) -> T:
@@ -363,7 +353,7 @@ def _sqlstate(error: exc.DBAPIError) -> str:
 
 def _is_storage_fault(error: BaseException) -> bool:
     """Whether the database is at fault, and not what was asked of it."""
-    return isinstance(error, (exc.OperationalError, *NOT_WRAPPED))
+    return isinstance(error, SQLITE_FAULTS)
 
 
 def _storage_error(error: BaseException, where: str) -> StorageError:
