@@ -61,6 +61,8 @@ SCOPES: Mapping[str, str] = MappingProxyType(
         "group-welcomes:write": "make, change and retire group welcomes in WeCom's stock",
         "tasks:read": "read what journeys ask of staff, with the words for customers",
         "tasks:write": "answer tasks for staff",
+        "notes:read": "read what staff note about customers, and when they mean to be in touch",
+        "notes:write": "write that down",
         "webhooks:read": "read what other programs are told, and what came of it",
         "webhooks:write": "say which programs are told of what, and have calls tried once more",
         "health:read": "read what the callbacks have shown",

@@ -40,6 +40,19 @@ def may(account: Account, role: Role) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where pages are shown: in the console, or beside a chat. `notice`: the template that says why not; `sign_in`: the
+    path that finds out who it is; `members_only`: an account without a member is nobody here; `customer`: the page of a
+    customer on which faults are told; `tabs`: what may stand behind its path."""
+
+    notice: str = "notice_page"
+    sign_in: str = "/console/sign-in"
+    members_only: bool = False
+    customer: Callable[..., Awaitable[web.Response]] | None = None
+    tabs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Parts:
     """The parts of the program that views use. `plan`: what an event would be handled by; `jobs`: how often each job
     runs, in seconds, by name; `run_job`: have one run at once."""
@@ -52,6 +65,7 @@ class Parts:
     painter: Painter
     logins: Logins
     streams: Streams
+    place: Place = field(default_factory=Place)
     turns: Turns = field(default_factory=Turns)
     trials: Trials = field(default_factory=Trials)
 

@@ -11,14 +11,14 @@ from bot.console.asks import Ask
 from bot.console.customer_words import ADD_WAYS, FOLLOW_STATUSES, ORDER_STATUSES
 from bot.console.timeline_words import ENTRIES, TOUCHES, said
 from bot.journey_explanations import explain_customer
-from data.models import FieldDefinition, Order, Preference
-from data.queries import customer_lists, fields, orders, preferences, timelines, touches
+from data.models import FieldDefinition, NextContact, Note, Order, Preference
+from data.queries import customer_lists, fields, notes, orders, preferences, timelines, touches
 from data.queries.accounts import list_visible
 from data.queries.customer_pages import map_names, require_visible
 from data.queries.segment_choices import read_tags
 
 PATH = "/console/customers"
-ENTRIES_SHOWN, ORDERS_SHOWN, TOUCHES_SHOWN = 30, 10, 20
+ENTRIES_SHOWN, ORDERS_SHOWN, TOUCHES_SHOWN, NOTES_SHOWN = 30, 10, 20, 10
 
 
 class Page(NamedTuple):
@@ -32,6 +32,8 @@ class Page(NamedTuple):
     names: dict[str, str]
     tags: dict[str, str]
     changeable: frozenset[str] | None
+    notes: list[Note]
+    contacts: list[NextContact]
 
 
 def external_userid_of(ask: Ask) -> str:
@@ -54,7 +56,9 @@ async def page(ask: Ask, status: int = 200, **more: Any) -> web.Response:
         require_visible(session, whose, visible)
         found = customer_lists.get_customer(session, whose)
         entries = timelines.list_entries(session, whose, before, ENTRIES_SHOWN + 1)
+        noted = notes.list_notes(session, whose, NOTES_SHOWN)
         userids = {each.told.get("userid", "") for each in entries} | {each.follow.userid for each in found.follows}
+        userids |= {each.userid for each in noted}
         return Page(
             found,
             preferences.find_preference(session, whose),
@@ -64,6 +68,8 @@ async def page(ask: Ask, status: int = 200, **more: Any) -> web.Response:
             map_names(session, userids),
             read_tags(session),
             visible,
+            noted,
+            notes.list_next_contacts(session, whose),
         )
 
     found = await ask.db.read(read)

@@ -35,30 +35,30 @@ from data.rules.schedule import day_began
 
 async def change_tags(ask: Ask) -> web.Response:
     """Tags of one staff member's contact: what was ticked and is not any more is taken off, the others put on."""
-    whose, userid = external_userid_of(ask), await _through(ask)
+    whose, userid = external_userid_of(ask), await through(ask)
     was, wanted = set(ask.texts("was")), set(ask.texts("tag"))
     if ask.ctx.observes:
         raise ObservingError
     await put_right(ask.ctx, userid, whose, wanted - was, was - wanted)
     changes = {"put_on": sorted(wanted - was), "take_off": sorted(was - wanted)}
     await ask.note("customers.tags", f"customer {whose}", {"userid": userid, **changes}, external_userid=whose)
-    return _back(ask)
+    return back(ask)
 
 
 async def change_words(ask: Ask) -> web.Response:
     """What a staff member notes about the customer."""
-    whose, userid = external_userid_of(ask), await _through(ask)
+    whose, userid = external_userid_of(ask), await through(ask)
     mobiles = [each for each in ask.text("remark_mobiles").replace("，", " ").replace("、", " ").split() if each]
     given = {name: ask.text(name) for name in ("remark", "description")} | {"remark_mobiles": mobiles}
     try:
         await change_remark(ask.ctx, userid, whose, parse(Remark, given))
     except InvalidRuleError as error:
-        return await _faulty(ask, error, f"remark {userid}")
+        return await faulty(ask, error, f"remark {userid}")
     await ask.note("customers.remark", f"customer {whose}", {"userid": userid, **given}, external_userid=whose)
-    return _back(ask)
+    return back(ask)
 
 
-async def _through(ask: Ask) -> str:
+async def through(ask: Ask) -> str:
     """The staff member through whom something is changed. Raises NotFoundError."""
     userid = ask.text("userid", 64)
 
@@ -75,7 +75,7 @@ async def _through(ask: Ask) -> str:
 async def change_fields(ask: Ask) -> web.Response:
     """The customer's own fields, the birthday among them; an empty one is removed."""
     whose = external_userid_of(ask)
-    await _require(ask)
+    await require(ask)
     given = _values(ask, await ask.db.read(field_rows.list_definitions))
 
     def do(session: Session) -> None:
@@ -87,8 +87,8 @@ async def change_fields(ask: Ask) -> web.Response:
             external_userid=whose,
         )  # fmt: skip
     except InvalidRuleError as error:
-        return await _faulty(ask, error, "fields")
-    return _back(ask)
+        return await faulty(ask, error, "fields")
+    return back(ask)
 
 
 def _values(ask: Ask, definitions: list[FieldDefinition]) -> dict[str, Any]:
@@ -132,7 +132,7 @@ def _whole(text: str) -> Any:
 async def change_preference(ask: Ask) -> web.Response:
     """What the customer wants to hear."""
     whose = external_userid_of(ask)
-    await _require(ask)
+    await require(ask)
     try:
         wanted = parse(Preference, _wish(ask))
         await ask.change(
@@ -141,8 +141,8 @@ async def change_preference(ask: Ask) -> web.Response:
             external_userid=whose,
         )  # fmt: skip
     except InvalidRuleError as error:
-        return await _faulty(ask, error, "preference")
-    return _back(ask)
+        return await faulty(ask, error, "preference")
+    return back(ask)
 
 
 def _wish(ask: Ask) -> dict[str, Any]:
@@ -170,7 +170,7 @@ def _look_preference(whose: str, session: Session) -> dict[str, Any] | None:
 async def export(ask: Ask) -> web.Response:
     """All that is kept about the customer, as a file."""
     whose = external_userid_of(ask)
-    await _require(ask)
+    await require(ask)
     found = await export_customer(ask.db, ask.parts.inbox, whose, ask.now)
     await ask.note("customers.export", f"customer {whose}", external_userid=whose)
     name = "".join(each for each in whose if each.isascii() and (each.isalnum() or each in "-_"))
@@ -183,7 +183,7 @@ async def export(ask: Ask) -> web.Response:
 async def erase(ask: Ask) -> web.Response:
     """All that is kept about the customer goes, for good."""
     whose = external_userid_of(ask)
-    await _require(ask)
+    await require(ask)
     if ask.text("sure") != "yes":
         return await page(ask, 400, about="erase", fault=ask._("请先勾选“我知道不能恢复”。"))
     done = await erase_customer(ask.db, ask.parts.inbox, whose, asked_by(ask), ask.now)
@@ -192,19 +192,26 @@ async def erase(ask: Ask) -> web.Response:
     return ask.go(PATH, "erased")
 
 
-async def _require(ask: Ask) -> None:
+async def require(ask: Ask) -> None:
+    """Raises NotFoundError for a customer whom whoever asks does not see."""
+
     def read(session: Session) -> None:
         require_visible(session, external_userid_of(ask), list_visible(session, ask.account))
 
     await ask.db.read(read)
 
 
-async def _faulty(ask: Ask, error: InvalidRuleError, about: str) -> web.Response:
+async def faulty(ask: Ask, error: InvalidRuleError, about: str) -> web.Response:
     """The page again with what was typed, and what is wrong beside it."""
     faults = {each.path or "": each.message for each in error.problems}
     words = ask.told(error)
-    return await page(ask, 400, faults=faults, fault=words, about=about)
+    show = ask.parts.place.customer or page
+    return await show(ask, 400, faults=faults, fault=words, about=about)
 
 
-def _back(ask: Ask) -> web.Response:
-    return ask.go(ask.request.path.rpartition("/")[0], "saved")
+def back(ask: Ask, levels: int = 1) -> web.Response:
+    """To the customer's page, so many parts of the path above, or to the tab of it that the form was on."""
+    path, tab = ask.request.path, ask.text("tab", 16)
+    for _ in range(levels):
+        path = path.rpartition("/")[0]
+    return ask.go(f"{path}/{tab}" if tab in ask.parts.place.tabs else path, "saved")

@@ -11,6 +11,7 @@ from sqlmodel import Session
 from bot.console.asks import Ask
 from bot.console.painting import N_
 from bot.console.sheets import send_rows
+from bot.notes import list_due
 from bot.staff_tasks import read_list
 from data.models import JobState, SyncStatus
 from data.queries import accounts as account_rows
@@ -141,6 +142,8 @@ async def _list_needs(ask: Ask, welcomes: numbers.WelcomeNumbers) -> list[Need]:
     if ask.account.userid:
         tasks = await ask.db.read(lambda session: read_list(session, ask.account.userid or "", ask.settings, ask.now))
         needs.append(Need(len(tasks.tasks), ask._("今天要联系的客户"), "/staff/today"))
+        due = await ask.db.read(list_due, ask.account.userid, ask.settings, ask.now)
+        needs.append(Need(len(due), ask._("到了约好联系的日子"), "/staff/today#due"))
     needs.append(Need(welcomes.missed, ask._("今天没有发出的欢迎语"), "/console/customers", is_urgent=True))
     if ask.may("manager"):
         waiting = await ask.db.read(numbers.count_waiting, ask.now)

@@ -15,6 +15,7 @@ ENTRIES: Mapping[str, str] = {
     "order": N_("订单"), "task": N_("同事的任务"), "journey": N_("开始旅程"), "journey_end": N_("旅程结束"),
     "step": N_("没有执行的一步"), "unreached": N_("没有收到的群发"), "click": N_("点链接"), "form": N_("填表单"),
     "group": N_("进客户群"), "group_left": N_("退客户群"), "reaction": N_("朋友圈互动"), "change": N_("后台修改"),
+    "note": N_("跟进记录"), "next_contact": N_("约好下次联系"), "contacted": N_("已按约联系"),
 }  # fmt: skip
 TOUCHES: Mapping[str, str] = {
     "welcome": N_("欢迎语"), "broadcast": N_("群发"), "test": N_("测试群发"), "own_send": N_("同事自己的群发"),
@@ -92,6 +93,9 @@ _PARTS: Mapping[str, Callable[[_Saying], list[str]]] = {
     "form": _answered,
     "reaction": lambda it: [it.word(REACTIONS, it.told["kind"]), it.who],
     "change": lambda it: [it.told["who"], it.told["action"]],
+    "note": lambda it: [it.told["by"] or it.who, it.told["words"][:300]],
+    "next_contact": lambda it: [it.who, it.told["on"]],
+    "contacted": lambda it: [it.who],
 }
 
 

@@ -60,6 +60,7 @@ from data.models.links import Link, LinkClick, OtherClick
 from data.models.markings import Marking, MarkingChange, MarkingItem, MarkingStatus
 from data.models.media import Media, MediaUpload
 from data.models.moments import MomentReaction, Publisher, PublisherState, ReactionKind
+from data.models.notes import NextContact, Note
 from data.models.orders import Order, PaymentPull, RepeatedRequest
 from data.models.privacy import Erasure, ErasureKey, Preference
 from data.models.reports import Cohort, ReportReader
@@ -157,6 +158,8 @@ __all__ = [
     "Media",
     "MediaUpload",
     "MomentReaction",
+    "NextContact",
+    "Note",
     "Order",
     "OtherClick",
     "OutcomeStatus",

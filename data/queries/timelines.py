@@ -22,6 +22,8 @@ from data.models import (
     Link,
     LinkClick,
     MomentReaction,
+    NextContact,
+    Note,
     Order,
     Recipient,
     RecipientState,
@@ -36,6 +38,8 @@ from data.models import (
 #: Runs in which it is looked up what became of a customer, the newest before a page.
 RUNS = 300
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+#: What is changed in the console and told by an entry of its own.
+TOLD_THEMSELVES = ("customers.note", "customers.next_contact", "customers.contacted")
 _REACHED = (RecipientState.WAITING, RecipientState.SENT)
 
 
@@ -238,13 +242,30 @@ def _reactions(session: Session, whose: str, before: Before | None, limit: int) 
 
 
 def _changes(session: Session, whose: str, before: Before | None, limit: int) -> Iterable[Entry]:
-    query = select(AuditEntry).where(col(AuditEntry.external_userid) == whose)
+    query = select(AuditEntry).where(
+        col(AuditEntry.external_userid) == whose, col(AuditEntry.action).not_in(TOLD_THEMSELVES)
+    )
     for (row,) in _rows(session, query, "change", col(AuditEntry.at), col(AuditEntry.id), before, limit):
         told = {"who": row.who, "action": row.action, "before": row.before or {}, "after": row.after or {}}
         yield Entry(row.at, "change", _key(row.id), told)
 
 
+def _notes(session: Session, whose: str, before: Before | None, limit: int) -> Iterable[Entry]:
+    query = select(Note).where(col(Note.external_userid) == whose)
+    for (row,) in _rows(session, query, "note", col(Note.written_at), col(Note.id), before, limit):
+        yield Entry(row.written_at, "note", _key(row.id), {"userid": row.userid, "by": row.author, "words": row.words})
+
+
+def _contacts(session: Session, whose: str, _before: Before | None, _limit: int) -> Iterable[Entry]:
+    """When staff mean to be in touch with them, and when they have been as they meant to."""
+    for row in session.execute(select(NextContact).where(col(NextContact.external_userid) == whose)).scalars():
+        if row.due_on is not None:
+            yield Entry(row.changed_at, "next_contact", row.userid, {"userid": row.userid, "on": f"{row.due_on}"})
+        if row.contacted_at is not None:
+            yield Entry(row.contacted_at, "contacted", row.userid, {"userid": row.userid})
+
+
 SOURCES: tuple[Callable[[Session, str, Before | None, int], Iterable[Entry]], ...] = (
     _follows, _touches, _welcomes, _orders, _tasks, _enrolments, _steps, _unreached, _clicks, _answers, _groups,
-    _reactions, _changes,
+    _reactions, _changes, _notes, _contacts,
 )  # fmt: skip
