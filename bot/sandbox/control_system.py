@@ -31,6 +31,7 @@ class ChangeApp(Body):
     encoding_aes_key: str | None = Field(None, pattern=r"^[A-Za-z0-9]{43}$")
     customer_contact: bool | None = None
     change_callback: bool | None = None
+    kf: bool | None = None
     trusted_ips: list[str] | None = None
     visible_userids: list[str] | None = None
     visible_parties: list[int] | None = None
@@ -121,6 +122,7 @@ class ChangeSettings(Body):
     staff_confirm_share: float | None = Field(None, ge=0, le=1)
     staff_confirm_half_seconds: float | None = Field(None, ge=0)
     moment_job_seconds: float | None = Field(None, ge=0)
+    kf_unconfirmed_transitions: bool | None = None
     token_life_seconds: int | None = Field(None, gt=0)
     flat_expires_in: bool | None = None
     wrong_secrets_allowed: int | None = Field(None, ge=0)

@@ -14,6 +14,7 @@ OWN = {
     "media/uploadimg": {"day": 1000, "month": 3000},
     "get_jsapi_ticket": {"hour": 400},
     "ticket/get": {"hour": 100},
+    "kf/sync_msg without token": {"minute": 60},
 }
 
 

@@ -11,6 +11,7 @@ from bot.sandbox.calls import CallLog
 from bot.sandbox.faults import Faults
 from bot.sandbox.group_acts import GroupActs
 from bot.sandbox.group_send_acts import GroupSendActs
+from bot.sandbox.kf_acts import KfActs
 from bot.sandbox.limits import Limits
 from bot.sandbox.logins import Logins
 from bot.sandbox.moment_acts import MomentActs
@@ -38,6 +39,7 @@ class Machine:
     group_send_acts: GroupSendActs
     staff_behaviour: StaffBehaviour
     moment_acts: MomentActs
+    kf_acts: KfActs
     staff_acts: StaffActs
     staff_messages: StaffMessages
     settings: Settings = field(default_factory=Settings)
@@ -61,6 +63,7 @@ class Machine:
             group_send_acts=group_send_acts,
             staff_behaviour=StaffBehaviour(world, group_send_acts, moment_acts, settings),
             moment_acts=moment_acts,
+            kf_acts=KfActs(world, callbacks),
             staff_acts=StaffActs(world, callbacks),
             staff_messages=StaffMessages(world.random("messages")),
             settings=settings,

@@ -11,7 +11,7 @@ from bot.sandbox.world import World
 def files_of(world: World, content: dict[str, Any]) -> dict[str, Any]:
     """Uploaded files that a message names: by the field that names them, what the page needs to show them."""
     made: dict[str, Any] = {}
-    for name in ("media_id", "pic_media_id", "pic_url", "picurl"):
+    for name in ("media_id", "pic_media_id", "thumb_media_id", "pic_url", "picurl"):
         value = content.get(name)
         if not isinstance(value, str) or not value:
             continue

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from bot.sandbox import phone_groups, phone_moments
+from bot.sandbox import phone_groups, phone_kf, phone_moments
 from bot.sandbox.api_customers import contact_json, follow_user_json
 from bot.sandbox.control import Body, Nothing, Route
 from bot.sandbox.journal import to_dict
@@ -81,6 +81,9 @@ class PhoneReading:
             ),
             Route("GET", "/phone/staff/{userid}/groups", phone_groups.OfMember, phone_groups.list_owned),
             Route("GET", "/phone/groups/{chat_id}", phone_groups.OneGroup, phone_groups.read_group),
+            Route("GET", "/phone/customers/{external_userid}/kf", phone_kf.OfCustomer, phone_kf.list_of_customer),
+            Route("GET", "/phone/staff/{userid}/kf", phone_kf.OfMember, phone_kf.list_of_member),
+            Route("GET", "/phone/kf/{open_kfid}/{external_userid}", phone_kf.Chat, phone_kf.read_chat),
             Route("GET", "/phone/group_welcomes", Nothing, phone_groups.list_welcomes),
             Route("GET", "/phone/timeline", Timeline, lambda machine, body: read_timeline(machine, body.limit)),
         )

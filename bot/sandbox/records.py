@@ -40,6 +40,8 @@ class App:
     change_callback: bool = True
     #: Listed in 对外收款 → 可调用接口的应用; without it reading payments answers 48002.
     external_pay: bool = True
+    #: Listed in 微信客服 → 可调用接口的应用; without it every call of customer service answers 48002.
+    kf: bool = True
     #: Empty: any address may call. Otherwise calls from elsewhere answer 60020.
     trusted_ips: list[str] = field(default_factory=list)
     #: Visible range; both None means the whole company.

@@ -23,6 +23,8 @@ from bot.sandbox import (
     api_group_sends,
     api_group_welcomes,
     api_groups,
+    api_kf,
+    api_kf_messages,
     api_media,
     api_messages,
     api_moments,
@@ -35,6 +37,7 @@ from bot.sandbox import (
     authorize,
     control_group_sends,
     control_groups,
+    control_kf,
     control_moments,
     control_payments,
     control_people,
@@ -74,6 +77,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *api_moments.ENDPOINTS,
     *api_payments.ENDPOINTS,
     *api_statistics.ENDPOINTS,
+    *api_kf.ENDPOINTS,
+    *api_kf_messages.ENDPOINTS,
 )
 
 CONTROL_ROUTES: tuple[Route, ...] = (
@@ -85,6 +90,7 @@ CONTROL_ROUTES: tuple[Route, ...] = (
     *control_moments.ROUTES,
     *control_staff.ROUTES,
     *control_payments.ROUTES,
+    *control_kf.ROUTES,
     *control_system.ROUTES,
 )
 

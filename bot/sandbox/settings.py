@@ -39,3 +39,5 @@ class Settings:
     staff_confirm_half_seconds: float = 4 * 3600.0
     #: How long the job of a Moments post runs.
     moment_job_seconds: float = 3.0
+    #: Sessions of customer service change as WeCom's picture shows, too, not only as its text says.
+    kf_unconfirmed_transitions: bool = True

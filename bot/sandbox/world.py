@@ -17,6 +17,7 @@ from bot.sandbox.group_sends import GroupSends
 from bot.sandbox.group_welcomes import GroupWelcomes
 from bot.sandbox.groups import Groups, Ways
 from bot.sandbox.journal import Journal, MemoryJournal, SqliteJournal
+from bot.sandbox.kf import Kf
 from bot.sandbox.media import MediaStore
 from bot.sandbox.moments import Moments
 from bot.sandbox.population import DAY_SECONDS, Population
@@ -96,6 +97,7 @@ class World:
         self.moments = Moments(self.journal, f"{self.seed}:{self.run}")
         self.chats = Chats(self.journal, self.group_sends)
         self.cards = Cards(self.journal)
+        self.kf = Kf(self.population, self.journal, f"{self.seed}:{self.run}")
         self.media = MediaStore(self.journal, self.seed)
         self.welcome_codes = WelcomeCodes(self.random("codes"))
         self.transfers: dict[str, Transfer] = dict(self.journal.load("transfer", Transfer))

@@ -126,6 +126,10 @@ async function start() {
       markTab("customer");
       customer.phone.mark("chats");
     }
+    if (change.kind === "kf.changed") {
+      if (change.external_userid === session.customer) customer.phone.mark("chats");
+      if (change.state === 2 || change.servicer === session.userid) staff.phone.mark("kf");
+    }
     if (["group_send.handed_out", "group_send.reminded", "moment.handed_out"].includes(change.kind)) lookForTasks();
     if (change.kind === "group_send.confirmed" && session.customer) {
       sentBy.add(change.userid);

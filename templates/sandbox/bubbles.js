@@ -7,7 +7,7 @@ import { fileSize, t } from "./texts.js";
 export function contentOf(message, whom = null) {
   const content = message.content ?? {};
   const make = MAKERS[message.msgtype];
-  return make ? make(content, message.files ?? {}, whom) : unknown(message.msgtype);
+  return make ? make(content, message.files ?? {}, whom, message) : unknown(message.msgtype);
 }
 
 /**
@@ -41,6 +41,10 @@ export function summary(message) {
     case "miniprogram":
     case "textcard":
       return `[${t(`kind.${message.msgtype}`)}] ${content.title ?? ""}`;
+    case "msgmenu":
+      return content.head_content || `[${t("kind.msgmenu")}]`;
+    case "location":
+      return `[${t("kind.location")}] ${content.name ?? ""}`;
     case "image":
     case "video":
     case "file":
@@ -95,7 +99,8 @@ function image(file, alt) {
 
 function link(content, files, whom) {
   const href = safeAddress(content.url ?? "");
-  const cover = files.picurl ? image(files.picurl, "") : icon("link");
+  const picture = files.picurl ?? files.thumb_media_id;
+  const cover = picture ? image(picture, "") : icon("link");
   return h(
     href ? "a" : "div",
     { class: "card card-link", ...(href ? opening(href, whom) : {}) },
@@ -114,10 +119,11 @@ function hostOf(href) {
 }
 
 function miniprogram(content, files) {
-  const cover = files.pic_media_id ? image(files.pic_media_id, "") : icon("mini");
+  const picture = files.pic_media_id ?? files.thumb_media_id;
+  const cover = picture ? image(picture, "") : icon("mini");
   return h(
     "div",
-    { class: "card card-mini", title: `${content.appid ?? ""} ${content.page ?? ""}` },
+    { class: "card card-mini", title: `${content.appid ?? ""} ${content.page ?? content.pagepath ?? ""}` },
     h("span", { class: "card-mini-name" }, h("span", { class: "mini-dot" }, icon("mini")), h("span", { text: t("kind.miniprogram") })),
     h("span", { class: "card-title", dir: "auto", text: content.title ?? "" }),
     h("span", { class: "card-mini-cover" }, cover),
@@ -158,6 +164,28 @@ function ending(filename) {
   return dot > 0 ? filename.slice(dot + 1, dot + 5).toUpperCase() : "";
 }
 
+/** A menu of customer service; `message.onMenu(id)`: an item was tapped. */
+function menu(content, files, whom, message) {
+  const words = (text) => (text ? h("p", { class: "menu-words", dir: "auto", text }) : null);
+  return h("div", { class: "bubble bubble-menu" }, words(content.head_content), ...(content.list ?? []).map((item) => menuItem(item, whom, message.onMenu)), words(content.tail_content));
+}
+
+function menuItem(item, whom, onMenu) {
+  const body = item[item.type] ?? {};
+  if (item.type === "text") return h(body.no_newline ? "span" : "p", { class: "menu-words", dir: "auto", text: body.content ?? "" });
+  if (item.type === "click") {
+    const tap = h("button", { type: "button", class: "menu-item", dir: "auto", text: body.content ?? "", disabled: !onMenu });
+    if (onMenu) tap.addEventListener("click", () => onMenu(body.id ?? ""));
+    return tap;
+  }
+  const href = item.type === "view" ? safeAddress(body.url ?? "") : "";
+  return h(href ? "a" : "span", { class: "menu-item", dir: "auto", text: body.content ?? "", ...(href ? opening(href, whom) : {}) });
+}
+
+function location(content) {
+  return h("div", { class: "card card-link" }, h("span", { class: "card-title", dir: "auto", text: content.name || t("kind.location") }), h("span", { class: "card-desc", dir: "auto", text: content.address || `${content.latitude}, ${content.longitude}` }));
+}
+
 function missing(sign, words) {
   return h("div", { class: "bubble bubble-missing" }, icon(sign), h("span", { text: words }));
 }
@@ -166,4 +194,4 @@ function unknown(msgtype) {
   return h("div", { class: "bubble bubble-missing", text: t("kind.unknown", { type: msgtype }) });
 }
 
-const MAKERS = { text, image: picture, link, miniprogram, video, file, voice: file };
+const MAKERS = { text, image: picture, link, miniprogram, video, file, voice: file, msgmenu: menu, location };

@@ -5,6 +5,7 @@ import { summary } from "./bubbles.js";
 import { chatScreen } from "./chat.js";
 import { avatar, calm, h, icon, nameOf } from "./dom.js";
 import { groupScreen } from "./groups.js";
+import { accountRows, customerKfScreen } from "./kf.js";
 import { feedScreen } from "./moments.js";
 import { customerPicker } from "./people.js";
 import { Phone, loader } from "./phone.js";
@@ -47,11 +48,18 @@ export function customerPhone(root, session, onAdded) {
     const list = h("ul", { class: "rows" });
     const body = h("div", { class: "screen" }, list);
     const title = h("span", {});
-    const load = loader(() => (session.customer ? get(`phone/customers/${part(session.customer)}`) : null), draw, (error) => {
+    const load = loader(readChats, draw, (error) => {
       if (error.code !== "not_found") return report(error);
       session.setCustomer("", "");
       return draw(null);
     });
+
+    async function readChats() {
+      if (!session.customer) return null;
+      const path = `phone/customers/${part(session.customer)}`;
+      const [answer, { accounts }] = await Promise.all([get(path), get(`${path}/kf`)]);
+      return { ...answer, accounts };
+    }
 
     function draw(answer) {
       if (!answer) {
@@ -64,6 +72,7 @@ export function customerPhone(root, session, onAdded) {
       const rows = answer.chats.map((chat) => chatRow(chat, answer.company));
       list.replaceChildren(...rows, ...answer.groups.map(groupRow));
       if (!list.children.length) list.append(empty(t("customer.no_chats"), () => phone.open("scan")));
+      list.append(...accountRows(answer.accounts, session, (account) => phone.openWith("chats", customerKfScreen({ session, openKfid: account.open_kfid }))));
     }
 
     function chatRow(chat, company) {

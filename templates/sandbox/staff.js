@@ -7,6 +7,7 @@ import { avatar, calm, h, nameOf } from "./dom.js";
 import { tasksScreen } from "./group_sends.js";
 import { ownedScreen } from "./groups.js";
 import { inboxScreen } from "./notices.js";
+import { poolScreen } from "./kf.js";
 import { staffPicker } from "./people.js";
 import { Phone, loader } from "./phone.js";
 import { profileScreen } from "./profile.js";
@@ -18,6 +19,7 @@ export function staffPhone(root, session) {
     { key: "customers", icon: "people", label: () => t("staff.customers"), make: customers },
     { key: "inbox", icon: "bell", label: () => t("staff.inbox"), make: () => inboxScreen(session) },
     { key: "group_sends", icon: "horn", label: () => t("staff.group_sends"), make: () => tasksScreen(phone, session) },
+    { key: "kf", icon: "chat", label: () => t("staff.kf"), make: () => poolScreen(phone, session) },
     { key: "people", icon: "switch", label: () => t("staff.people"), make: () => staffPicker(session, () => phone.open("customers")) },
   ]);
 

@@ -20,6 +20,8 @@ MADE_FROM_DATA = (
     "error.",
     "event.",
     "flow.",
+    "kf.event.",
+    "kf.list.",
     "kind.",
     "moments.state.",
     "result.",
