@@ -32,6 +32,7 @@ from bot.commands import (
     reports,
     rosters,
     sandboxing,
+    scripts,
     segments,
     serving,
     staff,
@@ -86,6 +87,7 @@ app.add_typer(forms.app, name="forms")
 app.add_typer(staff.app, name="staff")
 app.add_typer(tasks.app, name="tasks")
 app.add_typer(media.app, name="media")
+app.add_typer(scripts.app, name="scripts")
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(accounts.app, name="accounts")
 app.add_typer(tokens.app, name="token")

@@ -55,6 +55,8 @@ SCOPES: Mapping[str, str] = MappingProxyType(
         "reports:read": "read what a week or month brought, by department and member",
         "rosters:read": "list rosters, without who is on them",
         "rosters:write": "make rosters of files, and remove them",
+        "scripts:read": "read scripts for staff, and who uses which",
+        "scripts:write": "make, change, import and remove scripts",
         "segments:read": "read saved segments",
         "segments:write": "make, change and remove segments",
         "group-welcomes:read": "read group welcomes and how they stand in WeCom",

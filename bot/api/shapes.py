@@ -132,7 +132,7 @@ class WelcomeTold(RuleModel):
 class MediaUseTold(RuleModel):
     """Who uses a file: a welcome rule, a group welcome, a campaign that may still send, a journey not stopped."""
 
-    kind: Literal["welcome_rule", "group_welcome", "campaign", "journey"]
+    kind: Literal["welcome_rule", "group_welcome", "script", "campaign", "journey", "channel"]
     id: int
     name: str
 

@@ -43,6 +43,7 @@ FORMATS: dict[MediaType, str] = {
 USERS = {
     "welcome_rule": (N_("欢迎语"), "/console/welcome-rules/"),
     "group_welcome": (N_("入群欢迎语"), ""),
+    "script": (N_("话术"), "/console/scripts/"),
     "campaign": (N_("群发计划"), "/console/campaigns/"),
     "journey": (N_("旅程"), "/console/journeys/"),
     "channel": (N_("渠道海报"), "/console/channels/"),

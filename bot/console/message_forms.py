@@ -86,6 +86,11 @@ class Kind(NamedTuple):
     attachments_max: int = MAX_ATTACHMENTS
 
 
+_PLAIN_PARTS: Mapping[str, tuple[Part, ...]] = {
+    kind: tuple(part for part in parts if part.name != "tracked") for kind, parts in _MESSAGE_PARTS.items()
+}
+
+
 def _kind(name: str, parts: Mapping[str, tuple[Part, ...]] = _MESSAGE_PARTS) -> Kind:
     return Kind(name, name, contract_for(name).max_output_bytes, parts)
 
@@ -97,11 +102,10 @@ KINDS: Mapping[str, Kind] = {
         _kind("broadcast"),
         _kind("personal"),
         _kind("moment", _MOMENT_PARTS),
-        Kind("group_welcome", "", GROUP_WELCOME_MAX_BYTES, {
-            kind: tuple(part for part in parts if part.name != "tracked") for kind, parts in _MESSAGE_PARTS.items()
-        }, 1),
+        _kind("script", _PLAIN_PARTS),
+        Kind("group_welcome", "", GROUP_WELCOME_MAX_BYTES, _PLAIN_PARTS, 1),
     )
-}  # fmt: skip
+}
 
 
 #: Why a text of a kind knows less than another.
@@ -109,6 +113,7 @@ WITHHELD = {
     "broadcast": N_("群发时同一位员工的客户收到同一段文字，所以不能写客户自己的信息。"),
     "moment": N_("朋友圈由所有员工发表同一段文字，所以不能写某位员工或客户的信息。"),
     "personal": N_("这段话由员工稍后发出，所以不能写随时间变化的问候语。"),
+    "script": N_("话术由员工随时发给任何客户，所以只能写客户、员工和公司的名字。"),
     "group_welcome": N_("企业微信会在昵称的位置写上新成员的名字。"),
 }
 

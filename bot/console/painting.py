@@ -80,6 +80,7 @@ MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry("admin", N_("入群欢迎语"), "/console/group-welcomes", "hand"),
             Entry("admin", N_("自动标签"), "/console/tag-rules", "tag"),
             Entry("admin", N_("消息模板"), "/console/templates", "message"),
+            Entry("manager", N_("话术库"), "/console/scripts", "message"),
             Entry("manager", N_("素材库"), "/console/media", "image"),
         ),
     ),

@@ -11,6 +11,7 @@ from bot.render.variables import (
     COMPANY_NAME,
     MOMENT_VARIABLES,
     PERSONAL_VARIABLES,
+    SCRIPT_VARIABLES,
     SENDER_VARIABLES,
     WELCOME_MAX_BYTES,
     WELCOME_VARIABLES,
@@ -96,6 +97,13 @@ CONTRACTS: dict[str, Contract] = {
         withheld=("time_of_day",),
         withheld_because=Phrase("这段话由员工稍后发出，说不准是一天里的什么时候"),
         has_links=True,
+    ),
+    "script": Contract(
+        kind="script",
+        variables=SCRIPT_VARIABLES,
+        max_output_bytes=PERSONAL_MAX_BYTES,
+        withheld=("time_of_day", "channel_name", "added_date"),
+        withheld_because=Phrase("话术由员工随时发给任何客户，只能写客户、员工和公司的名字"),
     ),
     **{
         f"staff_alert/{slug}": Contract(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 #: Text of a welcome message (WeCom doc 92137).
 WELCOME_MAX_BYTES = 4000
@@ -92,5 +92,7 @@ WELCOME_VARIABLES = (
         max_bytes=32,
     ),
 )
+#: What staff say themselves, to whoever it may be: where the customer is not known, "您" stands for the name.
+SCRIPT_VARIABLES = (replace(CUSTOMER_NAME, fallback="您", needs_fetch=False), *SENDER_VARIABLES)
 #: Words for one customer that a staff member sends later, at an hour that nobody knows before.
 PERSONAL_VARIABLES = (CUSTOMER_NAME, *SENDER_VARIABLES, CHANNEL_NAME, ADDED_DATE)

@@ -66,6 +66,7 @@ from data.models.privacy import Erasure, ErasureKey, Preference
 from data.models.reports import Cohort, ReportReader
 from data.models.rosters import Roster, RosterMember
 from data.models.rules import TagRuleRow, WelcomeRuleRow
+from data.models.scripts import ScriptDepartment, ScriptFavourite, ScriptGram, ScriptRow, ScriptUse
 from data.models.segments import SegmentRow
 from data.models.staff import Department, Staff
 from data.models.staff_tasks import StaffTask, StaffTaskStatus
@@ -181,6 +182,11 @@ __all__ = [
     "RowState",
     "Run",
     "RunStatus",
+    "ScriptDepartment",
+    "ScriptFavourite",
+    "ScriptGram",
+    "ScriptRow",
+    "ScriptUse",
     "SegmentRow",
     "Staff",
     "StaffTask",

@@ -14,6 +14,7 @@ from data.queries.group_welcomes import list_group_welcomes
 from data.queries.journeys import list_definitions
 from data.queries.media import hold_media
 from data.queries.rules import list_welcome_rules
+from data.queries.scripts import list_all
 from data.rules.group_welcomes import GroupWelcomeContent
 from data.rules.media import MediaUse, Upload, uploads_of, uploads_of_wave
 from data.rules.problems import parse
@@ -21,8 +22,8 @@ from data.rules.variants import said
 
 
 def list_uses(session: Session) -> dict[str, list[MediaUse]]:
-    """By key: welcome rules, also those that are switched off, group welcomes, campaigns that may still send, and
-    journeys that were not stopped.
+    """By key: welcome rules and scripts, also those that are switched off, group welcomes, campaigns that may still
+    send, and journeys that were not stopped.
 
     A campaign may still send while a wave of it was not started or a run of it has not ended.
     """
@@ -34,6 +35,8 @@ def list_uses(session: Session) -> dict[str, list[MediaUse]]:
 
     for rule in list_welcome_rules(session):
         note(uploads_of(rule.content), MediaUse("welcome_rule", rule.id, rule.name))
+    for script in list_all(session):
+        note(uploads_of(script.content), MediaUse("script", script.id, script.title))
     for row in list_group_welcomes(session):
         content = parse(GroupWelcomeContent, row.content)
         note(uploads_of(content.as_message), MediaUse("group_welcome", row.id or 0, row.name))

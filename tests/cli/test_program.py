@@ -58,6 +58,7 @@ def test_every_command_explains_itself(siyu: Siyu) -> None:
         "join-ways",
         "staff",
         "rosters",
+        "scripts",
         "imports",
         "media",
         "accounts",
