@@ -32,12 +32,13 @@ from benchmarks.welcome import percentile
 from bot.console.logins import COOKIE
 from data.db import open_database
 from data.models import Account, Follow, Role
-from data.queries import account_sessions, segment_names
+from data.queries import account_sessions, follow_words, segment_names
 from data.queries.staff import map_departments
 from data.rules.problems import parse
 from data.rules.segments import Segment
 
 ROUNDS = 20
+FOUND_AT_ONCE = 5_000
 LISTS_MS, CUSTOMER_MS, COUNT_MS = 100.0, 50.0, 300.0
 FAMILY, GIVEN = "王李张刘陈杨黄赵吴周", "伟芳娜敏静丽强磊军洋艳勇杰娟涛明超秀霞平刚桂英华玉兰鑫欣怡博"
 #: What one customer alone is called.
@@ -91,6 +92,7 @@ def _measure(folder: Path, url: str, name: str) -> list[Result]:
         shutil.copy(ready, folder / "siyu.db")
     else:
         fill(url, _named(), now=datetime.now(UTC))
+        asyncio.run(_let_be_found(url))
     readers = asyncio.run(_sign_in(url))
     results: list[Result] = []
     with bot(folder, database=url) as ours:
@@ -101,6 +103,23 @@ def _measure(folder: Path, url: str, name: str) -> list[Result]:
             result = Result(words, milliseconds, "ms")
             results.append(result if page.goal_ms is None else at_most(words, milliseconds, "ms", page.goal_ms))
     return results
+
+
+async def _let_be_found(url: str) -> None:
+    """Fill what searches look through: the statements above wrote names past the queries."""
+    db = open_database(url)
+    after: int | None = 0
+    try:
+        while after is not None:
+            after = await db.write(_find_some, after)
+    finally:
+        await db.close()
+
+
+def _find_some(session: Session, after: int) -> int | None:
+    wrong, last = follow_words.list_wrong(session, after, FOUND_AT_ONCE)
+    follow_words.write_right(session, wrong)
+    return last
 
 
 def _named() -> str:
@@ -125,6 +144,7 @@ def _pages(readers: Readers) -> Iterator[Page]:
         for question in RARE:
             path = f"{customers}?segment_id={readers.segments[question.name]}"
             yield Page(f"customers: {question.name}, {who}", token, [path], LISTS_MS)
+        yield Page(f"report of a month, {who}", token, ["/console/reports?kind=month"], LISTS_MS)
         yield Page(f"one customer, {who}", token, [f"{customers}/{each}" for each in readers.customers], CUSTOMER_MS)
     for noun in LISTS:
         yield Page(f"{noun}, an admin", readers.admin, [f"/console/{noun}"], LISTS_MS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 
 import typer
@@ -104,7 +104,20 @@ def main() -> None:
     try:
         command()()
     except SiyuError as error:
-        for problem in getattr(error, "problems", ()):
-            typer.echo(str(problem), err=True)
-        typer.echo(error.remedy if hasattr(error, "problems") else str(error), err=True)
+        for line in _words_of(error):
+            typer.echo(line, err=True)
         sys.exit(2)
+
+
+def _words_of(error: SiyuError) -> Iterator[str]:
+    """What went wrong and what to do about it; what the program says in Chinese in English, too."""
+    from bot.console.saying import told  # the texts of the whole console: only for whoever needs them
+
+    problems = getattr(error, "problems", None)
+    if problems is None:
+        yield from dict.fromkeys((str(error), told("en", error)))
+        return
+    for problem in problems:
+        place = f"{problem.path}: " if problem.path else ""
+        yield from dict.fromkeys((str(problem), f"{place}{told('en', problem)}"))
+    yield from dict.fromkeys((error.remedy, told("en", error.remedy)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import tempfile
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from datetime import datetime, tzinfo
 from itertools import islice
@@ -37,8 +38,9 @@ from data.rules.problems import InvalidRuleError
 from data.rules.texts import normalised_mobile
 
 ROWS_MAX = 500_000
-#: Rows that are written in one go.
+#: Rows, and bytes of a file, that are written in one go.
 CHUNK = 500
+PIECE_BYTES = 1 << 20
 HEADING_MAX_LENGTH = 64
 LEFT_OUT_AT_ONCE = 2_000
 #: Rows that an import did not take, for the file of them.
@@ -53,32 +55,66 @@ async def take_file(
     db: Database, opened: IO[bytes], name: str, asked_by: str, options: Options, now: Callable[[], datetime],
     *, account_id: int | None = None, orders: bool = True,
 ) -> Import:  # fmt: skip
-    """Keep a file's rows. Where its columns are known by their headings it is checked at once, else somebody has to say
-    what they are. `orders`: whether whoever asks may import orders.
+    """Keep a file, which is read in the background (`read_file`). `orders`: whether whoever asks may import orders.
 
-    Raises InvalidRuleError for what is no table.
+    Raises InvalidRuleError for what is no table, as far as its first rows tell.
     """
+    table = await asyncio.to_thread(open_table, opened, is_heading)
+    headings = await asyncio.to_thread(_look, table)
+    targets = recognise(headings, await db.read(map_fields))
+    if not orders:
+        targets = ["" if each in ORDERS else each for each in targets]
     import_id = await db.write(
         rows.begin_import, name or "import", asked_by, account_id, options.model_dump(mode="json"), now()
     )
     try:
-        table = await asyncio.to_thread(open_table, opened, is_heading)
-        headings, first = await asyncio.to_thread(_find_headings, table)
-        count = await _keep(db, import_id, first, table)
-        if not count:
-            raise refusal(Phrase("列名下面没有一行内容"))
-        fields = await db.read(map_fields)
-        targets = recognise(headings, fields)
-        if not orders:
-            targets = ["" if each in ORDERS else each for each in targets]
-        known = not target_problems(targets, len(headings), fields.keys(), orders=orders)
-        status = ImportStatus.CHECKING if known else ImportStatus.DRAFT
-        return await db.write(rows.finish_reading, import_id, table.told, headings, targets, count, status, now())
+        opened.seek(0)
+        number = 0
+        while content := await asyncio.to_thread(opened.read, PIECE_BYTES):
+            await db.write(rows.add_piece, import_id, number, content)
+            number += 1
+        return await db.write(rows.finish_keeping, import_id, table.told, headings, targets, now())
     except BaseException:
         await db.write(rows.drop_import, import_id)
         while await db.write(rows.sweep_rows, now(), None):
             pass
         raise
+
+
+def _look(table: Table) -> list[str]:
+    """The headings of a table that has a row behind them."""
+    try:
+        headings, first = _find_headings(table)
+        if not first and not _next_chunk(table):
+            raise refusal(Phrase("列名下面没有一行内容"))
+        return headings
+    finally:
+        table.rows.close()
+
+
+async def read_file(db: Database, import_id: int) -> None:
+    """Read all rows of an import's file, from its beginning where somebody died over it: rows that are there stay.
+
+    Where its columns are known it is to be checked next, else somebody has to say what they are. Raises
+    InvalidRuleError for what is no table after all.
+    """
+    with tempfile.TemporaryFile(prefix="siyu-import-") as opened:
+        number = 0
+        while (content := await db.read(rows.find_piece, import_id, number)) is not None:
+            await asyncio.to_thread(opened.write, content)
+            number += 1
+        table = await asyncio.to_thread(open_table, opened, is_heading)
+        _, first = await asyncio.to_thread(_find_headings, table)
+        if not await _keep(db, import_id, first, table):
+            return
+
+    def finish(session: Session) -> None:
+        fields = map_fields(session).keys()
+        rows.finish_reading(
+            session, import_id, lambda row: not target_problems(row.targets, len(row.headings), fields, orders=True)
+        )  # fmt: skip
+
+    await db.write(finish)
 
 
 def _find_headings(table: Table) -> tuple[list[str], list[Row]]:
@@ -94,16 +130,18 @@ def _find_headings(table: Table) -> tuple[list[str], list[Row]]:
     return headings, first[at + 1 :]
 
 
-async def _keep(db: Database, import_id: int, first: Sequence[Row], table: Table) -> int:
+async def _keep(db: Database, import_id: int, first: Sequence[Row], table: Table) -> bool:
+    """Write all rows. False: it is not to be read on."""
     count = 0
     chunk = [_read(row) for row in first]
     while chunk:
         count += len(chunk)
         if count > ROWS_MAX:
             raise refusal(Phrase("超过 %(most)s 行：请分成几个文件", most=f"{ROWS_MAX:,}"), chunk[-1].line)
-        await db.write(import_rows.add_rows, import_id, chunk)
+        if not await db.write(import_rows.keep_rows, import_id, chunk, count):
+            return False
         chunk = await asyncio.to_thread(_next_chunk, table)
-    return count
+    return True
 
 
 def _next_chunk(table: Table) -> list[Read]:
@@ -147,6 +185,8 @@ def start(session: Session, import_id: int, now: datetime) -> Import:
     # What stopped while it was checked is not known to be right yet.
     unchecked = row.status == ImportStatus.PAUSED and row.started_at is None
     status = ImportStatus.CHECKING if unchecked else ImportStatus.RUNNING
+    if unchecked and rows.find_piece(session, import_id, 0) is not None:
+        status = ImportStatus.READING
     return rows.move(session, import_id, (ImportStatus.READY, ImportStatus.PAUSED), status, now)
 
 
@@ -154,7 +194,8 @@ def cancel(session: Session, import_id: int, now: datetime) -> Import:
     """End it: what is imported stays. Raises NotFoundError, ConflictError."""
     rows.get_import(session, import_id)
     allowed = (
-        ImportStatus.DRAFT, ImportStatus.CHECKING, ImportStatus.READY, ImportStatus.RUNNING, ImportStatus.PAUSED
+        ImportStatus.READING, ImportStatus.DRAFT, ImportStatus.CHECKING, ImportStatus.READY, ImportStatus.RUNNING,
+        ImportStatus.PAUSED,
     )  # fmt: skip
     return rows.move(session, import_id, allowed, ImportStatus.CANCELLED, now)
 

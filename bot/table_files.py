@@ -61,7 +61,7 @@ class Table(NamedTuple):
     """A file's rows, blank ones among them, and how it was read: `CSV, utf-8, ","`."""
 
     told: str
-    rows: Iterator[Row]
+    rows: Generator[Row, None, None]
 
 
 def open_table(opened: IO[bytes], knows: Callable[[str], bool] = lambda _: False) -> Table:
@@ -296,7 +296,7 @@ def _first_record(opened: IO[bytes], encoding: str) -> tuple[int, str]:
 # -- XLSX
 
 
-def _xlsx_rows(opened: IO[bytes]) -> Iterator[Row]:
+def _xlsx_rows(opened: IO[bytes]) -> Generator[Row, None, None]:
     from openpyxl import load_workbook
 
     opened.seek(0)

@@ -31,7 +31,7 @@ MANIFEST = "manifest.json"
 MANIFEST_MAX_BYTES = 4_000_000
 #: Rows that are read and written together; a file of the media library has up to 20 MB.
 ROWS = 1000
-LARGE = frozenset({"media"})
+LARGE = frozenset({"media", "import_pieces"})
 #: Written down by one process for itself, or good only for whoever has it now: never part of a backup. Nobody is signed
 #: in by a restored file, and no link of an invitation that was used opens anything again.
 LEFT_OUT = frozenset({"access_tokens", "leases", "call_counts", "call_pauses", "account_sessions", "invitations"})

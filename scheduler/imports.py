@@ -17,6 +17,7 @@ from sqlmodel import Session
 
 from bot.context import Context
 from bot.errors import ObservingError, SiyuError
+from bot.imports import read_file
 from bot.logs import get_logger
 from bot.remarks import change_remark
 from bot.tag_edits import add_tags
@@ -121,6 +122,10 @@ class Worker:
                 pass
             # What is changed from now on has the rows looked at anew.
             row, self.scope = await self._read()
+            if row.status == ImportStatus.READING:
+                if not await self._read_file():
+                    return
+                row, self.scope = await self._read()
             self.row, self.options = row, parse(Options, row.options)
             if row.status == ImportStatus.CHECKING:
                 await self._check()
@@ -131,7 +136,8 @@ class Worker:
             await self.ctx.db.write(rows.note_error, self.import_id, str(error))
         except (_StopsError, ObservingError) as error:
             log.warning("import_paused", number=self.import_id, cause=str(error))
-            await self._move((ImportStatus.CHECKING, ImportStatus.RUNNING), ImportStatus.PAUSED, str(error))
+            open_ = (ImportStatus.READING, ImportStatus.CHECKING, ImportStatus.RUNNING)
+            await self._move(open_, ImportStatus.PAUSED, str(error))
 
     async def _read(self) -> tuple[Import, Scope]:
         row = await self.ctx.db.read(rows.get_import, self.import_id)
@@ -139,6 +145,19 @@ class Worker:
         if scope is None:
             raise _StopsError(NOT_PERMITTED)
         return row, scope
+
+    async def _read_file(self) -> bool:
+        """False: it is no table after all."""
+        log.info("import_read", number=self.import_id)
+        try:
+            await read_file(self.ctx.db, self.import_id)
+        except InvalidRuleError as error:
+            log.warning("import_unreadable", number=self.import_id)
+            await self._move(
+                (ImportStatus.READING,), ImportStatus.CANCELLED, "；".join(p.message for p in error.problems)
+            )
+            return False
+        return True
 
     async def _move(self, allowed: Sequence[ImportStatus], status: ImportStatus, error: str = "") -> None:
         # Somebody may have cancelled it meanwhile.

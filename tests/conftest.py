@@ -28,7 +28,7 @@ from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from bot.clock import Clock
 from data import migrate
 from data.db import Database, open_database
-from data.queries import follow_facts
+from data.queries import follow_facts, follow_words, order_credits
 from tests.drawing import draw_number
 
 # How long an example takes is for benchmarks to tell; the first one may load modules.
@@ -254,9 +254,15 @@ async def _check_facts(url: str) -> None:
     database = open_database(url, pool_size=1)
     try:
         wrong, _ = await database.read(follow_facts.list_wrong, 0, 10_000)
+        orders, _ = await database.read(order_credits.list_wrong, 0, 10_000)
+        words, _ = await database.read(follow_words.list_wrong, 0, 10_000)
     finally:
         await database.close()
     assert wrong == [], "somebody wrote another table without follow_facts.note_facts"
+    assert orders == [], "somebody wrote an order or a status without order_credits.note_orders"
+    # Rows that a test wrote itself may have none.
+    old = [each for each in words if each.kept]
+    assert old == [], "somebody wrote a name without follow_words.note_words"
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

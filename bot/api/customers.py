@@ -20,12 +20,14 @@ from data.rules.schedule import Instant
 
 
 class CustomersQuery(RuleModel):
-    """Filters; all that are given hold for one of the customer's follows. `changed_since`: when it last changed."""
+    """Filters; all that are given hold for one of the customer's follows. `changed_since`: when it last changed. `q`: a
+    part of a name, remark or company, the last digits of a mobile number (at least four), or the id."""
 
     userid: str | None = Field(default=None, max_length=64)
     status: FollowStatus | None = None
     tag_id: str | None = Field(default=None, max_length=64)
     changed_since: Instant | None = None
+    q: str = Field(default="", max_length=64)
     limit: int = Field(default=50, ge=1, le=200)
     after: str = Field(default="", max_length=64)
 
@@ -48,6 +50,7 @@ class FollowTold(RuleModel):
     remark: str
     description: str
     remark_mobiles: list[str]
+    remark_corp_name: str
     inherited: bool
     added_at: datetime | None
     ended_at: datetime | None
@@ -107,7 +110,7 @@ class CustomerInFull(CustomerTold):
 @described(CustomersPage, query=CustomersQuery)
 async def list_customers(api: Api, request: web.Request) -> web.Response:
     query = read_query(CustomersQuery, request)
-    wanted = CustomerFilter(query.userid, query.status, query.tag_id, query.changed_since)
+    wanted = CustomerFilter(query.userid, query.status, query.tag_id, query.changed_since, query.q.strip())
     found = await api.db.read(rows.list_customers, wanted, query.after, query.limit)
     items = [CustomerTold.model_validate(_customer(*each)) for each in found]
     full = len(items) == query.limit

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -37,6 +38,7 @@ def check(
 
 async def _check(config: Config, url: str, *, quiet: bool) -> list[Finding]:
     from bot.clock import Clock
+    from bot.console.saying import told
     from bot.doctor import examine
     from bot.doctor.findings import fail
     from bot.errors import ConfigurationError
@@ -46,6 +48,7 @@ async def _check(config: Config, url: str, *, quiet: bool) -> list[Finding]:
     found: list[Finding] = []
 
     def tell(finding: Finding) -> None:
+        finding = replace(finding, en=told("en", finding.en))
         found.append(finding)
         if not quiet:
             say(f"{MARKS[finding.level]} {finding.zh}\n       {finding.en}")

@@ -3,7 +3,6 @@ as who looks may see them."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -17,8 +16,7 @@ from bot.console.asks import Ask, number_of
 from bot.console.segment_forms import Whole
 from bot.phrases import Phrase
 from bot.rule_edits import usable_tree
-from data.queries import customer_pages as pages
-from data.queries import segment_names
+from data.queries import customer_search, segment_names
 from data.queries.accounts import list_visible
 from data.rules.problems import InvalidRuleError, Problem, parse
 from data.rules.segment_leaves import IDS_MAX
@@ -80,8 +78,7 @@ async def read_filter(ask: Ask, given: Mapping[str, Any]) -> Filter:
     segment, tree = await ask.db.read(partial(_read_tree, given))
     if not text:
         return Filter(text, segment, tree, visible, None)
-    found = await asyncio.gather(*(ask.db.read(each, text, visible) for each in pages.SEARCHES))
-    return Filter(text, segment, tree, visible, sorted(set().union(*found), reverse=True)[: pages.SEARCHED])
+    return Filter(text, segment, tree, visible, await ask.db.read(customer_search.search, text, visible))
 
 
 def _read_tree(given: Mapping[str, Any], session: Session) -> tuple[Segment | None, Node]:

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from bot.console.painting import N_
 
 STATUSES: Mapping[str, str] = {
-    "draft": N_("等您说明各列"), "checking": N_("正在检查"), "ready": N_("检查好了，等您开始"),
-    "running": N_("正在导入"), "paused": N_("已暂停"), "done": N_("已完成"), "cancelled": N_("已取消"),
+    "reading": N_("正在读取文件"), "draft": N_("等您说明各列"), "checking": N_("正在检查"),
+    "ready": N_("检查好了，等您开始"), "running": N_("正在导入"), "paused": N_("已暂停"),
+    "done": N_("已完成"), "cancelled": N_("已取消"),
 }  # fmt: skip
 STATES: Mapping[str, str] = {
     "unread": N_("等待检查"), "found": N_("等待比对"), "ready": N_("将要导入"), "same": N_("不用改"),

@@ -40,7 +40,10 @@ _BUTTONS = (
     ("start", (ImportStatus.PAUSED,), N_("继续"), ""),
     (
         "cancel",
-        (ImportStatus.DRAFT, ImportStatus.CHECKING, ImportStatus.READY, ImportStatus.RUNNING, ImportStatus.PAUSED),
+        (
+            ImportStatus.READING, ImportStatus.DRAFT, ImportStatus.CHECKING, ImportStatus.READY, ImportStatus.RUNNING,
+            ImportStatus.PAUSED,
+        ),
         N_("取消"), N_("取消后不再继续；已经导入的不会撤回。"),
     ),
 )  # fmt: skip
@@ -63,7 +66,7 @@ async def upload(ask: Ask) -> web.Response:
         )  # fmt: skip
     except InvalidRuleError as error:
         return await _list(ask, 400, fault=f"{field.filename[:60]}：{ask.told(error)}")
-    await ask.note("imports.add", f"import {made.id}", {"rows": made.rows, "read_as": made.read_as})
+    await ask.note("imports.add", f"import {made.id}", {"name": made.name, "read_as": made.read_as})
     return ask.go(f"{PATH}/{made.id}", "read")
 
 

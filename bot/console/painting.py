@@ -137,7 +137,7 @@ SAID: Mapping[str, str] = {
     "dropped": N_("草稿已放弃。"),
     "tried": N_("正在用企业微信发给您。"),
     "uploaded": N_("已上传到素材库。"),
-    "read": N_("文件已读取，还没有改动任何客户。"),
+    "read": N_("文件已收到，还没有改动任何客户。"),
     "checking": N_("已保存，正在重新检查。"),
     "switched_on": N_("已启用。"),
     "switched_off": N_("已停用。"),

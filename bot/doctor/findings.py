@@ -17,7 +17,8 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing looked at. `code` is stable; `zh` and `en` say the same."""
+    """One thing looked at. `code` is stable; `zh` and `en` say the same, `en` perhaps with phrases in it that are still
+    to be said in English."""
 
     code: str
     level: Level

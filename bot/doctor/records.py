@@ -14,6 +14,7 @@ from bot.config import Settings
 from bot.doctor.backups import examine_backups
 from bot.doctor.findings import Finding, fail, ok, some, warn
 from bot.errors import SiyuError
+from bot.phrases import Phrase
 from bot.render import Renderer
 from bot.rule_edits import list_unusable
 from data import migrate
@@ -36,6 +37,8 @@ LATE = timedelta(minutes=2)
 #: A nightly sync that is missed once is no matter.
 OLD_SYNC = timedelta(days=2)
 SQLITE = "sqlite:///"
+#: Why is said in Chinese, and in English where it is shown.
+UNUSABLE = "The %(noun)s rule %(name)s cannot be used: %(why)s."
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,9 +150,8 @@ async def _rules(db: Database, settings: Settings) -> AsyncIterator[Finding]:
         yield _no_rule()
     for noun, name, problems in await db.read(list_unusable, Renderer(), settings.server.public_url):
         why = "；".join(str(problem) for problem in problems)
-        yield warn(
-            "rule_unusable", f"规则「{name}」现在不能用：{why}。", f"The {noun} rule {name} cannot be used: {why}."
-        )
+        en = Phrase(UNUSABLE, noun=noun, name=name, why=[problem.message for problem in problems])
+        yield warn("rule_unusable", f"规则「{name}」现在不能用：{why}。", en)
     followers = set(await db.read(staff_rows.list_followers))
     for channel in await db.read(channel_rows.list_channels) if followers else ():
         strangers = sorted(set(channel.userids) - followers)

@@ -28,7 +28,16 @@ from data.models.channels import (
     ChannelPlan,
     ChannelStatus,
 )
-from data.models.customers import Customer, Follow, FollowMobile, FollowStatus, FollowTag, Transfer, TransferStatus
+from data.models.customers import (
+    Customer,
+    Follow,
+    FollowMobile,
+    FollowStatus,
+    FollowTag,
+    FollowWords,
+    Transfer,
+    TransferStatus,
+)
 from data.models.digests import Digest
 from data.models.fields import Birthday, CustomerField, FieldDefinition
 from data.models.forms import FormAnswer, FormRow
@@ -38,7 +47,7 @@ from data.models.groups import CustomerGroup, GroupMember
 from data.models.handovers import GroupTransfer, Handover, HandoverStatus, Unassigned
 from data.models.happenings import Happening
 from data.models.health import CallbackHealth
-from data.models.imports import Import, ImportRow, ImportStatus, RowState
+from data.models.imports import Import, ImportPiece, ImportRow, ImportStatus, RowState
 from data.models.inbox import InboxEvent, InboxOutcome, InboxTask, OutcomeStatus, TaskStatus, inbox_metadata
 from data.models.jobs import JobState
 from data.models.join_ways import JoinWay, JoinWayStatus
@@ -121,6 +130,7 @@ __all__ = [
     "FollowMobile",
     "FollowStatus",
     "FollowTag",
+    "FollowWords",
     "FormAnswer",
     "FormRow",
     "GroupMember",
@@ -132,6 +142,7 @@ __all__ = [
     "HandoverStatus",
     "Happening",
     "Import",
+    "ImportPiece",
     "ImportRow",
     "ImportStatus",
     "InboxEvent",

@@ -6,10 +6,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Boolean, Column, Index, Integer, Text, UniqueConstraint, text
+from sqlalchemy import Boolean, Column, Index, Integer, String, Text, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from data.types import BigInt, Json, UtcDateTime, no_items, partial_index, postgres_index
+
+#: How many of the last digits of a telephone number are looked up.
+MOBILE_ENDING = 4
 
 
 class FollowStatus(StrEnum):
@@ -26,13 +29,16 @@ def _number(kind: Any = Integer) -> Column[Any]:
     return Column(kind, nullable=False, server_default="0")
 
 
+def _ending_of(context: Any) -> str:
+    return str(context.get_current_parameters()["mobile"])[-MOBILE_ENDING:]
+
+
 class Customer(SQLModel, table=True):
     """A person in WeChat, or of another company's WeCom (`type` 2). Known by id alone until fetched."""
 
     __tablename__ = "customers"
-    # A search for a name goes through all of them: SQLite then reads this instead of the rows.
+    # Imports look for whole names; a part of one is found by `FollowWords`.
     __table_args__ = (Index("ix_customers_name", "name", "external_userid"),)
-
     external_userid: str = Field(primary_key=True, max_length=64)
     name: str = Field(default="", max_length=256)
     avatar: str = Field(default="", max_length=512)
@@ -63,6 +69,8 @@ class Follow(SQLModel, table=True):
         partial_index("ix_follows_remark", "remark", where="remark <> ''"),
         # How many came in a month, by day, member and channel, is counted in it alone.
         Index("ix_follows_added", "added_at", "userid", "state", "inherited", "known_before"),
+        # The same of some members, or member by member.
+        Index("ix_follows_member_added", "userid", "added_at", "inherited", "known_before"),
     )
 
     id: int | None = Field(default=None, sa_column=Column(BigInt, primary_key=True, autoincrement=True))
@@ -74,6 +82,9 @@ class Follow(SQLModel, table=True):
     remark: str = Field(default="", max_length=128)
     description: str = Field(default="", max_length=512)
     remark_mobiles: list[str] = Field(default_factory=no_items, sa_column=Column(Json, nullable=False))
+    remark_corp_name: str = Field(
+        default="", sa_column=Column(String(128), nullable=False, server_default=""), description="By the staff member."
+    )
     oper_userid: str = Field(default="", max_length=64)
     inherited: bool = Field(default=False, description="Came by hand-over, not by the customer's own wish.")
     added_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
@@ -134,10 +145,29 @@ class FollowMobile(SQLModel, table=True):
     """A telephone number that the staff member noted for the customer: by it a shop's orders find them."""
 
     __tablename__ = "follow_mobiles"
-    __table_args__ = ({"sqlite_with_rowid": False},)
+    __table_args__ = (Index("ix_follow_mobiles_ending", "ending", "mobile"), {"sqlite_with_rowid": False})
 
     mobile: str = Field(primary_key=True, max_length=32)
     follow_id: int = Field(sa_column=Column(BigInt, primary_key=True, autoincrement=False, index=True))
+    ending: str = Field(
+        default=None,
+        sa_column=Column(String(MOBILE_ENDING), nullable=False, server_default="", default=_ending_of),
+        description="The last digits, by which people ask for it.",
+    )
+
+
+class FollowWords(SQLModel, table=True):
+    """By what a follow's customer is found: `grams` are the pairs of characters of all that people call them.
+
+    On SQLite the index of the pairs is `follow_grams`, full text of FTS5, which triggers keep; on PostgreSQL it is
+    `ix_follow_words_grams` of this table. Models can say neither: the migration makes them. What writes it is
+    `data/queries/follow_words.py`.
+    """
+
+    __tablename__ = "follow_words"
+
+    follow_id: int = Field(sa_column=Column(BigInt, primary_key=True, autoincrement=False))
+    grams: str = Field(sa_column=Column(Text, nullable=False), description="`data.rules.grams.coded`.")
 
 
 class TransferStatus(StrEnum):

@@ -6,19 +6,21 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Boolean, Column, Index, UniqueConstraint, text
+from sqlalchemy import Boolean, Column, Index, LargeBinary, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from data.types import BigInt, Json, UtcDateTime, no_items, partial_index
 
 
 class ImportStatus(StrEnum):
-    """`reading`: its file is still being read. `draft`: a person has to say what its columns are.
+    """`arriving`: its file is still being kept, and nobody sees it yet. `draft`: a person has to say what its columns
+    are.
 
-    `checking` and `running` without a process that holds the lease: to be resumed. What cannot go on without a person
-    is `paused`, with the reason in `error`.
+    `reading`, `checking` and `running` without a process that holds the lease: to be resumed. What cannot go on without
+    a person is `paused`, with the reason in `error`.
     """
 
+    ARRIVING = "arriving"
     READING = "reading"
     DRAFT = "draft"
     CHECKING = "checking"
@@ -74,6 +76,16 @@ class Import(SQLModel, table=True):
     started_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
     ended_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
     rows_gone_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
+
+
+class ImportPiece(SQLModel, table=True):
+    """A piece of an import's file, until all of it is read."""
+
+    __tablename__ = "import_pieces"
+
+    import_id: int = Field(sa_column=Column(BigInt, primary_key=True, autoincrement=False))
+    number: int = Field(primary_key=True)
+    content: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
 class ImportRow(SQLModel, table=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Boolean, Column, Index, UniqueConstraint, text
+from sqlalchemy import Boolean, Column, Index, String, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from data.types import BigInt, Json, UtcDateTime, no_items, partial_index
@@ -25,8 +25,8 @@ class Order(SQLModel, table=True):
         Index("ix_orders_source", "source", "id"),
         Index("ix_orders_status", "status", "id"),
         Index("ix_orders_any_number", "number"),
-        # Reports count those of a week or month.
-        Index("ix_orders_placed", "placed_at"),
+        # Reports count those of a week or month in it alone.
+        Index("ix_orders_counted", "placed_at", "credited_to", "status", "covered", "amount_fen"),
         partial_index("ix_orders_waiting", "id", "waits_because", where="waits_because <> ''"),
         partial_index("ix_orders_told", "told_external_userid", where="told_external_userid <> ''"),
         partial_index("ix_orders_unionid", "unionid", where="unionid <> ''"),
@@ -64,6 +64,11 @@ class Order(SQLModel, table=True):
         default=False,
         sa_column=Column(Boolean, nullable=False, server_default=text("false")),
         description="A payment in a chat for an order that the shop sent as well: that one counts.",
+    )
+    credited_to: str = Field(
+        default="",
+        sa_column=Column(String(64), nullable=False, server_default=""),
+        description="The member whom it counts for, as `data/queries/order_credits.py` keeps it; empty: nobody.",
     )
 
 

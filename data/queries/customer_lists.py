@@ -9,8 +9,10 @@ from typing import Any, NamedTuple
 from sqlalchemy import exists, func, literal_column, select
 from sqlmodel import Session, col
 
+from data.bulk import among
 from data.errors import NotFoundError
 from data.models import Customer, CustomerGroup, Follow, FollowTag, GroupMember, Tag, TagGroup
+from data.queries.customer_search import search
 from data.queries.fields import list_values
 from data.queries.orders import OrdersSummary, sum_orders
 
@@ -25,12 +27,14 @@ FEW = 10_000
 
 
 class CustomerFilter(NamedTuple):
-    """Which customers: all that is given holds for one of their follows. `changed_since`: when it last changed."""
+    """Which customers: all that is given holds for one of their follows. `changed_since`: when it last changed.
+    `text`: their id, the end of a telephone number or a part of what they are called."""
 
     userid: str | None = None
     status: str | None = None
     tag_id: str | None = None
     changed_since: datetime | None = None
+    text: str = ""
 
 
 def list_ids(session: Session, wanted: CustomerFilter, after: str = "", limit: int = 50) -> list[str]:
@@ -47,6 +51,11 @@ def list_ids(session: Session, wanted: CustomerFilter, after: str = "", limit: i
         tag_no = session.execute(select(col(Tag.tag_no)).where(col(Tag.tag_id) == wanted.tag_id)).scalar()
         if tag_no is None:
             return []
+    if wanted.text:
+        ids = search(session, wanted.text, None if wanted.userid is None else {wanted.userid})
+        named = select(F.c.external_userid).where(among(session.get_bind().dialect.name, F.c.id, "ids"))
+        found = set(session.execute(named.where(*_conditions(wanted, tag_no)), {"ids": ids}).scalars())
+        return sorted(each for each in found if each > after)[:limit]
     few = None if wanted.userid is not None else _find_few(session, wanted, tag_no)
     if few is not None:
         # Sorted here: a database that is asked for the first by id walks all of them in that order instead.

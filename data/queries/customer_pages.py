@@ -1,5 +1,5 @@
-"""The customers as people look through them: found by what they are called, a page at a time, with all that a row
-shows. One row is a follow, the pair of a staff member and a customer. `userids`: only of these members (None: all)."""
+"""The customers as people look through them, a page at a time, with all that a row shows. One row is a follow, the pair
+of a staff member and a customer. `userids`: only of these members (None: all)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sqlmodel import Session, col
 from bot.phrases import Phrase
 from data.bulk import among
 from data.errors import NotFoundError
-from data.models import Customer, Follow, FollowMobile, FollowTag, Staff, Tag
+from data.models import Customer, Follow, FollowTag, Staff, Tag
 from data.queries.segment_plans import FEW, make_plan
 from data.queries.segment_sql import selected
 from data.queries.segments import asking, plan_segment
@@ -21,15 +21,7 @@ from data.rules.segments import Node
 
 C: Any = Customer.__table__  # type: ignore[attr-defined]
 F: Any = Follow.__table__  # type: ignore[attr-defined]
-M: Any = FollowMobile.__table__  # type: ignore[attr-defined]
 S: Any = Staff.__table__  # type: ignore[attr-defined]
-
-#: Of those whose names a search finds so many at most are looked at: whoever finds more writes more.
-SEARCHED = 1_000
-#: Of a telephone number so many of the last digits have to be given.
-DIGITS = 4
-#: Written out, not bound: only then do the databases see that the partial index holds the rows.
-_EMPTY: Any = literal_column("''")
 
 
 class Shown(NamedTuple):
@@ -49,63 +41,6 @@ class Shown(NamedTuple):
     touched_at: datetime | None
     remark_mobiles: Sequence[str]
     tags: Sequence[str]
-
-
-def _mine(userids: Collection[str] | None) -> list[Any]:
-    return [] if userids is None else [F.c.userid.in_(userids)]
-
-
-def find_by_id(session: Session, text: str, userids: Collection[str] | None = None) -> list[int]:
-    """The follows of the customer with this id."""
-    query = select(F.c.id).where(F.c.external_userid == text, *_mine(userids))
-    return list(session.execute(query.limit(SEARCHED)).scalars())
-
-
-def find_by_mobile(session: Session, text: str, userids: Collection[str] | None = None) -> list[int]:
-    """The follows for which staff noted a telephone number that ends so."""
-    if not (text.isascii() and text.isdecimal() and len(text) >= DIGITS):
-        return []
-    ends = select(M.c.follow_id).where(M.c.mobile.endswith(text, autoescape=True))
-    query = select(F.c.id).where(F.c.id.in_(ends), *_mine(userids))
-    return list(session.execute(query.limit(SEARCHED)).scalars())
-
-
-def find_by_name(session: Session, text: str, userids: Collection[str] | None = None) -> list[int]:
-    """The follows of customers who have this in their names."""
-    has = _has(session.get_bind().dialect.name, text)
-    if userids is not None:
-        named = exists().where(C.c.external_userid == F.c.external_userid, has(C.c.name))
-        return list(session.execute(select(F.c.id).where(*_mine(userids), named).limit(SEARCHED)).scalars())
-    # Led by the names, so that it ends as soon as enough are found.
-    query = (
-        select(F.c.id)
-        .select_from(C.join(F, F.c.external_userid == C.c.external_userid))
-        .where(has(C.c.name))
-        .with_hint(C, "INDEXED BY ix_customers_name", "sqlite")
-        .with_hint(F, "INDEXED BY ix_follows_external_userid", "sqlite")
-    )
-    return list(session.execute(query.limit(SEARCHED)).scalars())
-
-
-def find_by_remark(session: Session, text: str, userids: Collection[str] | None = None) -> list[int]:
-    """The follows whose remark has this in it."""
-    has = _has(session.get_bind().dialect.name, text)
-    query = select(F.c.id).where(F.c.remark != _EMPTY, has(F.c.remark), *_mine(userids))
-    if userids is None:
-        query = query.with_hint(F, "INDEXED BY ix_follows_remark", "sqlite")
-    return list(session.execute(query.limit(SEARCHED)).scalars())
-
-
-#: What a search looks through, each by itself, so that they can go side by side.
-SEARCHES = (find_by_id, find_by_mobile, find_by_name, find_by_remark)
-
-
-def _has(dialect: str, text: str) -> Any:
-    """That a column has a text in it, whatever the case of latin letters."""
-    pattern = f"%{text.replace('/', '//').replace('%', '/%').replace('_', '/_')}%"
-    if dialect == "sqlite":
-        return lambda column: column.like(pattern, escape="/")
-    return lambda column: column.ilike(pattern, escape="/")
 
 
 def list_page(

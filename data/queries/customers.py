@@ -16,6 +16,7 @@ from data.models import Customer, Follow, FollowStatus, Staff
 from data.queries.erasures import refuse_erased
 from data.queries.follow_facts import Facts, note_facts
 from data.queries.follow_tags import note_status, replace_mobiles, replace_tags
+from data.queries.follow_words import note_words
 from data.queries.happenings import note, note_lost
 from data.queries.upsert import insert_into
 from data.rules.follows import (
@@ -86,7 +87,7 @@ def record_add(
     now: datetime,
 ) -> AddRecord:
     """A customer added a staff member, or they became contacts. An older event that comes late changes nothing."""
-    lock_customer(session, external_userid, now)
+    customer = lock_customer(session, external_userid, now)
     status = FollowStatus.HALF if half else FollowStatus.PRESENT
     follow = _lock_follow(session, userid, external_userid)
     if follow is None:
@@ -103,6 +104,7 @@ def record_add(
             )
         )
         note_facts(session, [external_userid])
+        _note_name(session, customer)
         if not half:
             _note_added(session, userid, external_userid, event_at or now)
         return AddRecord(is_new=True, came_back=False)
@@ -133,6 +135,12 @@ def record_add(
     return AddRecord(is_new=came_back, came_back=came_back)
 
 
+def _note_name(session: Session, customer: Customer) -> None:
+    """A follow was made of a customer who may have a name already; one who was made with it has none yet."""
+    if customer.name or customer.corp_name:
+        note_words(session, [customer.external_userid])
+
+
 def _note_added(session: Session, userid: str, external_userid: str, at: datetime) -> None:
     note(session, [Happened(ADDED, external_userid, at, userid=userid)])
 
@@ -151,7 +159,7 @@ def record_end(
 
     `handed_over`: a colleague is taking the customer over, who is lost only if nobody does.
     """
-    lock_customer(session, external_userid, now)
+    customer = lock_customer(session, external_userid, now)
     follow = _lock_follow(session, userid, external_userid)
     if follow is None:
         session.add(
@@ -165,6 +173,7 @@ def record_end(
             )
         )
         note_facts(session, [external_userid])
+        _note_name(session, customer)
         return True
     if event_at and follow.event_at and event_at < follow.event_at:
         return False
@@ -208,9 +217,10 @@ def apply_fetched(
     """
     external_userid = str(contact["external_userid"])
     customer = lock_customer(session, external_userid, now)
-    card = (customer.gender, customer.type)
+    card, names = (customer.gender, customer.type), (customer.name, customer.corp_name)
     _write(customer, read_contact(contact))
     customer.fetched_at = now
+    renamed = names != (customer.name, customer.corp_name)
     known = {
         follow.userid: follow
         for follow in session.execute(
@@ -232,6 +242,7 @@ def apply_fetched(
             follow = Follow(userid=userid, external_userid=external_userid, status="", changed_at=now)
             session.add(follow)
         others_order |= before is None or before.added_at != after.added_at
+        renamed |= before is None or _remarks(before) != _remarks(after)
         _write(follow, after)
         follow.changed_at = now
         revived += is_revival(before, after)
@@ -252,9 +263,15 @@ def apply_fetched(
         note_facts(session, [external_userid])
     elif changed:
         note_facts(session, [external_userid], *changed)
+    if renamed:
+        note_words(session, [external_userid])
     note(session, happened)
     ended = _end_unlisted(session, [follow for userid, follow in known.items() if userid not in listed], asked_at, now)
     return FetchResult(len(follow_user), revived, ended, kept)
+
+
+def _remarks(facts: FollowFacts) -> tuple[str, str]:
+    return facts.remark, facts.remark_corp_name
 
 
 def _write(row: Customer | Follow, facts: ContactFacts | FollowFacts) -> None:
@@ -326,7 +343,10 @@ def record_remark(
     follow = _lock_follow(session, userid, external_userid)
     if follow is None:
         return
+    renamed = follow.remark != remark
     follow.remark, follow.description, follow.changed_at = remark, description, now
+    if renamed:
+        note_words(session, [external_userid])
     if follow.remark_mobiles != list(mobiles):
         follow.remark_mobiles = list(mobiles)
         replace_mobiles(session, [(follow.id or 0, follow.remark_mobiles)])

@@ -21,6 +21,7 @@ from sqlmodel import Session
 from data.bulk import among, sqlite_time
 from data.models import Birthday, Customer, Follow, FollowTag, GroupMember, LinkClick, MomentReaction, Order, Touch
 from data.queries.locks import lock_names
+from data.queries.order_credits import note_customers
 from data.rules.birthdays import LUNAR, BirthdayKey
 from data.rules.orders import PAID
 
@@ -163,6 +164,8 @@ def note_facts(session: Session, external_userids: Collection[str], *which: Fact
         # Not by their rows: a first message may be noted before there is a row of the customer.
         lock_names(session, "facts", some)
         connection.execute(_note_facts(dialect, which or ALL), {"ids": some})
+        if not which or Facts.COLLEAGUES in which:
+            note_customers(session, some)
 
 
 _RAISE = "UPDATE follows SET touched_at = given.at FROM {given} WHERE follows.external_userid = given.id AND {older}"
@@ -216,6 +219,8 @@ def note_new_follows(session: Session, external_userids: Collection[str]) -> Non
         wanted = [fact for fact, there in zip(which, filled, strict=True) if there]
         if wanted:
             note_facts(session, external_userids, *wanted)
+        if Facts.ORDERS in wanted:
+            note_customers(session, external_userids)
 
 
 def list_wrong(session: Session, after_id: int, limit: int) -> tuple[list[tuple[int, str]], int | None]:

@@ -12,8 +12,10 @@ from sqlmodel import Session, col
 
 from data.bulk import BulkUpsert, among
 from data.models import Follow, FollowMobile, FollowStatus, FollowTag, Tag
+from data.models.customers import MOBILE_ENDING
 from data.queries.follow_facts import note_tags
 from data.queries.happenings import note
+from data.queries.order_credits import note_standing
 from data.queries.upsert import insert_into
 from data.rules.happenings import TAGGED, Happened
 from data.rules.texts import normalised_mobile
@@ -24,7 +26,7 @@ _TAG_IDS = (
     .join(FollowTag, col(FollowTag.tag_no) == col(Tag.tag_no))
     .where(col(FollowTag.follow_id) == bindparam("follow_id"))
 )
-_NEW_MOBILES = BulkUpsert(FollowMobile, ("mobile", "follow_id"))
+_NEW_MOBILES = BulkUpsert(FollowMobile, ("mobile", "follow_id", "ending"))
 
 
 def ensure_tags(session: Session, tag_ids: Collection[str], now: datetime) -> dict[str, int]:
@@ -126,7 +128,8 @@ def _take_off(session: Session, follow: Follow, tag_ids: Collection[str]) -> Non
 
 
 def note_status(session: Session, follow_ids: Sequence[int | None], status: str) -> None:
-    """Let the tags of follows know that their status is this one now (`FollowTag.live`)."""
+    """Let what repeats the status of follows know that it is this one now: their tags (`FollowTag.live`), and whom
+    their customers' orders count for."""
     live = status == FollowStatus.PRESENT
     for start in range(0, len(follow_ids), 500):
         session.execute(
@@ -137,6 +140,7 @@ def note_status(session: Session, follow_ids: Sequence[int | None], status: str)
             )
             .values(live=live)
         )
+    note_standing(session, {each for each in follow_ids if each is not None})
 
 
 def replace_mobiles(session: Session, numbers: Sequence[tuple[int, Sequence[str]]]) -> None:
@@ -145,7 +149,8 @@ def replace_mobiles(session: Session, numbers: Sequence[tuple[int, Sequence[str]
         return
     session.execute(_forget_mobiles(session.get_bind().dialect.name), {"ids": [follow_id for follow_id, _ in numbers]})
     written = {(normalised_mobile(mobile), follow_id) for follow_id, mobiles in numbers for mobile in mobiles if mobile}
-    _NEW_MOBILES.write(session, sorted(each for each in written if each[0]))
+    kept = sorted(each for each in written if each[0])
+    _NEW_MOBILES.write(session, [(mobile, follow_id, mobile[-MOBILE_ENDING:]) for mobile, follow_id in kept])
 
 
 @lru_cache

@@ -69,6 +69,16 @@ def add_rows(session: Session, import_id: int, rows: Iterable[Read]) -> None:
     )  # fmt: skip
 
 
+def keep_rows(session: Session, import_id: int, rows: Sequence[Read], count: int) -> bool:
+    """Write the next rows of its file, with which there are so many. False: it is not to be read on."""
+    parent = lock_import(session, import_id)
+    if parent.status != ImportStatus.READING:
+        return False
+    add_rows(session, import_id, rows)
+    parent.rows = count
+    return True
+
+
 def list_rows(
     session: Session, import_id: int, state: RowState | None = None, *, after: int = 0, limit: int = 50
 ) -> list[ImportRow]:

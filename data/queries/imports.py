@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,12 +11,12 @@ from sqlmodel import Session, col
 
 from bot.phrases import Phrase
 from data.errors import ConflictError, NotFoundError
-from data.models import Import, ImportRow, ImportStatus
+from data.models import Import, ImportPiece, ImportRow, ImportStatus
 
 #: Being worked on, or waiting for it.
-OPEN = (ImportStatus.CHECKING, ImportStatus.RUNNING)
+OPEN = (ImportStatus.READING, ImportStatus.CHECKING, ImportStatus.RUNNING)
 ENDED = (ImportStatus.DONE, ImportStatus.CANCELLED)
-#: Who has not finished reading a file by then is gone.
+#: Whoever has not finished keeping a file by then is gone.
 ABANDONED_AFTER = timedelta(hours=1)
 SWEPT_ROWS = 2_000
 
@@ -24,9 +24,9 @@ SWEPT_ROWS = 2_000
 def begin_import(
     session: Session, name: str, asked_by: str, account_id: int | None, options: Mapping[str, Any], now: datetime
 ) -> int:
-    """An import whose file is going to be read; its number."""
+    """An import whose file is going to be kept; its number."""
     row = Import(
-        name=name[:128], asked_by=asked_by[:80], account_id=account_id, status=ImportStatus.READING,
+        name=name[:128], asked_by=asked_by[:80], account_id=account_id, status=ImportStatus.ARRIVING,
         options=dict(options), tally={}, begun_at=now,
     )  # fmt: skip
     session.add(row)
@@ -35,10 +35,21 @@ def begin_import(
     return row.id
 
 
+def add_piece(session: Session, import_id: int, number: int, content: bytes) -> None:
+    """Keep the next piece of its file."""
+    session.add(ImportPiece(import_id=import_id, number=number, content=content))
+
+
+def find_piece(session: Session, import_id: int, number: int) -> bytes | None:
+    """A piece of its file; None: there are no more."""
+    piece = session.get(ImportPiece, (import_id, number))
+    return None if piece is None else piece.content
+
+
 def get_import(session: Session, import_id: int) -> Import:
-    """One whose file is read. Raises NotFoundError."""
+    """One whose file is here. Raises NotFoundError."""
     row = session.get(Import, import_id)
-    if row is None or row.status == ImportStatus.READING:
+    if row is None or row.status == ImportStatus.ARRIVING:
         raise NotFoundError(
             Phrase("没有编号为 %(import_id)s 的导入。", import_id=import_id), Phrase("请核对编号：siyu imports list")
         )
@@ -46,7 +57,7 @@ def get_import(session: Session, import_id: int) -> Import:
 
 
 def lock_import(session: Session, import_id: int) -> Import:
-    """The same, locked until the transaction ends; also while its file is read. Raises NotFoundError."""
+    """The same, locked until the transaction ends; also while its file is kept. Raises NotFoundError."""
     row = session.get(Import, import_id, with_for_update=True, populate_existing=True)
     if row is None:
         raise NotFoundError(
@@ -58,9 +69,9 @@ def lock_import(session: Session, import_id: int) -> Import:
 def list_imports(
     session: Session, limit: int = 50, before_id: int | None = None, asked_by: str | None = None
 ) -> list[Import]:
-    """Those whose files are read, newest first. `asked_by`: how the names of those who asked end."""
+    """Those whose files are here, newest first. `asked_by`: how the names of those who asked end."""
     query = (
-        select(Import).where(col(Import.status) != ImportStatus.READING).order_by(col(Import.id).desc()).limit(limit)
+        select(Import).where(col(Import.status) != ImportStatus.ARRIVING).order_by(col(Import.id).desc()).limit(limit)
     )
     if before_id is not None:
         query = query.where(col(Import.id) < before_id)
@@ -76,15 +87,26 @@ def find_open_import(session: Session) -> Import | None:
     ).scalar_one_or_none()
 
 
-def finish_reading(
-    session: Session, import_id: int, read_as: str, headings: Sequence[str], targets: Sequence[str], rows: int,
-    status: ImportStatus, now: datetime,
-) -> Import:  # fmt: skip
-    """All of the file is read. Raises NotFoundError where it was swept meanwhile."""
+def finish_keeping(
+    session: Session, import_id: int, read_as: str, headings: Sequence[str], targets: Sequence[str], now: datetime
+) -> Import:
+    """All of the file is here, to be read. Raises NotFoundError where it was swept meanwhile."""
     row = lock_import(session, import_id)
-    row.read_as, row.headings, row.targets, row.rows = read_as[:64], list(headings), list(targets), rows
-    row.status, row.made_at = status, now
+    row.read_as, row.headings, row.targets = read_as[:64], list(headings), list(targets)
+    row.status, row.made_at = ImportStatus.READING, now
     return row
+
+
+def finish_reading(session: Session, import_id: int, known: Callable[[Import], bool]) -> None:
+    """All of its rows are there. `known`: whether nobody has to say what its columns are."""
+    row = lock_import(session, import_id)
+    if row.status == ImportStatus.READING:
+        row.status = ImportStatus.CHECKING if known(row) else ImportStatus.DRAFT
+        _forget_file(session, import_id)
+
+
+def _forget_file(session: Session, import_id: int) -> None:
+    session.execute(delete(ImportPiece).where(col(ImportPiece.import_id) == import_id))
 
 
 def describe(session: Session, import_id: int, targets: Sequence[str], options: Mapping[str, Any]) -> Import:
@@ -94,12 +116,13 @@ def describe(session: Session, import_id: int, targets: Sequence[str], options: 
     Raises ConflictError once it has begun.
     """
     row = lock_import(session, import_id)
-    if row.status not in (ImportStatus.DRAFT, ImportStatus.CHECKING, ImportStatus.READY):
+    if row.status not in (ImportStatus.READING, ImportStatus.DRAFT, ImportStatus.CHECKING, ImportStatus.READY):
         raise ConflictError(
             Phrase("导入已经开始，不能再改列。"), Phrase("请先取消，再上传一次文件；已经导入的不会重复。")
         )
     row.targets, row.options, row.tally, row.error = list(targets), dict(options), {}, ""
-    row.status, row.recheck = ImportStatus.CHECKING, True
+    if row.status != ImportStatus.READING:
+        row.status, row.recheck = ImportStatus.CHECKING, True
     return row
 
 
@@ -121,6 +144,7 @@ def move(
         row.started_at = row.started_at or now
     if status in ENDED:
         row.ended_at = now
+        _forget_file(session, import_id)
     return row
 
 
@@ -143,15 +167,15 @@ def count_states(session: Session, import_id: int) -> dict[str, int]:
 
 def sweep_rows(session: Session, now: datetime, before: datetime | None) -> bool:
     """Remove some rows of an import that ended, or was left lying, before an instant (None: none is so old), or of one
-    whose reading was given up. False: there are none."""
-    abandoned = (col(Import.status) == ImportStatus.READING) & (col(Import.begun_at) < now - ABANDONED_AFTER)
+    whose file did not come to its end. False: there are none."""
+    abandoned = (col(Import.status) == ImportStatus.ARRIVING) & (col(Import.begun_at) < now - ABANDONED_AFTER)
     over = abandoned
     if before is not None:
         last = func.coalesce(col(Import.ended_at), col(Import.made_at), col(Import.begun_at))
         over |= (
             (last < before)
             & col(Import.rows_gone_at).is_(None)
-            & col(Import.status).not_in((*OPEN, ImportStatus.READING))
+            & col(Import.status).not_in((*OPEN, ImportStatus.ARRIVING))
         )
     row = session.execute(select(Import).where(over).order_by(col(Import.id)).limit(1)).scalar_one_or_none()
     if row is None:
@@ -160,7 +184,8 @@ def sweep_rows(session: Session, now: datetime, before: datetime | None) -> bool
     ids = list(session.execute(some).scalars())
     session.execute(delete(ImportRow).where(col(ImportRow.id).in_(ids)))
     if len(ids) < SWEPT_ROWS:
-        if row.status == ImportStatus.READING:
+        if row.status == ImportStatus.ARRIVING:
+            _forget_file(session, row.id or 0)
             session.delete(row)
         else:
             row.rows_gone_at = now
@@ -170,9 +195,9 @@ def sweep_rows(session: Session, now: datetime, before: datetime | None) -> bool
 
 
 def drop_import(session: Session, import_id: int) -> None:
-    """Its file could not be read: `sweep_rows` removes it."""
+    """Its file could not be kept: `sweep_rows` removes it."""
     row = lock_import(session, import_id)
-    row.status, row.begun_at = ImportStatus.READING, row.begun_at - 2 * ABANDONED_AFTER
+    row.status, row.begun_at = ImportStatus.ARRIVING, row.begun_at - 2 * ABANDONED_AFTER
 
 
 def list_open_imports(session: Session) -> list[int]:

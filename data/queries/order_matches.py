@@ -12,6 +12,7 @@ from sqlmodel import Session
 from data.models import Customer, Follow, FollowMobile, Order
 from data.queries.follow_facts import Facts, note_facts
 from data.queries.happenings import note
+from data.queries.order_credits import note_orders
 from data.rules.happenings import ORDERED, Happened
 from data.rules.orders import (
     TRADE_NUMBER_MIN,
@@ -123,6 +124,7 @@ def write_matches(session: Session, matches: Mapping[int, Match], now: datetime)
         )
         after = (match.external_userid for match in matches.values())
         note_facts(session, {each for each in (*before, *after) if each}, Facts.ORDERS)
+        note_orders(session, matches)
 
 
 def note_paid(session: Session, paid: Sequence[Paid], now: datetime) -> None:

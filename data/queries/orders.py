@@ -15,6 +15,7 @@ from data.models import Customer, Order
 from data.queries.erasures import list_erased, list_erased_unionids
 from data.queries.follow_facts import Facts, note_facts
 from data.queries.order_covers import note_covered
+from data.queries.order_credits import note_orders
 from data.queries.order_matches import WAITING, Paid, list_paid_by, match_orders, note_paid, write_matches
 from data.rules.orders import (
     PAID,
@@ -138,7 +139,7 @@ def _save(
         fresh = []
     ids = {key: row["id"] for key, row in _known(session, [given[place] for place in fresh]).items()}
     to_match = list(ids.values())
-    changes, paid, bought_otherwise = [], [], set[str]()
+    changes, paid, bought_otherwise, resold = [], [], set[str](), set(ids.values())
     for place in places:
         each = given[place]
         key = (each.source, each.number)
@@ -155,6 +156,8 @@ def _save(
         changes.append(tuple({**before, **after, "changed_at": now}[name] for name in _COLUMNS))
         if changed & {"told_external_userid", "unionid", "mobile", "trade_number"}:
             to_match.append(before["id"])
+        if "userid" in changed:
+            resold.add(before["id"])
         whose = before["external_userid"]
         if whose and changed & {"status", "amount_fen", "placed_at"}:
             bought_otherwise.add(whose)
@@ -164,6 +167,7 @@ def _save(
     note_facts(session, bought_otherwise, Facts.ORDERS)
     note_paid(session, paid, now)
     match_orders(session, to_match, now, clues_changed=True)
+    note_orders(session, resold)
     numbers = {number for place in places for number in (given[place].number, given[place].clues.trade_number)}
     note_covered(session, numbers | {row["trade_number"] for row in known.values()})
 

@@ -27,6 +27,7 @@ from data.models import (
     Follow,
     FollowMobile,
     FollowTag,
+    FollowWords,
     FormAnswer,
     GroupMember,
     Happening,
@@ -165,6 +166,7 @@ def _with_tag(query: Any) -> Any:
 HELD: tuple[Held, ...] = (
     _of_follow(FollowTag, _with_tag),
     _of_follow(FollowMobile),
+    _of_follow(FollowWords),
     _of_follow(MarkingItem),
     Held(Recipient, _received),
     Held(Order, _orders),
@@ -237,6 +239,7 @@ NOT_ABOUT_ONE: Mapping[str, str] = MappingProxyType(
         "erasure_keys": "the key of the tombstones",
         "erasures": "tombstones: keyed hashes, and until an erasure is finished whom it is about",
         "forms": "what customers are asked: their answers are in form_answers",
+        "import_pieces": "a file until it is read: its rows are in import_rows",
         "imports": "a file as a whole: its rows are in import_rows",
         "figure_pulls": "when WeCom's figures of staff were read",
         "field_definitions": "which fields there are, not what is in them",

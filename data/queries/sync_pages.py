@@ -22,6 +22,7 @@ from data.models import Customer, Follow, FollowStatus, FollowTag
 from data.queries.erasures import list_erased
 from data.queries.follow_facts import Facts, note_facts, note_new_follows, note_tags, tag_list_of
 from data.queries.follow_tags import note_status, replace_mobiles
+from data.queries.follow_words import Names, note_words, write_new
 from data.queries.sync_happenings import note_changes
 from data.rules.follows import (
     ID_MAX,
@@ -43,6 +44,9 @@ FT: Any = FollowTag.__table__  # type: ignore[attr-defined]
 
 #: Where a card tells what a follow repeats of it.
 _CARD = (ContactFacts._fields.index("gender"), ContactFacts._fields.index("type"))
+#: Of either, what customers are found by.
+_NAMED_BY_CARD = tuple(ContactFacts._fields.index(name) for name in ("name", "corp_name"))
+_NAMED_BY_FOLLOW = tuple(FollowFacts._fields.index(name) for name in ("remark", "remark_corp_name"))
 _BY_INDEX = text("SET LOCAL enable_seqscan = off")
 _TAKE_OFF = delete(FT).where(FT.c.follow_id == bindparam("whose"), FT.c.tag_no == bindparam("which"))
 _CUSTOMER_COLUMNS = ("external_userid", *ContactFacts._fields, "first_seen_at", "fetched_at")
@@ -129,6 +133,9 @@ class _Differences:
     new_follows: set[str] = field(default_factory=set)
     other_cards: set[str] = field(default_factory=set)
     other_order: set[str] = field(default_factory=set)
+    #: Of follows that are new, as their customers are: no row has another name for them.
+    names: dict[Pair, Names] = field(default_factory=dict)
+    other_names: set[str] = field(default_factory=set)
     changes: dict[str, PageChanges] = field(default_factory=dict)
     touched: set[Pair] = field(default_factory=set)
 
@@ -207,6 +214,8 @@ def apply_listed(
     for status, numbers in found.status.items():
         note_status(session, numbers, status)
     note_tags(session, found.retagged)
+    write_new(session, ((follow_ids[pair], names) for pair, names in found.names.items()))
+    note_words(session, found.other_names)
     note_new_follows(session, found.new_follows)
     note_facts(session, found.other_cards, Facts.CARD)
     note_facts(session, found.other_order, Facts.COLLEAGUES)
@@ -322,6 +331,8 @@ def _compare_customer(
         if contact == listed.contact or (fetched_at is not None and fetched_at > listed.asked_at):
             return
         found.of(listed.userid).customers_changed += 1
+        if any(contact[number] != listed.contact[number] for number in _NAMED_BY_CARD):
+            found.other_names.add(listed.external_userid)
     found.touched.add(listed.pair)
     found.customers[listed.external_userid] = (listed.external_userid, *listed.contact, now, now)
 
@@ -350,8 +361,14 @@ def _compare_follow(
         changes.follows_new += 1
         if listed.external_userid in found.new_follows or customer_is_known:
             found.other_order.add(listed.external_userid)
+            found.other_names.add(listed.external_userid)
+        else:
+            named, own = listed.contact, listed.follow
+            found.names[listed.pair] = Names(named.name, named.corp_name, own.remark, own.remark_corp_name)
         found.new_follows.add(listed.external_userid)
         return
+    if any(known.facts[number] != after[number] for number in _NAMED_BY_FOLLOW):
+        found.other_names.add(listed.external_userid)
     if known.facts.added_at != after.added_at:
         found.other_order.add(listed.external_userid)
     if wanted != has:

@@ -32,6 +32,7 @@ class FollowFacts(NamedTuple):
     inherited: bool = False
     added_at: datetime | None = None
     ended_at: datetime | None = None
+    remark_corp_name: str = ""
 
 
 def read_follow(told: Mapping[str, Any]) -> FollowFacts:
@@ -50,6 +51,7 @@ def read_follow(told: Mapping[str, Any]) -> FollowFacts:
         oper_userid=str(told.get("oper_userid") or "")[:ID_MAX],
         inherited=add_way in INHERITED_WAYS,
         added_at=datetime.fromtimestamp(int(told.get("createtime") or 0), UTC),
+        remark_corp_name=str(told.get("remark_corp_name") or "")[:128],
     )
 
 

@@ -4,11 +4,21 @@ characters are as much of a name or a question as most people write."""
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterable
 from itertools import groupby
+
+#: Where the index keeps what it takes for no part of a word: blanks and marks of ASCII.
+_MARKS = 0xE000
+_CODES = {code: chr(_MARKS + code) for code in range(128) if not chr(code).isalnum()}
+#: What ends each of the texts that are kept together: no search goes beyond it.
+_END = _CODES[ord("\n")]
+_TAKEN = dict.fromkeys(range(_MARKS, _MARKS + 128), "\ufffd")
 
 
 def folded(text: str) -> str:
     """A text as it is compared: `ＶＩＰ` and `vip` are one, and so are all ways to write a character down."""
+    if text.isascii():
+        return text.lower()
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
 
 
@@ -28,3 +38,34 @@ def grams(text: str) -> list[str]:
 
 def _is_of_word(char: str) -> bool:
     return unicodedata.category(char)[0] in "LMN"
+
+
+def searchable(text: str) -> str:
+    """A name, or what is looked for in names, as the two are compared: a search finds every name whose searchable text
+    has its own in it. Folded, and any blanks are one."""
+    kept = folded(text)
+    return kept if kept.isalnum() else " ".join(kept.translate(_TAKEN).split())
+
+
+def coded(texts: Iterable[str]) -> str:
+    """Texts as the index of names keeps them: each character with the next one, the last with an end, blanks between.
+
+    A blank of the text itself and every mark have other characters here, so that what stands between two blanks is a
+    pair, for databases that split by blanks. Empty where there are no texts.
+    """
+    kept = dict.fromkeys(searchable(text) for text in texts if text)
+    return " ".join(_pairs(_in_code(text), _END) for text in kept if text)
+
+
+def sought(text: str) -> str:
+    """What stands in `coded` of every text that has this in it, and of no other; of one character, that itself."""
+    code = _in_code(searchable(text))
+    return _pairs(code) if len(code) > 1 else code
+
+
+def _in_code(text: str) -> str:
+    return text if text.isalnum() else text.translate(_CODES)
+
+
+def _pairs(code: str, end: str = "") -> str:
+    return " ".join(map(str.__add__, code, code[1:] + end))

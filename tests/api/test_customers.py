@@ -82,6 +82,9 @@ async def test_filters_hold_together_whichever_way_they_are_looked_up(caller: Ca
         "&tag_id=t1&status=out_of_sight": [n for n in range(40) if n % 3 == 0 and n % 5 == 4],
         "&tag_id=t2": [7],
         "&tag_id=nothing": [],
+        "&q=%E5%AE%A21": [1, *range(10, 20)],
+        "&q=%E5%AE%A21&userid=bo&status=present": [n for n in (1, *range(10, 20)) if n % 2 and n % 5 < 2],
+        "&q=wm07&tag_id=t2": [7],
         f"&changed_since={since}": list(range(10)),
         f"&changed_since={since}&tag_id=t1": [0, 3, 6, 9],
     }

@@ -18,7 +18,7 @@ TABLE = "客户ID,城市,x\nwm1,上海,1\nwm2,,2\nwm9,北京,3\n"
 async def work(caller: Caller, number: int) -> None:
     """Look at an import, here or in the bot's own job."""
     async with asyncio.timeout(30):
-        while (await caller.call("GET", f"/imports/{number}"))[1]["status"] in ("checking", "running"):
+        while (await caller.call("GET", f"/imports/{number}"))[1]["status"] in ("reading", "checking", "running"):
             try:
                 await run_import(caller.bot.context, number)
             except LeaseHeldError:
@@ -37,7 +37,7 @@ async def test_a_program_imports_a_file(caller: Caller) -> None:
     assert (status, told["error"]["problems"][0]["path"]) == (422, "file")
     assert (await caller.call("POST", "/imports?order_source=wecom_pay", data=TABLE.encode()))[0] == 422
     status, told = await caller.call("POST", "/imports?name=a.csv", data=TABLE.encode())
-    assert (status, told["status"], told["targets"]) == (201, "checking", ["external_userid", "field.city", ""])
+    assert (status, told["status"], told["targets"]) == (201, "reading", ["external_userid", "field.city", ""])
     number = told["id"]
     await work(caller, number)
     _, told = await caller.call("GET", f"/imports/{number}")

@@ -111,6 +111,9 @@ async def test_a_table_of_another_tool_is_moved_in(
         assert (refused.status, words in refused.text, "<script>alert" in refused.page) == (400, True, False), words
     assert (await admin.post(PATH)).status == 400
     assert await company.read(rows.list_imports) == []
+    late = number_of(await upload(admin, b"name,tags\nx,y\n" + b'"x"y,1\n' * 1002))
+    assert await work(company, late) == "cancelled"
+    assert "不是有效的 CSV" in (await admin.get(f"{PATH}/{late}")).text
 
     # A file with a title, in GB18030, with rows of every kind.
     text = "企业客户导出 2026\n" + table(

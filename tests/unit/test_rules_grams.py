@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import unicodedata
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.rules.grams import folded, grams
+from data.rules.grams import coded, folded, grams, searchable, sought
 
 #: Characters that are themselves once folded, and others that part them.
 LETTERS, BLANKS = "王伟退款多久vip07", " ，。？-\n"
@@ -53,3 +54,22 @@ def test_a_part_of_a_run_has_only_pairs_of_the_run(before: str, part: str, after
     whole, pairs = grams(before + part + after), grams(part)
     assert len(pairs) == len(part) - 1
     assert any(whole[at : at + len(pairs)] == pairs for at in range(len(whole)))
+
+
+MIXED = st.text(LETTERS + BLANKS + "*'&|ｖßİﬁ🎉\ue020", max_size=6)
+
+
+@given(st.lists(st.one_of(MIXED, st.text(max_size=6)), max_size=4), st.one_of(MIXED, st.text(max_size=4)), st.data())
+def test_what_is_sought_stands_in_what_is_kept_of_every_text_that_has_it_and_of_no_other(
+    texts: list[str], text: str, data: Any
+) -> None:
+    if texts and data.draw(st.booleans(), "a part of one of them"):
+        whole = data.draw(st.sampled_from(texts))
+        text = whole[data.draw(st.integers(0, 3)) :][: data.draw(st.integers(1, 4))]
+    kept, part = coded(texts), searchable(text)
+    if part:
+        assert (sought(text) in kept) == any(part in searchable(each) for each in texts)
+    else:
+        assert sought(text) == ""
+    assert all(len(pair) == 2 for pair in kept.split(" ") if kept)
+    assert not set(kept.encode()) & set(b"\t\n\r'\"*\\")
