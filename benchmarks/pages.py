@@ -30,6 +30,7 @@ from benchmarks.segments import ANY, RARE, fill
 from benchmarks.sync import postgres
 from benchmarks.welcome import percentile
 from bot.console.logins import COOKIE
+from bot.console.sidebar import TABS
 from data.db import open_database
 from data.models import Account, Follow, Role
 from data.queries import account_sessions, follow_words, segment_names
@@ -57,12 +58,15 @@ _NUMBER = "CAST(substr(name, 2) AS BIGINT)"
 
 
 class Readers(NamedTuple):
-    """The tokens of two signed-in browsers, the ids of saved segments by name, and customers whom both may see."""
+    """The tokens of three signed-in browsers, the ids of saved segments by name, customers whom the first two may see,
+    and those of the third, a member of the staff."""
 
     admin: str
     manager: str
+    member: str
     segments: Mapping[str, int]
     customers: Sequence[str]
+    members: Sequence[str]
 
 
 class Page(NamedTuple):
@@ -76,7 +80,7 @@ class Page(NamedTuple):
 
 
 def pages_sqlite(folder: Path) -> list[Result]:
-    """Goals: p95 of 100 ms for lists and the home page, 50 ms for a customer, 300 ms for a live count."""
+    """Goals: p95 of 100 ms for lists and the home page, 50 ms for a customer and beside a chat, 300 ms for a count."""
     return _measure(folder, f"sqlite:///{folder}/siyu.db", "SQLite")
 
 
@@ -146,6 +150,11 @@ def _pages(readers: Readers) -> Iterator[Page]:
             yield Page(f"customers: {question.name}, {who}", token, [path], LISTS_MS)
         yield Page(f"report of a month, {who}", token, ["/console/reports?kind=month"], LISTS_MS)
         yield Page(f"one customer, {who}", token, [f"{customers}/{each}" for each in readers.customers], CUSTOMER_MS)
+    sidebar = [f"/sidebar/customers/{each}" for each in readers.members]
+    for tab in ("", *TABS):
+        paths = [f"{each}/{tab}" if tab else each for each in sidebar]
+        yield Page(f"beside a chat{', ' if tab else ''}{tab}, a member", readers.member, paths, CUSTOMER_MS)
+    yield Page("beside no chat, a member", readers.member, ["/sidebar"], CUSTOMER_MS)
     for noun in LISTS:
         yield Page(f"{noun}, an admin", readers.admin, [f"/console/{noun}"], LISTS_MS)
     for question in (*RARE, *ANY):
@@ -170,15 +179,20 @@ def _make_readers(session: Session) -> Readers:
         segments[question.name] = segment_names.save_segment(session, segment, now).id
     admin, manager = _begin(session, Role.ADMIN, [], now), _begin(session, Role.MANAGER, [DEPARTMENT], now)
     of_members = select(col(Follow.external_userid)).where(col(Follow.userid).in_(_members(session)))
-    return Readers(admin, manager, segments, session.execute(of_members.limit(ROUNDS)).scalars().all())
+    userid = _members(session)[0]
+    mine = select(col(Follow.external_userid)).where(col(Follow.userid) == userid, col(Follow.status) == "present")
+    member = _begin(session, Role.STAFF, [], now, userid)
+    customers, members = (session.execute(each.limit(ROUNDS)).scalars().all() for each in (of_members, mine))
+    return Readers(admin, manager, member, segments, customers, members)
 
 
 def _members(session: Session) -> list[str]:
     return [userid for userid, within in map_departments(session).items() if DEPARTMENT in within]
 
 
-def _begin(session: Session, role: Role, departments: list[int], now: datetime) -> str:
-    account, token = Account(name=role, role=role, made_at=now, department_ids=departments), secrets.token_urlsafe()
+def _begin(session: Session, role: Role, departments: list[int], now: datetime, userid: str | None = None) -> str:
+    account = Account(name=role, role=role, made_at=now, department_ids=departments, userid=userid)
+    token = secrets.token_urlsafe()
     session.add(account)
     session.flush()
     assert account.id is not None

@@ -20,7 +20,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from bot.config_file import check_file
 from bot.errors import ConfigurationError
-from bot.setting_values import days, fault_words, inbox_beside, network, never_or, none_or_long
+from bot.setting_values import Address, Origin, days, fault_words, inbox_beside, network, never_or, none_or_long
 
 Seconds = Annotated[float, Field(gt=0)]
 TimeOrNever = Annotated[str, Field(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9])?$")]
@@ -83,16 +83,19 @@ class WecomSettings(Section):
     calls_per_minute: int = Field(10_000, gt=0, description="Budget per API and minute; WeCom's own limit is 10,000.")
     calls_per_hour: int = Field(150_000, gt=0, description="Budget per API and hour; WeCom's own limit is 150,000.")
     max_connections: int = Field(64, gt=0, description="Connections kept open to WeCom.")
-    authorize_url: str = Field(
+    authorize_url: Address = Field(
         "https://open.weixin.qq.com/connect/oauth2/authorize",
-        pattern=r"^https?://[A-Za-z0-9.:/_-]+$",
-        description="Where WeCom tells us who follows a tracked link.",
+        description="Where WeCom tells us who opens a page: a tracked link, a form, the sidebar.",
     )
-    scan_url: str = Field(
+    scan_url: Address = Field(
         "https://login.work.weixin.qq.com/wwlogin/sso/login",
-        pattern=r"^https?://[A-Za-z0-9.:/_-]+$",
         description="Where a member scans a code to sign in to the console on a computer.",
     )
+    jssdk_url: Address = Field(
+        "https://wwcdn.weixin.qq.com/node/open/js/wecom-jssdk-2.0.2.js",
+        description="WeCom's JS-SDK, by which pages beside a chat know the customer and send words.",
+    )
+    frame_origins: tuple[Origin, ...] = Field((), description="Origins besides WeCom's that may frame the sidebar.")
 
     @field_validator("api_base_url")
     @classmethod

@@ -45,6 +45,17 @@ def explain_customer(session: Session, external_userid: str, now: datetime, zone
     }
 
 
+def list_next(session: Session, external_userid: str) -> list[dict[str, Any]]:
+    """The journeys that a customer is on, each with what is due next, the earliest first."""
+    running = [each for each in rows.list_enrolments_of(session, external_userid, TOLD) if each[0].ended_at is None]
+    told = [
+        _told(enrolment, row, journey_rows.read_definition(session, enrolment.journey_id, enrolment.version))
+        for enrolment, row in running
+        if not enrolment.held_out
+    ]
+    return sorted(told, key=lambda each: (each["next"]["due_at"] is None, each["next"]["due_at"] or each["started_at"]))
+
+
 def _told(enrolment: Enrolment, row: JourneyRow, said: Journey) -> dict[str, Any]:
     return {
         "enrolment_id": enrolment.id,

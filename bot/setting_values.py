@@ -6,11 +6,15 @@ from collections.abc import Callable
 from datetime import date
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 
 SECRET_MIN_LENGTH = 16
+
+#: On the web, without what follows a `?`.
+Address = Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.:/_-]+$")]
+Origin = Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?$")]
 
 
 def never_or(least: int) -> Callable[[int], int]:

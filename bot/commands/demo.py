@@ -106,6 +106,8 @@ encoding_aes_key = "{app.encoding_aes_key}"
 api_base_url = "{wecom.api_base_url}"
 authorize_url = "{wecom.url}/connect/oauth2/authorize"
 scan_url = "{wecom.url}/wwlogin/sso/login"
+jssdk_url = "{wecom.url}/sandbox/jssdk.js"
+frame_origins = ["{wecom.url}"]
 
 [campaigns]
 hours = "00:00-00:00"

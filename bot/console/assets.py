@@ -49,10 +49,10 @@ class Assets:
         """Whether `make` has fetched what is not ours."""
         return {"tabler.min.css", "htmx.min.js", "echarts.min.js"} <= self._files.keys()
 
-    def url(self, name: str) -> str:
-        """Where a page finds a file."""
+    def url(self, name: str, place: str = PATH) -> str:
+        """Where a page finds a file; `place`: where pages outside of the console find it."""
         known = self._files.get(name)
-        return f"{PATH}/{name}?v={known.etag}" if known else f"{PATH}/{name}"
+        return f"{place}/{name}?v={known.etag}" if known else f"{place}/{name}"
 
     async def show(self, request: web.Request) -> web.Response:
         """A file, for good where it is asked for by what is in it."""

@@ -48,7 +48,7 @@ def framed(parts: Parts, route: Route) -> Callable[[web.Request], Awaitable[web.
         language = parts.painter.language_of(request)
         try:
             reader = await parts.logins.find_reader(request)
-            if reader is None:
+            if reader is None or (parts.place.members_only and not reader.userid):
                 return _ask_to_sign_in(parts, request, language)
             ask = Ask(request, parts, reader)
             if NUL in request.rel_url.path or NUL in request.rel_url.query_string:
@@ -62,12 +62,12 @@ def framed(parts: Parts, route: Route) -> Callable[[web.Request], Awaitable[web.
             answer = await _answer(ask, route)
         except web.HTTPRequestEntityTooLarge:
             return parts.painter.paint(
-                request, "notice_page", 413, language=language, about="too_large", words="", remedy=""
+                request, parts.place.notice, 413, language=language, about="too_large", words="", remedy=""
             )
         except (StorageError, TimeoutError) as error:
             log.error("unavailable", cause=str(error), path=route.path)
             return parts.painter.paint(
-                request, "notice_page", 503, language=language, about="away", words="", remedy=""
+                request, parts.place.notice, 503, language=language, about="away", words="", remedy=""
             )
         if route.method not in READING:
             log.info("changed", account=reader.account.id, path=route.path, status=answer.status)
@@ -96,7 +96,7 @@ async def _answer(ask: Ask, route: Route) -> web.StreamResponse:
 
 def notice(ask: Ask, about: str, status: int, error: SiyuError | None = None) -> web.Response:
     """A page, or the part of one, that says why not, and what can be done."""
-    template = "notice_part" if ask.is_htmx else "notice_page"
+    template = "notice_part" if ask.is_htmx else ask.parts.place.notice
     words, remedy = "", ""
     if error is not None:
         words = ask.told(error.problems if isinstance(error, InvalidRuleError) else error.message)
@@ -131,9 +131,10 @@ def _is_theirs(request: web.Request, form: MultiDict[object], reader: Reader) ->
 def _ask_to_sign_in(parts: Parts, request: web.Request, language: str) -> web.Response:
     if request.method not in READING:
         return parts.painter.paint(
-            request, "notice_page", 403, language=language, about="signed_out", words="", remedy=""
+            request, parts.place.notice, 403, language=language, about="signed_out", words="", remedy=""
         )
-    location = f"{SIGN_IN}?next={quote(request.path_qs, safe='')}"
+    sign_in = parts.place.sign_in
+    location = f"{sign_in}?next={quote(request.path_qs, safe='')}"
     if request.headers.get("HX-Request") == "true":
-        return web.Response(status=204, headers={"HX-Redirect": SIGN_IN, "Cache-Control": "no-store"})
+        return web.Response(status=204, headers={"HX-Redirect": sign_in, "Cache-Control": "no-store"})
     return web.Response(status=302, headers={"Location": location, "Cache-Control": "no-store"})

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from aiohttp import web
@@ -40,12 +40,16 @@ class Reader(NamedTuple):
 
 
 class Logins:
-    """Sessions in browsers. `back`: our path to which WeCom sends people back, `arrives`: where they go from there."""
+    """Sessions in browsers. `back`: our path to which WeCom sends people back, `arrives`: where they go from there;
+    `where`: the same by what went along, where that is not the language alone."""
 
-    def __init__(self, context: Context, back: str, arrives: str, notice: Notice) -> None:
+    def __init__(
+        self, context: Context, back: str, arrives: str, notice: Notice, where: Callable[[str], str] | None = None
+    ) -> None:
         self.context = context
         self.ways = Ways(context, back, f"siyu_login_{arrives.split('/')[1]}", notice)
         self._arrives = arrives
+        self._where = where or self._in_language
         self._cookie = self.ways.name_of(COOKIE)
 
     async def find_reader(self, request: web.Request) -> Reader | None:
@@ -66,27 +70,27 @@ class Logins:
         """Whether a form was sent from a page of ours that this reader looked at."""
         return is_from_here(request, form, reader.csrf)
 
-    async def enter(self, request: web.Request, *, scan: bool = False) -> web.Response:
-        """To WeCom, which finds out who it is; `scan`: by a code that they scan with their phone."""
+    async def enter(self, request: web.Request, *, scan: bool = False, along: str | None = None) -> web.Response:
+        """To WeCom, which finds out who it is; `scan`: by a code that they scan with their phone; `along`: what goes
+        along (the language)."""
         if not self.context.settings.server.public_url:
             return self.ways.leave(request, "no_address", 503)
         await self.forget(request)
-        return self.ways.go(asked_language(request), scan=scan)
+        return self.ways.go(asked_language(request) if along is None else along, scan=scan)
 
     async def come_back(self, request: web.Request) -> web.Response:
         """Back from WeCom: who it is is asked, and their session begins."""
         came = await self.ways.read(request)
         if isinstance(came, web.Response):
             return came
-        told, language = member_of(came[0]), came[1]
+        told = member_of(came[0])
         members = await self.context.db.read(staff_rows.map_members, [told]) if told else {}
         userid, token = members.get(told.casefold(), ""), secrets.token_urlsafe(32)
         if not userid or not await self.context.db.write(
             rows.begin_for_member, token, userid, self.context.clock.now(), **self._whence(request)
         ):
             return self.ways.leave(request, "nobody", 403)
-        where = self._arrives + (f"?lang={language}" if language in ("zh", "en") else "")
-        answer = self._begun(redirect(where), token)
+        answer = self._begun(redirect(self._where(came[1])), token)
         self.ways.arrive(answer)
         return answer
 
@@ -105,6 +109,9 @@ class Logins:
     def drop_cookie(self, answer: web.Response) -> None:
         """The browser need not keep what opens nothing any more."""
         answer.del_cookie(self._cookie, path="/", secure=self.ways.is_secure, httponly=True, samesite="Lax")
+
+    def _in_language(self, language: str) -> str:
+        return self._arrives + (f"?lang={language}" if language in ("zh", "en") else "")
 
     def _whence(self, request: web.Request) -> dict[str, str]:
         return {"address": self.ways.address_of(request), "browser": request.headers.get("User-Agent", "")}

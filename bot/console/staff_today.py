@@ -9,7 +9,9 @@ from urllib.parse import urlencode
 from aiohttp import web
 from sqlmodel import Session
 
-from bot import staff_tasks
+from bot import notes, staff_tasks
+from bot.console.assets import all_assets
+from bot.console.jssdk import FILES, sdk_of, with_sdk
 from bot.console.logins import Logins, Reader
 from bot.console.pages import FRESH, HEADERS, Pages, asked_language, language_of, moment_text, show_file
 from bot.context import Context
@@ -18,6 +20,7 @@ from bot.staff_tasks import Asked
 from data.errors import ConflictError, NotFoundError, StorageError
 from data.models import StaffTask
 from data.queries import media as media_rows
+from data.queries.notes import DueContact
 from data.queries.staff_tasks import DayList, Listed, TaskEndedError
 from data.rules.messages import MessageContent, media_of
 from data.rules.problems import InvalidRuleError
@@ -44,6 +47,9 @@ class StaffPages:
         app.router.add_get("/staff/enter", self._framed(self._logins.enter))
         app.router.add_get(BACK, self._framed(self._logins.come_back))
         app.router.add_post("/staff/tasks/{id:[0-9]{1,18}}/{act:done|later|refuse}", self._framed(self.answer))
+        app.router.add_post(
+            "/staff/contacts/{external_userid:[^/]{1,64}}/{act:done|later}", self._framed(self.contacted)
+        )
         app.router.add_get("/staff/files/{name}", show_file)
 
     def _show_notice(self, request: web.Request, about: str, status: int, _along: str) -> web.Response:
@@ -79,6 +85,27 @@ class StaffPages:
             said = {"fault": "gone"}
         except ConflictError:
             said["fault"] = "late"
+        return self._led(request, said)
+
+    async def contacted(self, request: web.Request) -> web.Response:
+        """A member has been in touch as they meant to, or means to tomorrow."""
+        reader = await self._find_member(request)
+        form = await request.post()
+        if reader is None or not self._logins.is_theirs(reader, request, form):
+            return self._pages.show(request, "notice", 403, about="again")
+        owner, act = form.get("userid", ""), request.match_info["act"]
+        try:
+            await self.context.db.write(
+                notes.answer_due, reader.userid, owner if isinstance(owner, str) else "",
+                request.match_info["external_userid"], self.context.settings, self.context.clock.now(),
+                later=act == "later",
+            )  # fmt: skip
+        except NotFoundError:
+            return self._led(request, {"fault": "gone"})
+        return self._led(request, {"noted": act})
+
+    def _led(self, request: web.Request, said: dict[str, str]) -> web.Response:
+        """Back to the list, which says what has been done."""
         if language := asked_language(request):
             said["lang"] = language
         location = f"{TODAY}?{urlencode(said)}"
@@ -105,13 +132,13 @@ class StaffPages:
     async def _show(self, request: web.Request, reader: Reader) -> web.Response:
         about = request.query.get("about", "")
         task_id = int(about) if about.isascii() and about.isdecimal() and len(about) <= 18 else None
-        found, filenames, answered = await self.context.db.read(self._read, reader.userid, task_id)
+        found, filenames, answered, due = await self.context.db.read(self._read, reader.userid, task_id)
         language, zone = language_of(request), self.context.settings.zone
 
         def when(at: Any) -> str:
             return moment_text(at, zone, language)
 
-        fault = request.query.get("fault", "")
+        fault, noted = request.query.get("fault", ""), request.query.get("noted", "")
         return self._pages.show(
             request,
             "staff_today",
@@ -121,27 +148,32 @@ class StaffPages:
             waiting=found.waiting,
             answered=answered,
             fault=fault if fault in ("why", "late", "gone") else "",
+            noted=noted if noted in ("done", "later") else "",
+            due=due,
+            sdk=sdk_of(self.context.settings),
+            wecom_js=all_assets().url("wecom.js", FILES),
             reader=reader,
             when=when,
         )
 
     def _read(
         self, session: Session, userid: str, task_id: int | None
-    ) -> tuple[DayList, Mapping[str, str], Listed | None]:
+    ) -> tuple[DayList, Mapping[str, str], Listed | None, list[DueContact]]:
         settings, now = self.context.settings, self.context.clock.now()
         found = staff_tasks.read_list(session, userid, settings, now)
         contents = [MessageContent.model_validate(each.task.content) for each in (*found.tasks, *found.later)]
         keys = {media[0] for each in contents for part in each.attachments if (media := media_of(part))}
         answered = None if task_id is None else staff_tasks.find_task(session, Asked(task_id, userid), settings, now)
-        return found, media_rows.map_filenames(session, keys), answered
+        return found, media_rows.map_filenames(session, keys), answered, notes.list_due(session, userid, settings, now)
 
     def _framed(self, handle: Callable[[web.Request], Awaitable[web.Response]]) -> Any:
         async def framed(request: web.Request) -> web.StreamResponse:
             try:
-                return await handle(request)
+                answer = await handle(request)
             except (StorageError, TimeoutError) as error:
                 log.error("unavailable", cause=str(error))
-                return self._pages.show(request, "notice", 503, about="away")
+                answer = self._pages.show(request, "notice", 503, about="away")
+            return with_sdk(self.context.settings, answer)
 
         return framed
 

@@ -51,8 +51,8 @@ class Ways:
         return f"{'__Host-' if self.is_secure else ''}{cookie}"
 
     def go(self, along: str, *, scan: bool = False) -> web.Response:
-        """To WeCom; `along` (letters, digits, `_`) is there again when they come back. `scan`: by a code on the screen
-        of a computer, which a member scans with their phone."""
+        """To WeCom; `along` (letters, digits, `_-.`) is there again when they come back. `scan`: by a code on a
+        computer's screen, which a member scans with their phone."""
         state = "".join(secrets.choice(_ALPHABET) for _ in range(_STATE_LENGTH))
         address = scan_url if scan else authorize_url
         answer = redirect(address(self._context.settings, self._back, state))

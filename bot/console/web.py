@@ -13,6 +13,7 @@ from bot.console.frame import framed
 from bot.console.logins import Logins
 from bot.console.painting import Painter
 from bot.console.routes import ROUTES
+from bot.console.sidebar_web import Sidebar
 from bot.console.signing_in import BACK, HOME, SigningIn
 from bot.console.streams import Streams
 from bot.context import Context
@@ -44,6 +45,7 @@ class Console:
         app.on_shutdown.append(self._parts.streams.stop)
         app.on_cleanup.append(self._parts.trials.close)
         SigningIn(self._parts).add_routes(app)
+        Sidebar(self._parts).add_routes(app)
         app.router.add_get(f"{FILES}/{{name}}", self._painter.assets.show)
         for route in ROUTES:
             app.router.add_route(route.method, route.path, framed(self._parts, route))

@@ -6,6 +6,7 @@ Who holds the phone is known to WeChat by itself; here a cookie says it, which t
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from html import escape
 from urllib.parse import urlsplit
 
@@ -26,8 +27,10 @@ COOKIE = "sandbox_person"
 WECHAT_AGENT = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 MicroMessenger/8.0.49"
 #: Where the bot shows a member's list of the day, to whoever opens it now.
 STAFF_LIST = "/staff/enter"
+#: And its sidebar, whoever is looked at.
+SIDEBAR = "/sidebar/enter"
 #: Pages of the bot that keep in the browser who opens them.
-BROWSERS_OWN = ("/f/", "/staff/", "/console")
+BROWSERS_OWN = ("/f/", "/staff/", "/sidebar", "/console")
 HOPS_MAX = 10
 PAGE_SECONDS = 10.0
 
@@ -184,27 +187,36 @@ def _led(url: str, who: OpenPage | OpenToday) -> web.Response:
 
 
 class OpenToday(Body):
-    """Whose list of the day is opened."""
+    """Whose list of the day, or sidebar, is opened."""
 
     userid: str
     external_userid: str = ""
 
 
-async def _show_today(machine: Machine, body: OpenToday) -> web.StreamResponse:
-    bot = urlsplit(machine.world.app.callback_url)
-    if not bot.netloc:
-        return web.Response(text="There is no bot: its callback URL is not set.\n", status=400)
-    machine.world.directory.get(body.userid)
-    return _led(f"{bot.scheme}://{bot.netloc}{STAFF_LIST}", body)
+def _shows(path: str) -> Callable[[Machine, OpenToday], web.StreamResponse]:
+    def show(machine: Machine, body: OpenToday) -> web.StreamResponse:
+        bot = urlsplit(machine.world.app.callback_url)
+        if not bot.netloc:
+            return web.Response(text="There is no bot: its callback URL is not set.\n", status=400)
+        machine.world.directory.get(body.userid)
+        return _led(f"{bot.scheme}://{bot.netloc}{path}", body)
+
+    return show
 
 
 _SHOW = handler_of(Route("GET", "/phone/open", OpenPage, _show))
-_SHOW_TODAY = handler_of(Route("GET", "/phone/today", OpenToday, _show_today))
+_SHOW_TODAY = handler_of(Route("GET", "/phone/today", OpenToday, _shows(STAFF_LIST)))
+_SHOW_SIDEBAR = handler_of(Route("GET", "/phone/sidebar", OpenToday, _shows(SIDEBAR)))
 
 
 async def show_today(request: web.Request) -> web.StreamResponse:
     """A member's list of the day, in a tab of a real browser."""
     return await (_SHOW_TODAY(request) if _is_ours(request) else _refuse())
+
+
+async def show_sidebar(request: web.Request) -> web.StreamResponse:
+    """What WeCom opens beside a member's chats, for a frame of the phone page."""
+    return await (_SHOW_SIDEBAR(request) if _is_ours(request) else _refuse())
 
 
 def _is_ours(request: web.Request) -> bool:

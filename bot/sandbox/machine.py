@@ -44,6 +44,8 @@ class Machine:
     staff_messages: StaffMessages
     settings: Settings = field(default_factory=Settings)
     calls: CallLog = field(default_factory=CallLog)
+    #: Pages whose signature was checked, by member and address, with what they may ask WeCom's client for.
+    signed_pages: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
 
     @classmethod
     def build(cls, world: World) -> Machine:
@@ -76,6 +78,7 @@ class Machine:
         self.limits.clear()
         self.faults.clear()
         self.calls.clear()
+        self.signed_pages.clear()
         self.staff_messages = StaffMessages(self.world.random("messages"))
         self.group_send_acts = GroupSendActs(self.world, self.settings)
         self.staff_behaviour = StaffBehaviour(self.world, self.group_send_acts, self.moment_acts, self.settings)

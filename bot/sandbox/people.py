@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from bot.sandbox.callbacks import Callbacks
 from bot.sandbox.errors import NotFoundError, WorldError
@@ -238,12 +238,23 @@ class People:
 
     def write(self, userid: str, external_userid: str, sender: Literal["staff", "customer"], text: str) -> None:
         """One of the two writes to the other: no app ever hears of it, but no welcome can be sent any more."""
+        self.send(userid, external_userid, "text", {"content": text}, sender)
+
+    def send(
+        self,
+        userid: str,
+        external_userid: str,
+        msgtype: str,
+        content: dict[str, Any],
+        sender: Literal["staff", "customer"] = "staff",
+    ) -> None:
+        """The same with a message of any kind."""
         follow = self.follow(userid, external_userid, "mutual", "half")
         if not follow.chatting:
             follow.chatting = True
             self._keep(follow)
         message = self.world.chats.write(
-            userid, external_userid, sender, "chat", "text", {"content": text}, self.world.clock.timestamp()
+            userid, external_userid, sender, "chat", msgtype, content, self.world.clock.timestamp()
         )
         self.world.changes.note("message.sent", userid=userid, external_userid=external_userid, seq=message.seq)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,8 +16,9 @@ from urllib.parse import urlsplit
 import segno
 from aiohttp import web
 
-from bot.sandbox.authorize import show_page, show_today
+from bot.sandbox.authorize import show_page, show_sidebar, show_today
 from bot.sandbox.control import failure, handler_of, refuse_strangers
+from bot.sandbox.jssdk import script_of
 from bot.sandbox.machine import MACHINE
 from bot.sandbox.phone_reading import PhoneReading
 
@@ -66,6 +68,8 @@ def phone_routes(*, bot_url: str = "") -> list[web.RouteDef]:
         web.get("/sandbox/phone/qr/{config_id}", _qr_code),
         web.get("/sandbox/phone/open", show_page),
         web.get("/sandbox/phone/today", show_today),
+        web.get("/sandbox/phone/sidebar", show_sidebar),
+        web.get("/sandbox/jssdk.js", script_of((page_files() / "wecom" / "jssdk.js").read_bytes())),
         *(web.route(route.method, f"/sandbox{route.path}", handler_of(route, FRESH)) for route in reading.routes()),
     ]
 
@@ -80,11 +84,21 @@ def _file(name: str) -> _Handler:
         etag = hashlib.sha256(data).hexdigest()[:24]
         # Checked on every load: the files change with the program, and on this machine asking costs nothing.
         headers = {**_HEADERS, "Cache-Control": "no-cache", "ETag": f'"{etag}"'}
+        if path.suffix == ".html":
+            headers["Content-Security-Policy"] = _policy(request)
         if any(known.value == etag for known in request.if_none_match or ()):
             return web.Response(status=304, headers=headers)
         return web.Response(body=data, content_type=_CONTENT_TYPES[path.suffix], charset="utf-8", headers=headers)
 
     return handle
+
+
+def _policy(request: web.Request) -> str:
+    """The page may show those of the bot in a frame."""
+    bot = urlsplit(request.app[MACHINE].world.app.callback_url)
+    if bot.scheme not in ("http", "https") or not re.fullmatch(r"[A-Za-z0-9.:-]+", bot.netloc):
+        return CONTENT_SECURITY_POLICY
+    return f"{CONTENT_SECURITY_POLICY}; frame-src 'self' {bot.scheme}://{bot.netloc}"
 
 
 async def _named_file(request: web.Request) -> web.StreamResponse:

@@ -44,6 +44,7 @@ from bot.sandbox import (
     control_reading,
     control_staff,
     control_system,
+    jssdk,
 )
 from bot.sandbox.calls import Endpoint
 from bot.sandbox.control import Route, add_control
@@ -83,6 +84,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
 
 CONTROL_ROUTES: tuple[Route, ...] = (
     *authorize.ROUTES,
+    *jssdk.ROUTES,
     *control_reading.ROUTES,
     *control_people.ROUTES,
     *control_groups.ROUTES,

@@ -115,6 +115,12 @@ def _shown() -> Any:
     ).outerjoin_from(C, S, S.c.userid == C.c.owner)  # fmt: skip
 
 
+def is_member(session: Session, chat_id: str, userid: str) -> bool:
+    """Whether somebody is in a group now."""
+    query: Any = select(literal_column("1")).where(M.c.chat_id == chat_id, M.c.userid == userid, M.c.left_at.is_(None))
+    return session.execute(query.limit(1)).first() is not None
+
+
 class MemberShown(NamedTuple):
     """A member of a group. `seen`: a customer whose page who looks may open."""
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import bindparam, func, select
 from sqlmodel import Session, col
 
+from bot.phrases import Phrase
 from data.bulk import BulkUpsert
 from data.errors import ConflictError, NotFoundError
 from data.models import Customer, Order
@@ -259,6 +260,25 @@ def claim_order(session: Session, order_id: int, external_userid: str, now: date
             f"There is no customer {external_userid!r}.", "Check the id; a customer who was just added takes a moment."
         )
     return _settle(session, order_id, Match(external_userid, MatchedBy.CLAIM.value, ""), now)
+
+
+def claim_waiting(session: Session, number: str, external_userid: str, now: datetime, *, source: str = "") -> Order:
+    """The same by an order's number, for one that waits for its customer. Raises NotFoundError where none does, and
+    ConflictError where several sources have one of this number and none is named."""
+    query = select(Order).where(col(Order.number) == number, WAITING)
+    if source:
+        query = query.where(col(Order.source) == source)
+    found = list(session.execute(query.order_by(col(Order.source)).with_for_update()).scalars())
+    if not found:
+        raise NotFoundError(
+            Phrase("没有等待认领的订单 %(number)s。", number=number), Phrase("请核对订单号；已经有客户的订单不能认领。")
+        )
+    if len(found) > 1:
+        sources = "、".join(each.source for each in found)
+        raise ConflictError(
+            Phrase("几个来源都有这个订单号：%(sources)s。", sources=sources), Phrase("请写明是哪一个来源。")
+        )
+    return claim_order(session, found[0].id or 0, external_userid, now)
 
 
 def unclaim_order(session: Session, order_id: int, now: datetime) -> Order:

@@ -146,6 +146,12 @@ def read_list(session: Session, userid: str, day: Day) -> DayList:
     return found
 
 
+def list_of_customer(session: Session, userid: str, external_userid: str, day: Day, limit: int = 5) -> list[Listed]:
+    """What a member's lists, of today or a later day, have for one customer: those put off too, worth most first."""
+    query = _open_tasks(userid, day).where(T.c.external_userid == external_userid)
+    return _read(session, query.order_by(T.c.worth.desc(), T.c.due_at, T.c.id).limit(limit))
+
+
 def find_listed(session: Session, task_id: int, userid: str) -> Listed | None:
     """One task as a member sees it, however it stands."""
     query = (

@@ -3,6 +3,7 @@
 import { get, part, post } from "./api.js";
 import { line, row } from "./bubbles.js";
 import { calm, h, icon, nameOf } from "./dom.js";
+import { panelScreen } from "./panel.js";
 import { loader } from "./phone.js";
 import { chatTime, duration, t } from "./texts.js";
 import { report } from "./toast.js";
@@ -172,12 +173,17 @@ export function chatScreen({ phone, session, side, userid, externalUserid, scann
   });
   if (openProfile) leave.setAttribute("aria-label", t("contact.card"));
 
+  const sidebar = h("button", { type: "button", class: "nav-text nav-sidebar", text: t("panel.sidebar") });
+  sidebar.addEventListener("click", () =>
+    phone.push(panelScreen({ userid, kind: "sidebar", beside: { entry: "single_chat_tools", external_userid: externalUserid } })),
+  );
+
   const again = calm(load, 150);
   return {
     title,
     body,
     foot,
-    actions: [leave],
+    actions: side === "staff" ? [sidebar, leave] : [leave],
     shown: () => {
       body.scrollTop = body.scrollHeight;
     },

@@ -3,6 +3,7 @@
 import { get, part, post } from "./api.js";
 import { contentOf, row, summary } from "./bubbles.js";
 import { avatar, calm, h, icon, nameOf } from "./dom.js";
+import { panelScreen } from "./panel.js";
 import { loader } from "./phone.js";
 import { chatTime, t } from "./texts.js";
 import { report } from "./toast.js";
@@ -53,11 +54,15 @@ export function groupScreen({ phone, session, chatId, customer = "" }) {
       }
     }),
   );
+  const sidebar = h("button", { type: "button", class: "nav-text nav-sidebar", text: t("panel.sidebar") });
+  sidebar.addEventListener("click", () =>
+    phone.push(panelScreen({ userid: session.userid, kind: "sidebar", beside: { entry: "group_chat_tools", chat_id: chatId } })),
+  );
   const again = calm(load, 300);
   return {
     title,
     body,
-    actions: customer ? [leave] : [],
+    actions: customer ? [leave] : [sidebar],
     refresh(change) {
       if (!change || change.chat_id === chatId || ["group_send.confirmed", "group_welcomes.changed", "world.reset"].includes(change.kind)) again();
     },

@@ -9,6 +9,7 @@ import { ownedScreen } from "./groups.js";
 import { inboxScreen } from "./notices.js";
 import { poolScreen } from "./kf.js";
 import { staffPicker } from "./people.js";
+import { panelScreen } from "./panel.js";
 import { Phone, loader } from "./phone.js";
 import { profileScreen } from "./profile.js";
 import { shortTime, t } from "./texts.js";
@@ -109,7 +110,7 @@ export function staffPhone(root, session) {
     const again = calm(load, 300);
     const userid = session.userid;
     const today = h("button", { type: "button", class: "nav-text nav-today", text: t("staff.today") });
-    today.addEventListener("click", () => open(`/sandbox/phone/today?${new URLSearchParams({ userid })}`, "_blank", "noopener"));
+    today.addEventListener("click", () => phone.push(panelScreen({ userid, kind: "today", beside: { entry: "normal" }, openChat: (id) => phone.push(chat(id)) })));
     return {
       title,
       body,

@@ -211,6 +211,8 @@ async def real_bot(sandbox: Sandbox, urls: Urls) -> AsyncIterator[Bot]:
             api_base_url=sandbox.api_base_url,
             authorize_url=f"{sandbox.url}/connect/oauth2/authorize",
             scan_url=f"{sandbox.url}/wwlogin/sso/login",
+            jssdk_url=f"{sandbox.url}/sandbox/jssdk.js",
+            frame_origins=(sandbox.url,),
         ),
     }
     async with Bot(settings_for(sandbox, urls).model_copy(update=changes), Clock()) as bot:

@@ -36,7 +36,7 @@ FIRST_LOAD_MAX = 400_000
 #: Forms that are refused as they are.
 FORMS = ("/console/welcome-rules/new", "/console/tag-rules/new", "/console/journeys/new", "/console/segments/new")
 HOSTILE = "<script>alert(1)</script>{{7*7}}\u202e🙂" + "长" * 40
-_VIOLATIONS = (
+VIOLATIONS = (
     "axe.run().then((found) => found.violations.map((each) =>"
     " `${each.id}: ${each.nodes.map((node) => node.html.slice(0, 120)).join(' | ')}`))"
 )
@@ -89,7 +89,7 @@ async def look(page: Page, name: str, *, axe: bool = True) -> None:
         assert await page.evaluate(_SHIFTS) == [], name
     if axe:
         await page.evaluate(AXE.read_text("utf-8"))
-        assert await page.evaluate(_VIOLATIONS) == [], name
+        assert await page.evaluate(VIOLATIONS) == [], name
     await shoot(page, f"console_{name}")
 
 

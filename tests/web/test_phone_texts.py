@@ -24,6 +24,7 @@ MADE_FROM_DATA = (
     "kf.list.",
     "kind.",
     "moments.state.",
+    "panel.",
     "result.",
     "standing.",
     "staff.confirm.",
@@ -84,7 +85,7 @@ def test_data_never_becomes_markup() -> None:
         text = path.read_text("utf-8")
         assert [word for word in forbidden if word in text] == [], path.name
         assert not re.search(r"<style|<script(?! type=\"module\" src=)| style=| on\w+=\"", text), path.name
-    for path in page_files().iterdir():
+    for path in page_files().rglob("*.*"):
         if path.suffix != ".svg":
             elsewhere = re.findall(r"https?://(?!www\.w3\.org/)[\w.-]+\w", path.read_text("utf-8"))
             assert elsewhere == [], path.name

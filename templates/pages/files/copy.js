@@ -1,4 +1,4 @@
-// Copies a task's words. Without it they are copied by hand.
+// Copies words. Without it they are copied by hand.
 
 /** Where the clipboard is not given to pages: by a selection of our own. */
 function copyBySelection(text) {
@@ -22,12 +22,21 @@ async function copy(text) {
   }
 }
 
-for (const button of document.querySelectorAll("[data-copy]")) {
-  const says = button.textContent;
-  button.hidden = false;
-  button.addEventListener("click", async () => {
-    const copied = await copy(document.getElementById(button.dataset.copy).textContent);
-    button.textContent = copied ? button.dataset.copied : button.dataset.failed;
-    setTimeout(() => { button.textContent = says; }, 2000);
-  });
+function offer(root) {
+  for (const button of root.querySelectorAll("[data-copy][hidden]")) button.hidden = false;
 }
+
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  const says = button.dataset.says ?? button.textContent;
+  button.dataset.says = says;
+  const copied = await copy(document.getElementById(button.dataset.copy).textContent);
+  button.textContent = copied ? button.dataset.copied : button.dataset.failed;
+  if (copied) button.dispatchEvent(new CustomEvent("siyu:copied", { bubbles: true }));
+  setTimeout(() => { button.textContent = says; }, 2000);
+});
+
+offer(document);
+// Parts of a page that come later.
+document.addEventListener("htmx:load", (event) => offer(event.target));

@@ -1,0 +1,106 @@
+"""What a member does beside a chat: answers a task, takes a script, claims an order; and the files that go along."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from aiohttp import web
+from sqlmodel import Session
+
+from bot import staff_tasks
+from bot.console.asks import Ask
+from bot.console.customer import external_userid_of
+from bot.console.customer_changes import back, faulty, require
+from bot.console.pages import FRESH, HEADERS
+from bot.delivery import media_id_of
+from bot.phrases import Phrase
+from bot.staff_tasks import Asked
+from bot.wecom.errors import WeComError
+from data.errors import ConflictError, NotFoundError
+from data.queries import orders, scripts
+from data.rules.messages import MissingMediaError
+from data.rules.problems import InvalidRuleError, Problem
+from data.rules.schedule import local_datetime
+from data.rules.staff_tasks import Later, check_why
+
+_KINDS: dict[str, Any] = {"image": "image", "video": "video", "file": "file"}
+
+
+async def answer_task(ask: Ask) -> web.Response:
+    """One of today's personal words was sent, put off or refused."""
+    asked, given = Asked(ask.path_number(), ask.account.userid or ""), (ask.settings, ask.now)
+    await require(ask)
+    try:
+        match ask.request.match_info["act"]:
+            case "done":
+                await ask.db.write(staff_tasks.do_task, asked, *given)
+            case "later":
+                until = Later.TODAY if ask.text("until") == Later.TODAY else Later.TOMORROW
+                await ask.db.write(staff_tasks.put_off_task, asked, until, *given)
+            case _:
+                await ask.db.write(staff_tasks.refuse_task, asked, check_why(ask.text("why", 400)), *given)
+    except InvalidRuleError as error:
+        return await faulty(ask, error, f"task {asked.task_id}")
+    except ConflictError:
+        problem = Problem("", Phrase("这项待办已经结束，或到那时已过有效期。"))
+        return await faulty(ask, InvalidRuleError([problem]), f"task {asked.task_id}")
+    return back(ask, levels=3)
+
+
+async def claim_order(ask: Ask) -> web.Response:
+    """An order that waits for its customer is this one's, says a member who knows its number."""
+    whose, number = external_userid_of(ask), ask.text("number", 64)
+    await require(ask)
+    try:
+        if not number:
+            raise InvalidRuleError([Problem("number", Phrase("请填订单号"))])
+        claim = partial(
+            orders.claim_waiting, number=number, source=ask.text("source", 32), external_userid=whose, now=ask.now
+        )
+        await ask.change(
+            "customers.claim_order", f"customer {whose}", claim, lambda _session: {"number": number},
+            external_userid=whose,
+        )  # fmt: skip
+    except InvalidRuleError as error:
+        return await faulty(ask, error, "orders")
+    except (NotFoundError, ConflictError) as error:
+        return await faulty(ask, InvalidRuleError([Problem("number", error.message)]), "orders")
+    return ask.go(ask.request.path, "saved")
+
+
+async def count_script(ask: Ask) -> web.Response:
+    """A script was sent, or copied."""
+    await _with_script(ask, partial(scripts.count_use, at=local_datetime(ask.now, ask.zone)))
+    return web.Response(status=204, headers={**HEADERS, **FRESH})
+
+
+async def set_favourite(ask: Ask) -> web.Response:
+    """A script is to be at hand, or not any more."""
+    wanted = ask.text("wanted") == "yes"
+    await _with_script(ask, partial(scripts.set_favourite, wanted=wanted, at=ask.now))
+    return ask.go(f"{ask.request.path.rpartition('/scripts/')[0]}/scripts")
+
+
+async def _with_script(ask: Ask, do: Any) -> None:
+    userid, script_id = ask.account.userid or "", ask.path_number()
+    await require(ask)
+
+    def write(session: Session) -> None:
+        if scripts.find_script(session, script_id, userid=userid) is None:
+            raise NotFoundError(Phrase("没有这条话术，或者不是给您用的。"), Phrase("请刷新页面再看看。"))
+        do(session, script_id, userid)
+
+    await ask.db.write(write)
+
+
+async def give_media(ask: Ask) -> web.Response:
+    """WeCom's id of a file of the library, for a page that sends it."""
+    kind, key = _KINDS.get(ask.text("kind")), ask.text("media", 128)
+    try:
+        if kind is None or not key:
+            raise MissingMediaError(Phrase("没有说是哪个文件。"))
+        told, status = {"media_id": await media_id_of(ask.ctx, key, kind, urgent=True)}, 200
+    except (MissingMediaError, WeComError) as error:
+        told, status = {"error": ask.told(error)}, 409
+    return web.json_response(told, status=status, headers={**HEADERS, **FRESH})

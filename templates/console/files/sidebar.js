@@ -1,0 +1,105 @@
+// Beside a chat: which customer it is with, and words that are sent with one tap. Pages work without it, by links.
+(() => {
+  const wecom = window.siyuWecom;
+  const says = document.body.dataset;
+  const page = document.getElementById("page");
+  const state = document.getElementById("state");
+  /** The chat, once it is known. */
+  let chat = null;
+
+  const shown = () => page.querySelector("[data-customer]")?.dataset.customer;
+
+  function tell(words) {
+    state.textContent = words;
+    state.hidden = !words;
+  }
+
+  /** Only what goes to the customer whose page this is may be sent. */
+  function offer() {
+    const other = page.querySelector(".other");
+    const same = chat?.kind === "customer" && chat.id === shown();
+    if (other) other.hidden = !chat?.id || same;
+    for (const button of page.querySelectorAll("[data-send], [data-send-link], [data-send-media]")) button.hidden = !same;
+  }
+
+  function open(path) {
+    return window.htmx.ajax("GET", path, { target: "#page", swap: "innerHTML" });
+  }
+
+  async function begin() {
+    const waits = page.querySelector("[data-waits]");
+    const waiting = document.getElementById("waiting");
+    if (waiting) waiting.hidden = false;
+    try {
+      chat = await wecom.chat();
+    } catch {
+      tell(says.sayOutside);
+    }
+    if (waiting) waiting.hidden = true;
+    if (waits && chat) {
+      const id = encodeURIComponent(chat.id);
+      if (chat.kind === "customer") await open(`/sidebar/customers/${id}`);
+      else if (chat.kind === "group") await open(`/sidebar/groups/${id}`);
+      else tell(says.sayAlone);
+    }
+    offer();
+  }
+
+  async function messageOf(button) {
+    const { send, sendLink, sendMedia } = button.dataset;
+    if (send) return { msgtype: "text", text: { content: document.getElementById(send).textContent } };
+    if (sendLink) {
+      const { title, desc, picture } = button.dataset;
+      return { msgtype: "news", news: { link: sendLink, title, desc, imgUrl: picture } };
+    }
+    const kind = button.dataset.kind;
+    const answer = await ask("/sidebar/media", { media: sendMedia, kind });
+    const told = await answer.json();
+    if (!answer.ok) throw new Error(told.error);
+    return { msgtype: kind, [kind]: { mediaid: told.media_id } };
+  }
+
+  function ask(path, form = {}) {
+    return fetch(path, { method: "POST", headers: { "X-Csrf": says.csrf }, body: new URLSearchParams(form) });
+  }
+
+  async function send(button) {
+    // The chat may have become another's while the page stood.
+    chat = await wecom.chat();
+    if (chat.kind !== "customer" || chat.id !== shown()) {
+      offer();
+      throw new Error(says.sayOther);
+    }
+    await wecom.send(await messageOf(button));
+    if (button.dataset.used) await ask(button.dataset.used);
+    tell(says.saySent);
+    if (button.dataset.then) document.getElementById(button.dataset.then).requestSubmit();
+  }
+
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("[data-send], [data-send-link], [data-send-media]");
+    if (!button) return;
+    button.disabled = true;
+    try {
+      await send(button);
+    } catch (error) {
+      tell(error instanceof Error && error.message === says.sayOther ? says.sayOther : says.sayFailed);
+    }
+    button.disabled = false;
+  });
+  document.addEventListener("siyu:copied", (event) => {
+    if (event.target.dataset.used) ask(event.target.dataset.used);
+  });
+  document.addEventListener("htmx:afterSettle", offer);
+  // Whoever comes back to the page may come from another chat.
+  document.addEventListener("visibilitychange", async () => {
+    if (document.hidden || !chat) return;
+    try {
+      chat = await wecom.chat();
+    } catch {
+      return;
+    }
+    offer();
+  });
+  begin();
+})();
