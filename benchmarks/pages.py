@@ -177,11 +177,14 @@ def _make_readers(session: Session) -> Readers:
     for question in (*RARE, *ANY):
         segment = parse(Segment, {"name": question.name, "definition": question.tree})
         segments[question.name] = segment_names.save_segment(session, segment, now).id
-    admin, manager = _begin(session, Role.ADMIN, [], now), _begin(session, Role.MANAGER, [DEPARTMENT], now)
+    admin, manager = (
+        begin_session(session, Role.ADMIN, [], now),
+        begin_session(session, Role.MANAGER, [DEPARTMENT], now),
+    )
     of_members = select(col(Follow.external_userid)).where(col(Follow.userid).in_(_members(session)))
     userid = _members(session)[0]
     mine = select(col(Follow.external_userid)).where(col(Follow.userid) == userid, col(Follow.status) == "present")
-    member = _begin(session, Role.STAFF, [], now, userid)
+    member = begin_session(session, Role.STAFF, [], now, userid)
     customers, members = (session.execute(each.limit(ROUNDS)).scalars().all() for each in (of_members, mine))
     return Readers(admin, manager, member, segments, customers, members)
 
@@ -190,7 +193,10 @@ def _members(session: Session) -> list[str]:
     return [userid for userid, within in map_departments(session).items() if DEPARTMENT in within]
 
 
-def _begin(session: Session, role: Role, departments: list[int], now: datetime, userid: str | None = None) -> str:
+def begin_session(
+    session: Session, role: Role, departments: list[int], now: datetime, userid: str | None = None
+) -> str:
+    """A browser of somebody of that role is signed in; its token."""
     account = Account(name=role, role=role, made_at=now, department_ids=departments, userid=userid)
     token = secrets.token_urlsafe()
     session.add(account)

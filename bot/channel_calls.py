@@ -1,4 +1,4 @@
-"""The calls that bring channels to WeCom as they are wanted, and the pictures of their codes.
+"""The calls that bring channels to WeCom as they are wanted (of links: `channel_links`), and the pictures of codes.
 
 Making a contact way is not idempotent: the row says `making` before the call. After an outcome that nobody knows, the
 list of WeCom is read for a way with the channel's own state, and only where there is none, some time after, is it
@@ -11,16 +11,21 @@ import asyncio
 from datetime import datetime, timedelta
 from typing import Any
 
+from bot import channel_links as links
+from bot.channel_links import Made, code_png
 from bot.channels import find_turns, put_on_duty, write_turns
 from bot.context import Context
 from bot.errors import SiyuError
 from bot.logs import get_logger
 from bot.refresh import refresh_directory
 from bot.wecom.errors import GoneError, NoAnswerError, UnknownOutcomeError, WeComError
+from bot.wecom.external_contacts import ExternalContacts
 from data.errors import NotFoundError
-from data.models import ChannelPlan
+from data.models import ChannelKind, ChannelPlan
+from data.queries import channel_images as image_rows
 from data.queries import channel_plans as rows
 from data.rules import channels as rules
+from data.rules.acquisition import address_of
 from data.rules.channels import Step
 from data.rules.retry import pause_seconds
 
@@ -51,9 +56,11 @@ async def bring(ctx: Context, id_: int) -> None:
         return
     for _ in range(STEPS_AT_ONCE):
         now = ctx.clock.now()
-        if await ctx.db.write(rows.note_interrupted, id_, now):
-            log.warning("channel_unknown", channel=id_)
         found = await ctx.db.read(rows.find_step, id_, now)
+        if found is None and await ctx.db.read(rows.is_interrupted, id_, now):
+            if await ctx.db.write(rows.note_interrupted, id_, now):
+                log.warning("channel_unknown", channel=id_)
+            found = await ctx.db.read(rows.find_step, id_, now)
         if found is None or not await _take_step(ctx, *found):
             return
 
@@ -89,7 +96,7 @@ async def work_out_duties(ctx: Context) -> int:
 
 async def image_of(ctx: Context, id_: int) -> bytes:
     """The picture of a channel's code, fetched from WeCom where it was not yet. Raises NotFoundError, WeComError."""
-    content = await ctx.db.read(rows.find_image, id_)
+    content = await ctx.db.read(image_rows.find_image, id_)
     if content is not None:
         return content
     row = await ctx.db.read(rows.get_plan, id_)
@@ -97,14 +104,17 @@ async def image_of(ctx: Context, id_: int) -> bytes:
         raise NotFoundError(
             f"渠道 {id_} 还没有二维码：企业微信还没有创建它。", row.error or "请稍等片刻再试。"
         )  # fmt: skip
+    if row.kind == ChannelKind.LINK:
+        # What a link says is known, so its picture is drawn here and not kept.
+        return code_png(address_of(row.qr_code, row.state))
     content = await ctx.wecom.fetch_picture(row.qr_code)
-    await ctx.db.write(rows.save_image, id_, row.qr_code, content, ctx.clock.now())
+    await ctx.db.write(image_rows.save_image, id_, row.qr_code, content, ctx.clock.now())
     return content
 
 
 async def fetch_images(ctx: Context) -> int:
     """Fetch pictures of codes that were made; how many. What does not come is asked for again."""
-    missing = iter(await ctx.db.read(rows.list_without_image))
+    missing = iter(await ctx.db.read(image_rows.list_without_image))
     fetched = 0
 
     async def work() -> None:
@@ -129,23 +139,22 @@ async def _take_step(ctx: Context, row: ChannelPlan, step: Step) -> bool:
         return False
     wecom = ctx.wecom.within(rules.CALL_SECONDS).external_contact
     try:
-        match step:
-            case Step.MAKE:
-                answer = await wecom.add_contact_way(
-                    TYPE_SEVERAL, SCENE_CODE, state=row.state, **_without_party(row.wanted)
-                )
-                await _made(ctx, row, now, str(answer.get("config_id") or ""), str(answer.get("qr_code") or ""))
-            case Step.LOOK:
-                return await _look(ctx, row)
-            case Step.UPDATE:
-                await wecom.update_contact_way(row.config_id or "", **row.wanted)
-                await ctx.db.write(rows.note_written, row.id, now, row.wanted, ctx.clock.now())
+        if step is Step.LOOK:
+            return await _look(ctx, row)
+        made = await (links.call if row.kind == ChannelKind.LINK else _call)(wecom, row, step)
+        if step is Step.MAKE and made is not None:
+            await _made(ctx, row, now, made)
+        elif step is Step.UPDATE:
+            await ctx.db.write(rows.note_written, row.id, now, row.wanted, ctx.clock.now())
+        elif step is Step.DELETE:
+            await ctx.db.write(rows.note_deleted, row.id, now, ctx.clock.now())
+            log.info("channel_deleted", channel=row.id)
     except UnknownOutcomeError as error:
         log.warning("channel_unknown", channel=row.id, cause=str(error))
         await ctx.db.write(rows.note_unknown, row.id, now, str(error), ctx.clock.now())
         return True
     except WeComError as error:
-        if error.errcode == NO_SUCH_WAY and step is Step.UPDATE:
+        if step is Step.UPDATE and await _is_gone(wecom, row, error):
             await ctx.db.write(rows.note_gone, row.id, row.config_id or "", ctx.clock.now())
             log.warning("channel_gone", channel=row.id)
             return False
@@ -153,57 +162,71 @@ async def _take_step(ctx: Context, row: ChannelPlan, step: Step) -> bool:
     return True
 
 
-def _without_party(body: dict[str, Any]) -> dict[str, Any]:
-    """A new way has no departments to be taken off."""
-    return {name: value for name, value in body.items() if name != "party"}
+async def _call(wecom: ExternalContacts, row: ChannelPlan, step: Step) -> Made | None:
+    """Make or change a contact way; what was made. Raises WeComError."""
+    if step is Step.UPDATE:
+        await wecom.update_contact_way(row.config_id or "", **row.wanted)
+        return None
+    # A new way has no departments to be taken off.
+    body = {name: value for name, value in row.wanted.items() if name != "party"}
+    answer = await wecom.add_contact_way(TYPE_SEVERAL, SCENE_CODE, state=row.state, **body)
+    return Made(str(answer.get("config_id") or ""), str(answer.get("qr_code") or ""), row.wanted)
 
 
-async def _made(ctx: Context, row: ChannelPlan, called_at: datetime | None, config_id: str, qr_code: str) -> None:
+async def _is_gone(wecom: ExternalContacts, row: ChannelPlan, error: WeComError) -> bool:
+    if row.kind == ChannelKind.LINK:
+        return await links.is_gone(wecom, row, error)
+    return error.errcode == NO_SUCH_WAY
+
+
+async def _made(ctx: Context, row: ChannelPlan, called_at: datetime, made: Made) -> None:
     assert row.id is not None
-    if not config_id:
-        assert called_at is not None
-        await ctx.db.write(rows.note_unknown, row.id, called_at, "WeCom gave no config_id.", ctx.clock.now())
+    if not made.config_id:
+        await ctx.db.write(rows.note_unknown, row.id, called_at, "WeCom gave no id.", ctx.clock.now())
         return
-    made = (row.id, called_at, row.wanted, config_id, qr_code, ctx.clock.now())
-    if not await ctx.db.write(rows.note_made, *made):
+    if not await ctx.db.write(rows.note_made, row.id, called_at, *made, ctx.clock.now()):
         # The answer came when this was taken for unknown and the way was made again: nobody has seen this one's code.
         log.error("channel_made_twice", channel=row.id)
-        await ctx.wecom.external_contact.del_contact_way(config_id)
+        wecom = ctx.wecom.external_contact
+        await (wecom.delete_link if row.kind == ChannelKind.LINK else wecom.del_contact_way)(made.config_id)
         return
     log.info("channel_made", channel=row.id)
 
 
 async def _look(ctx: Context, row: ChannelPlan) -> bool:
-    """Look in WeCom's list for a way whose making nobody knows of; it is adopted, or made again where there is none."""
+    """Look in WeCom's list for one whose making nobody knows of; it is adopted, or made again where there is none."""
     assert row.id is not None
     called_at = row.called_at or row.made_at
-    since = int(called_at.timestamp() - rules.CLOCKS_DIFFER_SECONDS)
     known = await ctx.db.read(rows.list_known_ids)
-    way: dict[str, Any] | None = None
-    async for listed in ctx.wecom.external_contact.gen_contact_ways(since, int(ctx.clock.timestamp()) + 1):
-        config_id = str(listed["config_id"])
-        if config_id in known:
-            continue
-        try:
-            shown = (await ctx.wecom.external_contact.get_contact_way(config_id))["contact_way"]
-        except GoneError:
-            continue
-        if shown.get("state") == row.state:
-            way = shown
-            break
+    found = await (links.find if row.kind == ChannelKind.LINK else _find)(ctx, row, known, called_at)
     now = ctx.clock.now()
-    if way is None:
+    if found is None:
         settled_at = called_at + timedelta(seconds=rules.SETTLE_SECONDS)
         again_at = settled_at if now < settled_at else None
         await ctx.db.write(rows.note_absent, row.id, again_at, now)
         return again_at is None
     log.info("channel_found", channel=row.id)
-    written = {
-        "remark": str(way.get("remark") or ""), "skip_verify": bool(way.get("skip_verify", True)),
-        "user": [str(each) for each in way.get("user") or []], "party": list(way.get("party") or []),
-    }  # fmt: skip
-    made = (row.id, row.called_at, written, str(way["config_id"]), str(way.get("qr_code") or ""), now)
-    return await ctx.db.write(rows.note_made, *made)
+    return await ctx.db.write(rows.note_made, row.id, row.called_at, *found, now)
+
+
+async def _find(ctx: Context, row: ChannelPlan, known: set[str], called_at: datetime) -> Made | None:
+    """The contact way with a channel's state, in WeCom's list."""
+    since = int(called_at.timestamp() - rules.CLOCKS_DIFFER_SECONDS)
+    async for listed in ctx.wecom.external_contact.gen_contact_ways(since, int(ctx.clock.timestamp()) + 1):
+        config_id = str(listed["config_id"])
+        if config_id in known:
+            continue
+        try:
+            way = (await ctx.wecom.external_contact.get_contact_way(config_id))["contact_way"]
+        except GoneError:
+            continue
+        if way.get("state") == row.state:
+            written = {
+                "remark": str(way.get("remark") or ""), "skip_verify": bool(way.get("skip_verify", True)),
+                "user": [str(each) for each in way.get("user") or []], "party": list(way.get("party") or []),
+            }  # fmt: skip
+            return Made(str(way["config_id"]), str(way.get("qr_code") or ""), written)
+    return None
 
 
 async def _failed(ctx: Context, row: ChannelPlan, step: Step, error: WeComError, called_at: datetime) -> bool:

@@ -1,7 +1,8 @@
 """Pictures of channels' codes to print: the code as WeCom draws it, a poster around it, many of them in a ZIP.
 
 What a code says is known to WeCom alone: it tells the address of a picture. An SVG of ours holds that picture as it is,
-and never one drawn anew, which would lead elsewhere.
+and never one drawn anew, which would lead elsewhere. What a customer-acquisition link says is known: its code is
+drawn by us.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from sqlmodel import Session
 
 from data.models import ChannelPlan
 from data.queries import channel_plans as rows
+from data.queries.channel_images import find_image
 from data.queries.media import find_media
 from data.rules.channels import ChannelPlanned
 from data.rules.problems import parse
@@ -117,7 +119,7 @@ def read_printed(session: Session, wanted: rows.PlanFilter, most: int) -> list[P
 
 def read_codes(session: Session, ids: Iterable[int]) -> dict[int, bytes]:
     """The pictures of codes that were fetched."""
-    return {id_: content for id_ in ids if (content := rows.find_image(session, id_)) is not None}
+    return {id_: content for id_ in ids if (content := find_image(session, id_)) is not None}
 
 
 def read_backgrounds(session: Session, found: Iterable[Printed]) -> dict[str, bytes]:

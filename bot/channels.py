@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlmodel import Session
 
+from bot.phrases import Phrase
 from bot.render import Renderer
 from bot.rule_edits import (
     merged,
@@ -24,7 +25,7 @@ from bot.rule_edits import (
     welcome_problems,
 )
 from data.errors import ConflictError, NotFoundError
-from data.models import ChannelPlan
+from data.models import ChannelKind, ChannelPlan
 from data.queries import channel_plans as rows
 from data.queries import leaves as leave_rows
 from data.queries import media as media_rows
@@ -32,9 +33,19 @@ from data.queries import rules as rule_rows
 from data.queries import staff as staff_rows
 from data.queries.channel_days import count_added_today
 from data.queries.channel_plans import PlanFilter, Standing
-from data.queries.media_uses import hold_files
+from data.queries.media_uses import hold_these
 from data.rules import channels as rules
-from data.rules.channels import ChannelDraft, ChannelPlanned, Company, Duty, find_duty, named_members, wecom_body
+from data.rules.acquisition import address_of as link_address
+from data.rules.channels import (
+    ChannelDraft,
+    ChannelPlanned,
+    Company,
+    Duty,
+    find_duty,
+    members_max,
+    named_members,
+    wecom_body,
+)
 from data.rules.problems import InvalidRuleError, Problem, parse
 from data.rules.schedule import local_datetime
 from data.rules.tagging import TagConditions, TagRule, Trigger
@@ -92,7 +103,7 @@ def make(
     known = known or read_known(session, editing.now, editing.zone)
     draft = check(session, draft, editing, known)
     row = rows.add_plan(
-        session, draft.name, draft.state or state, draft.planned, made_by, editing.now, import_id
+        session, draft.name, draft.state or state, draft.planned, made_by, editing.now, import_id, draft.kind
     )  # fmt: skip
     _keep_rules(session, row, draft, editing)
     put_on_duty(session, row, editing.now, editing.zone, known.company)
@@ -116,6 +127,8 @@ def change(
     draft = parse(ChannelDraft, after)
     if draft.state != row.state:
         raise ConflictError("渠道的标识（state）不能修改：已经打印的码和统计都认它。", "请复制成一个新的渠道。")
+    if draft.kind != row.kind:
+        raise ConflictError(Phrase("渠道活码和获客链接不能互相改成对方。"), Phrase("请新建一个渠道。"))
     draft = check(session, draft, editing, read_known(session, editing.now, editing.zone))
     rows.change_plan(session, row, draft.name, draft.planned, editing.now, version)
     _keep_rules(session, row, draft, editing)
@@ -124,7 +137,8 @@ def change(
 
 
 def switch(session: Session, id_: int, act: str, editing: Editing) -> ChannelPlan:
-    """`pause`, `resume`, `archive` or `restore` one (while it rests the code is its fallback's), or make it `again`.
+    """`pause`, `resume`, `archive` or `restore` one (while it rests the code is its fallback's), make it `again`, or
+    `delete` a link.
 
     Raises NotFoundError, ConflictError.
     """
@@ -141,11 +155,14 @@ def switch(session: Session, id_: int, act: str, editing: Editing) -> ChannelPla
             row.archived_at = None
         case "again":
             rows.make_again(session, id_, editing.now)
+        case "delete":
+            rows.delete_link(session, row, editing.now)
         case _:
-            raise NotFoundError(f"没有操作 {act}。", "可以用：pause、resume、archive、restore、again。")
+            raise NotFoundError(f"没有操作 {act}。", "可以用：pause、resume、archive、restore、again、delete。")
     row.version += 1
     row.changed_at = editing.now
-    put_on_duty(session, row, editing.now, editing.zone)
+    if row.status not in rows.ENDED:
+        put_on_duty(session, row, editing.now, editing.zone)
     return row
 
 
@@ -158,7 +175,7 @@ def draft_of(session: Session, row: ChannelPlan) -> ChannelDraft:
     """A channel as somebody would write it."""
     welcome, tags = _rules_of(session, row)
     return parse(ChannelDraft, {
-        **row.definition, "name": row.name, "state": row.state,
+        **row.definition, "kind": row.kind, "name": row.name, "state": row.state,
         "tag_ids": sorted(tags.put_on) if tags else [],
         "welcome": welcome.content.model_dump(mode="json") if welcome else None,
     })  # fmt: skip
@@ -171,9 +188,15 @@ def to_json(session: Session, row: ChannelPlan) -> dict[str, Any]:
     draft = draft_of(session, row).model_dump(mode="json")
     on_code = (row.written or {}).get("user", [])
     return {
-        **told, **draft, "on_code": on_code, "because": row.duty.get("because"), "out": row.duty.get("out", {}),
-        "needs_person": row.status in rows.NEEDS_PERSON, "is_behind": row.next_at is not None,
+        **told, **draft, "address": address_of(row), "on_code": on_code, "because": row.duty.get("because"),
+        "out": row.duty.get("out", {}), "needs_person": row.status in rows.NEEDS_PERSON,
+        "is_behind": row.next_at is not None,
     }  # fmt: skip
+
+
+def address_of(row: ChannelPlan) -> str:
+    """What is given to customers of a link: with its state, which WeCom brings back. Nothing for a code."""
+    return link_address(row.qr_code, row.state) if row.kind == ChannelKind.LINK else ""
 
 
 def list_told(session: Session, wanted: PlanFilter, limit: int, before_id: int | None = None) -> list[dict[str, Any]]:
@@ -220,8 +243,9 @@ def put_on_duty(
     company = company or read_company(session, planned.named_departments, now, zone)
     added = count_added_today(session, [row.state], now, zone).get(row.state, {}) if planned.daily_cap else {}
     duty = find_duty(
-        planned, company, now, zone, added, paused=row.paused_at is not None, archived=row.archived_at is not None
-    )
+        planned, company, now, zone, added, paused=row.paused_at is not None, archived=row.archived_at is not None,
+        members_max=members_max(row.kind),
+    )  # fmt: skip
     named = named_members(planned, company)
     rows.write_duty(session, row, duty, named, wecom_body(planned, row.name, duty.userids), now)
 
@@ -250,8 +274,9 @@ def find_turns(session: Session, after: int, now: datetime, zone: tzinfo) -> tup
     for each in found:
         plan = plans[each.id]
         duty = find_duty(
-            plan, company, now, zone, added.get(each.state, {}), paused=each.paused, archived=each.archived
-        )
+            plan, company, now, zone, added.get(each.state, {}), paused=each.paused, archived=each.archived,
+            members_max=members_max(each.kind),
+        )  # fmt: skip
         named, body = named_members(plan, company), wecom_body(plan, each.name, duty.userids)
         same = not duty.userids or body == each.wanted
         if not (same and duty.to_json() == each.duty and sorted(named) == each.named):
@@ -281,7 +306,7 @@ def check(session: Session, draft: ChannelDraft, editing: Editing, known: Known)
     draft = _renamed(draft, known.spelled)
     found = [
         *unwritable(draft.model_dump(mode="json", exclude={"welcome"})),
-        *rules.problems(draft, known.company, frozenset(known.spelled.values()), known.departments),
+        *rules.problems(draft, known.company, frozenset(known.spelled.values()), known.departments, draft.kind),
         *_foreign(draft, known.company, editing.visible),
     ]
     if draft.welcome is not None:
@@ -364,4 +389,4 @@ def _keep_rules(session: Session, row: ChannelPlan, draft: ChannelDraft, editing
         rule_rows.own_by_channel(session, kept, row.state)
     session.flush()
     if draft.poster.background:
-        hold_files(session, "channel", row.id or 0)
+        hold_these(session, {draft.poster.background})

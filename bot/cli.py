@@ -26,6 +26,7 @@ from bot.commands import (
     jobs,
     join_ways,
     journeys,
+    limits,
     links,
     media,
     orders,
@@ -41,6 +42,7 @@ from bot.commands import (
     tasks,
     testers,
     tokens,
+    webhooks,
     welcome,
 )
 from bot.errors import SiyuError
@@ -89,6 +91,8 @@ app.add_typer(tasks.app, name="tasks")
 app.add_typer(media.app, name="media")
 app.add_typer(scripts.app, name="scripts")
 app.add_typer(alerts.app, name="alerts")
+app.add_typer(webhooks.app, name="webhooks")
+app.add_typer(limits.app, name="limits")
 app.add_typer(accounts.app, name="accounts")
 app.add_typer(tokens.app, name="token")
 

@@ -11,8 +11,9 @@ from typing import Any
 from bot.context import Context
 from bot.errors import ObservingError
 from bot.logs import get_logger
+from bot.phrases import Phrase
 from bot.wecom.errors import GoneError, UnknownOutcomeError, WeComError
-from data.errors import ConflictError
+from data.errors import ConflictError, NotFoundError
 from data.models import JoinWay, JoinWayStatus
 from data.queries import join_ways as rows
 from data.rules.join_ways import SCENE_CODE, JoinWayDraft, problems
@@ -98,6 +99,20 @@ async def read_all(ctx: Context) -> int:
     if failure is not None:
         raise failure
     return len(made)
+
+
+async def image_of(ctx: Context, row: JoinWay) -> bytes:
+    """The picture of a code, fetched from WeCom where it was not yet. Raises NotFoundError, WeComError."""
+    content = await ctx.db.read(rows.find_image, row)
+    if content is not None:
+        return content
+    if row.config_id is None or not row.qr_code:
+        raise NotFoundError(
+            Phrase("群活码 %(id_)s 还没有二维码图片。", id_=row.id or 0), Phrase("请先从企业微信再读一次。")
+        )
+    content = await ctx.wecom.fetch_picture(row.qr_code)
+    await ctx.db.write(rows.save_image, row, content, ctx.clock.now())
+    return content
 
 
 def to_json(row: JoinWay) -> dict[str, Any]:

@@ -126,7 +126,7 @@ async def refresh_channel(ctx: Context, config_id: str) -> bool:
 
 async def refresh_channels(ctx: Context) -> int:
     """Read every contact way that the API lists, and those known that it lists no more; the number that exist."""
-    known = {channel.config_id for channel in await ctx.db.read(channel_rows.list_channels)}
+    known = {channel.config_id for channel in await ctx.db.read(channel_rows.list_channels, "code")}
     listed = {str(row["config_id"]) async for row in ctx.wecom.external_contact.gen_contact_ways()}
     count = 0
     # WeCom lists those of the last 90 days: only reading one tells whether it exists.

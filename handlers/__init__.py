@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from bot.router import Router
-from handlers import broadcasts, customers, directory, groups, moments, staff, tagging, welcome
+from handlers import acquisition, broadcasts, customers, directory, groups, moments, staff, tagging, welcome
 
 ROUTERS: tuple[Router, ...] = (
     welcome.router,
@@ -20,32 +20,17 @@ ROUTERS: tuple[Router, ...] = (
     directory.router,
     broadcasts.router,
     moments.router,
+    acquisition.router,
     staff.router,
 )
 
 _APP = "what staff do in the app needs no answer yet"
-_LINK = "customer-acquisition links are not managed by this version"
 _PUSH = "WeCom's own dialogue answers the staff member"
 _STATE = "a notice about the app itself: shown in WeCom's admin console"
 
 IGNORED: Mapping[str, str] = MappingProxyType(
     {
         "change_external_contact.msg_audit_approved": "chats are not archived by this version",
-        **{
-            f"customer_acquisition.{change}": _LINK
-            for change in (
-                "balance_low",
-                "balance_exhausted",
-                "balance_increased",
-                "link_unavailable",
-                "delete_link",
-                "quota_expire_soon",
-                "open_profile",
-                "friend_request",
-                "customer_start_chat",
-                "message_from_customer",
-            )
-        },
         "kf_msg_or_event": "WeChat customer service is not answered by this version; staff answer in WeCom",
         "kf_account_auth_change": "WeChat customer service is not answered by this version; staff answer in WeCom",
         **dict.fromkeys(("subscribe", "unsubscribe", "enter_agent", "LOCATION", "view", "view_miniprogram"), _APP),

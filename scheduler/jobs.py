@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from bot import kept
+from bot.channel_links import refresh_links
 from bot.context import Context
 from bot.delivery import media_id_of, send_due_alerts
 from bot.join_ways import read_all
@@ -17,6 +18,7 @@ from bot.wecom.errors import WeComError
 from data.queries import media_uses as media_rows
 from data.queries import statistics as statistics_rows
 from data.rules.messages import MissingMediaError
+from scheduler.acquisition import pull_acquisition
 from scheduler.approvals import work_on_approvals
 from scheduler.backups import back_up_when_due
 from scheduler.behaviour import pull_behaviour
@@ -91,8 +93,9 @@ async def poll_tags(ctx: Context) -> None:
 
 
 async def poll_channels(ctx: Context) -> None:
-    """Contact ways cause no event: read them."""
+    """Contact ways and links cause no event when others make or change them: read them."""
     await refresh_channels(ctx)
+    await refresh_links(ctx)
 
 
 async def poll_unassigned(ctx: Context) -> None:
@@ -180,6 +183,7 @@ JOBS: tuple[Job, ...] = (
     Job("refresh_statistics", timedelta(hours=1).total_seconds(), refresh_statistics, at_start=True),
     # They begin once a day, the first a while after WeCom has counted yesterday.
     Job("pull_behaviour", timedelta(minutes=10).total_seconds(), pull_behaviour, long=True),
+    Job("pull_acquisition", timedelta(minutes=10).total_seconds(), pull_acquisition, long=True),
     Job("count_cohorts", timedelta(minutes=10).total_seconds(), count_cohorts, long=True),
     Job("mend_facts", timedelta(days=1).total_seconds(), mend_facts),
     Job("backups", 60.0, back_up_when_due, long=True),

@@ -10,10 +10,14 @@ from typing import Any
 from sqlmodel import Session, select
 
 from bot.app import Bot
+from bot.channel_files import editing_for
+from bot.channels import Editing, make
 from bot.journey_edits import make_journey
 from data.models import (
+    AcquisitionDay,
     Batch,
     Campaign,
+    ChannelPlan,
     Enrolment,
     Follow,
     InboxEvent,
@@ -31,7 +35,11 @@ from data.models import (
 from data.models.inbox import Lane
 from data.queries import rules as rule_rows
 from data.queries import staff as staff_rows
+from data.queries.acquisition import save_quota
 from data.queries.segment_names import save_segment
+from data.rules.acquisition import Part, Quota
+from data.rules.channels import ChannelDraft
+from data.rules.problems import parse
 from data.rules.segments import Segment
 from data.rules.tagging import TagRule
 from data.rules.welcome import WelcomeRule
@@ -59,6 +67,7 @@ async def furnish(bot: Bot, name: str) -> list[str]:
     run = await bot.db.write(partial(_add_campaign, name=name, now=now, userid=userid))
     await bot.db.write(partial(_add_journey, journey_id=journey_id, now=now, userid=userid))
     event_id = await bot.inbox.db.write(partial(_add_event, now=now, userid=userid))
+    link = await bot.db.write(partial(_add_link, name=name, userid=userid, editing=editing_for(bot.context, now)))
     campaign, journey = f"/console/campaigns/{run.campaign_id}", f"/console/journeys/{journey_id}"
     return [
         campaign, *(f"{campaign}/{each}" for each in ("board", "preview", "edit", "freeze")),
@@ -67,7 +76,19 @@ async def furnish(bot: Bot, name: str) -> list[str]:
         f"/console/customers/{CUSTOMER}", f"/console/customers/{CUSTOMER}/why", *rules,
         "/console/templates/welcome/default", "/console/templates/staff_alert/link_clicked",
         f"/console/events/{event_id}", f"/console/tasks/{userid}", "/console/accounts/1",
+        link, f"{link}/edit", "/console/channels?kind=link", "/console/channels/new?kind=link",
     ]  # fmt: skip
+
+
+def _add_link(session: Session, name: str, userid: str, editing: Editing) -> str:
+    """A customer-acquisition link with a day of figures, and little that is left of the quota."""
+    draft = parse(ChannelDraft, {"kind": "link", "name": name[:64], "userids": [userid], "fallback": userid})
+    row = session.get_one(ChannelPlan, make(session, draft, "test", editing, state="walked"))
+    row.status, row.config_id, row.qr_code = "made", "cawalked", "https://work.weixin.qq.com/ca/cawalked"
+    row.written, row.next_at, today = row.wanted, None, editing.now.date()
+    session.add(AcquisitionDay(link_id="cawalked", day=today, clicks=12_000, added=340, pulled_on=today))
+    save_quota(session, Quota(500, 12, (Part(today + timedelta(days=9), 12),)), editing.now)
+    return f"/console/channels/{row.id}"
 
 
 def _add_rules(session: Session, name: str, now: datetime) -> list[str]:

@@ -1,11 +1,11 @@
-"""`/channels`: contact ways as WeCom shows them, and those that are made here."""
+"""`/channels`: contact ways and links as WeCom shows them, and those that are made here."""
 
 from __future__ import annotations
 
 import base64
 import secrets
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from aiohttp import web
 from pydantic import Field
@@ -38,6 +38,8 @@ DAYS_MAX = 400
 class OwnChannelTold(ChannelDraft):
     """A channel that was made here. `on_code`: whom its code leads to now, `because` why, `out` why not others.
 
+    Of a link `config_id` is its link_id, `address` what is given to customers.
+
     `is_behind`: WeCom is yet to be told of a change; `needs_person`: nothing happens to it until somebody decides.
     """
 
@@ -48,6 +50,7 @@ class OwnChannelTold(ChannelDraft):
     status: ChannelStatus
     config_id: str | None
     qr_code: str
+    address: str
     on_code: list[str]
     because: Because | None
     out: dict[str, Out]
@@ -66,12 +69,13 @@ class OwnChannelTold(ChannelDraft):
 
 
 class OwnQuery(RuleModel):
-    """Which to list: archived ones, those whose name holds a text."""
+    """Which to list: archived ones, those whose name holds a text, those of a kind."""
 
     limit: int = Field(default=100, ge=1, le=1000)
     before_id: int | None = Field(default=None, ge=1, lt=2**63)
     archived: bool = False
     text: str = Field(default="", max_length=64)
+    kind: Literal["", "code", "link"] = ""
 
 
 class CopyBody(RuleModel):
@@ -160,7 +164,7 @@ async def list_channels(api: Api, _request: web.Request) -> web.Response:
 @described(Page[OwnChannelTold], query=OwnQuery)
 async def list_own(api: Api, request: web.Request) -> web.Response:
     query = read_query(OwnQuery, request)
-    wanted = PlanFilter(archived=query.archived, text=query.text)
+    wanted = PlanFilter(archived=query.archived, text=query.text, kind=query.kind)
     found = await api.db.read(channels.list_told, wanted, query.limit, query.before_id)
     return answer(page(found, query.limit))
 
@@ -238,6 +242,11 @@ async def restore(api: Api, request: web.Request) -> web.Response:
 
 
 @described(OwnChannelTold)
+async def delete(api: Api, request: web.Request) -> web.Response:
+    return await _switch(api, request, "delete")
+
+
+@described(OwnChannelTold)
 async def again(api: Api, request: web.Request) -> web.Response:
     return await _switch(api, request, "again")
 
@@ -261,7 +270,7 @@ async def get_code(api: Api, request: web.Request) -> web.Response:
 
 @described(Items[DayTold], query=PeriodQuery)
 async def list_days(api: Api, request: web.Request) -> web.Response:
-    since, until = _period(api, request)
+    since, until = read_period(api, request)
 
     def read(session: Session) -> list[dict[str, Any]]:
         state = plan_rows.get_plan(session, path_id(request)).state
@@ -273,7 +282,7 @@ async def list_days(api: Api, request: web.Request) -> web.Response:
 
 @described(Items[ChannelNumbersTold], query=PeriodQuery)
 async def list_numbers(api: Api, request: web.Request) -> web.Response:
-    since, until = _period(api, request)
+    since, until = read_period(api, request)
 
     def read(session: Session) -> list[dict[str, Any]]:
         names = day_rows.map_names(session)
@@ -287,7 +296,8 @@ def _numbers(each: day_rows.DayOfChannels) -> dict[str, int]:
     return {name: getattr(each, name) for name in day_rows.NAMES}
 
 
-def _period(api: Api, request: web.Request) -> tuple[date, date]:
+def read_period(api: Api, request: web.Request) -> tuple[date, date]:
+    """The days that a request asks for, the last 30 where it says nothing. Raises ApiError."""
     query = read_query(PeriodQuery, request)
     until = query.until or local_datetime(api.clock.now(), api.settings.zone).date()
     since = query.since or until - timedelta(days=29)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from datetime import datetime
 
 from aiohttp import web
@@ -12,6 +13,7 @@ from bot.api.answers import answer, page, path_id, read_object, read_query
 from bot.api.described import described
 from bot.api.service import CALLER, Api
 from bot.api.shapes import MergePatch, Page
+from bot.channel_posters import code_svg, content_type_of
 from bot.rule_edits import merged
 from data.models import JoinWayStatus
 from data.queries import join_ways as rows
@@ -45,6 +47,14 @@ class JoinWayTold(RuleModel):
     read_at: datetime | None
 
 
+class JoinCodeTold(RuleModel):
+    """WeCom's picture of a code, in base64, and an SVG that holds it."""
+
+    content_type: str
+    content: str
+    svg: str
+
+
 class Removed(RuleModel):
     """What was removed."""
 
@@ -67,6 +77,13 @@ async def make(api: Api, request: web.Request) -> web.Response:
 @described(JoinWayTold)
 async def get_one(api: Api, request: web.Request) -> web.Response:
     return answer(join_ways.to_json(await api.db.read(rows.get_join_way, path_id(request))))
+
+
+@described(JoinCodeTold)
+async def get_code(api: Api, request: web.Request) -> web.Response:
+    code = await join_ways.image_of(api.context, await api.db.read(rows.get_join_way, path_id(request)))
+    content = base64.b64encode(code).decode()
+    return answer(JoinCodeTold(content_type=content_type_of(code), content=content, svg=code_svg(code)))
 
 
 @described(JoinWayTold, body=MergePatch)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from bot.api import (
+    acquisition,
     approvals,
     batches,
     campaigns,
@@ -104,6 +105,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/channels/own", "channels:read", channels.list_own, "Channels that were made here, newest first, with who is on their codes."),
     Route("POST", "/channels", "channels:write", channels.make, "Make a channel: a code that leads to whom it should lead at each time."),
     Route("GET", "/channels/statistics", "channels:read", channels.list_numbers, "What came of each channel over some days, those through which most came first."),
+    Route("GET", "/channels/quota", "channels:read", acquisition.get_quota, "How many customers may still be added by links, asked of WeCom now."),
     Route("POST", "/channels/imports", "channels:write", channels.read_file, "Read a file of channels (XLSX or CSV, the body itself); nothing is made yet."),
     Route("GET", f"/channels/imports/{ID}", "channels:read", channels.get_import, "What a file says, what is wrong with it, and how far its channels are."),
     Route("POST", f"/channels/imports/{ID}/start", "channels:write", channels.start_import, "Make the channels of a file, in the background."),
@@ -114,8 +116,10 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", f"/channels/{ID}/resume", "channels:write", channels.resume, "Give it back to those who are on duty."),
     Route("POST", f"/channels/{ID}/archive", "channels:write", channels.archive, "Put it out of sight; its code leads to the fallback from then on."),
     Route("POST", f"/channels/{ID}/restore", "channels:write", channels.restore, "Bring an archived one back."),
+    Route("POST", f"/channels/{ID}/delete", "channels:write", channels.delete, "Delete a link in WeCom; a code is never deleted."),
     Route("POST", f"/channels/{ID}/again", "channels:write", channels.again, "Have WeCom asked again for one that it refused or has no more."),
     Route("GET", f"/channels/{ID}/code", "channels:read", channels.get_code, "The picture of its code, and a poster around it."),
+    Route("GET", f"/channels/{ID}/link", "channels:read", acquisition.get_link, "What WeCom tells of a link: opened and added by day, customers who have written."),
     Route("GET", f"/channels/{ID}/statistics", "channels:read", channels.list_days, "What came of it day by day."),
     Route("GET", "/tags", "directory:read", tags.list_tags, "The company's tags."),
     Route("POST", "/tags", "tags:write", tags.add_tags, "Make tags in a group, which is made if there is none of that name."),
@@ -138,6 +142,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/join-ways", "join-ways:read", join_ways.list_all, "Codes that lead into customer groups."),
     Route("POST", "/join-ways", "join-ways:write", join_ways.make, "Make one in WeCom."),
     Route("GET", f"/join-ways/{ID}", "join-ways:read", join_ways.get_one, "One of them, with its code."),
+    Route("GET", f"/join-ways/{ID}/code", "join-ways:read", join_ways.get_code, "The picture of its code."),
     Route("PATCH", f"/join-ways/{ID}", "join-ways:write", join_ways.change, "Change one; its code stays."),
     Route("POST", f"/join-ways/{ID}/again", "join-ways:write", join_ways.make_again, "Make one again of which no answer came, or that WeCom has no more."),
     Route("DELETE", f"/join-ways/{ID}", "join-ways:write", join_ways.remove, "Remove one; its code leads nowhere from then on."),
@@ -287,6 +292,7 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/webhooks", "webhooks:write", webhooks.add_webhook, "Tell another program of what happens."),
     Route("PUT", f"/webhooks/{ID}", "webhooks:write", webhooks.change_webhook, "Change whom or of what."),
     Route("POST", f"/webhooks/{ID}/switch", "webhooks:write", webhooks.switch_webhook, "Switch a webhook off or on."),
+    Route("POST", f"/webhooks/{ID}/test", "webhooks:write", webhooks.try_webhook, "Send it one call with the event `test`, now."),
     Route("DELETE", f"/webhooks/{ID}", "webhooks:write", webhooks.remove_webhook, "Remove a webhook."),
     Route("GET", "/webhook-calls", "webhooks:read", webhooks.list_calls, "What other programs were told, and whether they have taken it."),
     Route("POST", f"/webhook-calls/{ID}/again", "webhooks:write", webhooks.try_again, "Try a call once more that was given up."),

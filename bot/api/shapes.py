@@ -148,9 +148,13 @@ class MediaTold(RuleModel):
 
 
 class ChannelTold(RuleModel):
-    """A contact way. `state` comes back in the events of customers who scanned its code."""
+    """A contact way, or a link. `state` comes back in the events of customers who scanned its code.
+
+    Of a link `config_id` is its link_id and `qr_code` its address; its state is known where it was made here.
+    """
 
     config_id: str
+    kind: Literal["code", "link"]
     state: str
     name: str
     qr_code: str

@@ -14,6 +14,7 @@ from bot.api.answers import answer, page, path_id, read_object, read_query
 from bot.api.described import described
 from bot.api.service import CALLER, Api
 from bot.api.shapes import Items, Nothing, Page
+from bot.webhooks import WebhookError
 from data.models import Webhook, WebhookCall
 from data.queries import webhook_targets as targets
 from data.queries import webhooks as rows
@@ -119,6 +120,23 @@ async def change_webhook(api: Api, request: web.Request) -> web.Response:
 async def switch_webhook(api: Api, request: web.Request) -> web.Response:
     on = parse(Switch, await read_object(request)).enabled
     return answer(_row(await api.db.write(targets.switch_webhook, path_id(request), api.clock.now(), on=on)))
+
+
+class Tried(RuleModel):
+    """What came of a call with the event `test`: `error` says why it was not taken."""
+
+    taken: bool
+    error: str
+
+
+@described(Tried)
+async def try_webhook(api: Api, request: web.Request) -> web.Response:
+    row = await api.db.read(targets.get_webhook, path_id(request))
+    try:
+        await edits.try_webhook(api.context, row)
+    except WebhookError as error:
+        return answer(Tried(taken=False, error=str(error)))
+    return answer(Tried(taken=True, error=""))
 
 
 @described(Nothing)

@@ -1,4 +1,4 @@
-"""`siyu channels`: codes that lead to whom they should lead at each time, made, changed and printed."""
+"""`siyu channels`: codes and links that lead to whom they should lead at each time, made, changed and printed."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bot.commands import channel_links
+from bot.commands.channel_links import ChannelId
 from bot.commands.rule_options import given
 from bot.commands.terminal import AsJson, Config, Limit, cut, refuse, say, say_json, say_table, work, work_with_wecom
 
@@ -18,9 +20,10 @@ if TYPE_CHECKING:
     from bot.context import Context
     from data.db import Database
 
-app = typer.Typer(no_args_is_help=True, help="Channels (渠道活码): codes through which customers come.")
+app = typer.Typer(
+    no_args_is_help=True, help="Channels (渠道活码, 获客链接): codes and links through which customers come."
+)
 
-ChannelId = Annotated[int, typer.Argument(metavar="ID", min=1, help="The channel's number.")]
 Members = Annotated[list[str] | None, typer.Option("--member", "-m", help="Userid on the code; may be repeated.")]
 Departments = Annotated[list[int] | None, typer.Option("--department", help="Department on the code; may be repeated.")]
 Fallback = Annotated[str | None, typer.Option("--fallback", help="Userid that takes over where nobody else can.")]
@@ -55,10 +58,10 @@ def list_all(
         say_json(found)
         return
     say_table(
-        ("ID", "NAME", "STATUS", "ON THE CODE", "BECAUSE", "TO DO"),
+        ("ID", "KIND", "NAME", "STATUS", "ON THE CODE", "BECAUSE", "TO DO"),
         (
             (
-                each["id"], cut(each["name"], 24), each["status"], cut(",".join(each["on_code"]), 30),
+                each["id"], each["kind"], cut(each["name"], 24), each["status"], cut(",".join(each["on_code"]), 30),
                 each["because"] or "", cut(each["error"], 60),
             )
             for each in found
@@ -85,9 +88,12 @@ def add(
     welcome: Welcome = None,
     remark: Remark = None,
     state: Annotated[str | None, typer.Option("--state", help="Its state, made up if not given.")] = None,
+    link: Annotated[
+        bool, typer.Option("--link", help="A customer-acquisition link (获客链接) instead of a code.")
+    ] = False,
     config: Config = None,
 ) -> None:
-    """Make one, and have WeCom make its code."""
+    """Make one, and have WeCom make its code, or its link."""
     if fallback is None:
         refuse("--fallback names who takes over where nobody else can, so that the code never dies.")
 
@@ -98,7 +104,8 @@ def add(
         from data.rules.problems import parse
 
         draft = parse(ChannelDraft, {
-            "name": name, "userids": members or [], "department_ids": departments or [],
+            "kind": "link" if link else "code", "name": name, "userids": members or [],
+            "department_ids": departments or [],
             **_options(fallback, None, None, shifts, daily_cap, tags, welcome, remark), **given(state=state),
         })  # fmt: skip
         made = made_up_state(secrets.token_bytes(10))
@@ -162,6 +169,12 @@ def archive(channel_id: ChannelId, config: Config = None) -> None:
 def restore(channel_id: ChannelId, config: Config = None) -> None:
     """Bring an archived one back."""
     _switch(config, channel_id, "restore")
+
+
+@app.command()
+def delete(channel_id: ChannelId, config: Config = None) -> None:
+    """Delete a link in WeCom; a code is never deleted."""
+    _switch(config, channel_id, "delete")
 
 
 @app.command()
@@ -265,6 +278,10 @@ def statistics(
     )
 
 
+app.command()(channel_links.link)
+app.command()(channel_links.quota)
+
+
 def _options(
     fallback: str | None,
     members: list[str] | None,
@@ -323,6 +340,8 @@ def _bring(config: Config, keep: Any) -> None:
     say(
         f"Channel {told['id']} {told['name']}: {told['status']}, on the code: {', '.join(told['on_code']) or 'nobody'}."
     )
+    if told["address"]:
+        say(f"For customers: {told['address']}")
     if told["is_behind"]:
         typer.echo(f"The bot brings it to WeCom when it can. {told['error']}".strip(), err=True)
     if told["needs_person"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -60,6 +61,26 @@ def add(
 
     told = work_with_wecom(config, action)
     say(f"Join code {told['id']} {told['name']}: {told['status']}. {told['qr_code']}{told['error']}")
+
+
+@app.command()
+def code(
+    way_id: WayId,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to: .png, .jpg or .svg.", dir_okay=False)],
+    config: Config = None,
+) -> None:
+    """Write the picture of its code to a file."""
+
+    async def action(ctx: Context) -> bytes:
+        from bot.channel_posters import code_svg
+        from bot.join_ways import image_of
+        from data.queries.join_ways import get_join_way
+
+        picture = await image_of(ctx, await ctx.db.read(get_join_way, way_id))
+        return code_svg(picture).encode() if file.suffix == ".svg" else picture
+
+    file.write_bytes(work_with_wecom(config, action))
+    say(f"Written to {file}.")
 
 
 @app.command()

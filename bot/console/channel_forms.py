@@ -72,6 +72,7 @@ def read_draft(ask: Ask) -> dict[str, Any]:
     welcome = read_message(ask.form, "welcome", "welcome")
     cap = ask.text("daily_cap", 10)
     return {
+        "kind": "link" if ask.text("kind") == "link" else "code",
         "name": ask.text("name", 100),
         "state": ask.text("state", 64),
         "userids": chosen(ask, "userids"),

@@ -1,12 +1,13 @@
-"""Channels (渠道活码): the list, one of them, making and editing, pausing and archiving, pictures of their codes."""
+"""Channels (渠道活码, 获客链接): the list, one of them, making and editing, pausing and archiving, pictures."""
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Mapping
+from datetime import timedelta
 from functools import partial
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from aiohttp import web
 from sqlmodel import Session
@@ -17,29 +18,34 @@ from bot.channel_posters import code_svg, content_type_of, file_name, poster_svg
 from bot.channels import Editing
 from bot.console.asks import Ask
 from bot.console.channel_forms import read_draft, read_offered
+from bot.console.code_pictures import send_picture
 from bot.console.message_forms import make_editor
-from bot.console.pages import HEADERS
 from bot.console.painting import N_
 from bot.console.rule_forms import WEEKDAYS, problems_at
 from bot.wecom.errors import WeComError
 from data.errors import ConflictError, NotFoundError, StaleError
-from data.models import ChannelPlan
+from data.models import ChannelKind, ChannelPlan
+from data.queries import acquisition as link_rows
 from data.queries import channel_days as day_rows
 from data.queries import channel_plans as rows
 from data.queries import staff as staff_rows
 from data.queries.accounts import list_visible
 from data.queries.channel_plans import PlanFilter
+from data.rules.acquisition import LOW_BALANCE, scheme_of
 from data.rules.channels import ChannelDraft, made_up_state
 from data.rules.problems import InvalidRuleError, Problem, parse
 from data.rules.schedule import local_datetime
 
 PATH = "/console/channels"
 ROWS = 50
+#: Of a link, the days that its page shows.
+LINK_DAYS = timedelta(days=29)
 NO_WINDOW: Mapping[str, Any] = {}
 STATUS = {
     "planned": (N_("等待创建"), "bg-blue-lt"), "making": (N_("正在创建"), "bg-blue-lt"),
     "unknown": (N_("正在核对"), "bg-yellow-lt"), "made": (N_("可用"), "bg-green-lt"),
     "refused": (N_("创建失败"), "bg-red-lt"), "gone": (N_("已被删除"), "bg-red-lt"),
+    "deleting": (N_("正在删除"), "bg-yellow-lt"), "deleted": (N_("已删除"), "bg-secondary-lt"),
 }  # fmt: skip
 BECAUSE = {
     "planned": N_("按计划"), "paused": N_("已暂停，由兜底员工接待"), "archived": N_("已归档，由兜底员工接待"),
@@ -48,7 +54,10 @@ BECAUSE = {
     "stuck": N_("没有任何员工能添加客户，码上仍是原来的人"),
 }  # fmt: skip
 OUT = {"unable": N_("已离职或没有客户联系权限"), "away": N_("请假"), "full": N_("今天已满")}
-ACTS = {"pause": "rested", "resume": "resumed", "archive": "archived", "restore": "restored", "again": "saved"}
+ACTS = {
+    "pause": "rested", "resume": "resumed", "archive": "archived", "restore": "restored", "again": "saved",
+    "delete": "removed",
+}  # fmt: skip
 
 
 def editing(ask: Ask, visible: Collection[str] | None) -> Editing:
@@ -67,25 +76,33 @@ def read_names(session: Session) -> dict[str, str]:
 
 
 async def show_list(ask: Ask) -> web.Response:
-    """Channels of ours, the newest first; those that WeCom shows besides."""
+    """Channels of ours of a kind, the newest first; those that WeCom shows besides."""
     query = ask.request.query
+    kind = asked_kind(ask)
     text, archived, trouble = query.get("q", "").strip()[:64], "archived" in query, "trouble" in query
 
     def read(session: Session) -> Any:
         visible = read_visible(session, ask)
-        wanted = PlanFilter(visible, archived, text, trouble=trouble)
+        wanted = PlanFilter(visible, archived, text, trouble=trouble, kind=kind)
         found = rows.list_plans(session, wanted, ROWS + 1, ask.asked_number("before"))
         added = day_rows.count_added_today(session, [each.state for each in found], ask.now, ask.zone)
-        others = rows.list_foreign(session, ROWS) if visible is None and not text and not archived else []
-        return found, added, others, read_names(session)
+        others = rows.list_foreign(session, ROWS, kind) if visible is None and not text and not archived else []
+        quota = link_rows.find_quota(session) if kind == ChannelKind.LINK else None
+        return found, added, others, read_names(session), quota
 
-    found, added, others, names = await ask.db.read(read)
-    asked = {name: query[name] for name in ("q", "archived", "trouble") if name in query}
+    found, added, others, names, quota = await ask.db.read(read)
+    asked = {name: query[name] for name in ("q", "archived", "trouble", "kind") if name in query}
     older = f"{PATH}?{urlencode({**asked, 'before': found[ROWS - 1].id})}" if len(found) > ROWS else None
     return ask.show(
         "channels", found=found[:ROWS], added=added, others=others, names=names, older=older, text=text,
-        archived=archived, trouble=trouble, states=STATUS, because=BECAUSE,
+        archived=archived, trouble=trouble, states=STATUS, because=BECAUSE, kind=kind, quota=quota,
+        address_of=channels.address_of, low=LOW_BALANCE,
     )  # fmt: skip
+
+
+def asked_kind(ask: Ask) -> str:
+    """Codes, unless the address says links."""
+    return ChannelKind.LINK if ask.request.query.get("kind") == ChannelKind.LINK else ChannelKind.CODE
 
 
 async def show_one(ask: Ask) -> web.Response:
@@ -97,13 +114,17 @@ async def show_one(ask: Ask) -> web.Response:
         row = rows.get_plan(session, ask.path_number(), visible)
         added = day_rows.count_added_today(session, [row.state], ask.now, ask.zone).get(row.state, {})
         days = day_rows.list_days(session, today.replace(day=1), today, [row.state])
-        return row, channels.draft_of(session, row), added, days, read_names(session), _may_change(row, visible)
+        link = None
+        if row.kind == ChannelKind.LINK:
+            link = link_rows.tell_link(session, row.config_id or "", today - LINK_DAYS, today)
+        return row, channels.draft_of(session, row), added, days, read_names(session), _may_change(row, visible), link
 
-    row, draft, added, days, names, may_change = await ask.db.read(read)
+    row, draft, added, days, names, may_change, link = await ask.db.read(read)
     month = {name: sum(getattr(day, name) for day in days) for name in day_rows.NAMES}
     return ask.show(
         "channel", row=row, draft=draft, added=added, month=month, names=names, may_change=may_change, states=STATUS,
-        because=BECAUSE, out=OUT, weekdays=WEEKDAYS,
+        because=BECAUSE, out=OUT, weekdays=WEEKDAYS, link=link, address=channels.address_of(row),
+        scheme=scheme_of(row.qr_code, row.state) if link else "",
     )  # fmt: skip
 
 
@@ -117,7 +138,7 @@ def _may_change(row: ChannelPlan, visible: Collection[str] | None) -> bool:
 
 async def show_new(ask: Ask) -> web.Response:
     """A channel to be made, like another one where `copy` says so."""
-    draft: dict[str, Any] = {"skip_verify": True}
+    draft: dict[str, Any] = {"skip_verify": True, "kind": asked_kind(ask)}
     if copied := ask.asked_number("copy"):
 
         def read(session: Session) -> ChannelDraft:
@@ -152,7 +173,7 @@ async def change(ask: Ask) -> web.Response:
 
 
 async def act(ask: Ask) -> web.Response:
-    """Pause, resume, archive, restore, or have WeCom asked again."""
+    """Pause, resume, archive, restore, delete a link, or have WeCom asked again."""
     id_, what = ask.path_number(), ask.request.match_info["act"]
     if what not in ACTS:
         raise NotFoundError("没有这个操作。", "请从渠道页面进入。")
@@ -177,16 +198,16 @@ async def show_code(ask: Ask) -> web.Response:
         raise NotFoundError("二维码只有 PNG 和 SVG。", "请从渠道页面下载。")
     row, code = await _code(ask)
     if kind == "svg":
-        return _picture(ask, code_svg(code).encode(), "image/svg+xml", f"{file_name(printed(row))}.svg")
+        return send_picture(ask, code_svg(code).encode(), "image/svg+xml", f"{file_name(printed(row))}.svg")
     ending = "png" if content_type_of(code) == "image/png" else "jpg"
-    return _picture(ask, code, content_type_of(code), f"{file_name(printed(row))}.{ending}")
+    return send_picture(ask, code, content_type_of(code), f"{file_name(printed(row))}.{ending}")
 
 
 async def show_poster(ask: Ask) -> web.Response:
     """A code with a title and a picture around it."""
     row, code = await _code(ask)
     found, background = await ask.db.read(read_poster, row)
-    return _picture(
+    return send_picture(
         ask, poster_svg(found.title, code, background).encode(), "image/svg+xml", f"{file_name(found)}.svg"
     )  # fmt: skip
 
@@ -200,15 +221,6 @@ async def _code(ask: Ask) -> tuple[ChannelPlan, bytes]:
         return row, await image_of(ask.ctx, row.id or 0)
     except WeComError as error:
         raise NotFoundError("现在取不到这个渠道的二维码图片。", f"{error.message} {error.remedy}".strip()) from error
-
-
-def _picture(ask: Ask, content: bytes, content_type: str, filename: str) -> web.Response:
-    kept = "attachment" if "save" in ask.request.query else "inline"
-    headers = {
-        **HEADERS, "Content-Security-Policy": "default-src 'none'; img-src data:; style-src 'none'; sandbox",
-        "Cache-Control": "private, max-age=60", "Content-Disposition": f"{kept}; filename*=UTF-8''{quote(filename)}",
-    }  # fmt: skip
-    return web.Response(body=content, content_type=content_type, headers=headers)
 
 
 # -- the form

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from aiohttp import web
@@ -12,18 +12,23 @@ from bot.console.asks import Ask
 from bot.console.campaign_words import RECIPIENTS
 from bot.console.painting import N_
 from bot.refresh import refresh_group
+from data.queries import group_figures as figures
 from data.queries import group_pages as rows
 from data.queries.accounts import list_visible
 from data.queries.customer_pages import map_names
-from data.queries.staff import list_followers
-from data.rules.schedule import day_began, local_datetime
+from data.rules.schedule import local_datetime
 
 PATH = "/console/groups"
 ROWS, MEMBERS_SHOWN = 50, 100
 #: How somebody came in.
 SCENES = {1: N_("被邀请"), 2: N_("邀请链接"), 3: N_("扫码")}
-#: WeCom's figures go back so far, and are asked for so many owners at once.
-DAYS, OWNERS_AT_ONCE = 30, 100
+#: How many came and went is shown of so many days, WeCom's figures of one of these numbers.
+DAYS, PERIODS = 30, (30, 90, 365)
+FIGURES = {
+    "chats_total": N_("群总数"), "chats_new": N_("新增群"), "members_total": N_("群总人数"),
+    "members_new": N_("新增人数"), "chats_active": N_("有消息的群"), "members_active": N_("发言人数"),
+    "messages": N_("消息数"),
+}  # fmt: skip
 
 
 async def show_list(ask: Ask) -> web.Response:
@@ -70,29 +75,22 @@ async def fetch(ask: Ask) -> web.Response:
 
 
 async def show_statistics(ask: Ask) -> web.Response:
-    """WeCom's own figures of each day, of the groups of one owner or of all whom one sees."""
+    """WeCom's own figures as they were read every morning: by day, and by owner, of all whose customers one sees."""
+    days = next((each for each in PERIODS if str(each) == ask.request.query.get("days")), PERIODS[0])
+    until = local_datetime(ask.now, ask.zone).date() - timedelta(days=1)
+    since, chosen = until - timedelta(days=days - 1), ask.request.query.get("owner", "")[:64]
 
-    def read(session: Session) -> tuple[list[str], dict[str, str]]:
+    def read(session: Session) -> dict[str, Any]:
         visible = list_visible(session, ask.account)
-        found = [each for each in list_followers(session) if visible is None or each in visible]
-        return found, map_names(session, set(found))
-
-    owners, names = await ask.db.read(read)
-    chosen = ask.request.query.get("owner", "")
-    wanted = [chosen] if chosen in owners else owners[:OWNERS_AT_ONCE]
-    items: list[dict[str, Any]] = []
-    if wanted:
-        today = local_datetime(ask.now, ask.zone).date()
-        begin, end = today - timedelta(days=DAYS), today - timedelta(days=1)
-        answer = await ask.ctx.wecom.external_contact_group_chat.statistic_group_by_day(
-            int(day_began(begin, ask.zone).timestamp()), int(day_began(end, ask.zone).timestamp()), wanted
-        )
-        items = sorted(answer.get("items") or [], key=lambda each: int(each["stat_time"]))
-
-    def day_of(at: object) -> str:
-        return f"{local_datetime(datetime.fromtimestamp(int(str(at)), UTC), ask.zone):%Y-%m-%d}"
+        owners = figures.list_owners(session, since, until, visible)
+        wanted = [chosen] if chosen in owners else visible
+        return {
+            "owners": owners,
+            "names": map_names(session, set(owners)),
+            "items": figures.list_days(session, since, until, wanted),
+            "by_owner": figures.list_by_owner(session, since, until, wanted),
+        }
 
     return ask.show(
-        "group_statistics", owners=owners, names=names, chosen=chosen, items=items, all_of=len(owners),
-        asked_of=len(wanted), stat_day=day_of,
-    )  # fmt: skip
+        "group_statistics", chosen=chosen, days=days, periods=PERIODS, columns=FIGURES, **await ask.db.read(read)
+    )

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from aiohttp import web
+from multidict import MultiDict
 from sqlmodel import Session
 
 from bot import handovers
@@ -90,6 +91,12 @@ async def show_member(ask: Ask) -> web.Response:
 async def show_new(ask: Ask) -> web.Response:
     """A hand-over to be made."""
     return await _form(ask, given=ask.request.query)
+
+
+async def show_filled(ask: Ask, given: MultiDict[str]) -> web.Response:
+    """The form, filled with what was chosen elsewhere."""
+    await ask.db.read(_require_seen, ask, given["userid"])
+    return await _form(ask, given=given)
 
 
 async def make(ask: Ask) -> web.Response:

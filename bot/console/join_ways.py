@@ -10,9 +10,12 @@ from aiohttp import web
 from sqlmodel import Session
 
 from bot import join_ways
+from bot.channel_posters import Printed, code_svg, content_type_of, file_name
 from bot.console.asks import Ask
+from bot.console.code_pictures import send_picture
 from bot.console.painting import N_
 from bot.console.rule_forms import problems_at
+from bot.wecom.errors import WeComError
 from data.errors import NotFoundError
 from data.queries import groups as group_rows
 from data.queries import join_ways as rows
@@ -77,6 +80,24 @@ async def change(ask: Ask) -> web.Response:
         return await _form(ask, row, typed, 400, problems=error.problems)
     await ask.note("join_ways.change", f"join way {row.id}", join_ways.draft_of(changed), before)
     return ask.go(f"{PATH}/{row.id}", "saved")
+
+
+async def show_code(ask: Ask) -> web.Response:
+    """Its code as WeCom draws it, or as an SVG that holds that picture."""
+    kind = ask.request.match_info["kind"]
+    if kind not in ("png", "svg"):
+        raise NotFoundError(ask._("二维码只有 PNG 和 SVG。"), ask._("请重新打开页面。"))
+    row = await ask.db.read(rows.get_join_way, ask.path_number())
+    try:
+        code = await join_ways.image_of(ask.ctx, row)
+    except WeComError as error:
+        words = f"{error.message} {error.remedy}".strip()
+        raise NotFoundError(ask._("现在取不到这个二维码的图片。"), words) from error
+    name = file_name(Printed(row.id or 0, row.name, row.state, "", ""))
+    if kind == "svg":
+        return send_picture(ask, code_svg(code).encode(), "image/svg+xml", f"{name}.svg")
+    ending = "png" if content_type_of(code) == "image/png" else "jpg"
+    return send_picture(ask, code, content_type_of(code), f"{name}.{ending}")
 
 
 async def act(ask: Ask) -> web.Response:

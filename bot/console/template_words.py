@@ -27,6 +27,11 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "staff_alert/campaign_refusals": (N_("群发因被拒绝而暂停"), N_("企业微信拒绝太多时，发给负责人。")),
     "staff_alert/campaign_leaving": (N_("群发因客户流失而暂停"), N_("收到消息的客户删除员工太多时，发给负责人。")),
     "staff_alert/campaign_unconfirmed": (N_("群发待确认"), N_("员工没有确认时，发给他们的上级。")),
+    "staff_alert/acquisition_quota": (N_("获客额度提醒"), N_("获客链接的额度不足、用完或将到期时，发给负责人。")),
+    "staff_alert/acquisition_link": (
+        N_("获客链接失效"),
+        N_("获客链接在企业微信里被删除，或者上面没有人能添加客户时，发给负责人。"),
+    ),
     "staff_alert/journey_paused": (N_("旅程暂停"), N_("旅程出错暂停时，发给负责人。")),
     "staff_alert/day_list": (N_("今日待办（客户）"), N_("每天告诉员工有多少客户等着联系。")),
     "staff_alert/weekly_report": (N_("周报"), N_("每周一把上一周的报表发给选定的人。")),

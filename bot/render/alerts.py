@@ -175,6 +175,32 @@ ALERTS: dict[str, tuple[Variable, ...]] = {
         HAPPENED_AT,
         CAUSE,
     ),
+    "acquisition_quota": (
+        Variable(
+            name="outcome", zh="情况", en="exhausted, low or expires", fallback="low", sample="expires", max_bytes=16
+        ),
+        _count("balance", "剩余额度", "customers who may still be added", "18"),
+        _count("total", "总额度", "customers of the whole quota", "1,000"),
+        _count("expiring", "将到期的额度", "how many of them end soon", "100"),
+        Variable(
+            name="expires_on", zh="到期日", en="when these end", fallback="近期", sample="2026-03-15", max_bytes=32
+        ),
+    ),
+    "acquisition_link": (
+        Variable(
+            name="channel_name", zh="获客链接名称", en="link's name", fallback="一个获客链接", sample="朋友圈广告"
+        ),
+        _some("channel_id", "渠道编号", "channel's number", "7"),
+        Variable(
+            name="outcome",
+            zh="情况",
+            en="unavailable or deleted",
+            fallback="unavailable",
+            sample="deleted",
+            max_bytes=16,
+        ),
+        HAPPENED_AT,
+    ),
     "day_list": (
         _some("count", "客户数", "customers on the list", "12"),
         Variable(

@@ -168,10 +168,6 @@ def _check_quota(call: Call) -> None:
         raise ApiError(41045)
 
 
-def _qr_code(config_id: str) -> str:
-    return f"https://wework.qpic.cn/wwpic/{config_id}/0"
-
-
 # -- codes into groups
 
 
@@ -194,7 +190,7 @@ async def get_join_way(call: Call) -> Answer:
         "room_base_name": way.room_base_name,
         "room_base_id": way.room_base_id,
         "chat_id_list": way.chat_id_list,
-        "qr_code": _qr_code(way.config_id),
+        "qr_code": picture_of(call, way.config_id),
         "state": way.state,
         "mark_source": way.mark_source,
     }

@@ -7,8 +7,6 @@ from typing import Any, Literal
 from pydantic import Field
 
 from bot.sandbox.control import Body, Route
-from bot.sandbox.events import Field as XmlField
-from bot.sandbox.events import event_xml
 from bot.sandbox.journal import to_dict
 from bot.sandbox.machine import Machine
 
@@ -74,17 +72,6 @@ class Refuse(Body):
     reason: Literal["customer_refused", "customer_limit_exceed"] = "customer_refused"
 
 
-class Acquisition(Body):
-    """An event of 获客助手. Only the elements that are given stand in it."""
-
-    change_type: str
-    link_id: str = ""
-    state: str = ""
-    userid: str = ""
-    external_userid: str = ""
-    chat_key: str = ""
-
-
 class LoginCode(Body):
     userid: str = ""
     external_userid: str = ""
@@ -130,28 +117,6 @@ def refuse(machine: Machine, body: Refuse) -> Any:
     return to_dict(machine.people.transfers.refuse(body.external_userid, body.reason))
 
 
-def tell_acquisition(machine: Machine, body: Acquisition) -> Any:
-    world = machine.world
-    fields: list[XmlField] = [
-        ("MsgType", "event"),
-        ("Event", "customer_acquisition"),
-        ("ChangeType", body.change_type),
-    ]
-    optional = (
-        ("UserID", body.userid),
-        ("ExternalUserID", body.external_userid),
-        ("LinkId", body.link_id),
-        ("State", body.state),
-        ("ChatKey", body.chat_key),
-    )
-    fields += [(name, value) for name, value in optional if value]
-    plaintext = event_xml(world.company.corpid, "sys", world.now, fields)
-    for app in world.apps.values():
-        if app.customer_contact and app.change_callback:
-            machine.callbacks.send(app, plaintext, body.external_userid or f"link:{body.link_id}")
-    return {"plaintext": plaintext}
-
-
 def login_code(machine: Machine, body: LoginCode) -> Any:
     if body.userid:
         machine.world.directory.get(body.userid)
@@ -172,5 +137,4 @@ ROUTES = (
     Route("POST", "/departments", PutDepartment, put_department),
     Route("POST", "/transfers", Inherit, inherit),
     Route("POST", "/transfers/refuse", Refuse, refuse),
-    Route("POST", "/acquisition", Acquisition, tell_acquisition),
 )

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from bot.sandbox.callbacks import Callbacks
 from bot.sandbox.errors import NotFoundError, WorldError
 from bot.sandbox.events import contact_event, event_xml, tag_event
+from bot.sandbox.link_acts import LinkActs
 from bot.sandbox.records import LISTED, ContactWay, Customer, Follow, Member, TagGroup, Transfer
 from bot.sandbox.settings import Settings
 from bot.sandbox.transfers import Transfers
@@ -39,6 +40,7 @@ class People:
         self.world, self.callbacks, self.settings = world, callbacks, settings
         self._turn = 0
         self.transfers = Transfers(world, self, settings)
+        self.links = LinkActs(world, self, callbacks)
 
     @property
     def due_at(self) -> float:
@@ -257,6 +259,8 @@ class People:
             userid, external_userid, sender, "chat", msgtype, content, self.world.clock.timestamp()
         )
         self.world.changes.note("message.sent", userid=userid, external_userid=external_userid, seq=message.seq)
+        if sender == "customer":
+            self.links.note_written(userid, external_userid)
 
     # -- tags, as an admin changes them
 

@@ -116,8 +116,9 @@ async def _qr_code(request: web.Request) -> web.StreamResponse:
     if refused is not None:
         return refused
     config_id = request.match_info["config_id"].removesuffix(".svg")
-    ways = request.app[MACHINE].world.ways
-    if config_id not in ways.contact and config_id not in ways.join:
+    world = request.app[MACHINE].world
+    ways = world.ways
+    if config_id not in ways.contact and config_id not in ways.join and world.links.find(config_id) is None:
         return failure(404, "not_found", f"There is no channel {config_id!r}.")
     code = segno.make(f"http://{request.host}/#scan={config_id}", error="m")
     out = io.BytesIO()

@@ -15,7 +15,7 @@ from bot.sandbox.phone_contacts import Contacts, waiting_of
 from bot.sandbox.phone_files import files_of
 from bot.sandbox.phone_group_sends import OneTask, TasksOf, list_tasks, read_task
 from bot.sandbox.phone_timeline import read_timeline
-from bot.sandbox.records import ContactWay, Follow, Member
+from bot.sandbox.records import AcquisitionLink, ContactWay, Follow, Member
 from bot.sandbox.world import World
 
 #: Customers shown as waiting for the member; the others follow as these are dealt with.
@@ -177,24 +177,32 @@ def list_staff(machine: Machine, body: Page) -> Any:
 
 
 def list_channels(machine: Machine, body: Page) -> Any:
-    """Channel codes with the names of those behind them."""
+    """Channel codes and customer-acquisition links, with the names of those behind them."""
     world = machine.world
-    found = [way for way in world.ways.contact.values() if _matches(body.q, way.remark, way.state, way.config_id)]
+    found: list[ContactWay | AcquisitionLink] = [
+        *(link for link in world.links if _matches(body.q, link.link_name, link.link_id)),
+        *(way for way in world.ways.contact.values() if _matches(body.q, way.remark, way.state, way.config_id)),
+    ]
     page = found[body.offset : body.offset + body.limit]
-    return {"channels": [_channel_json(world, way) for way in page], "more": len(found) > body.offset + body.limit}
+    return {"channels": [_channel_json(world, each) for each in page], "more": len(found) > body.offset + body.limit}
 
 
-def _channel_json(world: World, way: ContactWay) -> dict[str, Any]:
-    members = [member for userid in way.user[:3] if (member := world.directory.find(userid)) is not None]
-    departments = [world.directory.departments[id_].name for id_ in way.party[:3] if id_ in world.directory.departments]
+def _channel_json(world: World, way: ContactWay | AcquisitionLink) -> dict[str, Any]:
+    if isinstance(way, AcquisitionLink):
+        userids, parties = way.user_list, way.department_list
+        shown = {"config_id": way.link_id, "name": way.link_name, "state": "", "is_link": True}
+    else:
+        userids, parties = way.user, way.party
+        shown = {"config_id": way.config_id, "name": way.remark or way.state, "state": way.state, "is_link": False}
+    members = [member for userid in userids[:3] if (member := world.directory.find(userid)) is not None]
     return {
-        "config_id": way.config_id,
-        "name": way.remark or way.state,
-        "state": way.state,
+        **shown,
         "skip_verify": way.skip_verify,
         "staff": [member.name for member in members],
-        "departments": departments,
-        "more_staff": max(0, len(way.user) - 3),
+        "departments": [
+            world.directory.departments[id_].name for id_ in parties[:3] if id_ in world.directory.departments
+        ],
+        "more_staff": max(0, len(userids) - 3),
     }
 
 

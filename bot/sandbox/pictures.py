@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from urllib.parse import urlencode
 
 import segno
 from aiohttp import web
@@ -26,6 +27,16 @@ async def _show(request: web.Request) -> web.Response:
     return web.Response(body=out.getvalue(), content_type="image/png", headers={"X-Content-Type-Options": "nosniff"})
 
 
+async def _open_link(request: web.Request) -> web.StreamResponse:
+    """A customer-acquisition link leads to the phone page, which then offers it with its channel parameter."""
+    link_id = request.match_info["link_id"]
+    if request.app[MACHINE].world.links.find(link_id) is None:
+        return web.Response(status=404)
+    wanted = urlencode({"scan": link_id, "channel": request.query.get("customer_channel", "")[:64]})
+    raise web.HTTPFound(f"/#{wanted}")
+
+
 def add_pictures(app: web.Application) -> None:
     """They need no token, as at WeCom."""
+    app.router.add_get("/ca/{link_id}", _open_link)
     app.router.add_get("/wwpic/{config_id}/0", _show)

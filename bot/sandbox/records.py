@@ -141,6 +141,45 @@ class TagGroup:
 
 
 @dataclass(slots=True)
+class LinkCustomer:
+    """Somebody who was added by a customer-acquisition link; `messages`: how many they have sent."""
+
+    userid: str
+    external_userid: str
+    state: str
+    at: int
+    messages: int = 0
+
+
+@dataclass(slots=True)
+class AcquisitionLink:
+    """A customer-acquisition link (获客链接). `clicks`: how many opened it, by the day's midnight in China."""
+
+    link_id: str
+    link_name: str
+    create_time: int
+    user_list: list[str] = field(default_factory=list)
+    department_list: list[int] = field(default_factory=list)
+    skip_verify: bool = True
+    priority_type: int = 1
+    priority_userid_list: list[str] = field(default_factory=list)
+    mark_source: bool = True
+    agentid: int = 0
+    deleted: bool = False
+    clicks: dict[str, int] = field(default_factory=dict)
+    customers: list[LinkCustomer] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class LinkQuota:
+    """How many customers may be added by links; all of it ends at an instant."""
+
+    total: int
+    balance: int
+    expires_at: int
+
+
+@dataclass(slots=True)
 class ContactWay:
     """A 联系我 entry: what a channel code is."""
 

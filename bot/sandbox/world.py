@@ -18,6 +18,7 @@ from bot.sandbox.group_welcomes import GroupWelcomes
 from bot.sandbox.groups import Groups, Ways
 from bot.sandbox.journal import Journal, MemoryJournal, SqliteJournal
 from bot.sandbox.kf import Kf
+from bot.sandbox.links import Links
 from bot.sandbox.media import MediaStore
 from bot.sandbox.moments import Moments
 from bot.sandbox.population import DAY_SECONDS, Population
@@ -92,6 +93,7 @@ class World:
         self.customers.forget_tags([id_ for tags in self.population.tag_sets for id_ in tags if id_ not in known])
         self.groups = Groups(self.population, self.journal)
         self.ways = Ways(self.population, self.journal)
+        self.links = Links(self.journal, self.reference, f"{self.seed}:{self.run}")
         self.group_sends = GroupSends(self.journal, f"{self.seed}:{self.run}")
         self.group_welcomes = GroupWelcomes(self.journal, f"{self.seed}:{self.run}")
         self.moments = Moments(self.journal, f"{self.seed}:{self.run}")

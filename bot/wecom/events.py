@@ -213,6 +213,10 @@ class CustomerAcquisition(Event):
     __slots__ = ()
 
     link_id = Text("LinkId")
+    state = Text("State")
+    chat_key = Text("ChatKey")
+    userid = Text("UserID")
+    external_userid = Text("ExternalUserID")
     KINDS = tuple(
         ("customer_acquisition", change)
         for change in (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from wechatpy.work.client.api import WeChatExternalContact
 
+from bot.wecom.acquisition import Acquisition
 from bot.wecom.contact_ways import ContactWays
 from bot.wecom.corp_tags import CorpTags
 from bot.wecom.customers import Customers
@@ -14,6 +15,6 @@ from bot.wecom.transfers import Transfers
 
 
 class ExternalContacts(
-    Customers, ContactWays, CorpTags, GroupSends, GroupWelcomes, Moments, Transfers, WeChatExternalContact
+    Acquisition, Customers, ContactWays, CorpTags, GroupSends, GroupWelcomes, Moments, Transfers, WeChatExternalContact
 ):
     """`client.external_contact`."""

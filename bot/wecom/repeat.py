@@ -57,6 +57,8 @@ WRITES: Final[Mapping[str, str]] = MappingProxyType(
         "externalcontact/cancel_moment_task": _REMOVES,
         "externalcontact/close_temp_chat": _REMOVES,
         "externalcontact/del_contact_way": _REMOVES,
+        "externalcontact/customer_acquisition/delete_link": _REMOVES,
+        "externalcontact/customer_acquisition/update_link": _OVERWRITES,
         "externalcontact/del_corp_tag": _REMOVES,
         "externalcontact/edit_corp_tag": _OVERWRITES,
         "externalcontact/group_welcome_template/del": _REMOVES,

@@ -2,6 +2,7 @@
 
 from data.models.access import AccessToken, ApiToken, Lease
 from data.models.accounts import Account, AccountSession, Invitation, Role
+from data.models.acquisition import AcquisitionCustomer, AcquisitionDay, AcquisitionQuota
 from data.models.alerts import Alert
 from data.models.approvals import Approval, ApprovalStatus, Card, CardChange
 from data.models.audit import AuditEntry
@@ -24,6 +25,7 @@ from data.models.channels import (
     ChannelDay,
     ChannelImage,
     ChannelImport,
+    ChannelKind,
     ChannelMember,
     ChannelPlan,
     ChannelStatus,
@@ -50,7 +52,7 @@ from data.models.health import CallbackHealth
 from data.models.imports import Import, ImportPiece, ImportRow, ImportStatus, RowState
 from data.models.inbox import InboxEvent, InboxOutcome, InboxTask, OutcomeStatus, TaskStatus, inbox_metadata
 from data.models.jobs import JobState
-from data.models.join_ways import JoinWay, JoinWayStatus
+from data.models.join_ways import JoinWay, JoinWayImage, JoinWayStatus
 from data.models.journey_scans import JourneyMember, JourneyScan
 from data.models.journeys import (
     EndReason,
@@ -92,6 +94,9 @@ __all__ = [
     "AccessToken",
     "Account",
     "AccountSession",
+    "AcquisitionCustomer",
+    "AcquisitionDay",
+    "AcquisitionQuota",
     "Alert",
     "ApiToken",
     "Approval",
@@ -111,6 +116,7 @@ __all__ = [
     "ChannelDay",
     "ChannelImage",
     "ChannelImport",
+    "ChannelKind",
     "ChannelMember",
     "ChannelPlan",
     "ChannelStatus",
@@ -151,6 +157,7 @@ __all__ = [
     "Invitation",
     "JobState",
     "JoinWay",
+    "JoinWayImage",
     "JoinWayStatus",
     "JourneyMember",
     "JourneyRow",

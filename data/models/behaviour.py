@@ -48,12 +48,12 @@ class OwnerDay(SQLModel, table=True):
 
 
 class FigurePull(SQLModel, table=True):
-    """On which day (in China) figures were read the last time: of a member (`key`: userid), or of all owners of groups
-    for a day (`key`: that day)."""
+    """On which day (in China) figures were read the last time: of a member (`key`: userid), of a customer-acquisition
+    link (its link_id), or of all owners of groups for a day (that day)."""
 
     __tablename__ = "figure_pulls"
 
-    kind: str = Field(primary_key=True, max_length=10, description="member or owners.")
+    kind: str = Field(primary_key=True, max_length=10, description="member, link or owners.")
     key: str = Field(primary_key=True, max_length=64)
     pulled_on: date = Field(sa_column=Column(Date, nullable=False))
     pulled_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))

@@ -1,4 +1,5 @@
-"""Channels (渠道活码): contact ways through which customers come, and what is wanted of those that we made."""
+"""Channels: where customers come from, codes (渠道活码) and acquisition links (获客链接), and what is wanted of
+those that we made."""
 
 from __future__ import annotations
 
@@ -12,12 +13,22 @@ from sqlmodel import Field, SQLModel
 from data.types import BigInt, Json, UtcDateTime, no_items, partial_index
 
 
+class ChannelKind(StrEnum):
+    """A code that can be printed is a contact way of WeCom's; a link is opened on a phone, such as from an advert."""
+
+    CODE = "code"
+    LINK = "link"
+
+
 class Channel(SQLModel, table=True):
-    """A contact way. `state` comes back in the events of customers who scanned its code."""
+    """A contact way. `state` comes back in the events of customers who scanned its code. Of a link `config_id` is its
+    link_id, `qr_code` its address, and `state` is known where it was made here: it stands in the address that is given
+    out."""
 
     __tablename__ = "channels"
 
     config_id: str = Field(primary_key=True, max_length=64)
+    kind: str = Field(default="code", max_length=10, sa_column_kwargs={"server_default": "code"})
     state: str = Field(default="", max_length=64, index=True)
     name: str = Field(default="", max_length=128)
     qr_code: str = Field(default="", max_length=512)
@@ -33,7 +44,7 @@ class ChannelStatus(StrEnum):
 
     `making` is written before the call that makes it. `unknown`: no answer came, or the program ended meanwhile: the
     list of WeCom is read until that is clear. `refused`: WeCom made nothing of it, `error` says why. `gone`: somebody
-    has deleted it in WeCom.
+    has deleted it in WeCom. A link is `deleting`, then `deleted`, when somebody here wants that; a code never is.
     """
 
     PLANNED = "planned"
@@ -42,15 +53,17 @@ class ChannelStatus(StrEnum):
     MADE = "made"
     REFUSED = "refused"
     GONE = "gone"
+    DELETING = "deleting"
+    DELETED = "deleted"
 
 
 class ChannelPlan(SQLModel, table=True):
     """What is wanted of a channel of ours. `state` is its own, by which WeCom's answer is found again.
 
     `definition` is a `data.rules.channels.ChannelPlanned`; its welcome and tags are rules of their own. `wanted` is
-    what the contact way should be now, `written` what WeCom has. `next_at`: when WeCom is called for it next, None if
-    nothing is to be done; `calling_until`: a call is under way, which ends before then. `named`: whom the definition
-    names, departments as their members.
+    what the contact way (or link) should be now, `written` what WeCom has. `next_at`: when WeCom is called for it next,
+    None if nothing is to be done; `calling_until`: a call is under way, which ends before then. `named`: whom the
+    definition names, departments as their members.
     """
 
     __tablename__ = "channel_plans"
@@ -60,6 +73,7 @@ class ChannelPlan(SQLModel, table=True):
     )
 
     id: int | None = Field(default=None, sa_column=Column(BigInt, primary_key=True, autoincrement=True))
+    kind: str = Field(default="code", max_length=10, sa_column_kwargs={"server_default": "code"})
     state: str = Field(max_length=30, unique=True)
     name: str = Field(max_length=64)
     definition: dict[str, Any] = Field(sa_column=Column(Json, nullable=False))
@@ -68,7 +82,7 @@ class ChannelPlan(SQLModel, table=True):
     version: int = 1
     status: str = Field(max_length=10)
     config_id: str | None = Field(default=None, max_length=64, unique=True)
-    qr_code: str = Field(default="", max_length=512)
+    qr_code: str = Field(default="", max_length=512, description="Where the picture of the code is; of a link, itself.")
     wanted: dict[str, Any] = Field(sa_column=Column(Json, nullable=False))
     written: dict[str, Any] | None = Field(default=None, sa_column=Column(Json))
     duty: dict[str, Any] = Field(sa_column=Column(Json, nullable=False), description="Why these are on the code.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import Column, Text
+from sqlalchemy import Column, LargeBinary, Text
 from sqlmodel import Field, SQLModel
 
 from data.types import BigInt, Json, UtcDateTime
@@ -44,3 +44,14 @@ class JoinWay(SQLModel, table=True):
     called_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
     read_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
     removed_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
+
+
+class JoinWayImage(SQLModel, table=True):
+    """WeCom's picture of a code, fetched once for each `config_id`: what the code says never changes."""
+
+    __tablename__ = "join_way_images"
+
+    way_id: int = Field(sa_column=Column(BigInt, primary_key=True, autoincrement=False))
+    config_id: str = Field(max_length=64)
+    content: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    fetched_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))

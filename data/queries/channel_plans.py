@@ -9,14 +9,17 @@ from typing import Any, NamedTuple
 from sqlalchemy import Text, bindparam, cast, delete, exists, func, insert, or_, select
 from sqlmodel import Session, col
 
+from bot.phrases import Phrase
 from data.bulk import among
 from data.errors import ConflictError, NotFoundError, StaleError
-from data.models import Channel, ChannelImage, ChannelMember, ChannelPlan, ChannelStatus
-from data.queries.channels import apply_fetched
+from data.models import Channel, ChannelImage, ChannelKind, ChannelMember, ChannelPlan, ChannelStatus
+from data.queries.channels import apply_fetched, mark_deleted
 from data.rules.channels import CLAIM_SECONDS, ChannelPlanned, Duty, Step, next_step
 
 P: Any = ChannelPlan.__table__  # type: ignore[attr-defined]
 NEEDS_PERSON = (ChannelStatus.REFUSED, ChannelStatus.GONE)
+#: Nobody is on duty for one that is no more.
+ENDED = (ChannelStatus.GONE, ChannelStatus.DELETING, ChannelStatus.DELETED)
 INTERRUPTED = "The program ended, or stalled, while WeCom was asked to make it."
 GONE = "Somebody has deleted it in WeCom: its code leads nowhere. Make it again, and print the new code."
 
@@ -52,13 +55,14 @@ def is_state_taken(session: Session, state: str) -> bool:
 
 
 class PlanFilter(NamedTuple):
-    """Which channels to list: of whom (None: all), archived ones, those whose name holds a text, of an import."""
+    """Which to list: of whom (None: all), archived ones, those whose name holds a text, of an import, of a kind."""
 
     visible: Collection[str] | None = None
     archived: bool = False
     text: str = ""
     import_id: int | None = None
     trouble: bool = False
+    kind: str = ""
 
 
 def list_plans(
@@ -89,6 +93,8 @@ def _filtered(session: Session, wanted: PlanFilter) -> list[Any]:
         found.append(or_(col(ChannelPlan.name).contains(wanted.text, autoescape=True), P.c.state == wanted.text))
     if wanted.import_id is not None:
         found = [*found[1:], P.c.import_id == wanted.import_id]
+    if wanted.kind:
+        found.append(P.c.kind == wanted.kind)
     if wanted.trouble:
         found.append(or_(P.c.status.in_(NEEDS_PERSON), P.c.error != ""))
     return found
@@ -100,14 +106,14 @@ def _given(wanted: PlanFilter) -> dict[str, Any]:
 
 def add_plan(
     session: Session, name: str, state: str, planned: ChannelPlanned, made_by: str, now: datetime,
-    import_id: int | None = None,
+    import_id: int | None = None, kind: str = ChannelKind.CODE,
 ) -> ChannelPlan:  # fmt: skip
     """Keep one that WeCom is to get. Raises ConflictError where its state is taken."""
     if is_state_taken(session, state):
         raise ConflictError(f"已经有标识（state）为 {state} 的渠道。", "请换一个，或者不填，由程序生成。")
     row = ChannelPlan(
-        state=state, name=name, definition=planned.model_dump(mode="json"), status=ChannelStatus.PLANNED, wanted={},
-        duty={}, background=planned.poster.background, made_by=made_by[:80], made_at=now, changed_at=now,
+        kind=kind, state=state, name=name, definition=planned.model_dump(mode="json"), status=ChannelStatus.PLANNED,
+        wanted={}, duty={}, background=planned.poster.background, made_by=made_by[:80], made_at=now, changed_at=now,
         import_id=import_id,
     )  # fmt: skip
     session.add(row)
@@ -147,13 +153,31 @@ def write_duty(
 def make_again(session: Session, id_: int, now: datetime) -> ChannelPlan:
     """Have WeCom asked once more for one that it refused or that is gone. Raises NotFoundError, ConflictError."""
     row = lock_plan(session, id_)
-    if row.status not in NEEDS_PERSON:
+    if row.status not in (*NEEDS_PERSON, ChannelStatus.DELETED):
         raise ConflictError("这个渠道不需要重新创建。", "只有被拒绝的，或者在企业微信里被删掉的，才需要。")
+    if row.status == ChannelStatus.DELETED:
+        row.archived_at = None
     row.status, row.config_id, row.qr_code, row.written = ChannelStatus.PLANNED, None, "", None
     row.tries, row.cause, row.error = 0, None, ""
     session.execute(delete(ChannelImage).where(col(ChannelImage.plan_id) == id_))
     _renew(row, now)
     return row
+
+
+def delete_link(session: Session, row: ChannelPlan, now: datetime) -> None:
+    """Have WeCom delete a link. Raises ConflictError for a code, which may be printed, and while it is being made."""
+    if row.kind != ChannelKind.LINK:
+        raise ConflictError(
+            Phrase("渠道活码不能删除：印出去的码要一直有效。"), Phrase("可以归档，由兜底员工接待。")
+        )  # fmt: skip
+    row.archived_at = row.archived_at or now
+    match row.status:
+        case ChannelStatus.MADE:
+            row.status, row.next_at, row.tries, row.cause, row.error = ChannelStatus.DELETING, now, 0, None, ""
+        case ChannelStatus.PLANNED | ChannelStatus.REFUSED | ChannelStatus.GONE:
+            row.status, row.next_at, row.cause, row.error = ChannelStatus.DELETED, None, None, ""
+        case ChannelStatus.MAKING | ChannelStatus.UNKNOWN:
+            raise ConflictError(Phrase("企业微信还在创建这个获客链接。"), Phrase("请过几分钟再删除。"))
 
 
 # -- calls
@@ -173,6 +197,12 @@ def find_step(session: Session, id_: int, now: datetime) -> tuple[ChannelPlan, S
         return None
     step = next_step(row.status, row.wanted, row.written)
     return (row, step) if step is not None else None
+
+
+def is_interrupted(session: Session, id_: int, now: datetime) -> bool:
+    """Whether the call that makes one had to be over by now."""
+    row = session.get(ChannelPlan, id_)
+    return row is not None and row.status == ChannelStatus.MAKING and _may_call(row, now)
 
 
 def note_interrupted(session: Session, id_: int, now: datetime) -> bool:
@@ -200,7 +230,7 @@ def claim(session: Session, id_: int, step: Step, wanted: Mapping[str, Any], now
 
 
 def note_made(
-    session: Session, id_: int, called_at: datetime | None, written: Mapping[str, Any], config_id: str, qr_code: str,
+    session: Session, id_: int, called_at: datetime | None, config_id: str, address: str, written: Mapping[str, Any],
     now: datetime,
 ) -> bool:  # fmt: skip
     """WeCom has made one. False: another call has been made for it meanwhile, and this one is too many."""
@@ -208,7 +238,7 @@ def note_made(
     waiting = (ChannelStatus.MAKING, ChannelStatus.UNKNOWN, ChannelStatus.PLANNED)
     if row.called_at != called_at or row.status not in waiting:
         return False
-    row.status, row.config_id, row.qr_code = ChannelStatus.MADE, config_id, qr_code[:512]
+    row.status, row.config_id, row.qr_code = ChannelStatus.MADE, config_id, address[:512]
     _written(session, row, written, now)
     return True
 
@@ -218,6 +248,16 @@ def note_written(session: Session, id_: int, called_at: datetime, written: Mappi
     row = lock_plan(session, id_)
     if row.called_at == called_at and row.status == ChannelStatus.MADE:
         _written(session, row, written, now)
+
+
+def note_deleted(session: Session, id_: int, called_at: datetime, now: datetime) -> None:
+    """WeCom has deleted a link, as was wanted."""
+    row = lock_plan(session, id_)
+    if row.called_at == called_at and row.status == ChannelStatus.DELETING:
+        row.status, row.calling_until, row.next_at, row.error, row.changed_at = (
+            ChannelStatus.DELETED, None, None, "", now,
+        )  # fmt: skip
+        mark_deleted(session, row.config_id or "", now)
 
 
 def note_unknown(session: Session, id_: int, called_at: datetime, error: str, now: datetime) -> None:
@@ -274,10 +314,10 @@ def list_vanished(session: Session) -> list[tuple[int, str]]:
     return list(session.execute(query).all())
 
 
-def list_foreign(session: Session, limit: int) -> list[Channel]:
-    """Contact ways that WeCom shows and nobody has made here, those that were read last first."""
+def list_foreign(session: Session, limit: int, kind: str) -> list[Channel]:
+    """Contact ways (or links) that WeCom shows and nobody has made here."""
     ours = exists(select(P.c.id).where(P.c.config_id == col(Channel.config_id)))
-    query = select(Channel).where(col(Channel.deleted_at).is_(None), ~ours)
+    query = select(Channel).where(col(Channel.deleted_at).is_(None), col(Channel.kind) == kind, ~ours)
     return list(session.execute(query.order_by(col(Channel.name), col(Channel.config_id)).limit(limit)).scalars())
 
 
@@ -285,41 +325,6 @@ def list_known_ids(session: Session) -> set[str]:
     """Contact ways of ours, and all that were known before."""
     ours = select(P.c.config_id).where(P.c.config_id.is_not(None))
     return {*session.execute(ours).scalars(), *session.execute(select(col(Channel.config_id))).scalars()}
-
-
-# -- pictures
-
-
-def list_without_image(session: Session, limit: int = 100) -> list[tuple[int, str]]:
-    """(number, address) of codes whose picture was not fetched yet, the newest first."""
-    query = (
-        select(P.c.id, P.c.qr_code)
-        .outerjoin(ChannelImage, col(ChannelImage.plan_id) == P.c.id)
-        .where(P.c.status == ChannelStatus.MADE, P.c.qr_code != "", col(ChannelImage.plan_id).is_(None))
-        .order_by(P.c.id.desc())
-        .limit(limit)
-    )
-    return list(session.execute(query).all())
-
-
-def find_image(session: Session, id_: int) -> bytes | None:
-    """The picture of a code, if it was fetched."""
-    return session.execute(select(col(ChannelImage.content)).where(col(ChannelImage.plan_id) == id_)).scalar()
-
-
-def save_image(session: Session, id_: int, address: str, content: bytes, now: datetime) -> None:
-    """Keep the picture of a code, unless the code is another one by now."""
-    row = session.get(ChannelPlan, id_)
-    if row is None or row.qr_code != address:
-        return
-    session.execute(delete(ChannelImage).where(col(ChannelImage.plan_id) == id_))
-    session.add(ChannelImage(plan_id=id_, address=address, content=content, fetched_at=now))
-
-
-def list_backgrounds(session: Session) -> list[tuple[int, str, str]]:
-    """(number, name, media) of the pictures that posters show."""
-    query = select(P.c.id, P.c.name, P.c.background).where(P.c.background != "").order_by(P.c.id)
-    return list(session.execute(query).all())
 
 
 # -- duty
@@ -335,6 +340,7 @@ class Standing(NamedTuple):
     definition: str
     paused: bool
     archived: bool
+    kind: str
     wanted: dict[str, Any]
     duty: dict[str, Any]
     named: list[str]
@@ -343,9 +349,9 @@ class Standing(NamedTuple):
 _STANDINGS = (
     select(
         P.c.id, P.c.version, P.c.state, P.c.name, cast(P.c.definition, Text), P.c.paused_at.is_not(None),
-        P.c.archived_at.is_not(None), P.c.wanted, P.c.duty, P.c.named,
+        P.c.archived_at.is_not(None), P.c.kind, P.c.wanted, P.c.duty, P.c.named,
     )
-    .where(P.c.id > bindparam("after"), P.c.status != ChannelStatus.GONE)
+    .where(P.c.id > bindparam("after"), P.c.status.not_in(ENDED))
     .order_by(P.c.id)
     .limit(bindparam("most"))
 )  # fmt: skip
@@ -386,4 +392,4 @@ def _written(session: Session, row: ChannelPlan, written: Mapping[str, Any], now
     row.tries, row.cause, row.error, row.next_at = 0, None, "", None
     _renew(row, now)
     told = {**written, "config_id": row.config_id, "state": row.state, "qr_code": row.qr_code}
-    apply_fetched(session, told, now)
+    apply_fetched(session, told, now, row.kind)

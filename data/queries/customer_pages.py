@@ -76,6 +76,22 @@ def list_customers(
     return list(session.execute(query.distinct().limit(limit)).scalars())
 
 
+def count_by_member(
+    session: Session,
+    tree: Node,
+    now: datetime,
+    zone: tzinfo,
+    *,
+    userids: Collection[str] | None = None,
+    among_ids: Collection[int] | None = None,
+) -> dict[str, int]:
+    """Whose customers a segment has, and how many of each member's, those with most first."""
+    found = _asked(session, tree, now, zone, userids, among_ids, F.c.userid.label("userid")).subquery()
+    number = func.count()
+    query = select(found.c.userid, number).group_by(found.c.userid).order_by(number.desc(), found.c.userid)
+    return dict(session.execute(query).all())
+
+
 def _asked(
     session: Session,
     tree: Node,

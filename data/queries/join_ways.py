@@ -12,7 +12,8 @@ from sqlmodel import Session, col
 
 from bot.phrases import Phrase
 from data.errors import ConflictError, NotFoundError
-from data.models import CustomerGroup, GroupMember, JoinWay, JoinWayStatus
+from data.models import CustomerGroup, GroupMember, JoinWay, JoinWayImage, JoinWayStatus
+from data.queries.upsert import upsert
 from data.rules.join_ways import CALL_SECONDS, JoinWayDraft
 
 #: Written out, not bound: only then do the databases see that the partial index holds the rows.
@@ -122,6 +123,20 @@ def note_removed(session: Session, id_: int, now: datetime) -> None:
     """It is no more."""
     row = session.get_one(JoinWay, id_)
     row.status, row.removed_at = JoinWayStatus.REMOVED, now
+
+
+def find_image(session: Session, row: JoinWay) -> bytes | None:
+    """The picture of its code, if it was fetched."""
+    query = select(col(JoinWayImage.content)).where(
+        col(JoinWayImage.way_id) == row.id, col(JoinWayImage.config_id) == row.config_id
+    )
+    return session.execute(query).scalar()
+
+
+def save_image(session: Session, row: JoinWay, content: bytes, now: datetime) -> None:
+    """Keep the picture of its code."""
+    kept = {"way_id": row.id, "config_id": row.config_id, "content": content, "fetched_at": now}
+    upsert(session, JoinWayImage, [kept])
 
 
 def list_made(session: Session) -> list[tuple[int, str]]:

@@ -13,6 +13,7 @@ from data.bulk import BulkUpsert
 from data.models import (
     Batch,
     Channel,
+    ChannelKind,
     CustomerGroup,
     Enrolment,
     Follow,
@@ -151,6 +152,7 @@ class Checklist(NamedTuple):
     under_way: int
     groups: int
     channels: int
+    links: int
     tasks: int
     enrolments: int
     sendings: int
@@ -170,17 +172,23 @@ def read_checklist(session: Session, userid: str, today: date) -> Checklist:
         return int(session.execute(query).scalar_one())
 
     named = f'"{userid}"'
+
+    def count_channels(kind: str) -> int:
+        return count(
+            select(func.count()).where(
+                col(Channel.deleted_at).is_(None), col(Channel.kind) == kind,
+                cast(col(Channel.userids), Text).contains(named, autoescape=True),
+            )
+        )  # fmt: skip
+
     return Checklist(
         customers=count(select(func.count()).select_from(whose).where(~_taken(userid, whose.c.external_userid))),
         under_way=count(select(func.count()).where(T.c.handover_userid == userid, T.c.status.in_(OPEN))),
         groups=count(
             select(func.count()).where(col(CustomerGroup.owner) == userid, col(CustomerGroup.dismissed_at).is_(None))
         ),
-        channels=count(
-            select(func.count()).where(
-                col(Channel.deleted_at).is_(None), cast(col(Channel.userids), Text).contains(named, autoescape=True)
-            )
-        ),
+        channels=count_channels(ChannelKind.CODE),
+        links=count_channels(ChannelKind.LINK),
         tasks=count(
             select(func.count()).where(col(StaffTask.userid) == userid, col(StaffTask.status) == StaffTaskStatus.OPEN)
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy import or_, select
@@ -9,7 +10,7 @@ from sqlmodel import Session, col
 
 from data.errors import ConflictError
 from data.models import Campaign, Run, RunStatus, Wave
-from data.queries.channel_plans import list_backgrounds
+from data.queries.channel_images import list_backgrounds
 from data.queries.group_welcomes import list_group_welcomes
 from data.queries.journeys import list_definitions
 from data.queries.media import hold_media
@@ -64,10 +65,15 @@ def hold_files(session: Session, kind: str, id_: int) -> None:
     Raises ConflictError for a file that was removed since it was looked for.
     """
     session.flush()
-    used = {
-        media for media, uses in list_uses(session).items() if any((use.kind, use.id) == (kind, id_) for use in uses)
-    }
-    lost = used - hold_media(session, used) if used else ()
+    hold_these(
+        session,
+        {media for media, uses in list_uses(session).items() if any((use.kind, use.id) == (kind, id_) for use in uses)},
+    )
+
+
+def hold_these(session: Session, used: Collection[str]) -> None:
+    """The same where it is known which files they are: to look for all who use any takes long where there are many."""
+    lost = set(used) - hold_media(session, used) if used else ()
     for media in sorted(lost):
         raise ConflictError(
             f"The file {media[:12]} was removed from the library just now.", "Add it again, or choose another."

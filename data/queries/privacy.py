@@ -17,6 +17,7 @@ from sqlalchemy import ColumnElement, Text, and_, cast, delete, false, func, lit
 from sqlmodel import Session, SQLModel, col
 
 from data.models import (
+    AcquisitionCustomer,
     Alert,
     AuditEntry,
     Batch,
@@ -192,6 +193,7 @@ HELD: tuple[Held, ...] = (
     _own(RosterMember),
     _own(Tester),
     _own(MomentReaction),
+    _own(AcquisitionCustomer),
     _own(Preference),
     _own(Note),
     _own(NextContact),
@@ -213,6 +215,8 @@ MENTIONS: Mapping[type[SQLModel], str] = MappingProxyType({SyncPart: "problems"}
 NOT_ABOUT_ONE: Mapping[str, str] = MappingProxyType(
     {
         "access_tokens": "WeCom's tokens of this app",
+        "acquisition_days": "how many came by a link on a day, not who",
+        "acquisition_quota": "how many customers may still be added by links",
         "api_tokens": "programs that use the API",
         "call_counts": "how often each API of WeCom was called",
         "call_pauses": "APIs of WeCom that rest",
@@ -247,6 +251,7 @@ NOT_ABOUT_ONE: Mapping[str, str] = MappingProxyType(
         "owner_days": "what WeCom counts of groups by who owns them",
         "payment_pulls": "how far payments were read, nothing of them",
         "handovers": "a hand-over as a whole: whose customers it is about is in transfers",
+        "join_way_images": "pictures of codes",
         "join_ways": "codes that lead into groups: who joined by one is in group_members",
         "job_states": "how the program's own work went",
         "journey_versions": "what journeys say to everybody",

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Set
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -21,6 +21,8 @@ from data.rules.tagging import TagID
 
 #: Of WeCom (doc 92228): a contact way's members all together, its state, and its remark.
 MEMBERS_MAX, STATE_MAX_LENGTH, WECOM_NAME_MAX_LENGTH = 100, 30, 30
+#: Of a customer-acquisition link.
+LINK_MEMBERS_MAX = 500
 #: Of WeCom: what a member notes as a customer's name.
 REMARK_MAX_LENGTH = 20
 #: What stands for the customer's name in the remark.
@@ -80,8 +82,9 @@ class ChannelPlanned(RuleModel):
 
 
 class ChannelDraft(ChannelPlanned):
-    """A channel as somebody writes it. Its `state` is made up where none is given, and never changes."""
+    """A channel as somebody writes it. Its `state` is made up where none is given; it and `kind` never change."""
 
+    kind: Literal["code", "link"] = "code"
     name: RuleName
     state: str = Field(default="", max_length=STATE_MAX_LENGTH, pattern=r"^[A-Za-z0-9_.-]*$")
     tag_ids: SortedSet[TagID] = frozenset()
@@ -153,6 +156,7 @@ def find_duty(
     *,
     paused: bool = False,
     archived: bool = False,
+    members_max: int = MEMBERS_MAX,
 ) -> Duty:
     """Who should be on a code at an instant. `added`: how many came to each member today through this channel.
 
@@ -174,16 +178,23 @@ def find_duty(
             elif plan.daily_cap is not None and added.get(userid, 0) >= plan.daily_cap:
                 out[userid] = Out.FULL
         if on := sorted(wanted - out.keys()):
-            return Duty(tuple(on[:MEMBERS_MAX]), Because.PLANNED, out)
+            return Duty(tuple(on[:members_max]), Because.PLANNED, out)
         because = Because.NOBODY if wanted else Because.OFF_HOURS
     if plan.fallback in company.able:
         return Duty((plan.fallback,), because, out)
     rest = sorted(named_members(plan, company) & company.able)
-    return Duty(tuple(rest[:MEMBERS_MAX]), Because.LAST_RESORT if rest else Because.STUCK, out)
+    return Duty(tuple(rest[:members_max]), Because.LAST_RESORT if rest else Because.STUCK, out)
 
 
-def problems(draft: ChannelPlanned, company: Company, known: Set[str], departments: Set[int]) -> list[Problem]:
-    """What keeps a channel from being made. `known`: members of the company among those it names."""
+def members_max(kind: str) -> int:
+    """How many members WeCom takes on one channel of a kind."""
+    return LINK_MEMBERS_MAX if kind == "link" else MEMBERS_MAX
+
+
+def problems(
+    draft: ChannelPlanned, company: Company, known: Set[str], departments: Set[int], kind: str = "code"
+) -> list[Problem]:
+    """What keeps a channel of a kind from being made. `known`: members of the company among those it names."""
     found = []
     if not draft.named_userids and not draft.named_departments:
         found.append(Problem("userids", "至少选一位员工或一个部门"))
@@ -204,8 +215,9 @@ def problems(draft: ChannelPlanned, company: Company, known: Set[str], departmen
             if not window.weekdays
         ]
     count = len(named_members(draft, company))
-    if count > MEMBERS_MAX:
-        found.append(Problem("userids", f"共有 {count} 位员工，企业微信的一个码最多 {MEMBERS_MAX} 位：请分成几个渠道"))
+    if count > (most := members_max(kind)):
+        what = "获客链接" if kind == "link" else "码"
+        found.append(Problem("userids", f"共有 {count} 位员工，企业微信的一个{what}最多 {most} 位：请分成几个渠道"))
     if draft.fallback not in known:
         found.append(Problem("fallback", f"没有成员 {draft.fallback}（或还没有从企业微信读到）"))
     elif draft.fallback not in company.able:
@@ -223,7 +235,7 @@ def remark_for(template: str, name: str) -> str:
 
 
 def wecom_body(plan: ChannelPlanned, name: str, userids: Collection[str]) -> dict[str, Any]:
-    """What may change of a contact way, as WeCom takes it."""
+    """What may change of a contact way, as WeCom takes it (of a link: `data.rules.acquisition.link_body`)."""
     return {
         "remark": name[:WECOM_NAME_MAX_LENGTH],
         "skip_verify": plan.skip_verify,
@@ -238,6 +250,7 @@ class Step(StrEnum):
     MAKE = "make"
     LOOK = "look"
     UPDATE = "update"
+    DELETE = "delete"
 
 
 def next_step(status: str, wanted: Mapping[str, Any], written: Mapping[str, Any] | None) -> Step | None:
@@ -249,6 +262,8 @@ def next_step(status: str, wanted: Mapping[str, Any], written: Mapping[str, Any]
             return Step.LOOK
         case "made":
             return Step.UPDATE if wanted.get("user") and wanted != written else None
+        case "deleting":
+            return Step.DELETE
         case _:
             return None
 

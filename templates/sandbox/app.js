@@ -193,13 +193,14 @@ async function start() {
     session.setStaff(member ? member.userid : "", member ? member.name : "");
   }
 
-  /** A channel's QR code leads here: #scan=<config_id>. */
+  /** A channel's QR code leads here: #scan=<config_id>, a link's address: #scan=<link_id>&channel=<customer_channel>. */
   function followHash() {
-    const wanted = new URLSearchParams(location.hash.slice(1)).get("scan");
+    const hash = new URLSearchParams(location.hash.slice(1));
+    const wanted = hash.get("scan");
     if (!wanted) return;
     history.replaceState(null, "", location.pathname + location.search);
     show("customer");
-    customer.offer(wanted);
+    customer.offer(wanted, hash.get("channel") || "");
   }
 
   /** What happened while nobody told us: read all that is shown again. */

@@ -26,10 +26,11 @@ export function customerPhone(root, session, onAdded) {
     phone.openWith("chats", chatScreen({ phone, session, side: "customer", userid, externalUserid: session.customer, scannedAt }));
   }
 
-  function scan(wanted = "") {
+  function scan(wanted = "", channel = "") {
     return scanScreen({
       session,
       wanted,
+      channel,
       onAdded(answer, startedAt) {
         session.setCustomer(answer.external_userid, answer.customer.name);
         onAdded(answer);
@@ -119,9 +120,9 @@ export function customerPhone(root, session, onAdded) {
   return {
     phone,
     openChat,
-    offer: (configId) => {
+    offer: (configId, channel = "") => {
       phone.open("scan");
-      phone.stack = [scan(configId)];
+      phone.stack = [scan(configId, channel)];
       phone.push(phone.stack.pop());
     },
   };

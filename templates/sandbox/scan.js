@@ -1,4 +1,4 @@
-// Scanning a channel code: who scans, and which code.
+// Scanning a channel code, or opening a customer-acquisition link: who does, and which one.
 
 import { get, post } from "./api.js";
 import { calm, h, icon, nameOf } from "./dom.js";
@@ -12,8 +12,8 @@ export function inventName() {
   return names[Math.floor(Math.random() * names.length)];
 }
 
-/** `onAdded(answer, startedAt)`: what the scan came to. `wanted`: a config_id to show first. */
-export function scanScreen({ session, onAdded, onJoined, wanted = "" }) {
+/** `onAdded(answer, startedAt)`: what the scan came to. `wanted`: a config_id (or link_id) to show first; `channel`: what stands behind that link. */
+export function scanScreen({ session, onAdded, onJoined, wanted = "", channel: wantedChannel = "" }) {
   const name = h("input", { type: "text", class: "field", id: "scan-name", maxlength: "64", autocomplete: "off", value: inventName() });
   const fresh = h("input", { type: "radio", name: "who", id: "scan-new", checked: true });
   const same = h("input", { type: "radio", name: "who", id: "scan-same" });
@@ -76,21 +76,27 @@ export function scanScreen({ session, onAdded, onJoined, wanted = "" }) {
       h("span", { class: "code-name" }, nameOf(channel.name)),
       h("span", { class: "code-staff" }, nameOf(people)),
       channel.skip_verify ? null : h("span", { class: "code-note", text: t("scan.verify") }),
+      channel.is_link ? h("span", { class: "code-note", text: t("scan.link") }) : null,
     );
-    button.addEventListener("click", () => scan(channel));
-    return h("li", {}, button);
+    const parameter = channel.is_link
+      ? h("input", { type: "text", class: "field", maxlength: "64", autocomplete: "off", placeholder: "customer_channel", "aria-label": t("scan.parameter"), value: channel.config_id === wanted ? wantedChannel : "" })
+      : null;
+    button.addEventListener("click", () => scan(channel, parameter ? parameter.value.trim() : ""));
+    return h("li", {}, button, parameter);
   }
 
   function chosen() {
     return same.checked && session.customer ? { external_userid: session.customer } : { name: name.value.trim() || inventName() };
   }
 
-  async function scan(channel) {
+  async function scan(channel, parameter) {
     if (busy) return;
     busy = true;
     const startedAt = performance.now();
     try {
-      const answer = await post("scan", { config_id: channel.config_id, flow: flow.value, ...chosen() });
+      const answer = channel.is_link
+        ? await post("links/open", { link_id: channel.config_id, customer_channel: parameter, ...chosen() })
+        : await post("scan", { config_id: channel.config_id, flow: flow.value, ...chosen() });
       onAdded(answer, startedAt);
     } catch (error) {
       report(error);

@@ -44,6 +44,19 @@ async def test_channels(caller: Caller) -> None:
     assert listed["next_before_id"] == copy["id"]
     assert made["config_id"] in {each["config_id"] for each in (await caller.call("GET", "/channels"))[1]["items"]}
 
+    status, link = await caller.call("POST", "/channels", {**draft, "kind": "link", "name": "广告", "state": "ads"})
+    assert (status, link["status"], link["address"][-21:]) == (201, "made", "?customer_channel=ads"[-21:]), link
+    _, listed = await caller.call("GET", "/channels/own?kind=link")
+    assert [each["id"] for each in listed["items"]] == [link["id"]]
+    assert (await caller.call("PATCH", f"/channels/{link['id']}", {"kind": "code"}))[0] == 409
+    assert (await caller.call("GET", f"/channels/{link['id']}/link"))[1] == {"days": [], "customers": 0, "written": 0}
+    assert (await caller.call("GET", f"{path}/link"))[0] == 404
+    assert (await caller.call("GET", "/channels/quota"))[1]["balance"] == 500
+    _, code = await caller.call("GET", f"/channels/{link['id']}/code")
+    assert base64.b64decode(code["content"]).startswith(b"\x89PNG")
+    assert (await caller.call("POST", f"{path}/delete"))[0] == 409, "a printed code must never die"
+    assert (await caller.call("POST", f"/channels/{link['id']}/delete"))[1]["status"] == "deleted"
+
     content = CSV.format(first=first, last=last).encode()
     status, read = await caller.call("POST", "/channels/imports?filename=a.csv", data=content)
     assert (status, read["rows"], [each["row"] for each in read["faults"]]) == (201, 1, [3]), read

@@ -60,7 +60,10 @@ async def test_webhooks_are_made_changed_switched_and_removed(caller: Caller) ->
     assert (await caller.call("POST", f"{path}/switch", {"enabled": False}))[1]["enabled"] is False
     status, told = await caller.call("GET", "/webhooks")
     assert [(each["name"], "secret" in each) for each in told["items"]] == [("crm", False)]
+    status, tried = await caller.call("POST", f"{path}/test")
+    assert (status, tried["taken"], tried["error"] != "") == (200, False, True), "crm.example is nowhere"
     reader = await caller.make_token("webhooks:read")
+    assert (await caller.call("POST", f"{path}/test", token=reader))[0] == 403
     assert (await caller.call("DELETE", path, token=reader))[0] == 403
     assert (await caller.call("DELETE", path))[0] == 200
     assert (await caller.call("PUT", path, draft))[0] == 404

@@ -54,6 +54,13 @@ async def test_a_channel_is_made_changed_and_printed(urls: Urls, tmp_path: Path)
         assert "1 can be made, 0 are there already." in await siyu("channels", "import", str(file))
         assert "Import 1" in await siyu("channels", "import", str(file), "--yes")
         assert "0 can be made, 1 are there already." in await siyu("channels", "import", str(file))
+        made = await siyu("channels", "add", "--link", "--name", "广告", "--member", first, "--fallback", last)
+        assert "?customer_channel=ch-" in made
+        assert "500 of 500 are left." in await siyu("channels", "quota")
+        assert "0 customers came by it" in await siyu("channels", "link", "3")
+        assert "is a code" in await siyu("channels", "link", "1", code=2)
+        assert "Channel 3 广告: deleted" in await siyu("channels", "delete", "3")
+        assert "不能删除" in await siyu("channels", "delete", "1", code=2)
         assert "Nobody has come" in await siyu("channels", "statistics")
         for args, words in (
             (("edit", "1"), "Say what to change"),

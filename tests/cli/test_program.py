@@ -48,6 +48,8 @@ def test_every_command_explains_itself(siyu: Siyu) -> None:
         "segments",
         "journeys",
         "channels",
+        "webhooks",
+        "limits",
         "tasks",
         "links",
         "forms",

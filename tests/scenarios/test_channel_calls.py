@@ -16,6 +16,7 @@ from bot.channels import change, make, switch
 from bot.sandbox.faults import Fault
 from data.models import ChannelPlan, ChannelStatus, Leave
 from data.queries import channel_days as day_rows
+from data.queries import channel_images as image_rows
 from data.queries import channel_plans as rows
 from data.queries import channels as channel_rows
 from data.queries import customers as customer_rows
@@ -90,7 +91,7 @@ async def test_a_code_is_made_once_and_leads_to_whom_it_should(company: Company)
     # A picture of the code is kept as WeCom gave it.
     code = await image_of(ctx, lost)
     assert code.startswith(b"\x89PNG")
-    assert await company.read(rows.find_image, lost) == code
+    assert await company.read(image_rows.find_image, lost) == code
 
     # Its own tags, welcome and remark, by the rules that everything else goes by.
     draft = {

@@ -188,6 +188,20 @@ async def test_customers_are_found_and_what_is_done_with_them_is_done(
     assert f"{len(lines)} 个好友关系" in count.text or str(len(lines)) in count.text
     assert {each["备注"] for each in lines if each["external_userid"] == "wm_short"} == {f"'{FORMULA}"}
 
+    # The hand-over's form, filled: of a segment, of those who are ticked, of one member at a time.
+    assert (await seller.post("/console/customers/hand-over")).status == 403
+    form = await admin.post("/console/customers/hand-over", {"segment_id": str(saved.id)})
+    filled = dict(fields_of(form.page))
+    assert (filled["userid"], filled["how"], filled["segment_id"]) == (mine, "segment", str(saved.id))
+    ticked = [("chosen", f"{mine} wm_short"), ("chosen", f"{mine} wm_hostile")]
+    filled = dict(fields_of((await admin.post("/console/customers/hand-over", ticked)).page))
+    assert (filled["userid"], filled["how"], filled["listed"].split()) == (mine, "listed", ["wm_short", "wm_hostile"])
+    whose = await admin.post("/console/customers/hand-over")
+    assert "一次交接一位同事的客户" in whose.text
+    filled = dict(fields_of((await admin.post("/console/customers/hand-over", {"userid": mine})).page))
+    assert (filled["userid"], filled["how"]) == (mine, "everyone")
+    filled = dict(fields_of((await admin.post("/console/customers/hand-over", {"userid": mine, "q": "wm_"})).page))
+
     # A tag for all of them, in the background; whoever asks sees how far it is, others of the staff do not.
     tag_id = company.tag_ids[0]
     await company.bot.db.write(forget_people)

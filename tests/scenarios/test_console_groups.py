@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import aiohttp
 import pytest
@@ -14,6 +15,7 @@ from data.models import Customer, CustomerGroup, Role
 from data.queries import audit
 from data.queries import group_welcomes as welcome_rows
 from data.queries import join_ways as join_rows
+from scheduler.behaviour import pull_behaviour
 from tests.console import Browser, sign_in
 from tests.scenarios.conftest import Company
 
@@ -65,8 +67,13 @@ async def test_groups_and_who_sees_them(company: Company, http: aiohttp.ClientSe
     assert (await staff.post(f"/console/groups/{theirs.chat_id}/fetch")).status == 404
     assert (await staff.post(f"{one}/fetch")).location == f"{one}?said=saved"
     assert "会员群" in (await staff.get(one)).text, "as WeCom has it"
-    figures = await admin.get(f"/console/groups/statistics?owner={owner}")
-    assert (figures.status, "新增人数" in figures.text) == (200, True)
+    assert "没有数字" in (await admin.get("/console/groups/statistics")).text
+    company.bot.clock.advance(timedelta(days=1, hours=8))
+    await company.by_hand(pull_behaviour)
+    await pull_behaviour(company.bot.context)
+    admin = await sign_in(company.bot, http, Role.ADMIN)
+    kept = await admin.get(f"/console/groups/statistics?owner={owner}&days=90")
+    assert (kept.status, "新增人数" in kept.text) == (200, True)
     nobody = await sign_in(company.bot, http, Role.MANAGER, department_ids=[99])
     assert one not in (await nobody.get("/console/groups")).page
     assert (await nobody.get("/console/groups/statistics")).status == 200
@@ -97,7 +104,14 @@ async def test_group_welcomes_and_join_codes(company: Company, http: aiohttp.Cli
     assert (await browser.post(f"{one}/again")).location == f"{one}?said=saved"
     assert (await browser.post(f"{one}/again")).status == 409
     row = await company.read(join_rows.get_join_way, int(found[1]))
-    assert row.qr_code in (await browser.get(one)).page
+    assert row.qr_code not in (await browser.get(one)).page, "ours is shown, not WeCom's address"
+    picture = await browser.get(f"{one}/code.png")
+    assert (picture.status, picture.headers["Content-Type"]) == (200, "image/png")
+    company.world.ways.join[f"{row.config_id}-elsewhere"] = company.world.ways.join.pop(row.config_id or "")
+    svg = await browser.get(f"{one}/code.svg?save=yes")
+    assert (svg.status, "data:image/png;base64," in svg.page) == (200, True), "it is kept"
+    company.world.ways.join[row.config_id or ""] = company.world.ways.join.pop(f"{row.config_id}-elsewhere")
+    assert (await browser.get(f"{one}/code.gif")).status == 404
 
     # Who comes by it is counted, and what WeCom has added to it is read.
     company.sandbox.machine.group_acts.join(group.chat_id, [], config_id=row.config_id or "")

@@ -105,6 +105,7 @@ def test_what_keeps_a_channel_from_being_made_is_told_by_field() -> None:
     company = Company(frozenset({"deng"}), members_of={1: frozenset(f"m{number}" for number in range(101))})
     told = problems(many, company, frozenset({"an", "deng"}), frozenset({1}))
     assert [each.path for each in told] == ["userids"]
+    assert problems(many, company, frozenset({"an", "deng"}), frozenset({1}), "link") == [], "a link takes 500"
 
 
 def test_a_remark_fits_whatever_the_name() -> None:

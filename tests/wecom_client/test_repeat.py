@@ -49,7 +49,6 @@ def known_calls() -> Iterator[tuple[str, str]]:
 def test_every_listed_path_is_one_that_is_called_or_will_be() -> None:
     called = {path for _, path in known_calls()}
     later = {
-        "externalcontact/customer_acquisition/customer", "externalcontact/customer_acquisition/statistic",
         "batch/openuserid_to_userid", "idconvert/convert_tmp_external_userid",
     }  # fmt: skip
     assert {*READS, *WRITES} - later <= called
