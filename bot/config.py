@@ -8,8 +8,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     SecretStr,
     ValidationError,
@@ -18,18 +16,11 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+from bot.config_drafts import DraftsSettings
 from bot.config_file import check_file
+from bot.config_section import Seconds, Section, TimeOrNever
 from bot.errors import ConfigurationError
 from bot.setting_values import Address, Origin, days, fault_words, inbox_beside, network, never_or, none_or_long
-
-Seconds = Annotated[float, Field(gt=0)]
-TimeOrNever = Annotated[str, Field(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9])?$")]
-
-
-class Section(BaseModel):
-    """One table of the configuration file: unknown keys are refused, so a typing error is found at once."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class CompanySettings(Section):
@@ -288,6 +279,9 @@ class PrivacySettings(Section):
     imports_days: Annotated[int, AfterValidator(never_or(1))] = Field(
         30, description="Rows of imported files, once the import has ended or was left lying: 0 or at least 1 day."
     )
+    knowledge_days: Annotated[int, AfterValidator(never_or(1))] = Field(
+        180, description="Questions without an answer, and what a language model wrote: 0 or at least 1 day."
+    )
 
 
 class PaymentsSettings(Section):
@@ -347,6 +341,7 @@ class Settings(BaseSettings):
     payments: PaymentsSettings = PaymentsSettings()
     backup: BackupSettings = BackupSettings()
     reports: ReportsSettings = ReportsSettings()
+    drafts: DraftsSettings = DraftsSettings()
     logs: LogSettings = LogSettings()
 
     @model_validator(mode="after")

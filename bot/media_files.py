@@ -27,7 +27,7 @@ FORMATS: dict[MediaType, str] = {"image": "JPG or PNG", "video": "MP4", "file": 
 FILENAME_MAX = 128
 USER_WORDS = {
     "welcome_rule": "welcome rule", "group_welcome": "group welcome", "campaign": "campaign", "journey": "journey",
-    "channel": "channel", "script": "script",
+    "channel": "channel", "script": "script", "knowledge": "knowledge pair",
 }  # fmt: skip
 
 

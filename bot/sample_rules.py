@@ -10,6 +10,7 @@ from typing import Any
 
 import segno
 
+from data.rules.knowledge import KnowledgePair
 from data.rules.problems import parse
 from data.rules.tagging import TagRule
 from data.rules.welcome import WelcomeRule
@@ -34,6 +35,34 @@ def sample_media() -> dict[str, bytes]:
         coupon, kind="png", scale=10, border=3, dark="#1f5c4d", light="#f4efe4"
     )
     return {"coupon": coupon.getvalue(), "cover": _gradient(520, 416, (31, 92, 77), (222, 196, 144))}
+
+
+def sample_knowledge(media: Mapping[str, str]) -> list[KnowledgePair]:
+    """What customers of the sample company ask customer service, with the answers."""
+    pairs: list[dict[str, Any]] = [
+        {
+            "phrasings": ["多久发货", "什么时候发货", "下单后几天能发出来", "when do you ship"],
+            "text": "现货商品在付款后 48 小时内发货，定制礼盒需要 5 到 7 天。发货后会短信通知您。",
+        },
+        {
+            "phrasings": ["怎么退货", "可以退款吗", "不喜欢能退吗", "退货运费谁出"],
+            "text": "签收后七天内，未使用、不影响二次销售的商品都可以退。质量问题运费由我们承担。",
+        },
+        {
+            "phrasings": ["营业时间", "门店几点开门", "你们几点关门"],
+            "text": "门店每天 10:00 到 22:00 营业，节假日不休息。",
+        },
+        {
+            "phrasings": ["有优惠券吗", "新人有优惠吗", "怎么领优惠券"],
+            "text": "新朋友到店可以领一张礼券，结账时出示下面的二维码就行。",
+            "attachment": {"msgtype": "image", "media": media["coupon"]},
+        },
+        {
+            "phrasings": ["可以开发票吗", "怎么开发票"],
+            "text": "可以的。下单时填写抬头和税号，电子发票会在发货后一个工作日内发到您的邮箱。",
+        },
+    ]
+    return [parse(KnowledgePair, pair) for pair in pairs]
 
 
 def sample_welcome_rules(media: Mapping[str, str]) -> list[WelcomeRule]:

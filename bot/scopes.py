@@ -59,6 +59,8 @@ SCOPES: Mapping[str, str] = MappingProxyType(
         "scripts:write": "make, change, import and remove scripts",
         "segments:read": "read saved segments",
         "segments:write": "make, change and remove segments",
+        "knowledge:read": "read the knowledge, find answers in it, and read what was asked without one",
+        "knowledge:write": "make, change, import and remove its questions and answers",
         "group-welcomes:read": "read group welcomes and how they stand in WeCom",
         "group-welcomes:write": "make, change and retire group welcomes in WeCom's stock",
         "tasks:read": "read what journeys ask of staff, with the words for customers",

@@ -9,6 +9,7 @@ from bot.erasing import finish_erasures as finish
 from bot.erasing import forget_late as forget
 from bot.logs import get_logger
 from data.db import Database
+from data.queries import drafts as draft_rows
 from data.queries import imports as import_rows
 from data.queries import retention as retention_rows
 from scheduler.jobs import Job
@@ -65,6 +66,9 @@ async def purge_old(ctx: Context) -> int:
     now, days = ctx.clock.now(), settings.imports_days
     while await ctx.db.write(import_rows.sweep_rows, now, now - timedelta(days=days) if days else None):
         removed += 1
+    if days := settings.knowledge_days:
+        while count := await ctx.db.write(draft_rows.purge_knowledge, now - timedelta(days=days)):
+            removed += count
     if removed:
         log.info("purged", rows=removed)
     return removed

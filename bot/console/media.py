@@ -47,6 +47,7 @@ USERS = {
     "campaign": (N_("群发计划"), "/console/campaigns/"),
     "journey": (N_("旅程"), "/console/journeys/"),
     "channel": (N_("渠道海报"), "/console/channels/"),
+    "knowledge": (N_("知识库"), "/console/knowledge/"),
 }
 ENDPOINTS = {"upload": N_("消息"), "upload_attachment/1": N_("朋友圈")}
 

@@ -78,6 +78,7 @@ MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         (
             Entry("admin", N_("欢迎语"), "/console/welcome-rules", "hand"),
             Entry("admin", N_("入群欢迎语"), "/console/group-welcomes", "hand"),
+            Entry("manager", N_("知识库"), "/console/knowledge", "message"),
             Entry("admin", N_("自动标签"), "/console/tag-rules", "tag"),
             Entry("admin", N_("消息模板"), "/console/templates", "message"),
             Entry("manager", N_("话术库"), "/console/scripts", "message"),

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 
 from bot.console.painting import N_
 
-KINDS = {"staff_alert": N_("给员工的通知"), "welcome": N_("欢迎语的样例")}
+KINDS = {
+    "staff_alert": N_("给员工的通知"), "welcome": N_("欢迎语的样例"), "model_prompt": N_("给语言模型的说明"),
+}  # fmt: skip
 #: Texts of welcomes are samples: what is sent stands in the rules.
 SAMPLES = frozenset({"welcome"})
 
@@ -44,6 +46,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "staff_alert/reply_posts": (N_("回复：朋友圈"), N_("员工发送「朋友圈」后的回复。")),
     "staff_alert/reply_act": (N_("回复：操作结果"), N_("负责人暂停、恢复或取消计划后的回复。")),
     "staff_alert/reply_results": (N_("回复：结果"), N_("负责人询问计划结果后的回复。")),
+    "model_prompt/customer_service": (N_("客服模型提示词"), N_("开启语言模型后，随顾客的问题一起发给模型。")),
     "welcome/default": (N_("通用"), N_("新建欢迎语时可以用它开始。")),
     "welcome/channel": (N_("渠道"), N_("新建欢迎语时可以用它开始。")),
     "welcome/store": (N_("门店"), N_("新建欢迎语时可以用它开始。")),

@@ -27,10 +27,29 @@ PERSONAL_MAX_BYTES = 4000
 #: Text of a Moments post (WeCom doc 95094).
 MOMENT_MAX_BYTES = 4000
 MOMENT_MAX_CHARACTERS = 2000
+#: What a language model is told: the knowledge that it answers from is most of it.
+PROMPT_MAX_BYTES = 32_768
+KNOWLEDGE_MAX_BYTES = 12_288
 #: `link_NAME` is the address of the tracked link NAME, which is no longer than this.
 LINK_PREFIX = "link_"
 LINK_MAX_BYTES = 128
 SAMPLE_LINK = "https://siyu.example.com/l/4fQ0zKm9Xb"
+
+PROMPT_VARIABLES = (
+    COMPANY_NAME,
+    Variable(
+        name="knowledge",
+        zh="知识库里的相关问答",
+        en="answers of the knowledge that fit the question",
+        fallback="（没有资料）",
+        sample="问：什么时候发货\n答：下单后 48 小时内发货。",
+        max_bytes=KNOWLEDGE_MAX_BYTES,
+    ),
+    Variable(
+        name="no_answer", zh="没有答案时写的话", en="what is written without an answer", fallback="无答案",
+        sample="无答案", max_bytes=64,
+    ),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +124,7 @@ CONTRACTS: dict[str, Contract] = {
         withheld=("time_of_day", "channel_name", "added_date"),
         withheld_because=Phrase("话术由员工随时发给任何客户，只能写客户、员工和公司的名字"),
     ),
+    "model_prompt": Contract(kind="model_prompt", variables=PROMPT_VARIABLES, max_output_bytes=PROMPT_MAX_BYTES),
     **{
         f"staff_alert/{slug}": Contract(
             kind="staff_alert",

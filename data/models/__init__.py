@@ -66,6 +66,14 @@ from data.models.journeys import (
     StepRecord,
 )
 from data.models.kept import KeptValue
+from data.models.knowledge import (
+    DraftRow,
+    KnowledgeGram,
+    KnowledgePairRow,
+    KnowledgePhrasing,
+    KnowledgeRarity,
+    UnansweredQuestion,
+)
 from data.models.leaves import Leave
 from data.models.links import Link, LinkClick, OtherClick
 from data.models.markings import Marking, MarkingChange, MarkingItem, MarkingStatus
@@ -126,6 +134,7 @@ __all__ = [
     "CustomerGroup",
     "Department",
     "Digest",
+    "DraftRow",
     "EndReason",
     "Enrolment",
     "Erasure",
@@ -166,6 +175,10 @@ __all__ = [
     "JourneyVersion",
     "JourneyWave",
     "KeptValue",
+    "KnowledgeGram",
+    "KnowledgePairRow",
+    "KnowledgePhrasing",
+    "KnowledgeRarity",
     "Lease",
     "Leave",
     "Link",
@@ -226,6 +239,7 @@ __all__ = [
     "Touch",
     "Transfer",
     "TransferStatus",
+    "UnansweredQuestion",
     "Unassigned",
     "Wave",
     "WaveCustomer",

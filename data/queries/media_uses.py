@@ -13,6 +13,7 @@ from data.models import Campaign, Run, RunStatus, Wave
 from data.queries.channel_images import list_backgrounds
 from data.queries.group_welcomes import list_group_welcomes
 from data.queries.journeys import list_definitions
+from data.queries.knowledge import list_with_media
 from data.queries.media import hold_media
 from data.queries.rules import list_welcome_rules
 from data.queries.scripts import list_all
@@ -23,8 +24,8 @@ from data.rules.variants import said
 
 
 def list_uses(session: Session) -> dict[str, list[MediaUse]]:
-    """By key: welcome rules and scripts, also those that are switched off, group welcomes, campaigns that may still
-    send, and journeys that were not stopped.
+    """By key: welcome rules, scripts and answers of the knowledge, also those that are switched off, group welcomes,
+    campaigns that may still send, and journeys that were not stopped.
 
     A campaign may still send while a wave of it was not started or a run of it has not ended.
     """
@@ -41,6 +42,8 @@ def list_uses(session: Session) -> dict[str, list[MediaUse]]:
     for row in list_group_welcomes(session):
         content = parse(GroupWelcomeContent, row.content)
         note(uploads_of(content.as_message), MediaUse("group_welcome", row.id or 0, row.name))
+    for pair_id, name, attachment in list_with_media(session):
+        uses.setdefault(str(attachment.get("media", "")), {})[MediaUse("knowledge", pair_id, name)] = None
     for plan_id, name, background in list_backgrounds(session):
         uses.setdefault(background, {})[MediaUse("channel", plan_id, name)] = None
     query = (
@@ -81,8 +84,12 @@ def hold_these(session: Session, used: Collection[str]) -> None:
 
 
 def list_soon_needed(session: Session, due_before: datetime) -> set[Upload]:
-    """What welcomes that are switched on need, and runs of campaigns that are being sent or are due before then."""
+    """What welcomes and answers that are switched on need, and runs of campaigns that are sent now or due by then."""
     found = {upload for rule in list_welcome_rules(session) if rule.enabled for upload in uploads_of(rule.content)}
+    found |= {
+        Upload(str(attachment.get("media", "")), "image", "upload")
+        for _, _, attachment in list_with_media(session, enabled=True)
+    }
     query = (
         select(Wave.kind, Wave.content, Wave.variants, Run.content)  # type: ignore[call-overload]
         .join(Run, col(Run.wave_id) == col(Wave.id))

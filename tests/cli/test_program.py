@@ -52,6 +52,7 @@ def test_every_command_explains_itself(siyu: Siyu) -> None:
         "limits",
         "tasks",
         "links",
+        "knowledge",
         "forms",
         "campaigns",
         "testers",

@@ -14,7 +14,8 @@ import pytest
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from bot.config import CallbackSettings, Section, Settings, load_settings
+from bot.config import CallbackSettings, Settings, load_settings
+from bot.config_section import Section
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "config.example.toml"

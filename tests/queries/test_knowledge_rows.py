@@ -1,0 +1,178 @@
+"""Knowledge on real rows: answers are found on both databases, also among ten thousand, and the index stays true."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+from sqlmodel import Session, col
+
+from bot import knowledge
+from data.db import Database
+from data.errors import NotFoundError, StaleError
+from data.models import KnowledgeGram, KnowledgePairRow, KnowledgePhrasing, KnowledgeRarity
+from data.queries import knowledge as rows
+from data.queries import unanswered
+from data.queries.drafts import purge_knowledge
+from data.rules.knowledge import KnowledgePair, pairs_of
+from data.rules.problems import InvalidRuleError
+
+PAIRS = (
+    (("怎么退款", "退款多久到账", "可以退钱吗"), "七天内可退，原路返回。", ()),
+    (("什么时候发货", "多久能发货"), "48 小时内发货。", ()),
+    (("什么时候发货",), "会员店当天发货。", ("wkVIP",)),
+    (("营业时间", "几点开门"), "早十点到晚十点。", ()),
+    (("Do you ship overseas?",), "Not yet.", ()),
+)
+
+
+def pair(phrasings: tuple[str, ...], text: str, accounts: tuple[str, ...] = (), **more: Any) -> KnowledgePair:
+    return KnowledgePair(phrasings=phrasings, text=text, open_kfids=frozenset(accounts), **more)
+
+
+def index_is_true(session: Session) -> bool:
+    """Whether pairs of characters are kept of what is switched on, and counted, and nothing else."""
+    query = select(col(KnowledgePhrasing.id), col(KnowledgePhrasing.words)).join(
+        KnowledgePairRow, col(KnowledgePairRow.id) == col(KnowledgePhrasing.pair_id)
+    )
+    there = session.execute(query.where(col(KnowledgePairRow.enabled).is_(True))).all()
+    wanted = {(gram, id_) for id_, words in there for gram in pairs_of(words)}
+    kept = {(row.gram, row.phrasing_id) for row in session.execute(select(KnowledgeGram)).scalars()}
+    counts = {row.gram: row.phrasings for row in session.execute(select(KnowledgeRarity)).scalars()}
+    total = {rows.ALL: len(there)} if there else {}
+    return kept == wanted and counts == {**Counter(gram for gram, _ in wanted), **total}
+
+
+@pytest.mark.first_case_on_both
+async def test_answers_are_found_changed_and_removed(db: Database, now: datetime) -> None:
+    ids = await db.write(rows.add_pairs, [pair(*each) for each in PAIRS], "ann", now)
+
+    async def ask(question: str, **more: Any) -> list[int]:
+        found = await db.read(lambda session: rows.find_answers(session, question, **more))
+        return [ids.index(each.pair_id) for each in found]
+
+    assert await ask("请问怎么退款呀？") == [0]
+    assert await ask("什么时候发货", open_kfid="wk1") == [1]
+    assert sorted(await ask("什么时候发货", open_kfid="wkVIP")) == [1, 2]
+    assert sorted(await ask("什么时候发货")) == [1, 2]
+    assert await ask("do you SHIP overseas") == [4]
+    assert await ask("今天天气真好") == await ask("？🙂") == await ask("") == []
+    assert await ask("几点开门？", limit=1) == [3]
+    (found,) = await db.read(lambda session: rows.find_answers(session, "退款多久能到账"))
+    assert (found.phrasing, [each.msgtype for each in found.messages]) == ("退款多久到账", ["text"])
+    assert found.likeness.shared
+    assert await db.read(index_is_true)
+
+    await db.write(rows.count_use, ids[0], now)
+    await db.write(rows.count_use, ids[0], now + timedelta(hours=1))
+    row, phrasings = await db.read(rows.get_pair, ids[0])
+    assert (row.uses, row.used_at, phrasings) == (2, now + timedelta(hours=1), PAIRS[0][0])
+    later = now + timedelta(hours=2)
+    with pytest.raises(StaleError):
+        await db.write(rows.change_pair, ids[0], pair(("改了",), "x"), "bob", later, 7)
+    await db.write(rows.change_pair, ids[0], pair(("包邮吗",), "满 99 包邮。"), "bob", later, 1)
+    assert (await ask("怎么退款"), await ask("包邮吗")) == ([], [0])
+    await db.write(rows.change_pair, ids[3], pair(*PAIRS[3], enabled=False), "bob", later)
+    assert await ask("几点开门") == []
+    assert await db.read(index_is_true)
+    assert await db.read(rows.count_pairs) == (5, 4)
+    for id_ in ids:
+        await db.write(rows.remove_pair, id_)
+    with pytest.raises(NotFoundError):
+        await db.write(rows.remove_pair, ids[0])
+    assert await db.read(index_is_true)
+    assert await ask("什么时候发货") == []
+
+
+async def test_lists_go_on_where_they_ended(db: Database, now: datetime) -> None:
+    ids = await db.write(
+        rows.add_pairs, [pair((f"问题{number}号",), f"100%_{number}") for number in range(5)], "a", now
+    )
+    first = await db.read(lambda session: rows.list_pairs(session, limit=3))
+    rest = await db.read(lambda session: rows.list_pairs(session, limit=3, before=first[-1][0].id))
+    assert [row.id for row, _ in first + rest] == ids[::-1]
+    said = await db.read(lambda session: rows.list_pairs(session, words="100%_3"))
+    assert [row.id for row, _ in said] == [ids[3]]
+    assert await db.read(lambda session: rows.list_pairs(session, words="问题4", enabled=False)) == []
+    assert len(await db.read(rows.iterate_pairs, ids[1], 10)) == 3
+
+
+async def test_a_file_is_brought_in_twice_and_changes_what_it_changes(
+    db: Database, now: datetime, tmp_path: Path
+) -> None:
+    file = tmp_path / "pairs.csv"
+    file.write_text('编号,问题,答案,启用\n,"怎么退款\n可以退吗",七天内可退,是\n,几点开门,十点,否\n', "utf-8")
+    await db.write(
+        lambda session: unanswered.note_unanswered(session, "可以退吗？", open_kfid="", external_userid="wm1", at=now)
+    )
+    done = await knowledge.import_file(db, file, "ann", lambda: now)
+    assert (done.rows, done.made, done.changed) == (2, 2, 0)
+    assert await db.read(unanswered.count_unanswered) == 0
+    done = await knowledge.import_file(db, file, "ann", lambda: now)
+    assert (done.made, done.changed, done.same) == (0, 0, 2)
+    found = await db.read(rows.iterate_pairs, 0, 10)
+    assert [(row.enabled, phrasings) for row, phrasings in found] == [
+        (True, ("怎么退款", "可以退吗")), (False, ("几点开门",)),
+    ]  # fmt: skip
+    told = [knowledge.cells_of(row, phrasings, str) for row, phrasings in found]
+    assert told[0][:5] == [found[0][0].id, "怎么退款\n可以退吗", "七天内可退", "", "是"]
+    file.write_text(f"编号,问题,答案\n{found[1][0].id},几点关门,十点\n,新的问题,新的答案\n", "utf-8")
+    done = await knowledge.import_file(db, file, "ann", lambda: now)
+    assert (done.made, done.changed, done.same) == (1, 1, 0)
+    file.write_text("问题,答案,启用\n怎么退款,,是\n怎么退款,好,也许\n,好,是\n好问题,好,是\n好问题？,好,是\n", "utf-8")
+    with pytest.raises(InvalidRuleError) as refused:
+        await knowledge.import_file(db, file, "ann", lambda: now)
+    assert [each.path for each in refused.value.problems] == [
+        "file[2].text", "file[3].enabled", "file[4].phrasings", "file[6]",
+    ]  # fmt: skip
+    done = await knowledge.import_file(db, file, "ann", lambda: now, skip_faulty=True)
+    assert (done.rows, done.made, done.skipped) == (5, 1, 4)
+    for content in ("", "名字,电话\na,b\n", "问题,问法,答案\na,b,c\n"):
+        file.write_text(content, "utf-8")
+        with pytest.raises(InvalidRuleError):
+            await knowledge.import_file(db, file, "ann", lambda: now)
+    assert await db.read(index_is_true)
+
+
+async def test_what_was_not_answered_is_counted_by_question(db: Database, now: datetime) -> None:
+    def note(session: Session) -> None:
+        for number, (words, whom) in enumerate(
+            (
+                ("能开发票吗", "wm1"),
+                ("能开发票吗？", "wm2"),
+                ("能开发票吗", "wm1"),
+                ("有停车场吗", "wm3"),
+                ("🙂", "wm4"),
+            )
+        ):
+            at = now + timedelta(minutes=number)
+            unanswered.note_unanswered(session, words, open_kfid="wk1", external_userid=whom, at=at)
+
+    await db.write(note)
+    first, second = await db.read(unanswered.list_unanswered)
+    assert (first.people, first.times, first.asked_at) == (2, 3, now + timedelta(minutes=1))
+    assert (second.words, second.people, second.times) == ("有停车场吗", 1, 1)
+    assert [each.id for each in await db.read(unanswered.list_unanswered, 1, 1)] == [second.id]
+    assert await db.read(unanswered.find_unanswered, second.id) == "有停车场吗"
+    assert await db.write(unanswered.forget_unanswered, "能开发票吗") == 2
+    assert await db.read(unanswered.count_unanswered) == 1
+    assert await db.write(purge_knowledge, now) == 0
+    assert await db.write(purge_knowledge, now + timedelta(days=1)) == 1
+
+
+async def test_the_rare_words_lead_to_an_answer_among_many(
+    db: Database, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However much is asked with the same words, only some of the index is read."""
+    monkeypatch.setattr(rows, "READ_MAX", 60)
+    monkeypatch.setattr(rows, "COMPARED_MAX", 8)
+    things = [f"{first}{second}" for first in "手电冰洗空净平耳键鼠" for second in "机箱器板灯桶锅垫套架"]
+    pairs = [pair((f"{thing}怎么退款要多久",), thing) for thing in things] + [pair(("怎么",), "怎么")]
+    await db.write(rows.add_pairs, pairs, "a", now)
+    for question, answer in (("请问键灯怎么退款要多久", "键灯"), ("平桶怎么退款", "平桶"), ("怎么？", "怎么")):
+        found = await db.read(lambda session, question=question: rows.find_answers(session, question, limit=1))
+        assert [each.text for each in found] == [answer]
