@@ -79,7 +79,7 @@ def sqlite_time(at: datetime) -> str:
     return at.isoformat(" ", "microseconds")[:-6]  # without its +00:00
 
 
-def _sqlite_times(instants: Sequence[datetime | None]) -> list[str | None]:
+def sqlite_times(instants: Sequence[datetime | None]) -> list[str | None]:
     """As `sqlite_time`; in a column of one batch most are the same instant."""
     known: dict[datetime | None, str | None] = {None: None}
     kept = []
@@ -188,7 +188,7 @@ class BulkUpsert:
                 json.dumps(value, ensure_ascii=False) if value else EMPTY[type(value)] for value in columns[number]
             ]
         for number in self._instants:
-            columns[number] = _sqlite_times(columns[number])
+            columns[number] = sqlite_times(columns[number])
         kept = list(zip(*columns, strict=True))
         return _insert_on_sqlite(session, self._table, self._columns, kept, self._ending)
 
@@ -226,7 +226,7 @@ class BulkUpdate:
         if session.get_bind().dialect.name == "sqlite":
             columns: list[Sequence[Any]] = list(zip(*rows, strict=True))
             for number in self._instants:
-                columns[number] = _sqlite_times(columns[number])
+                columns[number] = sqlite_times(columns[number])
             connection = session.connection().connection.driver_connection
             assert connection is not None
             kept = json.dumps(list(zip(*columns, strict=True)), ensure_ascii=False)

@@ -19,8 +19,13 @@ class Touch(SQLModel, table=True):
 
     __tablename__ = "touches"
     __table_args__ = (
-        Index("ix_touches_external_userid", "external_userid", "touched_at"),
-        partial_index("ix_touches_campaign", "campaign_id", "external_userid", where="campaign_id IS NOT NULL"),
+        # Every touch is a page of this one more to be written, for customers' ids lie anywhere in it; so it is the only
+        # one in their order, and has all that is asked of them one by one.
+        Index("ix_touches_external_userid", "external_userid", "touched_at", "campaign_id"),
+        # Whom one member's task reached lies together: they are written so.
+        partial_index(
+            "ix_touches_campaign", "campaign_id", "userid", "external_userid", where="campaign_id IS NOT NULL"
+        ),
     )
 
     id: int | None = Field(default=None, sa_column=Column(BigInt, primary_key=True, autoincrement=True))

@@ -86,16 +86,17 @@ def _write_results(session: Session, batch: Batch, results: Sequence[Result]) ->
     changed: dict[RecipientState, list[Any]] = {}
     reached: list[touches.NewTouch] = []
     for each in results:
-        key, state = known.get(each.id, (0, each.state))
-        if state == each.state or each.state is RecipientState.WAITING:
+        target = known.get(each.id)
+        if target is None or target.state == each.state or each.state is RecipientState.WAITING:
             continue
+        key, state, alone = target
         if state in _SAID_OTHERWISE:
             name = _COUNTED[RecipientState(state)]
             setattr(batch, name, getattr(batch, name) - 1)
         changed.setdefault(each.state, []).append(key)
         if each.state is RecipientState.SENT and each.sent_at is not None and batch.kind != GROUPS:
             origin = touches.broadcast_origin(batch.run_id, key)
-            reached.append(touches.NewTouch(origin, each.id, each.userid, each.sent_at))
+            reached.append(touches.NewTouch(origin, each.id, each.userid, each.sent_at, key if alone else None))
     for state, keys in changed.items():
         targets.set_states(session, batch, keys, state, waiting=False)
         setattr(batch, _COUNTED[state], getattr(batch, _COUNTED[state]) + len(keys))

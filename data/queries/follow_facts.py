@@ -18,7 +18,7 @@ from pydantic_core import to_json
 from sqlalchemy import BigInteger, Text, and_, case, cast, func, literal, or_, select, text, union_all, update
 from sqlmodel import Session
 
-from data.bulk import among, sqlite_time
+from data.bulk import among, sqlite_times
 from data.models import Birthday, Customer, Follow, FollowTag, GroupMember, LinkClick, MomentReaction, Order, Touch
 from data.queries.locks import lock_names
 from data.queries.order_credits import note_customers
@@ -168,28 +168,46 @@ def note_facts(session: Session, external_userids: Collection[str], *which: Fact
             note_customers(session, some)
 
 
-_RAISE = "UPDATE follows SET touched_at = given.at FROM {given} WHERE follows.external_userid = given.id AND {older}"
+_RAISE = "UPDATE follows SET touched_at = given.at FROM {given} WHERE {same} AND {older}"
 _OLDER = "(follows.touched_at IS NULL OR follows.touched_at < given.at)"
-_PAIRS = "SELECT json_extract(value, '$[0]') AS id, json_extract(value, '$[1]') AS at FROM json_each(:pairs)"
+_PAIRS = "(SELECT {key} AS id, value AS at FROM json_each(:instants)) AS given"
+_OF_CUSTOMERS = "follows.external_userid = given.id"
 _ARRAYS = "unnest(CAST(:ids AS TEXT[]), CAST(:instants AS TIMESTAMPTZ[])) AS given (id, at)"
-_RAISE_ON_SQLITE = text(_RAISE.format(given=f"({_PAIRS}) AS given", older=_OLDER))
-_RAISE_ON_POSTGRES = text(_RAISE.format(given=_ARRAYS, older=_OLDER))
+_RAISE_ON_SQLITE = text(_RAISE.format(given=_PAIRS.format(key="key"), same=_OF_CUSTOMERS, older=_OLDER))
+_RAISE_ALONE = text(
+    _RAISE.format(given=_PAIRS.format(key="CAST(key AS INTEGER)"), same="follows.id = given.id", older=_OLDER)
+)
+_RAISE_ON_POSTGRES = text(_RAISE.format(given=_ARRAYS, same=_OF_CUSTOMERS, older=_OLDER))
 
 
-def note_touched(session: Session, touched: Iterable[tuple[str, datetime]]) -> None:
-    """The same as `note_facts` for touches that all were new (external_userid, when): the newest is not looked for."""
+def note_touched(session: Session, touched: Iterable[tuple[str, datetime, int | None]]) -> None:
+    """The same as `note_facts` for touches that all were new: the newest is not looked for.
+
+    Each is told as external_userid, when, and the id of the customer's only follow, where it is known to be that:
+    SQLite finds it sooner.
+    """
     newest: dict[str, datetime] = {}
-    for whom, at in touched:
+    alone: dict[str, int] = {}
+    for whom, at, follow_id in touched:
         newest[whom] = max(at, newest.get(whom, at))
+        if follow_id is not None and whom:
+            alone[whom] = follow_id
     newest.pop("", None)
     if not newest:
         return
-    connection, ids = session.connection(), sorted(newest)
+    connection = session.connection()
     session.flush()
     if session.get_bind().dialect.name == "sqlite":
-        pairs = to_json([(whom, sqlite_time(newest[whom])) for whom in ids]).decode()
-        connection.execute(_RAISE_ON_SQLITE, {"pairs": pairs})
+        at_of = dict(zip(newest, sqlite_times(list(newest.values())), strict=True))
+        for statement, instants in (
+            (_RAISE_ALONE, {str(follow_id): at_of.pop(whom) for whom, follow_id in alone.items()}),
+            (_RAISE_ON_SQLITE, at_of),
+        ):
+            if instants:
+                connection.execute(statement, {"instants": to_json(instants).decode()})
         return
+    ids = sorted(newest)
+    # Another follow of the same customer may be made meanwhile, until this.
     lock_names(session, "facts", ids)
     connection.execute(_RAISE_ON_POSTGRES, {"ids": ids, "instants": [newest[whom] for whom in ids]})
 

@@ -216,7 +216,8 @@ def _campaign(leaf: leaves.CampaignLeaf, asking: Asking) -> Condition:
     rows: Any = Touch.__table__.alias()  # type: ignore[attr-defined]
     clicked = [rows.c.clicked_at.is_not(None)] if leaf.did is leaves.Did.CLICKED else []
     where = (rows.c.campaign_id == leaf.campaign_id, *clicked)
-    rows_of_it = SetTerm("external_userid", rows.c.external_userid, where, findable=True, hint="ix_touches_campaign")
+    whose, index = rows.c.external_userid, "ix_touches_external_userid"
+    rows_of_it = SetTerm("external_userid", whose, where, findable=True, hint=index)
     found = All((_since(F.c.touched_at, None), Is(rows_of_it)))
     return opposite(found) if leaf.did is leaves.Did.NOT_RECEIVED else found
 

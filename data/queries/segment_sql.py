@@ -81,8 +81,8 @@ def rows_where(term: SetTerm, plan: Plan, holds: bool = True) -> list[Sql]:
     return [*term.where, *live]
 
 
-def _rows(term: SetTerm, columns: list[Any], where: list[Sql]) -> Select[Any]:
-    found = select(*columns).select_from(term.member.table).where(*where)
+def _rows_of_one(term: SetTerm, key: Any, where: list[Sql]) -> Select[Any]:
+    found = select(literal(1)).select_from(term.member.table).where(term.member == key, *where)
     return found.with_hint(term.member.table, f"INDEXED BY {term.hint}", "sqlite") if term.hint else found
 
 
@@ -117,7 +117,7 @@ def _sql_of_term(term: Term, holds: bool, plan: Plan, keys: Any, *, alone: bool)
     if not plan.few and not plan.on_sqlite and not alone:
         members = _members(term, where)
         return key.in_(members) if holds else key.not_in(members)  # type: ignore[no-any-return]
-    there = exists(_rows(term, [literal(1)], [term.member == key, *where]))
+    there = exists(_rows_of_one(term, key, where))
     return there if holds else not_(there)
 
 
@@ -177,7 +177,7 @@ def _led_on_sqlite(found: Select[Any], plan: Plan, within: tuple[Any, Any] | Non
     term = plan.leader.term if plan.leader is not None and leads else None
     if isinstance(term, SetTerm):
         bounds = [] if within is None else [term.member > within[0], term.member <= within[1]]
-        rows = _rows(term, [term.member], [*rows_where(term, plan), *bounds])
+        rows = select(term.member).where(*rows_where(term, plan), *bounds)
         found = found.where(F.c[term.key].in_(rows))
         hint = "NOT INDEXED" if term.of_tags else "INDEXED BY ix_follows_external_userid"
         return found.with_hint(F, hint, "sqlite")

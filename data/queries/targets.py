@@ -18,10 +18,14 @@ G: Any = GroupRecipient.__table__  # type: ignore[attr-defined]
 
 
 class Target(NamedTuple):
-    """One of a batch's recipients: `key` is the number of the follow, or the chat_id."""
+    """One of a batch's recipients: `key` is the number of the follow, or the chat_id.
+
+    `alone`: it is the customer's only follow.
+    """
 
     key: Any
     state: int
+    alone: bool = False
 
 
 def _table(batch: Batch) -> tuple[Any, Any]:
@@ -43,15 +47,16 @@ def map_targets(session: Session, batch: Batch, ids: Collection[str]) -> dict[st
     if batch.kind == GROUPS:
         groups = of_batch(select(G.c.chat_id, G.c.state), batch).where(among(dialect, G.c.chat_id, "ids"))
         return {chat_id: Target(chat_id, state) for chat_id, state in session.execute(groups, given).all()}
-    follows = select(F.c.id, F.c.external_userid).where(
+    follows = select(F.c.id, F.c.external_userid, F.c.shared).where(
         F.c.userid == batch.userid, among(dialect, F.c.external_userid, "ids")
     )
-    whose = {row[0]: row[1] for row in session.execute(follows, given).all()}
+    whose = {follow_id: (whom, shared) for follow_id, whom, shared in session.execute(follows, given).all()}
     states = select(R.c.follow_id, R.c.state).where(
         R.c.run_id == batch.run_id, among(dialect, R.c.follow_id, "follows"), R.c.batch_no == batch.batch_no
     )
     rows = session.execute(states.with_hint(R, "NOT INDEXED", "sqlite"), {"follows": sorted(whose)}).all()
-    return {whose[follow_id]: Target(follow_id, state) for follow_id, state in rows}
+    found = ((*whose[follow_id], follow_id, state) for follow_id, state in rows)
+    return {whom: Target(follow_id, state, not shared) for whom, shared, follow_id, state in found}
 
 
 def list_whom(session: Session, batch: Batch) -> frozenset[str]:

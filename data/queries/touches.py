@@ -58,12 +58,13 @@ def record(
 
 
 class NewTouch(NamedTuple):
-    """A touch to be written; see `record`."""
+    """A touch to be written; see `record`. `follow_id`: of the customer's only follow, where it is known to be that."""
 
     origin: str
     external_userid: str
     userid: str
     touched_at: datetime
+    follow_id: int | None = None
 
 
 def record_many(session: Session, new: Sequence[NewTouch], kind: TouchKind, campaign_id: int | None = None) -> None:
@@ -73,7 +74,7 @@ def record_many(session: Session, new: Sequence[NewTouch], kind: TouchKind, camp
     rows = [(each.origin, kind.value, each.external_userid, each.userid, campaign_id, each.touched_at) for each in kept]
     written = _NEW.write(session, rows)
     if written == len(rows):
-        note_touched(session, [(each.external_userid, each.touched_at) for each in kept])
+        note_touched(session, [(each.external_userid, each.touched_at, each.follow_id) for each in kept])
     elif written:
         note_facts(session, {each.external_userid for each in kept}, Facts.TOUCHES)
 

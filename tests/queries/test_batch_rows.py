@@ -7,8 +7,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import delete
-from sqlmodel import Session
+from sqlalchemy import delete, select
+from sqlmodel import Session, col
 
 from bot.context import Context
 from bot.wecom.errors import BusyError
@@ -18,7 +18,7 @@ from data.models import Batch, Customer, Follow, Leave, PauseRule, Recipient, Re
 from data.queries import batch_lookups as lookup_rows
 from data.queries import batch_results as result_rows
 from data.queries import batches as rows
-from data.queries import erasures
+from data.queries import erasures, follow_facts
 from data.queries import recipients as recipient_rows
 from data.queries.batch_results import Look, Result
 from data.queries.caps import Limits
@@ -105,6 +105,22 @@ async def test_the_same_page_of_results_twice_is_counted_once(db: Database, now:
         assert await db.write(result_rows.write_results, batch_id, page) == 0
         batch = await db.read(rows.get_batch, batch_id)
         assert (batch.sent, batch.not_friend) == (1, 1)
+
+
+async def test_all_follows_of_a_customer_know_of_a_message_through_one(db: Database, now: datetime) -> None:
+    _, batch_id = await db.write(fill, now, RunStatus.AWAITING)
+
+    def share(session: Session) -> None:
+        session.add(Follow(userid="bo", external_userid="wm1", status="present", changed_at=now))
+        session.flush()
+        follow_facts.note_facts(session, WHOM)
+
+    await db.write(share)
+    page = [Result(whom, "ann", RecipientState.SENT, now) for whom in WHOM]
+    await db.write(result_rows.write_results, batch_id, page)
+    touched = await db.read(lambda session: session.execute(select(col(Follow.touched_at))).scalars().all())
+    assert touched == [now] * 3
+    assert (await db.read(follow_facts.list_wrong, 0, 10))[0] == []
 
 
 async def test_a_batch_ends_with_the_look_that_tells_of_everybody(db: Database, now: datetime) -> None:

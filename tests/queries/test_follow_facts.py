@@ -91,13 +91,18 @@ async def test_touches_of_many_are_known_as_if_they_had_been_counted(pair: Datab
     other = Follow(id=3, userid="first", external_userid="wm2", status="present", changed_at=now)
     await pair.write(lambda session: session.add(other))
     newest = now - timedelta(days=2)
-    given = [NewTouch("n1", "wm1", "first", newest), NewTouch("n2", "wm2", "first", now), NewTouch("n3", "", "", now)]
+    given = [
+        NewTouch("n1", "wm1", "first", newest), NewTouch("n2", "wm2", "first", now, 3), NewTouch("n3", "", "", now)
+    ]  # fmt: skip
     # None that was known, older and newer ones of one customer, then one that was known at another time.
     for new, wm1, wm2 in (
         (given, newest, now),
-        ([NewTouch("n4", "wm2", "first", now - timedelta(days=9))], newest, now),
+        ([NewTouch("n4", "wm2", "first", now - timedelta(days=9), 3)], newest, now),
         (
-            [NewTouch(f"n{5 + days}", "wm2", "", now + timedelta(days=days)) for days in (1, 3, 2)],
+            [
+                NewTouch(f"n{5 + days}", "wm2", "", now + timedelta(days=days), None if days == 3 else 3)
+                for days in (1, 3, 2)
+            ],
             newest,
             now + timedelta(days=3),
         ),
