@@ -148,7 +148,7 @@ async def unclaim_order(api: Api, request: web.Request) -> web.Response:
 def told(order: Order) -> dict[str, Any]:
     """An order as the API and the commands tell it."""
     clues = {name: getattr(order, name) for name in ("unionid", "mobile", "trade_number")}
-    kept = order.model_dump(exclude={*clues, "told_external_userid", "tag_due_at", "tag_attempts"})
+    kept = order.model_dump(exclude={*clues, "told_external_userid", "tag_due_at", "tag_attempts", "credited_to"})
     return {
         **kept,
         "matched_by": order.matched_by or None,
