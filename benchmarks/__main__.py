@@ -18,6 +18,7 @@ from benchmarks import (
     drain,
     enrolling,
     footprint,
+    kf,
     marking,
     month,
     pages,
@@ -53,6 +54,8 @@ BENCHMARKS: dict[str, Callable[[Path], list[Result]]] = {
     "channels-postgres": channels.channels_postgres,
     "pages-sqlite": pages.pages_sqlite,
     "pages-postgres": pages.pages_postgres,
+    "kf-sqlite": kf.kf_sqlite,
+    "kf-postgres": kf.kf_postgres,
     "beside-sqlite": beside.beside_sqlite,
     "beside-postgres": beside.beside_postgres,
 }

@@ -26,6 +26,7 @@ from bot.commands import (
     jobs,
     join_ways,
     journeys,
+    kf,
     knowledge,
     limits,
     links,
@@ -85,6 +86,7 @@ app.add_typer(testers.app, name="testers")
 app.add_typer(group_welcomes.app, name="group-welcomes")
 app.add_typer(handovers.app, name="handovers")
 app.add_typer(join_ways.app, name="join-ways")
+app.add_typer(kf.app, name="kf")
 app.add_typer(links.app, name="links")
 app.add_typer(knowledge.app, name="knowledge")
 app.add_typer(forms.app, name="forms")

@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from bot.config_drafts import DraftsSettings
 from bot.config_file import check_file
+from bot.config_kf import KfSettings
 from bot.config_section import Seconds, Section, TimeOrNever
 from bot.errors import ConfigurationError
 from bot.setting_values import Address, Origin, days, fault_words, inbox_beside, network, never_or, none_or_long
@@ -273,6 +274,9 @@ class PrivacySettings(Section):
     clicks_days: Annotated[int, AfterValidator(never_or(31))] = Field(
         730, description="Which customers followed which tracked links: 0 or at least 31 days."
     )
+    kf_days: Annotated[int, AfterValidator(never_or(31))] = Field(
+        366, description="Messages of customer service: 0 or at least 31 days."
+    )
     journeys_days: Annotated[int, AfterValidator(never_or(366))] = Field(
         730, description="Staff tasks with their words, what became of journeys' steps: 0 or at least 366 days."
     )
@@ -335,6 +339,7 @@ class Settings(BaseSettings):
     sync: SyncSettings = SyncSettings()
     campaigns: CampaignsSettings = CampaignsSettings()
     journeys: JourneysSettings = JourneysSettings()
+    kf: KfSettings = KfSettings()
     digest: DigestSettings = DigestSettings()
     approval: ApprovalSettings = ApprovalSettings()
     privacy: PrivacySettings = PrivacySettings()

@@ -14,7 +14,7 @@ from data.models import StepOutcome
 from data.queries.journey_dues import Contact
 from data.queries.journey_names import Names, read_names
 from data.queries.journey_passes import Mark, Pass, Task
-from data.rules.journeys import CallWebhook, GiveTask, PutTags, SendBroadcast, SetField
+from data.rules.journeys import CallWebhook, GiveTask, PutTags, SendBroadcast, SetField, WriteInService
 from data.rules.messages import TrackedAddress, links_of
 from data.rules.schedule import day_words, local_datetime
 
@@ -64,6 +64,8 @@ def _pass(ctx: Context, judged: Judged, names: Names, links: Mapping[str, Tracke
                 found.decision = decision._replace(outcome=StepOutcome.FAILED, reason=str(error)[:200])
         case SendBroadcast():
             found.broadcast = True
+        case WriteInService(open_kfid=open_kfid, text=text):
+            found.said = (open_kfid, text)
         case PutTags():
             found.mark = Mark(contact.follow_id, step.action)
         case SetField():

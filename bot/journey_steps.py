@@ -13,15 +13,17 @@ from bot.config import Settings
 from bot.journey_books import Book, Key
 from bot.phrases import Phrase
 from bot.staff_tasks import caps_of
-from data.models import RecipientState
+from data.models import KfSession, RecipientState
 from data.queries import journey_dues as rows
+from data.queries import kf_sessions as kf_rows
 from data.queries import segments
 from data.queries import senders as sender_rows
 from data.queries.journey_dues import Contact, Due, Known
 from data.rules.happenings import TAKEN_OVER
 from data.rules.journey_caps import DaysCap, room, since_of
 from data.rules.journey_steps import Decision, Facts, decide
-from data.rules.journeys import Branch, Journey, Step
+from data.rules.journeys import Branch, Journey, Step, WriteInService
+from data.rules.kf_sessions import shown_state, window_of
 from data.rules.preferences import RefusalReason, TouchKind, may_touch
 from data.rules.schedule import local_datetime
 from data.rules.senders import Candidate, Senders, list_stand_ins
@@ -72,6 +74,7 @@ def judge_due(session: Session, book: Book, due: Sequence[Due], now: datetime, c
     book.read_others(session, {_key(each) for waiting in known.waiting.values() for each in waiting})
     judge = _Judge(session, book, known, now, company)
     judge.read_members(due)
+    judge.read_windows(due)
     ordered = sorted(due, key=lambda each: (each.standing.due_at, -book[_key(each)].priority, each.enrolment_id))
     firsts = {each.external_userid: each for each in reversed(ordered)}
     return [judge.judge(each) for each in firsts.values()]
@@ -92,6 +95,7 @@ class _Judge:
         self._company = company
         self._members: dict[tuple[Key, str], frozenset[str]] = {}
         self._senders: dict[Key, Senders] = {}
+        self._service: dict[str, list[KfSession]] = {}
 
     def read_members(self, due: Iterable[Due]) -> None:
         """Which of the customers are in the segments that their steps ask about."""
@@ -106,11 +110,30 @@ class _Judge:
             found = segments.list_members(self._session, tree, self._now, zone, follow_ids)
             self._members[key, path] = found
 
+    def read_windows(self, due: Iterable[Due]) -> None:
+        """The conversations of customer service of those for whom a step writes there."""
+        asked = {each.external_userid for each in due if _writes_in_service(self._step_of(each))}
+        if asked:
+            self._service = kf_rows.map_sessions(self._session, asked)
+
+    def _step_of(self, due: Due) -> Step | None:
+        steps = self._book[_key(due)].steps
+        return steps[due.standing.step] if due.standing.step < len(steps) else None
+
+    def _no_window(self, whom: str, action: WriteInService) -> str:
+        """Why nothing can be written to a customer there; empty: it can."""
+        found = [each for each in self._service.get(whom, ()) if action.open_kfid in ("", each.open_kfid)]
+        if not found:
+            return Phrase("客户没有通过微信客服咨询过")
+        last = found[0]
+        state = shown_state(last.state, last.state_at, last.written_at, self._now)
+        return window_of(state, last.written_at, last.replies, last.blocked, self._now).why
+
     def judge(self, due: Due) -> Judged:
         """What becomes of one step."""
         key, whom = _key(due), due.external_userid
         journey = self._book[key]
-        step = journey.steps[due.standing.step] if due.standing.step < len(journey.steps) else None
+        step = self._step_of(due)
         senders = self._senders_of(key)
         contacts = of_members(senders, self._known.contacts.get(whom, []))
         contact, no_sender = through(senders, due.userid, contacts)
@@ -122,6 +145,8 @@ class _Judge:
             awaited_until=left_at and left_at + TAKEN_OVER,
             restored_at=self._company.restored_at,
         )
+        if step is not None and isinstance(step.action, WriteInService):
+            facts = facts._replace(no_window=self._no_window(whom, step.action))
         if step is not None and step.disturbs:
             facts = self._with_limits(due, journey, facts)
         elif (wish := self._known.wishes.get(whom)) is not None and wish.opted_out:
@@ -160,6 +185,10 @@ class _Judge:
             day = local_datetime(self._now, self._company.calendar.zone).date()
             self._senders[key] = sender_rows.read_journey_senders(self._session, self._book[key], day)
         return self._senders[key]
+
+
+def _writes_in_service(step: Step | None) -> bool:
+    return step is not None and isinstance(step.action, WriteInService)
 
 
 def of_members(senders: Senders, contacts: Sequence[Contact]) -> list[Contact]:

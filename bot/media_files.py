@@ -28,6 +28,7 @@ FILENAME_MAX = 128
 USER_WORDS = {
     "welcome_rule": "welcome rule", "group_welcome": "group welcome", "campaign": "campaign", "journey": "journey",
     "channel": "channel", "script": "script", "knowledge": "knowledge pair",
+    "kf_rule": "customer-service rule",
 }  # fmt: skip
 
 

@@ -48,6 +48,9 @@ class Metrics:
             registry=registry,
         )  # fmt: skip
         self.welcomes = Counter("siyu_welcomes", "Welcomes by outcome.", ["status", "reason"], registry=registry)
+        self.kf_messages = Counter(
+            "siyu_kf_messages", "Messages of customer service, by what became of them.", ["outcome"], registry=registry
+        )
         self.wecom_calls = Counter(
             "siyu_wecom_calls", "Calls to WeCom by API and errcode.", ["api", "code"], registry=registry
         )

@@ -118,7 +118,9 @@ class Dispatcher:
             return Plan("ignored", reason)
         tasks = []
         if any(handler.lane == Lane.WELCOME for handler in handlers):
-            tasks.append(NewTask(Lane.WELCOME, ""))
+            # Those that collapse wait for the one that is at it, and are answered by the next one together.
+            collapse_key = event.collapse_key
+            tasks.append(NewTask(Lane.WELCOME, event.subject if collapse_key else "", collapse_key))
         if any(handler.lane != Lane.WELCOME for handler in handlers):
             collapse_key = event.collapse_key
             tasks.append(NewTask(Lane.STORM if collapse_key else Lane.NORMAL, event.subject, collapse_key))

@@ -10,6 +10,7 @@ from typing import Any
 
 import segno
 
+from data.rules.kf import KfRule
 from data.rules.knowledge import KnowledgePair
 from data.rules.problems import parse
 from data.rules.tagging import TagRule
@@ -63,6 +64,38 @@ def sample_knowledge(media: Mapping[str, str]) -> list[KnowledgePair]:
         },
     ]
     return [parse(KnowledgePair, pair) for pair in pairs]
+
+
+def sample_kf_rules() -> list[KfRule]:
+    """What customer service of the sample company answers."""
+    menu = {
+        "msgtype": "msgmenu",
+        "head": "您好，这里是客服。您可以直接提问，也可以选择：",
+        "items": [
+            {"kind": "click", "words": "查快递", "id": "parcel"},
+            {"kind": "view", "words": "看本季新品", "url": "https://shop.example.com/catalogue"},
+            {"kind": "click", "words": "转人工", "id": "person"},
+        ],
+    }
+    person = {"notice": "正在为您转接，前面可能有人排队，请稍候。"}
+    rules: list[dict[str, Any]] = [
+        {"name": "欢迎", "on": "enter", "answers": [menu]},
+        {
+            "name": "查快递",
+            "priority": 20,
+            "conditions": {"menu_ids": ["parcel"]},
+            "answers": [{"msgtype": "text", "text": "请把订单号发给我，我来查。"}],
+        },
+        {"name": "点了转人工", "priority": 20, "conditions": {"menu_ids": ["person"]}, "hand_over": person},
+        {"name": "说要人工", "priority": 10, "conditions": {"words": ["人工", "human"]}, "hand_over": person},
+        {"name": "知识库", "knowledge": True},
+        {
+            "name": "兜底",
+            "answers": [{"msgtype": "text", "text": "这个问题我还不会，回复“人工”为您转接同事。"}],
+            "again_minutes": 10,
+        },
+    ]
+    return [parse(KfRule, rule) for rule in rules]
 
 
 def sample_welcome_rules(media: Mapping[str, str]) -> list[WelcomeRule]:

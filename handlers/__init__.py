@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from bot.router import Router
-from handlers import acquisition, broadcasts, customers, directory, groups, moments, staff, tagging, welcome
+from handlers import acquisition, broadcasts, customers, directory, groups, kf, moments, staff, tagging, welcome
 
 ROUTERS: tuple[Router, ...] = (
     welcome.router,
@@ -22,6 +22,7 @@ ROUTERS: tuple[Router, ...] = (
     moments.router,
     acquisition.router,
     staff.router,
+    kf.router,
 )
 
 _APP = "what staff do in the app needs no answer yet"
@@ -31,8 +32,6 @@ _STATE = "a notice about the app itself: shown in WeCom's admin console"
 IGNORED: Mapping[str, str] = MappingProxyType(
     {
         "change_external_contact.msg_audit_approved": "chats are not archived by this version",
-        "kf_msg_or_event": "WeChat customer service is not answered by this version; staff answer in WeCom",
-        "kf_account_auth_change": "WeChat customer service is not answered by this version; staff answer in WeCom",
         **dict.fromkeys(("subscribe", "unsubscribe", "enter_agent", "LOCATION", "view", "view_miniprogram"), _APP),
         **dict.fromkeys(("click", "template_card_menu_event"), _APP),
         **dict.fromkeys(

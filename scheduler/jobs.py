@@ -38,6 +38,7 @@ from scheduler.imports import work_on_imports
 from scheduler.journey_days import follow_days
 from scheduler.journey_triggers import follow_happenings
 from scheduler.journeys import run_due_steps
+from scheduler.kf import answer_left, catch_up, poll_accounts, read_people
 from scheduler.links import follow_up_clicks
 from scheduler.markings import mark_when_due
 from scheduler.moment_results import follow_moments
@@ -157,6 +158,11 @@ JOBS: tuple[Job, ...] = (
     # Each has a claim of its own.
     Job("group_welcomes", 10.0, write_group_welcomes, alone=False, sends=True),
     Job("check_group_welcomes", timedelta(hours=6).total_seconds(), check_group_welcomes, at_start=True),
+    # Conversations are claimed one by one.
+    Job("kf_answers", 1.0, answer_left, alone=False, sends=True),
+    Job("kf_catch_up", 30.0, catch_up, at_start=True),
+    Job("kf_people", 5.0, read_people),
+    Job("kf_accounts", timedelta(hours=1).total_seconds(), poll_accounts, at_start=True),
     Job("channels", 15.0, tend_channels, long=True),
     Job("watch_seats", 300.0, watch_seats),
     Job("count_channel_days", 300.0, count_channel_days, long=True),

@@ -55,6 +55,7 @@ async def purge_old(ctx: Context) -> int:
         ("welcomes", settings.welcomes_days),
         ("touches", settings.touches_days),
         ("clicks", settings.clicks_days),
+        ("kf", settings.kf_days),
         ("tasks", settings.journeys_days),
         ("steps", settings.journeys_days),
         ("webhooks", WEBHOOKS_DAYS),

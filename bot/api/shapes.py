@@ -130,9 +130,10 @@ class WelcomeTold(RuleModel):
 
 
 class MediaUseTold(RuleModel):
-    """Who uses a file: a welcome rule, a group welcome, a campaign that may still send, a journey not stopped."""
+    """Who uses a file: a welcome rule, a group welcome, a campaign that may still send, a journey not stopped, a
+    channel's poster, a script, an answer or a rule of customer service."""
 
-    kind: Literal["welcome_rule", "group_welcome", "script", "campaign", "journey", "channel"]
+    kind: Literal["welcome_rule", "group_welcome", "script", "campaign", "journey", "channel", "knowledge", "kf_rule"]
     id: int
     name: str
 

@@ -138,8 +138,9 @@ async def _connect(wecom: Sandbox, bot: Bot) -> None:
 
 async def _furnish(bot: Bot) -> None:
     """Sample rules at the first start; a person's own are never touched."""
+    from bot.kf_edits import save_rule as save_kf_rule
     from bot.rule_edits import save_tag_rule, save_welcome_rule
-    from bot.sample_rules import sample_knowledge, sample_media, sample_tag_rules, sample_welcome_rules
+    from bot.sample_rules import sample_kf_rules, sample_knowledge, sample_media, sample_tag_rules, sample_welcome_rules
     from data.queries import knowledge as knowledge_rows
     from data.queries import media as media_rows
     from data.queries import rules as rule_rows
@@ -158,6 +159,8 @@ async def _furnish(bot: Bot) -> None:
     tags = {tag["name"]: tag["tag_id"] for tag in await bot.db.read(tag_rows.list_tags)}
     for tag_rule in sample_tag_rules(tags):
         await bot.db.write(save_tag_rule, tag_rule, now)
+    for kf_rule in sample_kf_rules():
+        await bot.db.write(save_kf_rule, kf_rule, now)
     await bot.db.write(knowledge_rows.add_pairs, sample_knowledge(media), "demo", now)
     # The first customer should not wait for the pictures to be uploaded.
     await bot.runner.run_now("renew_media")

@@ -100,6 +100,10 @@ ACTIONS: Mapping[str, tuple[Question, ...]] = {
         _VALID,
     ),
     "broadcast": (_VALID,),
+    "kf": (
+        Question("text", N_("说什么（不能用变量）"), "long"),
+        Question("open_kfid", N_("客服账号（open_kfid）"), hint=N_("不填：客户最近咨询的账号。")),
+    ),
     "tags": (Question("put_on", N_("打上"), "tags"), Question("take_off", N_("去掉"), "tags")),
     "field": (
         Question("field", N_("客户字段"), "field"),

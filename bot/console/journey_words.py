@@ -24,8 +24,8 @@ from data.rules.segments import Segment
 OFFERED = 200
 DOES = {
     "task": N_("请员工联系客户"), "broadcast": N_("通过员工群发"), "tags": N_("打标签、去标签"),
-    "field": N_("填写客户字段"), "webhook": N_("通知其他程序"), "branch": N_("按人群分支"),
-    "wait": N_("等待"), "end": N_("结束旅程"),
+    "kf": N_("发客服消息（客户最近咨询过时）"), "field": N_("填写客户字段"), "webhook": N_("通知其他程序"),
+    "branch": N_("按人群分支"), "wait": N_("等待"), "end": N_("结束旅程"),
 }  # fmt: skip
 STATUSES = {
     "draft": N_("草稿，还没有开始"), "running": N_("运行中"), "paused": N_("已暂停"),
@@ -38,7 +38,8 @@ ENDS = {
 OUTCOMES = {
     "done": N_("做了"), "moved": N_("顺延"), "not_for": N_("不在这一步的人群中"), "held_out": N_("对照组"),
     "late": N_("程序停机错过"), "capped": N_("触达已达上限"), "outranked": N_("让给优先的旅程"),
-    "resting": N_("客户暂停接收"), "no_sender": N_("没有能联系的员工"), "failed": N_("执行失败"),
+    "resting": N_("客户暂停接收"), "no_sender": N_("没有能联系的员工"),
+    "closed": N_("客服消息的窗口没有打开"), "failed": N_("执行失败"),
 }  # fmt: skip
 #: What a step does that only admins write.
 FOR_ADMINS = frozenset({"webhook"})

@@ -232,7 +232,7 @@ def step_cards(ask: Ask, steps: Sequence[Mapping[str, Any]], names: Names) -> li
                 words.when_words(ask, step["when"], is_first=number == 0),
                 words.action_words(ask, action, names),
                 words.segment_words(ask, step["only_if"], names) if step.get("only_if") else "",
-                str(content.get("text", "")),
+                str(content.get("text", "") or (action.get("text", "") if action.get("do") == "kf" else "")),
                 str(action.get("hint", "")),
                 len(content.get("attachments") or ()),
                 words.branch_words(ask, action, names) if action.get("do") == "branch" else [],

@@ -48,6 +48,7 @@ USERS = {
     "journey": (N_("旅程"), "/console/journeys/"),
     "channel": (N_("渠道海报"), "/console/channels/"),
     "knowledge": (N_("知识库"), "/console/knowledge/"),
+    "kf_rule": (N_("客服回复规则"), "/console/kf/rules/"),
 }
 ENDPOINTS = {"upload": N_("消息"), "upload_attachment/1": N_("朋友圈")}
 

@@ -74,6 +74,14 @@ MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         ),
     ),
     (
+        N_("微信客服"),
+        (
+            Entry("manager", N_("客服账号"), "/console/kf/accounts", "message"),
+            Entry("staff", N_("客服会话"), "/console/kf/sessions", "message"),
+            Entry("admin", N_("回复规则"), "/console/kf/rules", "hand"),
+        ),
+    ),
+    (
         N_("内容"),
         (
             Entry("admin", N_("欢迎语"), "/console/welcome-rules", "hand"),
@@ -148,6 +156,9 @@ SAID: Mapping[str, str] = {
     "rested": N_("已暂停：扫码的客户由兜底员工接待。"),
     "archived": N_("已归档：印出去的码仍然有效，由兜底员工接待。"),
     "restored": N_("已取消归档。"),
+    "kf_read": N_("已从企业微信读取客服账号。"),
+    "kf_said": N_("已发送。"),
+    "kf_changed": N_("会话已变更。"),
     "password": N_("密码已修改，其他浏览器已退出登录。"),
 }
 

@@ -36,6 +36,8 @@ from bot.console import (
     journey_numbers,
     journey_trials,
     journeys,
+    kf,
+    kf_rules,
     knowledge,
     limits,
     log,
@@ -61,6 +63,7 @@ from bot.console.frame import Route
 #: Numbers beyond any row's would overflow in the database.
 ID = "{id:[0-9]{1,18}}"
 CUSTOMER = "{external_userid:[^/]{1,64}}"
+KFID = "{open_kfid:[A-Za-z0-9_-]{1,64}}"
 CHAT = "{chat_id:[A-Za-z0-9_-]{1,64}}"
 #: A wave of a campaign, or `new`.
 WAVE = "{wave:[0-9]{1,18}|new}"
@@ -153,6 +156,22 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", f"/console/welcome-rules/{ID}", "admin", welcome_rules.PAGES.change),
     Route("POST", f"/console/welcome-rules/{ID}/switch", "admin", welcome_rules.PAGES.switch),
     Route("POST", f"/console/welcome-rules/{ID}/remove", "admin", welcome_rules.PAGES.remove),
+    Route("GET", "/console/kf/accounts", "manager", kf.show_accounts),
+    Route("POST", "/console/kf/read", "admin", kf.read_accounts),
+    Route("GET", f"/console/kf/accounts/{KFID}", "admin", kf.show_account),
+    Route("POST", f"/console/kf/accounts/{KFID}", "admin", kf.change_account),
+    Route("GET", "/console/kf/sessions", "staff", kf.show_sessions),
+    Route("GET", f"/console/kf/sessions/{ID}", "staff", kf.show_session),
+    Route("POST", f"/console/kf/sessions/{ID}/say", "manager", kf.say),
+    Route("POST", f"/console/kf/sessions/{ID}/state", "manager", kf.change_state),
+    Route("GET", "/console/kf/rules", "admin", kf_rules.show_list),
+    Route("GET", "/console/kf/rules/new", "admin", kf_rules.PAGES.show_new),
+    Route("GET", "/console/kf/rules/try", "admin", kf_rules.show_trial),
+    Route("POST", "/console/kf/rules", "admin", kf_rules.PAGES.make),
+    Route("GET", f"/console/kf/rules/{ID}", "admin", kf_rules.PAGES.show_one),
+    Route("POST", f"/console/kf/rules/{ID}", "admin", kf_rules.PAGES.change),
+    Route("POST", f"/console/kf/rules/{ID}/switch", "admin", kf_rules.PAGES.switch),
+    Route("POST", f"/console/kf/rules/{ID}/remove", "admin", kf_rules.PAGES.remove),
     Route("GET", "/console/tag-rules", "admin", tag_rules.show_list),
     Route("GET", "/console/tag-rules/new", "admin", tag_rules.PAGES.show_new),
     Route("GET", "/console/tag-rules/try", "admin", tag_rules.show_trial),

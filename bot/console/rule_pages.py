@@ -14,12 +14,12 @@ from sqlmodel import Session
 from bot.console.asks import Ask
 from bot.console.rule_forms import WEEKDAYS, Overtaken, find_overtaken, problems_at, read_offered
 from data.errors import ConflictError, NotFoundError, StaleError
-from data.queries import rules as rows
+from data.rules.kf import KfRule
 from data.rules.problems import InvalidRuleError, Problem, parse
 from data.rules.tagging import TagRule
 from data.rules.welcome import WelcomeRule
 
-Rule = TypeVar("Rule", WelcomeRule, TagRule)
+Rule = TypeVar("Rule", WelcomeRule, TagRule, KfRule)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +144,12 @@ class RulePages(ABC, Generic[Rule]):
             weekdays=WEEKDAYS, path_of=self.path, **await self.more(ask, filled),
         )  # fmt: skip
 
+    @abstractmethod
+    def version_of(self, session: Session, rule_id: int) -> int:
+        """How often one was written. Raises NotFoundError."""
+
     def _read(self, session: Session, rule_id: int) -> tuple[Rule, int]:
-        return self.get(session, rule_id), rows.get_version(session, self.kind, rule_id)
+        return self.get(session, rule_id), self.version_of(session, rule_id)
 
     def _look(self, rule_id: int, session: Session) -> dict[str, Any] | None:
         try:

@@ -13,7 +13,7 @@ from bot.phrases import Phrase
 from data.rules.problems import InvalidRuleError, Problem
 
 #: Where the phrases are that are kept in the database as they were said, and are found again by what they are.
-KEPT = ("reasons.po", "timeline.po")
+KEPT = ("reasons.po", "timeline.po", "kf_reasons.po")
 _PLACEHOLDER = re.compile(r"%\((\w+)\)[a-z0-9]*[a-z]")
 
 Words = str | Problem | SiyuError

@@ -68,6 +68,9 @@ class TagPages(RulePages[TagRule]):
     def delete(self, session: Session, rule_id: int) -> None:
         rows.delete_tag_rule(session, rule_id)
 
+    def version_of(self, session: Session, rule_id: int) -> int:
+        return rows.get_version(session, TagRule, rule_id)
+
     def blank(self, ask: Ask) -> dict[str, Any]:
         return {"enabled": True, "triggers": ["add"]}
 

@@ -14,8 +14,9 @@ ENTRIES: Mapping[str, str] = {
     "added": N_("成为好友"), "ended": N_("不再是好友"), "touch": N_("触达"), "welcome": N_("没有发出的欢迎语"),
     "order": N_("订单"), "task": N_("同事的任务"), "journey": N_("开始旅程"), "journey_end": N_("旅程结束"),
     "step": N_("没有执行的一步"), "unreached": N_("没有收到的群发"), "click": N_("点链接"), "form": N_("填表单"),
-    "group": N_("进客户群"), "group_left": N_("退客户群"), "reaction": N_("朋友圈互动"), "change": N_("后台修改"),
     "note": N_("跟进记录"), "next_contact": N_("约好下次联系"), "contacted": N_("已按约联系"),
+    "group": N_("进客户群"), "group_left": N_("退客户群"), "reaction": N_("朋友圈互动"), "kf": N_("客服消息"),
+    "change": N_("后台修改"),
 }  # fmt: skip
 TOUCHES: Mapping[str, str] = {
     "welcome": N_("欢迎语"), "broadcast": N_("群发"), "test": N_("测试群发"), "own_send": N_("同事自己的群发"),
@@ -32,7 +33,8 @@ ENDS: Mapping[str, str] = {
 OUTCOMES: Mapping[str, str] = {
     "moved": N_("顺延"), "not_for": N_("客户不在这一步的人群中"), "held_out": N_("对照组，不触达"),
     "late": N_("到时间时程序没有运行，已过期"), "capped": N_("触达已达上限"), "outranked": N_("让位给优先的旅程"),
-    "resting": N_("客户希望暂时不收到消息"), "no_sender": N_("没有能联系客户的同事"), "failed": N_("执行失败"),
+    "resting": N_("客户希望暂时不收到消息"), "no_sender": N_("没有能联系客户的同事"),
+    "closed": N_("客服消息的窗口没有打开"), "failed": N_("执行失败"),
 }  # fmt: skip
 UNREACHED: Mapping[str, str] = {
     "not_friend": N_("客户已不是好友"), "over_cap": N_("客户收到的群发已达企业微信的上限"),
@@ -42,6 +44,7 @@ UNREACHED: Mapping[str, str] = {
     "left": N_("发送时客户已不是好友"), "bought": N_("客户刚刚购买过"), "hold_out": N_("对照组，不触达"),
     "sender_excluded": N_("同事不参加"), "sender_on_leave": N_("同事休假，没有替班的人"),
 }  # fmt: skip
+KF_AUTHORS: Mapping[str, str] = {"customer": N_("客户说"), "us": N_("客服账号回复"), "servicer": N_("接待人员回复")}
 REACTIONS: Mapping[str, str] = {"like": N_("点赞"), "comment": N_("评论")}
 
 
@@ -91,6 +94,7 @@ _PARTS: Mapping[str, Callable[[_Saying], list[str]]] = {
     "unreached": lambda it: [it.told["name"], it.word(UNREACHED, it.told["state"])],
     "click": lambda it: [it.told["name"], it.ask._("%(count)s 次", count=it.told["clicks"])],
     "form": _answered,
+    "kf": lambda it: [it.word(KF_AUTHORS, it.told["author"]), it.who, it.told["words"][:120]],
     "reaction": lambda it: [it.word(REACTIONS, it.told["kind"]), it.who],
     "change": lambda it: [it.told["who"], it.told["action"]],
     "note": lambda it: [it.told["by"] or it.who, it.told["words"][:300]],

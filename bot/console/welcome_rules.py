@@ -59,6 +59,9 @@ class WelcomePages(RulePages[WelcomeRule]):
     def delete(self, session: Session, rule_id: int) -> None:
         rows.delete_welcome_rule(session, rule_id)
 
+    def version_of(self, session: Session, rule_id: int) -> int:
+        return rows.get_version(session, WelcomeRule, rule_id)
+
     def blank(self, ask: Ask) -> dict[str, Any]:
         slug = ask.request.query.get("template", "")
         if slug not in ask.ctx.renderer.slugs("welcome"):

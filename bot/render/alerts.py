@@ -24,6 +24,9 @@ ALERT_CHANNEL = Variable(
     fallback="未知渠道",
     sample="门店海报",
 )
+KF_ACCOUNT = Variable(
+    name="account_name", zh="客服账号", en="customer-service account", fallback="微信客服", sample="青禾客服"
+)
 CAUSE = Variable(
     name="cause", zh="原因", en="cause", fallback="原因不明", sample="超过了 20 秒的发送时限", max_bytes=512
 )
@@ -97,6 +100,21 @@ ALERTS: dict[str, tuple[Variable, ...]] = {
         ),
     ),
     "transfer_failed": (ALERT_CUSTOMER, ALERT_STAFF, HAPPENED_AT, CAUSE),
+    "kf_waiting": (ALERT_CUSTOMER, KF_ACCOUNT, HAPPENED_AT),
+    "kf_missed": (
+        ALERT_CUSTOMER,
+        KF_ACCOUNT,
+        HAPPENED_AT,
+        CAUSE,
+        Variable(
+            name="words",
+            zh="没有发出的话",
+            en="the words that did not go out",
+            fallback="（没有文字）",
+            sample="您好，这里是青禾茶园客服。",
+            max_bytes=2048,
+        ),
+    ),
     "group_dismissed": (
         Variable(name="group_name", zh="群名", en="group's name", fallback="未命名的客户群", sample="青禾茶友群"),
         Variable(name="owner_name", zh="群主", en="group's owner", fallback="一位同事", sample="李婷"),

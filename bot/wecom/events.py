@@ -242,9 +242,14 @@ class KfMsgOrEvent(Event):
     token = Text("Token")
     open_kfid = Text("OpenKfId")
     KINDS = (("kf_msg_or_event", ""),)
+    SAYS_ONLY_CHANGED = True
 
     @property
     def subject(self) -> str:
+        return f"kf:{self.open_kfid}"
+
+    @property
+    def collapse_key(self) -> str:
         return f"kf:{self.open_kfid}"
 
 
@@ -253,6 +258,25 @@ class KfAccountAuthChange(Event):
 
     __slots__ = ()
     KINDS = (("kf_account_auth_change", ""),)
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """Accounts that the app may use from now on."""
+        return self._named("AuthAddOpenKfId")
+
+    @property
+    def taken(self) -> tuple[str, ...]:
+        """Accounts that it may not use any more."""
+        return self._named("AuthDelOpenKfId")
+
+    def _named(self, element: str) -> tuple[str, ...]:
+        found = self.fields.get(element, [])
+        found = found if isinstance(found, list) else [found]
+        return tuple(each.strip()[:64] for each in found if isinstance(each, str) and each.strip())
+
+    @property
+    def subject(self) -> str:
+        return "kf accounts"
 
 
 class AppEvent(Event):

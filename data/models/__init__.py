@@ -66,6 +66,7 @@ from data.models.journeys import (
     StepRecord,
 )
 from data.models.kept import KeptValue
+from data.models.kf import KfAccount, KfMessage, KfRuleRow, KfSession
 from data.models.knowledge import (
     DraftRow,
     KnowledgeGram,
@@ -175,6 +176,10 @@ __all__ = [
     "JourneyVersion",
     "JourneyWave",
     "KeptValue",
+    "KfAccount",
+    "KfMessage",
+    "KfRuleRow",
+    "KfSession",
     "KnowledgeGram",
     "KnowledgePairRow",
     "KnowledgePhrasing",

@@ -56,6 +56,8 @@ class StepOutcome(StrEnum):
     RESTING = "resting"
     #: Nobody of the staff can reach the customer.
     NO_SENDER = "no_sender"
+    #: The customer has not written to customer service lately, for as long as the step may wait.
+    CLOSED = "closed"
     FAILED = "failed"
 
 

@@ -19,7 +19,18 @@ from sqlalchemy import BigInteger, Text, and_, case, cast, func, literal, or_, s
 from sqlmodel import Session
 
 from data.bulk import among, sqlite_times
-from data.models import Birthday, Customer, Follow, FollowTag, GroupMember, LinkClick, MomentReaction, Order, Touch
+from data.models import (
+    Birthday,
+    Customer,
+    Follow,
+    FollowTag,
+    GroupMember,
+    KfSession,
+    LinkClick,
+    MomentReaction,
+    Order,
+    Touch,
+)
 from data.queries.locks import lock_names
 from data.queries.order_credits import note_customers
 from data.rules.birthdays import LUNAR, BirthdayKey
@@ -34,6 +45,7 @@ G: Any = GroupMember.__table__  # type: ignore[attr-defined]
 B: Any = Birthday.__table__  # type: ignore[attr-defined]
 K: Any = LinkClick.__table__  # type: ignore[attr-defined]
 MR: Any = MomentReaction.__table__  # type: ignore[attr-defined]
+KF: Any = KfSession.__table__  # type: ignore[attr-defined]
 
 E: Any = F.alias("earlier")
 
@@ -51,6 +63,7 @@ class Facts(Enum):
     CLICKS = "clicks"
     REACTIONS = "reactions"
     BIRTHDAY = "birthday"
+    KF = "kf"
     COLLEAGUES = "colleagues"
 
 
@@ -77,6 +90,7 @@ _ACTS = (
     (K.c.external_userid, K.c.last_at),
     (MR.c.external_userid, MR.c.reacted_at),
     (G.c.userid, G.c.joined_at),
+    (KF.c.contact_id, KF.c.written_at),
 )
 
 
@@ -117,6 +131,7 @@ def _counted() -> dict[Facts, dict[str, Any]]:
         },
         Facts.CLICKS: active,
         Facts.REACTIONS: active,
+        Facts.KF: active,
         Facts.BIRTHDAY: {"birthday": _of_customer(B, number).scalar_subquery()},
         Facts.COLLEAGUES: {
             "known_before": _of_customer(E, literal(1), earlier).correlate(F).exists(),
@@ -225,7 +240,7 @@ def note_tags(session: Session, follow_ids: Collection[int | None]) -> None:
 
 
 _THERE_ARE = select(
-    *(select(literal(1)).select_from(table).exists() for table in (T, O, G, B, K, MR)),
+    *(select(literal(1)).select_from(table).exists() for table in (T, O, G, B, K, MR, KF)),
 )
 
 
@@ -233,7 +248,9 @@ def note_new_follows(session: Session, external_userids: Collection[str]) -> Non
     """Let follows that were just made, with their customers' cards and tags, know the rest."""
     if external_userids:
         filled = session.connection().execute(_THERE_ARE).one()
-        which = (Facts.TOUCHES, Facts.ORDERS, Facts.GROUPS, Facts.BIRTHDAY, Facts.CLICKS, Facts.REACTIONS)
+        which = (
+            Facts.TOUCHES, Facts.ORDERS, Facts.GROUPS, Facts.BIRTHDAY, Facts.CLICKS, Facts.REACTIONS, Facts.KF,
+        )  # fmt: skip
         wanted = [fact for fact, there in zip(which, filled, strict=True) if there]
         if wanted:
             note_facts(session, external_userids, *wanted)

@@ -124,7 +124,8 @@ def store_events(
     for digest, event_id in new_ids.items():
         stored[digest] = StoredEvent(event_id, is_new=True)
         for task in fresh[digest].tasks:
-            if task.lane == Lane.WELCOME and len(mine) < claim_welcomes:
+            # One that has a subject may have to wait for another, which only `claim_tasks` sees.
+            if task.lane == Lane.WELCOME and not task.subject and len(mine) < claim_welcomes:
                 mine.append((fresh[digest], _task_row(event_id, task, now, claim, lease_until)))
             else:
                 tasks.append(_task_row(event_id, task, now))

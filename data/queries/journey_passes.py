@@ -22,6 +22,7 @@ from data.models import (
     WebhookCall,
 )
 from data.queries import fields as field_rows
+from data.queries import kf_sessions as kf_rows
 from data.queries import step_counts
 from data.queries.enrolments import withdraw_tasks
 from data.queries.journey_dues import Due
@@ -73,6 +74,8 @@ class Pass:
     mark: Mark | None = None
     field: Mapping[str, Any] | None = None
     call: tuple[str, Mapping[str, Any]] | None = None
+    #: A text for customer service, with the account's open_kfid or nothing.
+    said: tuple[str, str] | None = None
 
 
 @dataclass(slots=True)
@@ -113,6 +116,8 @@ def write_passes(
             field_rows.save_values(session, each.due.external_userid, each.field, now, replace=False)
         if each.call is not None:
             _add_call(session, each, now)
+        if each.said is not None:
+            kf_rows.write_for_journey(session, each.due.external_userid, *each.said, each.due.journey_id, now)
     ended = [each.due.enrolment_id for each in valid if each.decision.end is not None]
     for reason in (EndReason.LOST, EndReason.OPTED_OUT):
         over = [each.due.enrolment_id for each in valid if each.decision.end is reason]

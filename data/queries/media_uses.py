@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from datetime import datetime
 
 from sqlalchemy import or_, select
@@ -13,11 +13,13 @@ from data.models import Campaign, Run, RunStatus, Wave
 from data.queries.channel_images import list_backgrounds
 from data.queries.group_welcomes import list_group_welcomes
 from data.queries.journeys import list_definitions
+from data.queries.kf_rules import list_rules as list_kf_rules
 from data.queries.knowledge import list_with_media
 from data.queries.media import hold_media
 from data.queries.rules import list_welcome_rules
 from data.queries.scripts import list_all
 from data.rules.group_welcomes import GroupWelcomeContent
+from data.rules.kf_answers import media_needed
 from data.rules.media import MediaUse, Upload, uploads_of, uploads_of_wave
 from data.rules.problems import parse
 from data.rules.variants import said
@@ -42,8 +44,8 @@ def list_uses(session: Session) -> dict[str, list[MediaUse]]:
     for row in list_group_welcomes(session):
         content = parse(GroupWelcomeContent, row.content)
         note(uploads_of(content.as_message), MediaUse("group_welcome", row.id or 0, row.name))
-    for pair_id, name, attachment in list_with_media(session):
-        uses.setdefault(str(attachment.get("media", "")), {})[MediaUse("knowledge", pair_id, name)] = None
+    for media, use in _list_answers(session):
+        uses.setdefault(media, {})[use] = None
     for plan_id, name, background in list_backgrounds(session):
         uses.setdefault(background, {})[MediaUse("channel", plan_id, name)] = None
     query = (
@@ -60,6 +62,15 @@ def list_uses(session: Session) -> dict[str, list[MediaUse]]:
         for said_to in journey.contents:
             note(uploads_of(said_to), MediaUse("journey", journey_id, name))
     return {media: list(found) for media, found in uses.items()}
+
+
+def _list_answers(session: Session) -> Iterator[tuple[str, MediaUse]]:
+    """The files of what customer service answers."""
+    for pair_id, name, attachment in list_with_media(session):
+        yield str(attachment.get("media", "")), MediaUse("knowledge", pair_id, name)
+    for rule in list_kf_rules(session):
+        for media, _ in media_needed(rule.answers):
+            yield media, MediaUse("kf_rule", rule.id, rule.name)
 
 
 def hold_files(session: Session, kind: str, id_: int) -> None:
@@ -90,6 +101,10 @@ def list_soon_needed(session: Session, due_before: datetime) -> set[Upload]:
         Upload(str(attachment.get("media", "")), "image", "upload")
         for _, _, attachment in list_with_media(session, enabled=True)
     }
+    found |= {
+        Upload(media, kind, "upload")
+        for each in list_kf_rules(session) if each.enabled for media, kind in media_needed(each.answers)
+    }  # fmt: skip
     query = (
         select(Wave.kind, Wave.content, Wave.variants, Run.content)  # type: ignore[call-overload]
         .join(Run, col(Run.wave_id) == col(Wave.id))

@@ -35,6 +35,8 @@ from data.models import (
     Happening,
     ImportRow,
     JourneyMember,
+    KfMessage,
+    KfSession,
     LinkClick,
     MarkingItem,
     MomentReaction,
@@ -60,6 +62,7 @@ from data.models import (
     WebhookCall,
     Welcome,
 )
+from data.queries import kf_sessions
 from data.queries.step_counts import uncount_customer
 
 
@@ -196,6 +199,8 @@ HELD: tuple[Held, ...] = (
     _own(Tester),
     _own(MomentReaction),
     _own(AcquisitionCustomer),
+    Held(KfMessage, lambda person: kf_sessions.is_of(person.external_userid), hidden=("code",)),
+    Held(KfSession, lambda person: kf_sessions.is_whose(person.external_userid)),
     _own(Preference),
     _own(Note),
     _own(NextContact),
@@ -267,6 +272,8 @@ NOT_ABOUT_ONE: Mapping[str, str] = MappingProxyType(
         "knowledge_phrasings": "questions that the company wrote down, asked by nobody in particular",
         "knowledge_rarities": "how often pairs of characters are in those questions",
         "kept_values": "settings made in the console, and what a restore left",
+        "kf_accounts": "the company's own accounts of customer service",
+        "kf_rules": "what is answered to everybody",
         "leases": "which process runs a job",
         "link_other_clicks": "how often others than customers followed a link",
         "links": "addresses that lead on: who followed them is in link_clicks",
@@ -313,10 +320,8 @@ def find_person(session: Session, external_userid: str) -> Person:
         .where(col(Follow.external_userid) == external_userid)
         .distinct()
     ).scalars()
-    remarks = session.execute(
-        select(col(Follow.remark)).where(col(Follow.external_userid) == external_userid)
-    ).scalars()
-    names = {*remarks, customer.name if customer else ""} - {""}
+    remarks = select(col(Follow.remark)).where(col(Follow.external_userid) == external_userid)
+    names = {*session.execute(remarks).scalars(), customer.name if customer else ""} - {""}
     return Person(external_userid, customer.unionid if customer else "", tuple(sorted(mobiles)), tuple(sorted(names)))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, delete, select
 from sqlmodel import Session, SQLModel, col
 
-from data.models import Alert, LinkClick, StaffTask, StaffTaskStatus, StepRecord, Touch, WebhookCall, Welcome
+from data.models import Alert, KfMessage, LinkClick, StaffTask, StaffTaskStatus, StepRecord, Touch, WebhookCall, Welcome
 from data.queries.follow_facts import Facts, note_facts
 
 #: Rows that are looked at in one go.
@@ -37,6 +37,7 @@ AGEING: Mapping[str, Ageing] = MappingProxyType(
         "welcomes": Ageing(Welcome, "received_at"),
         "touches": Ageing(Touch, "touched_at"),
         "clicks": Ageing(LinkClick, "first_at", col(LinkClick.due_at).is_not(None)),
+        "kf": Ageing(KfMessage, "sent_at", col(KfMessage.status) == "open"),
         "tasks": Ageing(StaffTask, "due_at", col(StaffTask.status) == StaffTaskStatus.OPEN),
         "steps": Ageing(StepRecord, "at", key="enrolment_id"),
         "webhooks": Ageing(WebhookCall, "made_at", col(WebhookCall.next_at).is_not(None)),

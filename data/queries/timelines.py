@@ -19,6 +19,8 @@ from data.models import (
     FormRow,
     GroupMember,
     JourneyRow,
+    KfMessage,
+    KfSession,
     Link,
     LinkClick,
     MomentReaction,
@@ -34,12 +36,15 @@ from data.models import (
     Touch,
     Welcome,
 )
+from data.models.kf import KfOrigin, KfStatus
 
 #: Runs in which it is looked up what became of a customer, the newest before a page.
 RUNS = 300
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: What is changed in the console and told by an entry of its own.
 TOLD_THEMSELVES = ("customers.note", "customers.next_contact", "customers.contacted")
+_SAID = [each.value for each in (KfStatus.OPEN, KfStatus.DONE, KfStatus.SENT)]
+_AUTHORS = {KfOrigin.CUSTOMER: "customer", KfOrigin.SERVICER: "servicer"}
 _REACHED = (RecipientState.WAITING, RecipientState.SENT)
 
 
@@ -265,7 +270,20 @@ def _contacts(session: Session, whose: str, _before: Before | None, _limit: int)
             yield Entry(row.contacted_at, "contacted", row.userid, {"userid": row.userid})
 
 
+def _service(session: Session, whose: str, before: Before | None, limit: int) -> Iterable[Entry]:
+    """What was said in customer service. What did not reach the customer is shown in the conversation."""
+    theirs = select(col(KfSession.id)).where(col(KfSession.contact_id) == whose)
+    query = select(KfMessage).where(
+        col(KfMessage.session_id).in_(theirs), col(KfMessage.origin) != int(KfOrigin.EVENT),
+        col(KfMessage.msgtype).not_in(["trans", "tags"]), col(KfMessage.status).in_(_SAID),
+    )  # fmt: skip
+    for (row,) in _rows(session, query, "kf", col(KfMessage.sent_at), col(KfMessage.id), before, limit):
+        author = _AUTHORS.get(row.origin, "us")
+        told = {"author": author, "userid": row.servicer_userid, "words": row.words, "session_id": row.session_id}
+        yield Entry(row.sent_at, "kf", _key(row.id), told)
+
+
 SOURCES: tuple[Callable[[Session, str, Before | None, int], Iterable[Entry]], ...] = (
     _follows, _touches, _welcomes, _orders, _tasks, _enrolments, _steps, _unreached, _clicks, _answers, _groups,
-    _reactions, _changes, _notes, _contacts,
+    _reactions, _changes, _notes, _contacts, _service,
 )  # fmt: skip

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from bot.phrases import Phrase
 from data.models.journeys import EndReason, StepOutcome
 from data.rules.journey_times import due_at, is_too_late, next_allowed, same_time_next_day
-from data.rules.journeys import Branch, End, Journey, Step, Wait
+from data.rules.journeys import Branch, End, Journey, Step, Wait, WriteInService
 from data.rules.preferences import RefusalReason
 from data.rules.timings import Calendar
 
@@ -33,9 +33,10 @@ class Facts(NamedTuple):
 
     `is_of`: whether they are in the segment at a path of the journey (`Journey.list_trees`). `has_room`: whether the
     limits leave room for one more message. `outranked_by`: the journey that goes before this one and wants the customer
-    on the same day, or empty. `no_sender`: why nobody of the staff can reach them, or empty. `awaited_until`: nobody
-    follows them since a moment ago, but somebody may take over until then. `restored_at`: until then what was done is
-    not known for sure, for the databases were restored from a backup.
+    on the same day, or empty. `no_window`: why nothing can be written in customer service, or empty. `no_sender`:
+    why nobody of the staff can reach them, or empty. `awaited_until`: nobody follows them since a moment ago, but
+    somebody may take over until then. `restored_at`: until then what was done is not known for sure, for the databases
+    were restored from a backup.
     """
 
     is_of: Callable[[str], bool]
@@ -46,6 +47,7 @@ class Facts(NamedTuple):
     no_sender: str = ""
     awaited_until: datetime | None = None
     restored_at: datetime | None = None
+    no_window: str = ""
 
 
 class Decision(NamedTuple):
@@ -108,9 +110,13 @@ def _act(journey: Journey, standing: Standing, step: Step, facts: Facts, now: da
         moved = standing._replace(due_at=allowed_at, wanted_at=standing.wanted_at or due)
         return Decision(StepOutcome.MOVED, Phrase("已过可以打扰的时间，顺延"), moved)
     if step.disturbs:
-        if held := _held_back(facts):
+        in_service = isinstance(step.action, WriteInService)
+        held = _held_back(facts)
+        if held is None and in_service and facts.no_window:
+            held = StepOutcome.CLOSED, facts.no_window
+        if held is not None:
             return _hold(journey, standing, step, calendar, *held)
-        if facts.no_sender:
+        if facts.no_sender and not in_service:
             return _pass(journey, standing, calendar, StepOutcome.NO_SENDER, facts.no_sender)
     return _pass(journey, standing, calendar, StepOutcome.DONE, "", done_at)
 

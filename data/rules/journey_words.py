@@ -30,6 +30,7 @@ OUTCOMES: Mapping[StepOutcome, str] = {
     StepOutcome.CAPPED: Phrase("触达已达上限"),
     StepOutcome.OUTRANKED: Phrase("让位给优先的旅程"),
     StepOutcome.RESTING: Phrase("客户希望暂时不收到消息"),
+    StepOutcome.CLOSED: Phrase("客服消息的发送窗口没有打开"),
     StepOutcome.NO_SENDER: Phrase("没有能联系客户的员工"),
     StepOutcome.FAILED: Phrase("执行失败"),
 }

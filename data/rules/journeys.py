@@ -12,7 +12,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from bot.phrases import Phrase
-from data.rules import messages
+from data.rules import kf_answers, messages
 from data.rules.conditions import UserID
 from data.rules.fields import FieldName
 from data.rules.journey_times import LateStep, When, when_problems
@@ -69,6 +69,15 @@ class GiveTask(RuleModel):
     valid_hours: ValidHours = 72
 
 
+class WriteInService(RuleModel):
+    """A message of customer service (微信客服) to whoever wrote there within WeCom's window; for others the step is
+    held back. `open_kfid`: of which account; empty: of the one to which they wrote last. `text` goes as it stands."""
+
+    do: Literal["kf"] = "kf"
+    text: str
+    open_kfid: str = Field(default="", max_length=64)
+
+
 class PutTags(RuleModel):
     """Tags put on the contact, and taken off."""
 
@@ -114,10 +123,13 @@ class End(RuleModel):
 
 
 Action = Annotated[
-    Wait | SendBroadcast | GiveTask | PutTags | SetField | CallWebhook | Branch | End, Field(discriminator="do")
+    Wait | SendBroadcast | GiveTask | WriteInService | PutTags | SetField | CallWebhook | Branch | End,
+    Field(discriminator="do"),
 ]
+#: What staff send in their name.
+BY_STAFF = (SendBroadcast, GiveTask)
 #: What reaches a customer or is asked of staff: quiet hours and caps hold for it.
-DISTURBING = (SendBroadcast, GiveTask)
+DISTURBING = (*BY_STAFF, WriteInService)
 
 
 class Step(RuleModel):
@@ -190,7 +202,7 @@ class Journey(SenderChoice):
     @property
     def contents(self) -> list[MessageContent]:
         """All that it says to customers."""
-        return [step.action.content for step in self.steps if isinstance(step.action, DISTURBING)]
+        return [step.action.content for step in self.steps if isinstance(step.action, BY_STAFF)]
 
     def list_trees(self) -> Iterator[tuple[str, Tree]]:
         """Every segment in it with its path."""
@@ -249,6 +261,9 @@ def _action_problems(path: str, action: Action, later: AbstractSet[str]) -> Iter
                 yield Problem(f"{path}.take_off", Phrase("同一个标签不能又打上又去掉"))
         case CallWebhook(url=url):
             yield from messages.url_problems(f"{path}.url", url)
+        case WriteInService(text=text):
+            yield from kf_answers.problems(kf_answers.KfText(text=text), path)
+            yield from messages.variable_problems(f"{path}.text", text)
         case Branch(cases=cases, otherwise=otherwise):
             ways = [(f"cases[{index}].go", case.go) for index, case in enumerate(cases)]
             for name, go in [*ways, ("otherwise", otherwise)]:

@@ -24,7 +24,7 @@ class Upload(NamedTuple):
 class MediaUse(NamedTuple):
     """Who uses a file."""
 
-    kind: Literal["welcome_rule", "group_welcome", "script", "campaign", "journey", "channel", "knowledge"]
+    kind: Literal["welcome_rule", "group_welcome", "script", "campaign", "journey", "channel", "knowledge", "kf_rule"]
     id: int
     name: str
 

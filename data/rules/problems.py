@@ -174,6 +174,6 @@ def _is_tag(location: tuple[int | str, ...], index: int) -> bool:
 
 #: Fields, and lists, that hold one of several kinds of models.
 UNIONS = frozenset({"attachment", "trigger", "goal", "action"})
-UNION_LISTS = frozenset({"stops", "questions"})
+UNION_LISTS = frozenset({"stops", "questions", "answers"})
 #: Values of `msgtype`, and kinds of waves, where they follow an index.
 UNION_TAGS = frozenset({"image", "link", "miniprogram", "video", "file", "customers", "groups", "moments"})

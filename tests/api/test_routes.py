@@ -25,7 +25,15 @@ def test_no_route_stands_twice() -> None:
 
 
 def test_reading_needs_no_right_to_write() -> None:
-    trials = ("/welcome-rules/try", "/tag-rules/try", "/segments/count", "/segments/explain", "/preview", "/simulate")
+    trials = (
+        "/welcome-rules/try",
+        "/tag-rules/try",
+        "/kf/rules/try",
+        "/segments/count",
+        "/segments/explain",
+        "/preview",
+        "/simulate",
+    )
     for route in ROUTES:
         changes = route.method != "GET" and not route.path.endswith(trials)
         assert route.scope.endswith((":write", ":approve")) == changes, route

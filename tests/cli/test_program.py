@@ -59,6 +59,7 @@ def test_every_command_explains_itself(siyu: Siyu) -> None:
         "group-welcomes",
         "handovers",
         "join-ways",
+        "kf",
         "staff",
         "rosters",
         "scripts",

@@ -1,0 +1,59 @@
+"""What the company's knowledge says to a customer's question, with the pairs that it comes from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from bot.context import Context
+from bot.drafts import draft_answer
+from data.queries import drafts as draft_rows
+from data.queries import knowledge as pair_rows
+from data.queries import unanswered as unanswered_rows
+from data.rules.kf import KfFacts
+from data.rules.kf_answers import TEXT_MAX_BYTES, KfAnswer, KfText
+from data.rules.knowledge import Answer
+
+#: Pairs that a language model may word an answer from.
+SOURCES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is answered, nothing where nothing is known; `sources`: which pairs it is of, and how it was made."""
+
+    answers: tuple[KfAnswer, ...] = ()
+    sources: dict[str, Any] = field(default_factory=dict)
+
+
+async def ask_knowledge(ctx: Context, facts: KfFacts, asked_by: str) -> Told:
+    """The best answer to a question: as it is written down, or in the words of the language model, where one is chosen
+    to send them. `asked_by`: the customer; empty: somebody tries it out, which counts for nothing."""
+    if not facts.text.strip():
+        return Told()
+    found: list[Answer] = await ctx.db.read(
+        pair_rows.find_answers, facts.text, open_kfid=facts.open_kfid or None, limit=SOURCES
+    )
+    if not found:
+        if asked_by:
+            await ctx.db.write(
+                unanswered_rows.note_unanswered, facts.text, open_kfid=facts.open_kfid, external_userid=asked_by,
+                at=ctx.clock.now(),
+            )  # fmt: skip
+        return Told()
+    sources: dict[str, Any] = {
+        "pairs": [each.pair_id for each in found],
+        "phrasing": found[0].phrasing,
+        "score": round(found[0].score, 3),
+    }
+    draft = await draft_answer(ctx, facts.text, found, open_kfid=facts.open_kfid, external_userid=asked_by)
+    if draft is not None and draft.sends and len(draft.text.encode()) <= TEXT_MAX_BYTES:
+        if asked_by:
+            await ctx.db.write(draft_rows.note_sent, draft.id)
+        return Told((KfText(text=draft.text),), {**sources, "draft": draft.id})
+    if draft is not None:
+        # A person may send it from the conversation's page.
+        sources |= {"draft": draft.id, "draft_text": draft.text}
+    if asked_by:
+        await ctx.db.write(pair_rows.count_use, found[0].pair_id, ctx.clock.now())
+    return Told(found[0].messages, sources)

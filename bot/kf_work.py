@@ -1,0 +1,144 @@
+"""The work on conversations of customer service: several at a time, in each one thing after the other.
+
+Messages are decided in groups and their answers written in one transaction; then each conversation is sent on its own
+and put down. Whoever dies at any instant leaves rows, which the next one finds when the claim ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Sequence
+from datetime import timedelta
+
+from sqlmodel import Session
+
+from bot.context import Context
+from bot.delivery import add_alert
+from bot.kf_deciding import decide, read_rules
+from bot.kf_sending import Sending
+from bot.logs import get_logger
+from data.errors import StorageError
+from data.models import KfMessage
+from data.models.kf import KfOrigin, KfState, KfStatus
+from data.queries import kf_work as rows
+from data.queries.kf_work import Ended, Sent, Work
+from data.rules.kf import KfRule
+from data.rules.kf_sessions import PEOPLES
+from data.rules.schedule import moment_words
+
+log = get_logger("kf")
+
+AT_ONCE = 64
+#: Longer than a call of WeCom's takes with its repeats; who dies is replaced after it.
+CLAIM = timedelta(seconds=30)
+#: A row that cannot be sent for a reason of our own is given up after so many tries: those behind it go out.
+TRIES = 3
+AGAIN = timedelta(seconds=5)
+
+
+async def work_on_due(ctx: Context, most: int | None = None) -> int:
+    """Work on conversations until nothing is due, or on `most`; how many there were."""
+    worked = 0
+    rules: list[KfRule] | None = None
+    while most is None or worked < most:
+        now, claim = ctx.clock.now(), secrets.token_hex(8)
+        room = AT_ONCE if most is None else min(AT_ONCE, most - worked)
+        works: list[Work] = await ctx.db.write(rows.claim_due, now, claim, now + CLAIM, room)
+        if not works:
+            break
+        rules = rules if rules is not None else await read_rules(ctx)
+        await _work(ctx, claim, works, rules)
+        worked += len(works)
+    return worked
+
+
+async def work_on_one(ctx: Context, session_id: int) -> bool:
+    """Work on one conversation now; False: another is at it."""
+    now, claim = ctx.clock.now(), secrets.token_hex(8)
+    works: list[Work] = await ctx.db.write(rows.claim_one, session_id, now, claim, now + CLAIM)
+    if works:
+        await _work(ctx, claim, works, await read_rules(ctx))
+    return bool(works)
+
+
+async def _work(ctx: Context, claim: str, works: Sequence[Work], rules: Sequence[KfRule]) -> None:
+    # Side by side: one whose answer a language model words does not keep the others waiting for long.
+    found_all = await asyncio.gather(*(decide(ctx, work, rules) for work in works))
+    decided = {work.session.id or 0: found for work, found in zip(works, found_all, strict=True) if found}
+    answers = await ctx.db.write(rows.record_decisions, claim, decided, ctx.clock.now()) if decided else {}
+    for found in decided.values():
+        for each in found:
+            ctx.metrics.kf_messages.labels("answered" if each.answers else "left").inc()
+    going = [work for work in works if work.session.id not in decided or work.session.id in answers]
+    await asyncio.gather(*(_send(ctx, claim, work, answers.get(work.session.id or 0, [])) for work in going))
+
+
+async def _send(ctx: Context, claim: str, work: Work, answers: Sequence[KfMessage]) -> None:
+    session_id = work.session.id or 0
+    waiting = [message for message in work.open if message.origin == KfOrigin.OURS]
+    to_send = [message for message in (*waiting, *answers) if message.status == KfStatus.OPEN.value]
+    try:
+        if ctx.observes:
+            ended = Ended(session_id, [Sent(each.id or 0, KfStatus.OBSERVED) for each in to_send])
+        else:
+            ended = await Sending(ctx, work).send(to_send)
+        await ctx.db.write(_put_down, ctx, claim, work, ended, to_send)
+    except StorageError:
+        raise
+    except Exception:
+        log.exception("kf_unsent", session_id=session_id)
+        now = ctx.clock.now()
+        await ctx.db.write(rows.note_attempt, [each.id or 0 for each in to_send[:1]], TRIES, "error", now)
+        await ctx.db.write(rows.release, claim, session_id, now + AGAIN)
+
+
+def _put_down(session: Session, ctx: Context, claim: str, work: Work, ended: Ended, sent: Sequence[KfMessage]) -> None:
+    """What was done, and what staff are told of it, written together."""
+    rows.finish(session, claim, ended, ctx.clock.now())
+    by_id = {message.id: message for message in sent}
+    if ended.state in PEOPLES and any(
+        each.status is KfStatus.SENT and by_id[each.message_id].msgtype == "trans" for each in ended.sent
+    ):
+        _tell_waiting(session, ctx, work, ended)
+    for each in ended.sent:
+        message = by_id[each.message_id]
+        if each.status is KfStatus.REFUSED and message.code_until is not None:
+            _tell_missed(session, ctx, work, message, each.reason)
+
+
+def _tell_waiting(session: Session, ctx: Context, work: Work, ended: Ended) -> None:
+    """A customer waits for a person: the member who was asked for, or whoever is chosen for the account."""
+    servicer = ended.servicer_userid if ended.state is KfState.PERSON else ""
+    values: dict[str, str | None] = {
+        "customer_name": work.session.nickname,
+        "account_name": work.account.name if work.account else "",
+        "happened_at": moment_words(ctx.clock.now(), ctx.settings.zone),
+    }
+    told = {servicer} - {""} or set(work.choices.told) or _receiving(work)
+    for userid in sorted(told):
+        add_alert(
+            session, ctx, "kf_waiting", userid, values, external_userid=work.session.contact_id,
+            dedupe_key=f"kf:{work.session.id}:{int(ctx.clock.timestamp())}",
+        )  # fmt: skip
+
+
+def _receiving(work: Work) -> set[str]:
+    servicers = work.account.servicers if work.account else []
+    return {str(each["userid"]) for each in servicers if each.get("receives")}
+
+
+def _tell_missed(session: Session, ctx: Context, work: Work, message: KfMessage, reason: str) -> None:
+    """A greeting or a farewell did not go out: whoever is chosen for the account hears of it."""
+    values: dict[str, str | None] = {
+        "customer_name": work.session.nickname,
+        "account_name": work.account.name if work.account else "",
+        "happened_at": moment_words(message.sent_at, ctx.settings.zone),
+        "cause": reason,
+        "words": message.words,
+    }
+    for userid in sorted(work.choices.told):
+        add_alert(
+            session, ctx, "kf_missed", userid, values, external_userid=work.session.contact_id,
+            dedupe_key=f"kf:{message.msgid}",
+        )  # fmt: skip
