@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, fields
 from datetime import date, datetime, tzinfo
-from functools import cached_property
+from functools import cached_property, lru_cache
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
-from sqlalchemy import and_, case, func, select
+from sqlalchemy import Date, and_, bindparam, case, func, select
 from sqlmodel import Session, col
 
 from data.bulk import among
@@ -40,6 +41,7 @@ from data.rules.orders import PAID
 from data.rules.reports import Period, Span, days_of, spans_of
 from data.rules.schedule import local_datetime
 from data.rules.waves import CUSTOMERS, GROUPS
+from data.types import UtcDateTime
 
 O: Any = Order.__table__  # type: ignore[attr-defined]  # noqa: E741
 T: Any = StaffTask.__table__  # type: ignore[attr-defined]
@@ -202,44 +204,42 @@ def _members() -> Any:
 _MEMBERS = _members()
 
 
-class _Asked(NamedTuple):
-    """Of which members: what narrows a query, and its parameters."""
-
-    session: Session
-    userids: Collection[str] | None
-
-    def rows(self, column: Any, query: Any) -> Any:
-        """The rows of a query that are of these members."""
-        if self.userids is None:
-            return self.session.execute(query)
-        narrowed = query.where(among(self.session.get_bind().dialect.name, column, "userids"))
-        return self.session.execute(narrowed, {"userids": sorted(self.userids)})
+#: A report's instants and days in its statements, which are the same for all.
+_SPAN: Any = SimpleNamespace(**{name: bindparam(name, type_=UtcDateTime()) for name in ("begin", "end")})
+_DAYS: Any = SimpleNamespace(first=bindparam("first", type_=Date()), last=bindparam("last", type_=Date()))
 
 
-def _count(
-    session: Session, span: Span, days: Period, userids: Collection[str] | None
-) -> dict[str, Figures]:  # fmt: skip
+def _count(session: Session, span: Span, days: Period, userids: Collection[str] | None) -> dict[str, Figures]:
     found: dict[str, Figures] = {}
-    asked = _Asked(session, userids)
-    for column, query in _queries(span, days):
-        names = [each.name for each in query.selected_columns][1:]
-        for userid, *numbers in asked.rows(column, query):
+    given = {**span._asdict(), "first": days.first, "last": days.last, "userids": sorted(userids or ())}
+    for query, names in _statements(session.get_bind().dialect.name, narrowed=userids is not None):
+        for userid, *numbers in session.connection().execute(query, given):
             figures = found.setdefault(userid, Figures())
             for name, number in zip(names, numbers, strict=True):
                 setattr(figures, name, getattr(figures, name) + _KINDS.get(name, int)(number or 0))
     return found
 
 
-def _queries(span: Span, days: Period) -> Iterable[tuple[Any, Any]]:
-    """What is counted, each by the member that it is counted for."""
-    yield F.c.userid, _added(span)
-    yield F.c.userid, _left(span)
-    yield W.c.userid, _welcomes(span)
-    yield B.c.userid, _broadcasts(span)
-    yield T.c.answered_by, _tasks(span)
-    yield O.c.credited_to, _orders(span)
-    yield D.c.userid, _behaviour(days)
-    yield G.c.userid, _groups(days)
+@lru_cache
+def _statements(dialect: str, *, narrowed: bool) -> list[tuple[Any, list[str]]]:
+    """What is asked, and the names of what is counted. Made once: that takes longer than most of them."""
+    found = []
+    for column, query in _queries(narrowed=narrowed):
+        names = [each.name for each in query.selected_columns][1:]
+        found.append((query.where(among(dialect, column, "userids")) if narrowed else query, names))
+    return found
+
+
+def _queries(*, narrowed: bool) -> Iterable[tuple[Any, Any]]:
+    """What is counted, each by the member that it is counted for. `narrowed`: to some members, who are named."""
+    yield F.c.userid, _added(_SPAN, narrowed=narrowed)
+    yield F.c.userid, _left(_SPAN)
+    yield W.c.userid, _welcomes(_SPAN)
+    yield B.c.userid, _broadcasts(_SPAN)
+    yield T.c.answered_by, _tasks(_SPAN)
+    yield O.c.credited_to, _orders(_SPAN)
+    yield D.c.userid, _behaviour(_DAYS)
+    yield G.c.userid, _groups(_DAYS)
 
 
 def _count_if(condition: Any, name: str) -> Any:
@@ -250,14 +250,15 @@ def _within(column: Any, span: Span) -> Any:
     return and_(column >= span.begin, column < span.end)
 
 
-def _added(span: Span) -> Any:
+def _added(span: Span, *, narrowed: bool) -> Any:
     """Member by member: the index is by them."""
-    return (
+    query = (
         select(F.c.userid, func.count().label("added"), _count_if(IS_NEW, "people"))
-        .where(F.c.userid.in_(select(_MEMBERS.c.userid)), _within(F.c.added_at, span))
+        .where(_within(F.c.added_at, span))
         .group_by(F.c.userid)
         .with_hint(F, "INDEXED BY ix_follows_member_added", "sqlite")
     )
+    return query if narrowed else query.where(F.c.userid.in_(select(_MEMBERS.c.userid)))
 
 
 def _left(span: Span) -> Any:
@@ -336,7 +337,9 @@ def _groups(days: Period) -> Any:
 
 def _told_until(session: Session, days: Period, userids: Collection[str] | None) -> date | None:
     query = select(func.max(D.c.day)).where(D.c.day.between(days.first, days.last))
-    last: date | None = _Asked(session, userids).rows(D.c.userid, query).scalar_one()
+    if userids is not None:
+        query = query.where(among(session.get_bind().dialect.name, D.c.userid, "userids"))
+    last: date | None = session.execute(query, {"userids": sorted(userids or ())}).scalar_one()
     return last
 
 
