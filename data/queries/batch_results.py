@@ -85,27 +85,30 @@ def _write_results(session: Session, batch: Batch, results: Sequence[Result]) ->
     known = targets.map_targets(session, batch, [each.id for each in results])
     changed: dict[RecipientState, list[Any]] = {}
     reached: list[touches.NewTouch] = []
+    # Looked up once: of a row of the ORM and of an enumeration each time takes as long as the rest of this.
+    run_id, of_customers = batch.run_id, batch.kind != GROUPS
+    waiting, sent = RecipientState.WAITING, RecipientState.SENT
     for each in results:
         target = known.get(each.id)
-        if target is None or target.state == each.state or each.state is RecipientState.WAITING:
+        if target is None or target.state == each.state or each.state is waiting:
             continue
         key, state, alone = target
         if state in _SAID_OTHERWISE:
             name = _COUNTED[RecipientState(state)]
             setattr(batch, name, getattr(batch, name) - 1)
         changed.setdefault(each.state, []).append(key)
-        if each.state is RecipientState.SENT and each.sent_at is not None and batch.kind != GROUPS:
-            origin = touches.broadcast_origin(batch.run_id, key)
+        if each.state is sent and each.sent_at is not None and of_customers:
+            origin = touches.broadcast_origin(run_id, key)
             reached.append(touches.NewTouch(origin, each.id, each.userid, each.sent_at, key if alone else None))
     for state, keys in changed.items():
         targets.set_states(session, batch, keys, state, waiting=False)
         setattr(batch, _COUNTED[state], getattr(batch, _COUNTED[state]) + len(keys))
     if reached:
-        campaign_id = session.get_one(Run, batch.run_id).campaign_id
+        campaign_id = session.get_one(Run, run_id).campaign_id
         is_test = session.execute(select(col(Campaign.test_of)).where(col(Campaign.id) == campaign_id)).scalar()
         touches.record_many(session, reached, TouchKind.TEST if is_test else TouchKind.BROADCAST, campaign_id)
-        link_clicks.note_reached(session, batch.run_id, {each.external_userid for each in reached})
-    return sum(each.state is RecipientState.WAITING for each in results)
+        link_clicks.note_reached(session, run_id, {each.external_userid for each in reached})
+    return sum(each.state is waiting for each in results)
 
 
 def note_look(session: Session, batch_id: int, look: Look, now: datetime, again_at: datetime | None) -> bool:

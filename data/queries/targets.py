@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, select, update
+from sqlalchemy import Select, select, text, update
 from sqlmodel import Session, col
 
 from data.bulk import among
@@ -41,22 +42,32 @@ def of_batch(query: Select[Any], batch: Batch) -> Select[Any]:
     )
 
 
+#: Told in which order, SQLite takes a third of the time that two lists take it.
+_CUSTOMERS = (
+    "SELECT follows.external_userid, follows.id, recipients.state, follows.shared FROM {given} {join} follows"
+    " ON follows.userid = :userid AND follows.external_userid = given.value {join} {recipients}"
+    " ON recipients.run_id = :run_id AND recipients.follow_id = follows.id WHERE recipients.batch_no = :batch_no"
+)
+_CUSTOMERS_ON_SQLITE = text(
+    _CUSTOMERS.format(given="json_each(:ids) AS given", join="CROSS JOIN", recipients="recipients NOT INDEXED")
+)
+_CUSTOMERS_ON_POSTGRES = text(
+    _CUSTOMERS.format(given="unnest(CAST(:ids AS TEXT[])) AS given (value)", join="JOIN", recipients="recipients")
+)
+
+
 def map_targets(session: Session, batch: Batch, ids: Collection[str]) -> dict[str, Target]:
     """Recipients of a batch by WeCom's id: external_userid, or chat_id."""
     dialect, given = session.get_bind().dialect.name, {"ids": sorted(ids)}
     if batch.kind == GROUPS:
         groups = of_batch(select(G.c.chat_id, G.c.state), batch).where(among(dialect, G.c.chat_id, "ids"))
         return {chat_id: Target(chat_id, state) for chat_id, state in session.execute(groups, given).all()}
-    follows = select(F.c.id, F.c.external_userid, F.c.shared).where(
-        F.c.userid == batch.userid, among(dialect, F.c.external_userid, "ids")
-    )
-    whose = {follow_id: (whom, shared) for follow_id, whom, shared in session.execute(follows, given).all()}
-    states = select(R.c.follow_id, R.c.state).where(
-        R.c.run_id == batch.run_id, among(dialect, R.c.follow_id, "follows"), R.c.batch_no == batch.batch_no
-    )
-    rows = session.execute(states.with_hint(R, "NOT INDEXED", "sqlite"), {"follows": sorted(whose)}).all()
-    found = ((*whose[follow_id], follow_id, state) for follow_id, state in rows)
-    return {whom: Target(follow_id, state, not shared) for whom, shared, follow_id, state in found}
+    asked = {"userid": batch.userid, "run_id": batch.run_id, "batch_no": batch.batch_no}
+    if dialect == "sqlite":
+        found = session.execute(_CUSTOMERS_ON_SQLITE, {"ids": json.dumps(sorted(ids)), **asked})
+    else:
+        found = session.execute(_CUSTOMERS_ON_POSTGRES, {**given, **asked})
+    return {whom: Target(follow_id, state, not shared) for whom, follow_id, state, shared in found}
 
 
 def list_whom(session: Session, batch: Batch) -> frozenset[str]:

@@ -71,7 +71,8 @@ def record_many(session: Session, new: Sequence[NewTouch], kind: TouchKind, camp
     """The same for many. What is known by its origin stays, and nothing is written about who was erased."""
     erased = list_erased(session, {each.external_userid for each in new})
     kept = [each for each in new if each.external_userid not in erased]
-    rows = [(each.origin, kind.value, each.external_userid, each.userid, campaign_id, each.touched_at) for each in kept]
+    way = kind.value
+    rows = [(each.origin, way, each.external_userid, each.userid, campaign_id, each.touched_at) for each in kept]
     written = _NEW.write(session, rows)
     if written == len(rows):
         note_touched(session, [(each.external_userid, each.touched_at, each.follow_id) for each in kept])
