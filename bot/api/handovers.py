@@ -128,14 +128,15 @@ class LeaverTold(RuleModel):
 
 class ChecklistTold(RuleModel):
     """What is about of a member: customers whom nobody takes over yet and whom somebody is to (`under_way`), groups,
-    channel codes, customer-acquisition links, open tasks, journeys' enrolments, sendings not over, leaves in which the
-    member is to stand in."""
+    channel codes, customer-acquisition links, customer-service accounts (`seats`), open tasks, journeys' enrolments,
+    sendings not over, leaves in which the member is to stand in."""
 
     customers: int
     under_way: int
     groups: int
     channels: int
     links: int
+    seats: int
     tasks: int
     enrolments: int
     sendings: int

@@ -17,6 +17,7 @@ from data.models import (
     CustomerGroup,
     Enrolment,
     Follow,
+    KfAccount,
     Leave,
     Run,
     Staff,
@@ -153,6 +154,7 @@ class Checklist(NamedTuple):
     groups: int
     channels: int
     links: int
+    seats: int
     tasks: int
     enrolments: int
     sendings: int
@@ -189,6 +191,11 @@ def read_checklist(session: Session, userid: str, today: date) -> Checklist:
         ),
         channels=count_channels(ChannelKind.CODE),
         links=count_channels(ChannelKind.LINK),
+        seats=count(
+            select(func.count()).where(
+                col(KfAccount.granted), cast(col(KfAccount.servicers), Text).contains(named, autoescape=True)
+            )
+        ),
         tasks=count(
             select(func.count()).where(col(StaffTask.userid) == userid, col(StaffTask.status) == StaffTaskStatus.OPEN)
         ),

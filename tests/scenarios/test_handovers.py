@@ -22,7 +22,7 @@ from bot.sandbox.server import Sandbox
 from bot.sandbox.world import World
 from data.db import open_database
 from data.errors import ConflictError
-from data.models import Follow, Handover, Lease, Transfer
+from data.models import Follow, Handover, KfAccount, Lease, Transfer
 from data.queries import groups as group_rows
 from data.queries import handovers as rows
 from data.queries import leavers as leaver_rows
@@ -132,8 +132,14 @@ async def test_a_leavers_customers_and_groups_go_to_others_unless_they_refuse(co
     assert company.calls(LEFT) == 2, "one for each who takes over, whatever came between"
     await company.bot.runner.run_now("poll_unassigned")
     (told,) = [each for each in await company.read(leaver_rows.list_leavers) if each.userid == leaver] or [None]
+    now = company.bot.clock.now()
+    seats = (await company.read(leaver_rows.read_checklist, leaver, now.date())).seats
+    for number, served in enumerate(([leaver], [f"{leaver}x"], [first, leaver])):
+        servicers = [{"userid": each, "receives": True} for each in served]
+        account = KfAccount(open_kfid=f"wk-test-{number}", servicers=servicers, seen_at=now)
+        await company.bot.db.write(lambda session, account=account: session.add(account))
     checklist = await company.read(leaver_rows.read_checklist, leaver, company.bot.clock.now().date())
-    assert (checklist.customers, checklist.under_way, checklist.groups) == (2, 0, 0)
+    assert (checklist.customers, checklist.under_way, checklist.groups, checklist.seats - seats) == (2, 0, 0, 2)
 
 
 async def test_of_a_member_who_is_still_there(company: Company) -> None:
