@@ -28,7 +28,7 @@ R: Any = KnowledgeRarity.__table__  # type: ignore[attr-defined]
 K: Any = KnowledgePairRow.__table__  # type: ignore[attr-defined]
 
 #: Rows of the index that a search reads, and phrasings that it compares.
-READ_MAX = 4000
+READ_MAX = 2000
 COMPARED_MAX = 80
 #: Pairs of a question that are looked up.
 GRAMS_MAX = 100
