@@ -15,12 +15,13 @@ from sqlmodel import Session
 from bot import knowledge
 from bot.console.asks import Ask
 from bot.console.painting import N_, moment
-from bot.console.rule_forms import problems_at
+from bot.console.rule_forms import Option, problems_at
 from bot.console.sheets import send_pieces
 from bot.phrases import Phrase
 from bot.table_files import FILE_BYTES_MAX
 from data.errors import ConflictError, NotFoundError, StaleError
 from data.queries import drafts as draft_rows
+from data.queries import kf_accounts
 from data.queries import knowledge as rows
 from data.queries import media as media_rows
 from data.queries import unanswered as unanswered_rows
@@ -138,7 +139,10 @@ async def show_trial(ask: Ask) -> web.Response:
     found = await ask.db.read(
         partial(rows.find_answers, question=question, open_kfid=account or None, limit=8, enough=0.0)
     )
-    return ask.show("knowledge_try", question=question, account=account, found=found, enough=ENOUGH)
+    accounts = await ask.db.read(_accounts)
+    return ask.show(
+        "knowledge_try", question=question, account=account, found=found, enough=ENOUGH, accounts=accounts
+    )
 
 
 async def export(ask: Ask) -> web.StreamResponse:
@@ -209,15 +213,19 @@ async def _form(
     ask: Ask, row: Any, typed: Mapping[str, Any], status: int = 200, *, problems: Iterable[Problem] = ()
 ) -> web.Response:
     listed = list(problems)
-    media = await ask.db.read(media_rows.list_media)
+    media, accounts = await ask.db.read(lambda session: (media_rows.list_media(session), _accounts(session)))
     pictures = [(sha256, filename) for sha256, kind, filename, _ in reversed(media) if kind == "image"]
     attachment = typed.get("attachment") or {}
     chosen = attachment.get("media", "")
     offered = pictures[:FILES_OFFERED] + [each for each in pictures[FILES_OFFERED:] if each[0] == chosen]
     return ask.show(
         "knowledge_pair", status, row=row, typed=typed, attachment=attachment, kinds=ATTACHMENTS, pictures=offered,
-        accounts=(), problems=listed, at=partial(problems_at, listed),
+        accounts=accounts, problems=listed, at=partial(problems_at, listed),
     )  # fmt: skip
+
+
+def _accounts(session: Session) -> list[Option]:
+    return [Option(each.open_kfid, each.name or each.open_kfid) for each in kf_accounts.list_accounts(session)]
 
 
 def _read(ask: Ask) -> dict[str, Any]:
