@@ -79,6 +79,7 @@ MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry("manager", N_("客服账号"), "/console/kf/accounts", "message"),
             Entry("staff", N_("客服会话"), "/console/kf/sessions", "message"),
             Entry("admin", N_("回复规则"), "/console/kf/rules", "hand"),
+            Entry("manager", N_("知识库"), "/console/knowledge", "list"),
         ),
     ),
     (
@@ -86,7 +87,6 @@ MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         (
             Entry("admin", N_("欢迎语"), "/console/welcome-rules", "hand"),
             Entry("admin", N_("入群欢迎语"), "/console/group-welcomes", "hand"),
-            Entry("manager", N_("知识库"), "/console/knowledge", "message"),
             Entry("admin", N_("自动标签"), "/console/tag-rules", "tag"),
             Entry("admin", N_("消息模板"), "/console/templates", "message"),
             Entry("manager", N_("话术库"), "/console/scripts", "message"),
