@@ -140,9 +140,7 @@ async def show_trial(ask: Ask) -> web.Response:
         partial(rows.find_answers, question=question, open_kfid=account or None, limit=8, enough=0.0)
     )
     accounts = await ask.db.read(_accounts)
-    return ask.show(
-        "knowledge_try", question=question, account=account, found=found, enough=ENOUGH, accounts=accounts
-    )
+    return ask.show("knowledge_try", question=question, account=account, found=found, enough=ENOUGH, accounts=accounts)
 
 
 async def export(ask: Ask) -> web.StreamResponse:
