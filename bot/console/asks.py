@@ -41,11 +41,12 @@ def may(account: Account, role: Role) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where pages are shown: in the console, or beside a chat. `notice`: the template that says why not; `sign_in`: the
-    path that finds out who it is; `members_only`: an account without a member is nobody here; `customer`: the page of a
-    customer on which faults are told; `tabs`: what may stand behind its path."""
+    """Where pages are shown: in the console, or beside a chat. `notice`: the template that says why not, `part` the
+    same inside of a page; `sign_in`: the path that finds out who it is; `members_only`: an account without a member is
+    nobody here; `customer`: the page of a customer on which faults are told; `tabs`: what may stand behind its path."""
 
     notice: str = "notice_page"
+    part: str = "notice_part"
     sign_in: str = "/console/sign-in"
     members_only: bool = False
     customer: Callable[..., Awaitable[web.Response]] | None = None

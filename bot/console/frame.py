@@ -96,7 +96,8 @@ async def _answer(ask: Ask, route: Route) -> web.StreamResponse:
 
 def notice(ask: Ask, about: str, status: int, error: SiyuError | None = None) -> web.Response:
     """A page, or the part of one, that says why not, and what can be done."""
-    template = "notice_part" if ask.is_htmx else ask.parts.place.notice
+    place = ask.parts.place
+    template = place.part if ask.is_htmx else place.notice
     words, remedy = "", ""
     if error is not None:
         words = ask.told(error.problems if isinstance(error, InvalidRuleError) else error.message)

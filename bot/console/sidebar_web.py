@@ -63,7 +63,10 @@ class Sidebar:
     def __init__(self, parts: Parts) -> None:
         self._settings = parts.context.settings
         self._logins = Logins(parts.context, BACK, PATH, self._show_notice, where=where_of)
-        place = Place("sidebar_notice", ENTER, members_only=True, customer=sidebar.show_again, tabs=sidebar.TABS)
+        place = Place(
+            "sidebar_notice", "sidebar_notice_part", ENTER, members_only=True, customer=sidebar.show_again,
+            tabs=sidebar.TABS,
+        )  # fmt: skip
         self._parts = replace(parts, logins=self._logins, place=place)
 
     def add_routes(self, app: web.Application) -> None:

@@ -156,7 +156,9 @@ async def test_a_member_works_beside_the_chats_of_their_own_customers(
             form = {"userid": other, "tag": "x", "words": "x", "number": "A1", "why": "x"}
             answer = await (browser.get(path) if route.method == "GET" else browser.post(path, form))
             assert (answer.status, "王芳" in answer.text) == (404, False), path
-    assert (await browser.get("/sidebar/customers/wm_nobody")).status == 404
+    for more in ({}, {"HX_Request": "true"}):
+        unknown = await browser.get("/sidebar/customers/wm_nobody", **more)
+        assert (unknown.status, "要等几秒" in unknown.text, "请从客户列表" in unknown.text) == (404, True, False)
     assert (await Browser(bot, http, dict(browser.cookies)).post(f"{base}/notes", {"words": "x"})).status == 403
 
     await check_words(bot, browser, base, mine)
