@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import (
+    assistant,
     beside,
     callbacks,
     campaigns,
@@ -56,6 +57,7 @@ BENCHMARKS: dict[str, Callable[[Path], list[Result]]] = {
     "pages-postgres": pages.pages_postgres,
     "kf-sqlite": kf.kf_sqlite,
     "kf-postgres": kf.kf_postgres,
+    "assistant-sqlite": assistant.assistant_sqlite,
     "beside-sqlite": beside.beside_sqlite,
     "beside-postgres": beside.beside_postgres,
 }

@@ -6,10 +6,11 @@ import asyncio
 import contextlib
 import fcntl
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from aiohttp import web
 
+from bot.answering import Answering
 from bot.api.openapi import add_document
 from bot.api.routes import PREFIX, ROUTES
 from bot.api.service import Api, add_api
@@ -24,6 +25,7 @@ from bot.context import Context
 from bot.errors import ConfigurationError
 from bot.inbox import Inbox
 from bot.logs import get_logger
+from bot.menus import ensure_menu
 from bot.metrics import Metrics
 from bot.operations import Operations, SignsOfLife, http_logger, watch_loop_lag
 from bot.redirects import Redirects
@@ -121,11 +123,13 @@ class Bot:
         self.runner.start()
         lag = asyncio.create_task(watch_loop_lag(self.metrics), name="loop lag")
         defer(_end_task, lag)
+        defer(_end_task, asyncio.create_task(ensure_menu(self.context), name="menu"))
         log.info("started", url=self.url, mode=settings.mode, database=self.db.dialect)
 
     def _web(self, callbacks: list[Callback]) -> web.Application:
         app = web.Application(client_max_size=self.settings.server.max_body_bytes)
-        CallbackServer(callbacks, self.settings.server, self.inbox, self.signs, self.metrics).add_routes(app)
+        answers = Answering(self.context)
+        CallbackServer(callbacks, self.settings.server, self.inbox, self.signs, self.metrics, answers).add_routes(app)
         checks = {"database": self._ping(self.db), "inbox": self._ping(self.inbox.db)}
         Operations(self.metrics, checks, self.inbox.measure, self.settings.server.verify_files).add_routes(app)
         Redirects(self.context).add_routes(app)
@@ -180,6 +184,6 @@ class Bot:
         return True
 
 
-async def _end_task(task: asyncio.Task[None]) -> None:
+async def _end_task(task: asyncio.Task[Any]) -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

@@ -183,6 +183,21 @@ def _decide_pending(
         raise ConflictError(*_REFUSED[refusal])
 
 
+def decide_by_message(
+    session: Session, ctx: Context, campaign_id: int, decision: Decision, userid: str, reason: str
+) -> Approval | Refusal:
+    """Decide about the request of a campaign that waits, as a member has written to the app; the request, or why not.
+
+    STRANGER is said of a campaign that there is not, too: who may not decide learns nothing of it.
+    """
+    campaign = edit_rows.find_locked(session, campaign_id)
+    approval = rows.lock_pending(session, campaign_id) if campaign is not None else None
+    if approval is None:
+        return Refusal.STRANGER
+    decider = Decider(userid, is_program=False)
+    return _decide(session, ctx, approval, decision, decider, "message", reason=reason) or approval
+
+
 _REFUSED: Mapping[Refusal, tuple[str, str]] = {
     Refusal.STRANGER: ("This member may not approve.", "approval.approvers names those who may."),
     Refusal.REQUESTER: ("Whoever asks for approval cannot decide about it.", "Let another manager decide."),

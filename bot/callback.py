@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import secrets
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -46,6 +47,12 @@ class Store(Protocol):
     """Where events go: `stored` is told once they are durable, or the StorageError of what cannot be stored in time."""
 
     def store(self, callback: str, body: str, event: Event, stored: asyncio.Future[StoredEvent]) -> None: ...
+
+
+class Answers(Protocol):
+    """Where the answers to staff come from that go back at once; an empty text is none."""
+
+    async def find(self, event: Event, stored: StoredEvent, started: float) -> str: ...
 
 
 class Watch(Protocol):
@@ -96,13 +103,20 @@ class CallbackServer:
     """Answers WeCom on the configured paths."""
 
     def __init__(
-        self, callbacks: Sequence[Callback], server: ServerSettings, inbox: Store, watch: Watch, metrics: Metrics
+        self,
+        callbacks: Sequence[Callback],
+        server: ServerSettings,
+        inbox: Store,
+        watch: Watch,
+        metrics: Metrics,
+        answers: Answers | None = None,
     ) -> None:
         self.callbacks = callbacks
         self.server = server
         self.inbox = inbox
         self.watch = watch
         self.metrics = metrics
+        self.answers = answers
 
     def add_routes(self, app: web.Application) -> None:
         """One GET and one POST route per callback."""
@@ -178,9 +192,25 @@ class _Endpoint:
             asyncio.get_running_loop().call_soon(self._count_answered)
         assert post.event is not None  # it was stored
         self._answered.append((post.event, stored.is_new, time.perf_counter() - started))
+        if post.event.TAKES_REPLY and (reply := await self._find_reply(post.event, stored, started)) is not None:
+            return reply
         if request.version == HttpVersion11 and request.keep_alive:
             return self._acknowledgement
         return web.Response()
+
+    async def _find_reply(self, event: Event, stored: StoredEvent, started: float) -> web.Response | None:
+        """The answer to a member that goes back at once. Without one the event is acknowledged like any other: it is
+        stored, and what is answered later goes by app message."""
+        answers = self.server.answers
+        try:
+            words = await answers.find(event, stored, started) if answers is not None else ""
+        except Exception as error:  # noqa: BLE001 - the event is stored, whatever happens to its answer
+            log.warning("reply_failed", callback=self.name, cause=type(error).__name__)
+            return None
+        if not words:
+            return None
+        body = self.crypto.encrypt_text(event.from_user, words, int(time.time()), secrets.token_hex(8))
+        return web.Response(text=body, content_type="application/xml")
 
     async def _read_body(self, request: web.Request) -> bytes | web.Response:
         """The body, or how the caller is told that it is not taken."""

@@ -31,6 +31,7 @@ from bot.commands import (
     limits,
     links,
     media,
+    menu,
     orders,
     reports,
     rosters,
@@ -94,6 +95,7 @@ app.add_typer(staff.app, name="staff")
 app.add_typer(tasks.app, name="tasks")
 app.add_typer(media.app, name="media")
 app.add_typer(scripts.app, name="scripts")
+app.add_typer(menu.app, name="menu")
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(limits.app, name="limits")

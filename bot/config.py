@@ -16,6 +16,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+from bot.config_app import AppSettings as AppSettings
 from bot.config_drafts import DraftsSettings
 from bot.config_file import check_file
 from bot.config_kf import KfSettings
@@ -33,7 +34,6 @@ class CompanySettings(Section):
     holidays: tuple[Annotated[str, AfterValidator(days)], ...] = Field(
         default=(), description='Days on which campaigns may rest: "2026-10-01" or "2026-10-01..2026-10-07".'
     )
-
     workdays: tuple[Annotated[str, AfterValidator(days)], ...] = Field(
         default=(), description="Saturdays and Sundays on which the company works (调休), written alike."
     )
@@ -46,16 +46,6 @@ class CompanySettings(Section):
         except (ZoneInfoNotFoundError, ValueError) as error:
             raise ValueError(f"unknown time zone {value!r}; write an IANA name such as Asia/Shanghai") from error
         return value
-
-
-class AppSettings(Section):
-    """The self-built app (自建应用) whose secret the bot uses."""
-
-    agentid: int = Field(0, description="AgentId of the app.")
-    secret: SecretStr = Field(SecretStr(""), description="Secret of the app.")
-    answer_unknown: bool = Field(
-        False, description="Tell staff who write to the app and give no command which ones there are."
-    )
 
 
 class CallbackSettings(Section):

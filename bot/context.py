@@ -11,6 +11,7 @@ from bot.clock import Clock
 from bot.config import Settings
 from bot.metrics import Metrics
 from bot.render import Renderer
+from bot.replies import Replies
 from bot.wecom.client import WeComClient
 from data.db import Database
 
@@ -41,6 +42,7 @@ class Context:
     random: random.Random
     restore: Restore | None = None
     kept_revision: int = 0
+    replies: Replies = field(default_factory=Replies)
     filed: Settings = field(init=False)
 
     def __post_init__(self) -> None:

@@ -23,6 +23,7 @@ from data.queries import media as media_rows
 from data.rules.media import UploadEndpoint
 from data.rules.messages import MediaType, MessageContent, MissingMediaError, media_needed, to_wecom
 from data.rules.retry import pause_seconds
+from data.rules.schedule import local_datetime
 
 log = get_logger("delivery")
 
@@ -33,10 +34,21 @@ MEDIA_FRESH = timedelta(hours=60)
 APP_TEXT_MAX_BYTES = 2048
 #: WeCom silently drops app messages beyond 30 a minute to one member.
 ALERTS_PER_MINUTE = 25
+#: More than so many at once to one member become one.
+MERGED_ABOVE = 3
 ALERT_LEASE_SECONDS = 60.0
 ALERT_ATTEMPTS = 20
 #: The longest that WeCom compares: repeats within it are not delivered.
 DUPLICATE_CHECK_SECONDS = 14_400
+
+
+#: The kinds of answers; scripts are sent on as they are.
+REPLY, SCRIPT = "reply", "script"
+#: An answer that the waiting request did not take goes by app message after this time.
+REPLY_GRACE = timedelta(seconds=2)
+TIME_BYTES = 64
+#: A script may be asked for again a minute later.
+SCRIPT_CHECK_SECONDS = 60
 
 
 async def queue_alert(
@@ -95,6 +107,41 @@ def add_words(
     return any(added)
 
 
+def add_reply(
+    session: Session,
+    ctx: Context,
+    userid: str,
+    event_id: int,
+    words: str,
+    *,
+    slug: str = REPLY,
+    external_userid: str = "",
+) -> bool:
+    """Queue the answer to what a member wrote or tapped. False when it was answered before.
+
+    The beginning goes back in the response to the request that told of it, as long as that waits (`bot/answering.py`);
+    otherwise, and for what is longer, an app message follows.
+    """
+    now = ctx.clock.now()
+    due_at = now + REPLY_GRACE if ctx.replies.is_awaited(event_id) else now
+    # An app message needs room for the time that makes it another than the one before.
+    most = APP_TEXT_MAX_BYTES if slug == SCRIPT else APP_TEXT_MAX_BYTES - TIME_BYTES
+    added = [
+        alert_rows.add_alert(
+            session,
+            dedupe_key=alert_rows.reply_key(event_id, number),
+            kind=slug,
+            userid=userid,
+            external_userid=external_userid,
+            words=part,
+            now=now,
+            due_at=due_at,
+        )
+        for number, part in enumerate(split_text(words, most), 1)
+    ]
+    return any(added)
+
+
 def add_file(
     session: Session, ctx: Context, slug: str, userid: str, media_id: str, name: str, *, dedupe_key: str
 ) -> bool:
@@ -108,6 +155,31 @@ def add_file(
         words=name,
         media_id=media_id,
         now=ctx.clock.now(),
+    )
+
+
+def add_media(
+    session: Session,
+    ctx: Context,
+    userid: str,
+    media_id: str,
+    media_type: str,
+    name: str,
+    event_id: int,
+    number: int,
+) -> bool:
+    """A file that goes with the answer to an event, after it: an image, a video or any other file."""
+    return alert_rows.add_alert(
+        session,
+        dedupe_key=alert_rows.reply_key(event_id, -number),
+        kind=REPLY,
+        userid=userid,
+        external_userid="",
+        words=name,
+        media_id=media_id,
+        media_type=media_type,
+        now=ctx.clock.now(),
+        due_at=ctx.clock.now() + REPLY_GRACE,
     )
 
 
@@ -129,9 +201,36 @@ async def send_due_alerts(ctx: Context, limit: int = 100) -> int:
 
 async def _send_to_member(ctx: Context, alerts: list[Alert]) -> int:
     sent = 0
-    for alert in alerts:
+    for alert in await _merged(ctx, alerts):
         sent += await _send_alert(ctx, alert)
     return sent
+
+
+async def _merged(ctx: Context, alerts: list[Alert]) -> list[Alert]:
+    """What a member is sent of what has come together: more than a few are one message, for WeCom drops what is more
+    than 30 a minute without a word, and nobody reads so many. Answers and files stay what they are, and so does what
+    was tried before: its first try may have arrived."""
+    plain = [each for each in alerts if each.attempts == 1 and not each.media_id and each.kind not in (REPLY, SCRIPT)]
+    if len(plain) <= MERGED_ABOVE or ctx.observes:
+        return alerts
+    found = [each for each in alerts if each not in plain]
+    group: list[Alert] = []
+    for alert in [*plain, None]:
+        words = "\n\n".join(each.words.strip() for each in [*group, *([alert] if alert else [])])
+        if alert is not None and (not group or len(words.encode()) <= APP_TEXT_MAX_BYTES):
+            group.append(alert)
+            continue
+        found += await _merge(ctx, group)
+        group = [alert] if alert is not None else []
+    return found
+
+
+async def _merge(ctx: Context, alerts: list[Alert]) -> list[Alert]:
+    if len(alerts) < 2:
+        return alerts
+    words = "\n\n".join(each.words.strip() for each in alerts)
+    made = await ctx.db.write(alert_rows.merge_alerts, alerts, words, ctx.clock.now(), ALERT_LEASE_SECONDS)
+    return alerts if made is None else [made]
 
 
 async def _send_alert(ctx: Context, alert: Alert) -> bool:
@@ -149,11 +248,11 @@ async def _send_alert(ctx: Context, alert: Alert) -> bool:
             ctx.settings.app.agentid,
             [alert.userid],
             msg=(
-                {"msgtype": "file", "file": {"media_id": alert.media_id}}
+                {"msgtype": alert.media_type, alert.media_type: {"media_id": alert.media_id}}
                 if alert.media_id
-                else {"msgtype": "text", "text": {"content": alert.words}}
+                else {"msgtype": "text", "text": {"content": _content(ctx, alert)}}
             ),
-            duplicate_check_seconds=DUPLICATE_CHECK_SECONDS,
+            duplicate_check_seconds=SCRIPT_CHECK_SECONDS if alert.kind == SCRIPT else DUPLICATE_CHECK_SECONDS,
         )
     except WeComError as error:
         await _put_off(ctx, alert, error, now)
@@ -167,6 +266,16 @@ async def _send_alert(ctx: Context, alert: Alert) -> bool:
         alert_rows.finish_alert, alert.id, "sent", now=ctx.clock.now(), msgid=str(answer.get("msgid") or "")
     )
     return True
+
+
+def _content(ctx: Context, alert: Alert) -> str:
+    """What an app message says. The same words within four hours would not be delivered: the time makes each answer
+    another, and is the same however often one is tried."""
+    if alert.kind != REPLY:
+        return alert.words
+    at = local_datetime(alert.created_at, ctx.settings.zone)
+    said = ctx.renderer.render("staff_alert", REPLY, {"words": alert.words, "asked_at": f"{at:%H:%M:%S}"})
+    return split_text(said, APP_TEXT_MAX_BYTES)[0]
 
 
 async def _put_off(ctx: Context, alert: Alert, error: WeComError, now: datetime) -> None:

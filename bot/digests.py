@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import date, datetime
+from typing import NamedTuple
 
 from bot.config import Settings
 from bot.context import Context
 from bot.setting_values import days_of
 from data.models import Approval, Run, RunStatus
+from data.queries.assistant import DayCounts
 from data.queries.digests import Mine, Overview, Standing
+from data.queries.numbers import DayNumbers
 from data.rules.approval_cards import number_words
 from data.rules.campaigns import who_words
 from data.rules.digests import DigestDays
 from data.rules.schedule import day_words, local_datetime, moment_words
 
+ZH, EN = "zh", "en"
 #: Campaigns, things that wait, and departments that a message names.
 LINES = 15
 DEPARTMENTS = 6
@@ -45,16 +49,16 @@ def people(settings: Settings, overview: Overview) -> set[str]:
     return owners | approvers | managers | set(overview.tasks)
 
 
-def words_for(ctx: Context, userid: str, overview: Overview, now: datetime) -> str:
+def words_for(ctx: Context, userid: str, overview: Overview, now: datetime, language: str = ZH) -> str:
     """What a member is told; empty when there is nothing."""
     mine = overview.tasks.get(userid)
-    parts = [tasks_words(ctx, mine)] if mine is not None else []
+    parts = [tasks_words(ctx, mine, language)] if mine is not None else []
     seen = [each for each in overview.campaigns if is_seen(ctx.settings, userid, each.owner)]
     to_approve = [
         each for each in overview.approvals if userid.casefold() in {who.casefold() for who in each.approvers}
     ]
     if seen or to_approve:
-        parts.append(campaigns_words(ctx, seen, to_approve, now))
+        parts.append(campaigns_words(ctx, seen, to_approve, now, language))
     return "\n\n".join(parts)
 
 
@@ -63,40 +67,47 @@ def is_seen(settings: Settings, userid: str, owner: str) -> bool:
     return is_manager(settings, userid) or (owner != "" and owner.casefold() == userid.casefold())
 
 
-def tasks_words(ctx: Context, mine: Mine) -> str:
+def tasks_words(ctx: Context, mine: Mine, language: str = ZH) -> str:
     """What waits for a member of staff to confirm."""
     return render(
-        ctx, "daily_tasks", tasks=mine.tasks, customers=mine.customers, groups=mine.groups, posts=mine.posts
+        ctx, "daily_tasks", language, tasks=mine.tasks, customers=mine.customers, groups=mine.groups, posts=mine.posts
     )  # fmt: skip
 
 
-def campaigns_words(ctx: Context, seen: Iterable[Standing], to_approve: Iterable[Approval], now: datetime) -> str:
+def campaigns_words(
+    ctx: Context, seen: Iterable[Standing], to_approve: Iterable[Approval], now: datetime, language: str = ZH
+) -> str:
     """How campaigns stand, and what of them waits for a person."""
     seen = list(seen)
     running = [each for each in seen if each.is_running]
-    waiting = [_waiting(ctx, "approval", each.campaign_id, each.campaign_name, count=number_words(each))
-               for each in to_approve]  # fmt: skip
+    waiting = [
+        _waiting(ctx, "approval", language, each.campaign_id, each.campaign_name,
+                 count=f"{each.recipients:,}" if language == EN else number_words(each))
+        for each in to_approve
+    ]  # fmt: skip
     for each in seen:
-        waiting += _what_waits(ctx, each)
+        waiting += _what_waits(ctx, each, language)
     return render(
         ctx,
         "daily_campaigns",
-        date=day_words(local_datetime(now, ctx.settings.zone)),
+        language,
+        date=day_told(local_datetime(now, ctx.settings.zone), language),
         count=len(running),
-        campaigns=_lines(campaign_words(ctx, each) for each in running),
-        waiting=_lines(waiting),
+        campaigns=_lines((campaign_words(ctx, each, language) for each in running), language),
+        waiting=_lines(waiting, language),
     )
 
 
-def campaign_words(ctx: Context, standing: Standing) -> str:
+def campaign_words(ctx: Context, standing: Standing, language: str = ZH) -> str:
     """How one campaign stands, in a line."""
     # Who has most left to do comes first.
     ranked = sorted(standing.departments.items(), key=lambda each: (each[1][0] - each[1][1], each[0]))
     told = [f"{name} {done:,}/{of:,}" for name, (done, of) in ranked if name and of]
-    more = " 等" if len(told) > DEPARTMENTS else ""
+    more = "" if len(told) <= DEPARTMENTS else " …" if language == EN else " 等"
     return render(
         ctx,
         "daily_campaign",
+        language,
         campaign_id=str(standing.campaign_id),
         campaign_name=standing.name,
         status=status_of(standing.runs),
@@ -109,7 +120,7 @@ def campaign_words(ctx: Context, standing: Standing) -> str:
         refused=standing.refused,
         posts=standing.posts,
         published=standing.published,
-        departments="、".join(told[:DEPARTMENTS]) + more,
+        departments=between(language).join(told[:DEPARTMENTS]) + more,
     )
 
 
@@ -119,36 +130,85 @@ def status_of(runs: Iterable[Run]) -> str:
     return next((each.value for each in STANDINGS if each in statuses), "draft")
 
 
-def _what_waits(ctx: Context, standing: Standing) -> list[str]:
+def _what_waits(ctx: Context, standing: Standing, language: str) -> list[str]:
     number, name = standing.campaign_id, standing.name
-    found = [_waiting(ctx, "unknown", number, name, count=standing.unknown)] if standing.unknown else []
+    found = [_waiting(ctx, "unknown", language, number, name, count=standing.unknown)] if standing.unknown else []
     for run in standing.runs:
         if run.status == RunStatus.WORDS_DUE:
-            found.append(_waiting(ctx, "words", number, name, run))
+            found.append(_waiting(ctx, "words", language, number, name, run))
         elif run.status == RunStatus.PAUSED:
-            found.append(_waiting(ctx, "paused", number, name, run))
+            found.append(_waiting(ctx, "paused", language, number, name, run))
     # Several sendings of one campaign that a brake has stopped are one thing.
     return list(dict.fromkeys(found))
 
 
-def _waiting(ctx: Context, kind: str, number: int, name: str, run: Run | None = None, *, count: int | str = 0) -> str:
-    cause = (run.error or (f"由 {who_words(run.paused_by)} 暂停" if run.paused_by else "")) if run is not None else ""
-    at = moment_words(run.due_at, ctx.settings.zone) if run is not None else None
+def _waiting(
+    ctx: Context, kind: str, language: str, number: int, name: str, run: Run | None = None, *, count: int | str = 0
+) -> str:
+    by = "" if run is None or not run.paused_by else who_words(run.paused_by)
+    cause = (run.error if run is not None else "") or (
+        "" if not by else f"paused by {run.paused_by if run else by}" if language == EN else f"由 {by} 暂停"
+    )
+    at = moment_told(ctx, run.due_at, language) if run is not None else None
     return render(
-        ctx, "daily_waiting", kind=kind, campaign_id=str(number), campaign_name=name, happened_at=at, cause=cause,
-        count=count,
+        ctx, "daily_waiting", language, kind=kind, campaign_id=str(number), campaign_name=name, happened_at=at,
+        cause=cause, count=count,
     )  # fmt: skip
 
 
-def _lines(words: Iterable[str]) -> str:
+class Brief(NamedTuple):
+    """What a manager is told of their team: a day, the one before it, how many members, what these are to confirm."""
+
+    day: DayNumbers
+    before: DayNumbers
+    members: int
+    tasks: int
+    posts: int
+
+
+def brief_words(ctx: Context, brief: Brief, language: str = ZH) -> str:
+    """A manager's daily brief."""
+    day, before = brief.day, brief.before
+    return render(
+        ctx, "daily_brief", language, date=day_told(day.day, language), members=brief.members, people=day.people,
+        people_before=before.people, added=day.added, added_before=before.added, left=day.left,
+        left_before=before.left, tasks=brief.tasks, posts=brief.posts,
+    )  # fmt: skip
+
+
+def extra_words(ctx: Context, counts: DayCounts, contacts: int, language: str = ZH) -> str:
+    """What waits for a member beside what is to be confirmed; empty when nothing does."""
+    if not any((*counts, contacts)):
+        return ""
+    return render(ctx, "daily_day", language, contacts=contacts, **counts._asdict())
+
+
+def between(language: str) -> str:
+    """What stands between what is named one after the other."""
+    return ", " if language == EN else "、"
+
+
+def _lines(words: Iterable[str], language: str) -> str:
     found = list(words)
-    more = [f"…… 另有 {len(found) - LINES} 项"] if len(found) > LINES else []
+    left = len(found) - LINES
+    more = [f"… and {left} more" if language == EN else f"…… 另有 {left} 项"] if left > 0 else []
     return "\n".join([*found[:LINES], *more])
 
 
-def render(ctx: Context, slug: str, **values: str | int | None) -> str:
+def render(ctx: Context, slug: str, language: str = ZH, /, **values: str | int | None) -> str:
     """A text for staff; numbers as people read them."""
     told: Mapping[str, str | None] = {
         name: f"{value:,}" if isinstance(value, int) else value for name, value in values.items()
     }
-    return ctx.renderer.render("staff_alert", slug, told)
+    return ctx.renderer.render("staff_alert", f"{slug}_en" if language == EN else slug, told)
+
+
+def day_told(day: date | datetime, language: str) -> str:
+    """A day as it is told."""
+    return f"{day:%b} {day.day}" if language == EN else day_words(day)
+
+
+def moment_told(ctx: Context, at: datetime, language: str) -> str:
+    """An instant as it is told."""
+    local = local_datetime(at, ctx.settings.zone)
+    return f"{local:%b} {local.day} {local:%H:%M}" if language == EN else moment_words(at, ctx.settings.zone)

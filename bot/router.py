@@ -128,6 +128,13 @@ class Dispatcher:
 
     async def run(self, task: ClaimedTask) -> TaskResult:
         """Run the handlers of a claimed task that have not finished yet. Never raises."""
+        try:
+            return await self._run(task)
+        finally:
+            # Whatever came of it: the request by which it was told need not wait any longer for an answer.
+            self.context.replies.end(task.event_id)
+
+    async def _run(self, task: ClaimedTask) -> TaskResult:
         event = parse_event(task.body)
         receipt = Receipt(task.event_id, task.received_at, task.attempts, task.collapsed)
         welcome = task.lane == Lane.WELCOME

@@ -1,7 +1,7 @@
 """Staff write to the app: what waits for them, how their campaigns stand, pause and resume them.
 
-A reply is an app message whose row is written with what the command does, under the event's number: an event that is
-handled again does and says nothing more.
+A reply is a row that is written with what the command does, under the event's number: an event that is handled again
+does and says nothing more. It goes back in the response to the callback, or by app message (`bot.delivery.add_reply`).
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from sqlmodel import Session
 
 from bot import campaigns, digests
 from bot.context import Context, Receipt
-from bot.delivery import add_words
+from bot.delivery import add_reply
 from bot.digests import render
 from bot.errors import ApprovalNeededError
 from bot.logs import get_logger
 from bot.router import Outcome, skipped
 from data.errors import ConflictError
 from data.models import Campaign
+from data.queries import accounts as account_rows
 from data.queries import alerts as alert_rows
 from data.queries import approvals as approval_rows
 from data.queries import digests as rows
@@ -27,13 +28,11 @@ from data.queries import publishers as publisher_rows
 from data.queries import staff as staff_rows
 from data.queries.campaign_edits import find_locked
 from data.queries.digests import Mine
-from data.rules.schedule import local_datetime
 from data.rules.staff_commands import ACTS, Command, Verb, is_stale, may_command
 from data.rules.waves import CUSTOMERS, MOMENTS
 
 log = get_logger("staff")
 
-SLUG = "reply"
 #: Posts of so long ago are counted in what a member is told of their own.
 POSTS_SINCE = timedelta(days=30)
 
@@ -46,16 +45,12 @@ async def find_asker(ctx: Context, userid: str) -> str | Outcome:
     return members.get(userid.casefold()) or skipped("not a member whom the app knows")
 
 
-async def reply_help(ctx: Context, userid: str, receipt: Receipt) -> bool:
-    """Say which commands there are. False: that was said to this event before."""
-    return await ctx.db.write(_reply, ctx, userid, receipt, render(ctx, "reply_help"))
-
-
 async def reply_tasks(ctx: Context, userid: str, receipt: Receipt) -> bool:
     """Say what waits for a member, as the daily digest does."""
     now = ctx.clock.now()
     overview = await ctx.db.read(rows.read_overview, now)
-    words = digests.words_for(ctx, userid, overview, now) or digests.tasks_words(ctx, Mine())
+    language = await ctx.db.read(_language, ctx, userid)
+    words = digests.words_for(ctx, userid, overview, now, language) or digests.tasks_words(ctx, Mine(), language)
     return await ctx.db.write(_reply, ctx, userid, receipt, words)
 
 
@@ -65,7 +60,8 @@ async def reply_posts(ctx: Context, userid: str, receipt: Receipt) -> bool:
     overview = await ctx.db.read(rows.read_overview, now)
     mine = await ctx.db.read(publisher_rows.count_published, userid, now - POSTS_SINCE)
     waiting = overview.tasks.get(userid, Mine()).posts
-    words = render(ctx, "reply_posts", waiting=waiting, days=POSTS_SINCE.days, **mine._asdict())
+    language = await ctx.db.read(_language, ctx, userid)
+    words = render(ctx, "reply_posts", language, waiting=waiting, days=POSTS_SINCE.days, **mine._asdict())
     return await ctx.db.write(_reply, ctx, userid, receipt, words)
 
 
@@ -77,18 +73,19 @@ async def reply_about(ctx: Context, userid: str, command: Command, receipt: Rece
 def _about(session: Session, ctx: Context, userid: str, command: Command, receipt: Receipt) -> str:
     # Locked first: of two who handle the same event, the other finds the reply.
     campaign = find_locked(session, command.number) if command.number is not None else None
-    if _is_answered(session, userid, receipt):
+    if _is_answered(session, receipt):
         return ""
     outcome = _judge(session, ctx, userid, command, campaign, receipt)
     if campaign is not None and outcome in ("act", "results"):
         if outcome == "results":
-            _reply(session, ctx, userid, receipt, _results(session, ctx, campaign))
+            _reply(session, ctx, userid, receipt, _results(session, ctx, campaign, userid))
             return outcome
         outcome = _act(session, ctx, campaign, command.verb, userid)
     # Who may not know of a campaign is not told its name.
     name = campaign.name if campaign is not None and outcome != "unknown" else None
     number = "" if command.number is None else str(command.number)
-    words = render(ctx, "reply_act", outcome=outcome, campaign_id=number, campaign_name=name)
+    language = _language(session, ctx, userid)
+    words = render(ctx, "reply_act", language, outcome=outcome, campaign_id=number, campaign_name=name)
     _reply(session, ctx, userid, receipt, words)
     return outcome
 
@@ -131,7 +128,7 @@ def _act(session: Session, ctx: Context, campaign: Campaign, verb: Verb, userid:
     return verb.value
 
 
-def _results(session: Session, ctx: Context, campaign: Campaign) -> str:
+def _results(session: Session, ctx: Context, campaign: Campaign, userid: str) -> str:
     told = campaigns.read_campaign(session, campaign.id or 0)
     kind_of_wave = {wave.id: wave.kind for wave in told.waves}
     kinds = {run.id: kind_of_wave.get(run.wave_id, CUSTOMERS) for run in told.runs}
@@ -145,6 +142,7 @@ def _results(session: Session, ctx: Context, campaign: Campaign) -> str:
     return render(
         ctx,
         "reply_results",
+        _language(session, ctx, userid),
         campaign_id=str(campaign.id),
         campaign_name=campaign.name,
         status=digests.status_of(told.runs),
@@ -158,17 +156,13 @@ def _results(session: Session, ctx: Context, campaign: Campaign) -> str:
 
 
 def _reply(session: Session, ctx: Context, userid: str, receipt: Receipt, words: str) -> bool:
-    if _is_answered(session, userid, receipt):
-        return False
-    # The same words within four hours would not be delivered: the time makes each reply another.
-    at = local_datetime(ctx.clock.now(), ctx.settings.zone)
-    words = render(ctx, "reply", words=words, asked_at=f"{at:%H:%M:%S}")
-    return add_words(session, ctx, SLUG, userid, words, dedupe_key=_key(receipt))
+    return add_reply(session, ctx, userid, receipt.event_id, words)
 
 
-def _key(receipt: Receipt) -> str:
-    return f"reply:{receipt.event_id}"
+def _language(session: Session, ctx: Context, userid: str) -> str:
+    """The language that a member has chosen, else the company's."""
+    return account_rows.find_language(session, userid) or ctx.settings.app.language
 
 
-def _is_answered(session: Session, userid: str, receipt: Receipt) -> bool:
-    return alert_rows.has_alert(session, f"{_key(receipt)}:{SLUG}:{userid}:1")
+def _is_answered(session: Session, receipt: Receipt) -> bool:
+    return alert_rows.has_alert(session, alert_rows.reply_key(receipt.event_id))

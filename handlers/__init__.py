@@ -33,7 +33,7 @@ IGNORED: Mapping[str, str] = MappingProxyType(
     {
         "change_external_contact.msg_audit_approved": "chats are not archived by this version",
         **dict.fromkeys(("subscribe", "unsubscribe", "enter_agent", "LOCATION", "view", "view_miniprogram"), _APP),
-        **dict.fromkeys(("click", "template_card_menu_event"), _APP),
+        "template_card_menu_event": _APP,
         **dict.fromkeys(
             (
                 "scancode_push",

@@ -12,15 +12,22 @@ from collections.abc import AsyncIterator, Awaitable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from sqlmodel import Session
+
 from bot.context import Context
+from bot.delivery import add_words
+from bot.digests import render
 from bot.handovers import plan_handover
 from bot.logs import get_logger
 from bot.refresh import read_group
 from bot.wecom.codes import CODES
 from bot.wecom.errors import AlreadyDoneError, UnknownOutcomeError, WeComError, error_for
 from data.models import HandoverStatus, TransferStatus
+from data.queries import accounts as account_rows
 from data.queries import groups as group_rows
 from data.queries import handover_work as work
+from data.queries import handovers as rows
+from data.queries import staff as staff_rows
 from data.queries.handover_work import Asked, Batch, Result
 from data.rules.handovers import ALREADY, OF_ALL, SETTLES
 from scheduler.leases import LeaseHeldError, alone
@@ -32,6 +39,9 @@ LEASE = "handovers"
 CALL_SECONDS = 600.0
 #: After a refusal that time mends.
 PAUSE = timedelta(minutes=1)
+
+#: What a member is told whom customers were handed over to.
+TAKEN_OVER = "customers_taken_over"
 
 Answers = Mapping[str, tuple[TransferStatus, int | None]]
 
@@ -51,6 +61,23 @@ async def _work_off(ctx: Context) -> None:
         if handover.status == HandoverStatus.PLANNING:
             await plan_handover(ctx, handover.id)
         await _Work(ctx, handover.id, handover.userid, handover.resigned, handover.message).run()
+
+
+def _end_or_wait(session: Session, ctx: Context, handover_id: int, userid: str) -> HandoverStatus:
+    """End a hand-over of which nothing is open, and tell those who have taken over, each in one message."""
+    status = work.end_or_wait(session, handover_id, ctx.clock.now())
+    if status != HandoverStatus.DONE:
+        return status
+    name = staff_rows.get_card(session, userid).name or userid
+    for takeover, counts in rows.count_shares(session, handover_id).items():
+        taken = counts[TransferStatus.DONE]
+        if not taken:
+            continue
+        refused = sum(counts[each] for each in (TransferStatus.REFUSED, TransferStatus.LIMIT, TransferStatus.FAILED))
+        language = account_rows.find_language(session, takeover) or ctx.settings.app.language
+        words = render(ctx, TAKEN_OVER, language, staff_name=name, count=taken, refused=refused)
+        add_words(session, ctx, TAKEN_OVER, takeover, words, dedupe_key=f"handover:{handover_id}")
+    return status
 
 
 class _Work:
@@ -73,7 +100,7 @@ class _Work:
             else:
                 log.error("handover_stopped", handover=self.id, cause=str(error))
                 await self.ctx.db.write(work.pause, self.id, f"{error} {error.remedy}".strip())
-        status = await self.ctx.db.write(work.end_or_wait, self.id, self.ctx.clock.now())
+        status = await self.ctx.db.write(_end_or_wait, self.ctx, self.id, self.userid)
         if status == HandoverStatus.DONE:
             log.info("handover_done", handover=self.id)
 

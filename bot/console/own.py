@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from functools import partial
+from typing import Any
 
 from aiohttp import web
+from sqlmodel import Session
 
 from bot.console.asks import Ask
 from bot.console.signing_in import hasher, is_right
-from data.queries import account_sessions, accounts
+from data.queries import account_sessions, accounts, digests
 from data.rules.accounts import check_password
 from data.rules.problems import InvalidRuleError
 
@@ -61,6 +64,30 @@ async def end_session(ask: Ask) -> web.Response:
     return ask.go(PATH, "ended")
 
 
+async def choose_digest(ask: Ask) -> web.Response:
+    """When one is told each day what waits: at a time of one's own, at the company's, or never."""
+    userid, when, at = ask.account.userid, ask.text("when"), ask.text("at", 5)
+    if userid is None:
+        return await _page(ask, 400, fault=ask._("这个账号不是企业微信成员，收不到每日提醒。"))
+    if when == "own" and re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", at) is None:
+        return await _page(ask, 400, fault=ask._("请写上时间，如 08:30。"))
+    chosen = at if when == "own" else "" if when == "never" else None
+
+    def do(session: Session) -> None:
+        digests.choose(session, userid, chosen, ask.now)
+
+    await ask.change(
+        "digests.choose", f"member {userid}", do, lambda session: {"at": digests.find_choice(session, userid)}
+    )
+    return ask.go(PATH, "saved")
+
+
 async def _page(ask: Ask, status: int = 200, *, fault: str = "") -> web.Response:
-    sessions = await ask.db.read(account_sessions.list_sessions, ask.account.id or 0, ask.now)
-    return ask.show("own", status, sessions=sessions, fault=fault)
+    def read(session: Session) -> Any:
+        sessions = account_sessions.list_sessions(session, ask.account.id or 0, ask.now)
+        return sessions, digests.find_choice(session, ask.account.userid) if ask.account.userid else None
+
+    sessions, digest_at = await ask.db.read(read)
+    return ask.show(
+        "own", status, sessions=sessions, fault=fault, digest_at=digest_at, company_at=ask.settings.digest.at
+    )

@@ -81,6 +81,7 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/console/reports/readers", "admin", reports.choose_readers),
     Route("GET", "/console/me", "staff", own.show),
     Route("POST", "/console/me/password", "staff", own.change_password),
+    Route("POST", "/console/me/digest", "staff", own.choose_digest),
     Route("POST", "/console/me/sessions/end", "staff", own.end_session),
     Route("POST", "/console/messages/preview", "manager", messages.preview),
     Route("GET", "/console/scripts", "manager", scripts.show_list),

@@ -48,6 +48,15 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "staff_alert/reply_posts": (N_("回复：朋友圈"), N_("员工发送「朋友圈」后的回复。")),
     "staff_alert/reply_act": (N_("回复：操作结果"), N_("负责人暂停、恢复或取消计划后的回复。")),
     "staff_alert/reply_results": (N_("回复：结果"), N_("负责人询问计划结果后的回复。")),
+    "staff_alert/assistant_customer": (N_("助手：客户"), N_("员工在应用里找到一位客户时的回复。")),
+    "staff_alert/assistant_choose": (N_("助手：列表"), N_("找到几位客户或几条话术时的回复。")),
+    "staff_alert/assistant_said": (N_("助手：一句话"), N_("员工对客户做了什么之后的回复。")),
+    "staff_alert/assistant_work": (N_("助手：一句话（其他）"), N_("待办、话术、审批和提醒时间的回复。")),
+    "staff_alert/assistant_today": (N_("助手：今天"), N_("员工发送「今天」后的回复。")),
+    "staff_alert/assistant_numbers": (N_("助手：数据"), N_("员工发送「数据」或「团队」后的回复。")),
+    "staff_alert/daily_day": (N_("早报"), N_("每天告诉员工有什么等着处理。")),
+    "staff_alert/daily_brief": (N_("团队简报"), N_("每天告诉部门负责人前一天的数字。")),
+    "staff_alert/customers_taken_over": (N_("客户接替"), N_("客户转给员工后，告诉这位员工。")),
     "model_prompt/customer_service": (N_("客服模型提示词"), N_("开启语言模型后，随顾客的问题一起发给模型。")),
     "welcome/default": (N_("通用"), N_("新建欢迎语时可以用它开始。")),
     "welcome/channel": (N_("渠道"), N_("新建欢迎语时可以用它开始。")),
@@ -55,3 +64,10 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "welcome/off_hours": (N_("下班时间"), N_("新建欢迎语时可以用它开始。")),
     "welcome/colleague": (N_("同事的客户"), N_("新建欢迎语时可以用它开始。")),
 }
+
+
+def words_for(kind: str, slug: str) -> tuple[str, str, bool]:
+    """What a template is and when it is sent, and whether it is the English one of two."""
+    own = f"{kind}/{slug}"
+    english = own not in WORDS and own.endswith("_en")
+    return (*WORDS.get(own.removesuffix("_en") if english else own, (slug, "")), english)

@@ -15,7 +15,7 @@ from bot.console.asks import Ask
 from bot.console.campaign_acts import by
 from bot.console.message_forms import Chip
 from bot.console.message_previews import Preview, preview_of
-from bot.console.template_words import KINDS, SAMPLES, WORDS
+from bot.console.template_words import KINDS, SAMPLES, words_for
 from bot.delivery import add_words
 from bot.errors import ObservingError
 from bot.links import UnusableLinkError, addresses
@@ -43,6 +43,7 @@ class Listed(NamedTuple):
     when: str
     row: TemplateRow | None
     is_broken: bool
+    is_english: bool = False
 
 
 _MARKUP = re.compile(r"\{[{%#]")
@@ -68,10 +69,10 @@ async def show_list(ask: Ask) -> web.Response:
     for kind, title in KINDS.items():
         listed = []
         for slug in renderer.slugs(kind):
-            name, when = WORDS.get(f"{kind}/{slug}", (slug, ""))
+            name, when, english = words_for(kind, slug)
             source = published.get((kind, slug))
             broken = source is not None and bool(renderer.check(kind, source, slug))
-            listed.append(Listed(slug, name, when, edited.get((kind, slug)), broken))
+            listed.append(Listed(slug, name, when, edited.get((kind, slug)), broken, english))
         kinds.append((kind, title, listed))
     return ask.show("templates", kinds=kinds)
 
@@ -181,7 +182,7 @@ async def _test(ask: Ask, kind: str, slug: str, source: str) -> web.Response:
         words.setdefault(literal(shown.words), []).append((external_userid, userid))
     if not words:
         raise ConflictError(Phrase("还没有能收到的测试客户。"), Phrase("请先用 siyu testers add 添加。"))
-    name = ask._("试发：%(name)s", name=ask._(WORDS.get(f"{kind}/{slug}", (slug, ""))[0]))
+    name = ask._("试发：%(name)s", name=ask._(words_for(kind, slug)[0]))
     made = await ask.change(
         "templates.test", f"template {kind}/{slug}",
         partial(add_trial, name=name, words=words, made_by=by(ask), now=ask.now, calendar=calendar_of(ask.settings)),
@@ -216,7 +217,7 @@ async def _page(
     shipped = renderer.shipped(kind, slug)
     now = next((each.source for each in versions if row and each.id == row.published), None) or shipped
     text = source if source is not None else (row.draft if row and row.draft is not None else now)
-    name, when = WORDS.get(f"{kind}/{slug}", (slug, ""))
+    name, when, _english = words_for(kind, slug)
     variables = contract_for(kind, slug).variables
     chips = [Chip(f"{{{{ {each.name} }}}}", each.en if ask.language == "en" else each.zh) for each in variables]
     return ask.show(

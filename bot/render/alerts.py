@@ -348,7 +348,16 @@ ALERTS: dict[str, tuple[Variable, ...]] = {
         ),
         Variable(name="asked_at", zh="时间", en="when it was asked", fallback="刚刚", sample="14:05:09", max_bytes=16),
     ),
-    "reply_help": (),
+    "reply_help": (
+        Variable(
+            name="manager",
+            zh="是否负责人",
+            en="yes: for who manages others",
+            fallback=NOTHING,
+            sample="yes",
+            max_bytes=8,
+        ),
+    ),
     "reply_posts": (
         _count("waiting", "待发表", "posts to publish", "1"),
         _count("days", "统计天数", "days counted", "30"),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from bot.phrases import Phrase
 from bot.render.alerts import ALERTS
+from bot.render.assistant import ASSISTANT, ENGLISH, in_english
 from bot.render.variables import (
     BROADCAST_VARIABLES,
     COMPANY_NAME,
@@ -87,6 +88,8 @@ class Contract:
         return {variable.name: variable.sample for variable in self.variables}
 
 
+_ALERTS = ALERTS | ASSISTANT
+_STAFF_ALERTS = _ALERTS | {f"{slug}_en": in_english(_ALERTS[slug]) for slug in ENGLISH}
 #: By `kind`, or by `kind/slug` where each template of a kind has variables of its own.
 CONTRACTS: dict[str, Contract] = {
     "welcome": Contract(
@@ -133,7 +136,7 @@ CONTRACTS: dict[str, Contract] = {
             max_output_bytes=ALERT_MAX_BYTES,
             neutral_markup=True,
         )
-        for slug, variables in ALERTS.items()
+        for slug, variables in _STAFF_ALERTS.items()
     },
 }
 

@@ -274,6 +274,7 @@ def read_inbox(machine: Machine, body: Inbox) -> Any:
     return {
         "staff": _member_json(world, member),
         "app": world.app.name,
+        "menu": world.app.menu.get("button", []),
         "messages": [to_dict(message) | {"files": files_of(world, message.content)} for message in page],
         "more": len(found) > body.limit,
     }

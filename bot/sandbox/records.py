@@ -49,6 +49,8 @@ class App:
     visible_parties: list[int] | None = None
     redirect_domain: str = ""
     enabled: bool = True
+    #: As `menu/create` was given it; empty: none.
+    menu: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

@@ -10,6 +10,11 @@ from bot.sandbox.events import Field, event_xml, value_of
 from bot.sandbox.population import token_of
 from bot.sandbox.records import AppMessage, Department, Member
 from bot.sandbox.world import World
+from bot.wecom.event_base import text_of
+from bot.wecom.event_xml import MalformedEventError, parse_event
+
+#: WeCom cuts the text of a passive reply here.
+TEXT_BYTES = 2048
 
 
 class StaffActs:
@@ -89,10 +94,15 @@ class StaffActs:
 
     def _replied(self, delivery: Delivery, plaintext: str) -> None:
         """An app answered a message at once (passive reply): it stands in the member's chat like any other."""
-        userid, msgtype = value_of(plaintext, "ToUserName"), value_of(plaintext, "MsgType")
+        try:
+            said = parse_event(plaintext).fields
+        except MalformedEventError:
+            return
+        userid, msgtype = text_of(said, "ToUserName"), text_of(said, "MsgType")
         if self.world.directory.find(userid) is None or value_of(delivery.plaintext, "FromUserName") != userid:
             return
-        content = {"content": value_of(plaintext, "Content")} if msgtype == "text" else {"xml": plaintext}
+        words = text_of(said, "Content").encode()[:TEXT_BYTES].decode("utf-8", "ignore")
+        content = {"content": words} if msgtype == "text" else {"xml": plaintext}
         written = self.world.chats.write_app(
             delivery.agentid, userid, False, "", msgtype, content, self.world.clock.timestamp()
         )

@@ -56,6 +56,8 @@ class Event:
     KINDS: ClassVar[tuple[tuple[str, str], ...]] = ()
     #: The event only says that something changed: to handle it is to look again, so a repeat is worth handling.
     SAYS_ONLY_CHANGED: ClassVar[bool] = False
+    #: WeCom takes an answer to the member in the response to the callback (passive reply).
+    TAKES_REPLY: ClassVar[bool] = False
 
     to_user = Text("ToUserName")
     from_user = Text("FromUserName")

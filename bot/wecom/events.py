@@ -292,7 +292,6 @@ class AppEvent(Event):
             "unsubscribe",
             "enter_agent",
             "LOCATION",
-            "click",
             "view",
             "view_miniprogram",
             "scancode_push",
@@ -325,6 +324,14 @@ class AppEvent(Event):
         return f"staff:{sender}" if sender not in ("", "sys") else ""
 
 
+class MenuClick(AppEvent):
+    """A member tapped an entry of the app's menu: `event_key` is its key."""
+
+    __slots__ = ()
+    TAKES_REPLY = True
+    KINDS = (("click", ""),)
+
+
 class TemplateCardEvent(AppEvent):
     """A member pressed a button of a template card: `event_key` is its key. `response_code` changes the card once."""
 
@@ -344,6 +351,7 @@ class AppMessage(Event):
     """A message from a staff member to the company's app. `msg_id` is a 64-bit number, kept as text."""
 
     __slots__ = ()
+    TAKES_REPLY = True
 
     msg_id = Text("MsgId")
     content = Text("Content")

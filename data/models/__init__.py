@@ -5,6 +5,7 @@ from data.models.accounts import Account, AccountSession, Invitation, Role
 from data.models.acquisition import AcquisitionCustomer, AcquisitionDay, AcquisitionQuota
 from data.models.alerts import Alert
 from data.models.approvals import Approval, ApprovalStatus, Card, CardChange
+from data.models.assistant import AssistantState
 from data.models.audit import AuditEntry
 from data.models.behaviour import BehaviourDay, FigurePull, OwnerDay
 from data.models.budgets import CallCount, CallPause
@@ -40,7 +41,7 @@ from data.models.customers import (
     Transfer,
     TransferStatus,
 )
-from data.models.digests import Digest
+from data.models.digests import Digest, DigestChoice
 from data.models.fields import Birthday, CustomerField, FieldDefinition
 from data.models.forms import FormAnswer, FormRow
 from data.models.group_waves import GroupRecipient
@@ -110,6 +111,7 @@ __all__ = [
     "ApiToken",
     "Approval",
     "ApprovalStatus",
+    "AssistantState",
     "AuditEntry",
     "Batch",
     "BatchStatus",
@@ -135,6 +137,7 @@ __all__ = [
     "CustomerGroup",
     "Department",
     "Digest",
+    "DigestChoice",
     "DraftRow",
     "EndReason",
     "Enrolment",

@@ -28,7 +28,12 @@ class Alert(SQLModel, table=True):
         sa_column_kwargs={"server_default": ""},
         description="Of a file that is sent, WeCom's; `words` is then what it is called.",
     )
-    status: str = Field(default="waiting", max_length=10, description="waiting, sent, observed or failed.")
+    media_type: str = Field(
+        default="file", max_length=8, sa_column_kwargs={"server_default": "file"}, description="image, video or file."
+    )
+    status: str = Field(
+        default="waiting", max_length=10, description="waiting, sent, replied, merged, observed or failed."
+    )
     attempts: int = 0
     error: str = ""
     msgid: str = Field(default="", max_length=200)

@@ -18,3 +18,13 @@ class Digest(SQLModel, table=True):
     day: str = Field(primary_key=True, max_length=10, description="2026-03-04, by the company's calendar.")
     userid: str = Field(primary_key=True, max_length=64)
     written_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+
+
+class DigestChoice(SQLModel, table=True):
+    """When a member wants to be told, if not at the company's time: `08:30`, or empty for never."""
+
+    __tablename__ = "digest_choices"
+
+    userid: str = Field(primary_key=True, max_length=64)
+    at: str = Field(default="", max_length=5)
+    changed_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))

@@ -123,6 +123,26 @@ def change_account(
     return account
 
 
+def find_language(session: Session, userid: str) -> str:
+    """The language that a member has chosen; empty: none."""
+    chosen = session.execute(select(col(Account.language)).where(col(Account.userid) == userid)).scalar_one_or_none()
+    return chosen if chosen in ("zh", "en") else ""
+
+
+def map_languages(session: Session) -> dict[str, str]:
+    """The same of all members who have chosen one."""
+    query = select(col(Account.userid), col(Account.language)).where(
+        col(Account.userid).is_not(None), col(Account.language).in_(["zh", "en"])
+    )
+    return dict(session.execute(query).all())
+
+
+def list_managers(session: Session) -> list[Account]:
+    """The members who manage departments, as far as their accounts may be used."""
+    query = select(Account).where(col(Account.role) == Role.MANAGER, col(Account.userid).is_not(None))
+    return [each for each in session.execute(query.order_by(col(Account.id))).scalars() if is_open(session, each)]
+
+
 def set_preferences(session: Session, account_id: int, *, language: str, theme: str) -> None:
     """How somebody likes their pages."""
     account = get_account(session, account_id)

@@ -17,6 +17,7 @@ from data.models import (
     Campaign,
     Department,
     Digest,
+    DigestChoice,
     Publisher,
     PublisherState,
     Run,
@@ -223,6 +224,30 @@ def note_digest(session: Session, day: date, userid: str, now: datetime) -> bool
         .on_conflict_do_nothing(index_elements=["day", "userid"])
     )
     return bool(added.rowcount)
+
+
+def find_choice(session: Session, userid: str) -> str | None:
+    """When a member wants to be told: like `08:30`, empty for never; None: at the company's time."""
+    found = session.get(DigestChoice, userid)
+    return None if found is None else found.at
+
+
+def map_choices(session: Session) -> dict[str, str]:
+    """The same of all who have chosen."""
+    return dict(session.execute(select(col(DigestChoice.userid), col(DigestChoice.at))).all())
+
+
+def choose(session: Session, userid: str, at: str | None, now: datetime) -> None:
+    """A member wants to be told at this time, never (empty), or at the company's (None)."""
+    session.execute(delete(DigestChoice).where(col(DigestChoice.userid) == userid))
+    if at is not None:
+        session.add(DigestChoice(userid=userid, at=at, changed_at=now))
+    session.flush()
+
+
+def list_noted(session: Session, day: date) -> set[str]:
+    """Who was told of a day, or had nothing to be told."""
+    return set(session.execute(select(col(Digest.userid)).where(col(Digest.day) == day.isoformat())).scalars())
 
 
 def forget_digests(session: Session, day: date) -> None:

@@ -19,6 +19,7 @@ from sqlmodel import Session, SQLModel, col
 from data.models import (
     AcquisitionCustomer,
     Alert,
+    AssistantState,
     AuditEntry,
     Batch,
     Birthday,
@@ -63,6 +64,7 @@ from data.models import (
     Welcome,
 )
 from data.queries import kf_sessions
+from data.queries.privacy_none import NOT_ABOUT_ONE as NOT_ABOUT_ONE
 from data.queries.step_counts import uncount_customer
 
 
@@ -103,6 +105,8 @@ class Held:
 
 #: The kind of alerts that name some customers of a list.
 DAY_LIST = "day_list"
+#: Kinds of messages to staff that may name several customers.
+TOLD = ("reply", "script", "merged", "digest")
 #: Written out, not bound: only then do the databases see that a partial index holds the rows.
 EMPTY: Any = literal_column("''")
 
@@ -155,8 +159,17 @@ def _received(person: Person) -> ColumnElement[bool]:
 
 def _named(person: Person) -> ColumnElement[bool]:
     """What staff were told of their lists, with a name that somebody has for them."""
+    return and_(col(Alert.kind) == DAY_LIST, _names(person))
+
+
+def _told(person: Person) -> ColumnElement[bool]:
+    """The same of answers, digests and messages that stand for several."""
+    return and_(col(Alert.kind).in_(TOLD), _names(person))
+
+
+def _names(person: Person) -> ColumnElement[bool]:
     named = [col(Alert.words).contains(name, autoescape=True) for name in person.names]
-    return and_(col(Alert.kind) == DAY_LIST, or_(false(), *named))
+    return or_(false(), *named)
 
 
 def _enrolled(person: Person) -> ColumnElement[bool]:
@@ -174,6 +187,7 @@ HELD: tuple[Held, ...] = (
     _of_follow(FollowMobile),
     _of_follow(FollowWords),
     _of_follow(MarkingItem),
+    _of_follow(AssistantState),
     Held(Recipient, _received),
     Held(Order, _orders),
     Held(
@@ -206,6 +220,7 @@ HELD: tuple[Held, ...] = (
     _own(NextContact),
     _own(Alert),
     Held(Alert, _named, blank={"words": "【今日待办】"}, hidden=("words",)),
+    Held(Alert, _told, blank={"words": "（已删除）"}, hidden=("words",)),
     _own(Welcome),
     _own(Transfer),
     _own(Unassigned),
@@ -219,96 +234,6 @@ HELD: tuple[Held, ...] = (
 
 #: Tables whose rows are about something else and may name customers in a list of texts.
 MENTIONS: Mapping[type[SQLModel], str] = MappingProxyType({SyncPart: "problems"})
-
-#: Every other table of the main database, and why nothing in it is about one customer.
-NOT_ABOUT_ONE: Mapping[str, str] = MappingProxyType(
-    {
-        "access_tokens": "WeCom's tokens of this app",
-        "acquisition_days": "how many came by a link on a day, not who",
-        "acquisition_quota": "how many customers may still be added by links",
-        "api_tokens": "programs that use the API",
-        "call_counts": "how often each API of WeCom was called",
-        "call_pauses": "APIs of WeCom that rest",
-        "approvals": "a manager's request about a campaign as a whole",
-        "group_recipients": "customer groups that a campaign is for",
-        "group_transfers": "customer groups that get another owner",
-        "group_welcomes": "what groups say to whoever joins",
-        "behaviour_days": "what WeCom counts of the company's own people",
-        "batches": "calls for many customers at once: who they are is in recipients",
-        "callback_health": "times at which callbacks showed a sign of life",
-        "campaigns": "what managers plan for many",
-        "card_changes": "words in the place of a card's buttons",
-        "cards": "what approvers are asked about a campaign as a whole",
-        "channels": "contact ways of staff",
-        "channel_days": "how many came by a channel on a day, not who",
-        "channel_images": "pictures of codes",
-        "channel_imports": "channels that were handed in as a file",
-        "channel_members": "members of the company whom a channel names",
-        "channel_plans": "what is wanted of contact ways of staff",
-        "customer_groups": "a group as a whole: its name and notice are what staff wrote for all",
-        "departments": "the company's own",
-        "cohorts": "how many relations of a time are still there, not whose",
-        "digests": "which members of staff were told of a day",
-        "erasure_keys": "the key of the tombstones",
-        "erasures": "tombstones: keyed hashes, and until an erasure is finished whom it is about",
-        "forms": "what customers are asked: their answers are in form_answers",
-        "import_pieces": "a file until it is read: its rows are in import_rows",
-        "imports": "a file as a whole: its rows are in import_rows",
-        "figure_pulls": "when WeCom's figures of staff were read",
-        "field_definitions": "which fields there are, not what is in them",
-        "own_send_pulls": "how far staff's own group-sends were read",
-        "owner_days": "what WeCom counts of groups by who owns them",
-        "payment_pulls": "how far payments were read, nothing of them",
-        "handovers": "a hand-over as a whole: whose customers it is about is in transfers",
-        "join_way_images": "pictures of codes",
-        "join_ways": "codes that lead into groups: who joined by one is in group_members",
-        "job_states": "how the program's own work went",
-        "journey_versions": "what journeys say to everybody",
-        "journey_waves": "which broadcasts are of which journey: a list of customers is in wave_customers",
-        "journey_scans": "how far all customers were gone through, not who they are",
-        "journeys": "what managers plan for many: who is on them is in enrolments",
-        "knowledge_grams": "pairs of characters of questions that the company wrote down",
-        "knowledge_pairs": "answers for everybody",
-        "knowledge_phrasings": "questions that the company wrote down, asked by nobody in particular",
-        "knowledge_rarities": "how often pairs of characters are in those questions",
-        "kept_values": "settings made in the console, and what a restore left",
-        "kf_accounts": "the company's own accounts of customer service",
-        "kf_rules": "what is answered to everybody",
-        "leases": "which process runs a job",
-        "link_other_clicks": "how often others than customers followed a link",
-        "links": "addresses that lead on: who followed them is in link_clicks",
-        "leaves": "when the company's own people are on leave",
-        "marking_changes": "tags that a marking puts on and takes off",
-        "markings": "a marking as a whole: whom it marks is in marking_items",
-        "media": "files that the company sends",
-        "media_uploads": "ids of those files at WeCom",
-        "publishers": "members who publish a post, and how many saw it: who reacted is in moment_reactions",
-        "report_readers": "accounts of the company's own people",
-        "rosters": "a list of customers as a whole: who is on it is in roster_members",
-        "runs": "a sending as a whole: whom it reaches is in recipients",
-        "scripts": "words for all",
-        "script_departments": "whose scripts they are",
-        "script_grams": "by what words for all are found",
-        "script_favourites": "what the company's own people keep at hand",
-        "script_uses": "which of the company's own people use which words",
-        "segments": "questions about customers, not who answers to them",
-        "staff": "the company's own people",
-        "step_counts": "how many customers steps were done for, not who they are",
-        "accounts": "who may use the console: the company's own people",
-        "account_sessions": "which browser is an account's",
-        "invitations": "links for the company's own people",
-        "sync_runs": "when syncs ran; what they could not use is in sync_parts",
-        "tag_groups": "the company's tags, not who has them",
-        "webhooks": "programs of the company's own",
-        "tag_rules": "rules for all",
-        "template_versions": "words for all",
-        "templates": "words for all",
-        "tags": "the company's tags, not who has them",
-        "waves": "a content for many: a list of customers is in wave_customers",
-        "winners": "which variant a manager has chosen, on figures of many",
-        "welcome_rules": "rules for all",
-    }
-)
 
 
 def find_person(session: Session, external_userid: str) -> Person:

@@ -39,7 +39,7 @@ WORDS: Mapping[str, Verb] = {
     "暂停": Verb.PAUSE, "pause": Verb.PAUSE,
     "恢复": Verb.RESUME, "继续": Verb.RESUME, "resume": Verb.RESUME,
     "取消": Verb.CANCEL, "cancel": Verb.CANCEL,
-    "确认取消": Verb.CONFIRM_CANCEL,
+    "确认取消": Verb.CONFIRM_CANCEL, "confirm": Verb.CONFIRM_CANCEL,
 }  # fmt: skip
 #: About one campaign, by its number; those with an act change it.
 NUMBERED = frozenset({Verb.RESULTS, Verb.PAUSE, Verb.RESUME, Verb.CANCEL, Verb.CONFIRM_CANCEL})

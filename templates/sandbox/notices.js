@@ -17,7 +17,8 @@ export function inboxScreen(session) {
   const body = h("div", { class: "screen chat", tabindex: "0" }, older, list);
   const input = h("input", { type: "text", class: "composer-input", autocomplete: "off", maxlength: "2000", "aria-label": t("inbox.input"), placeholder: t("inbox.input") });
   const form = h("form", { class: "composer composer-inner" }, input, h("button", { type: "submit", class: "composer-send", text: t("chat.send") }));
-  const screen = h("div", { class: "screen-with-composer" }, body, form);
+  const menu = h("nav", { class: "app-menu", hidden: true, "aria-label": t("inbox.menu") });
+  const screen = h("div", { class: "screen-with-composer" }, body, menu, form);
   const path = `phone/staff/${part(userid)}/messages`;
   const known = new Map();
   let app = "";
@@ -29,8 +30,40 @@ export function inboxScreen(session) {
     for (const message of answer.messages) known.set(message.seq, message);
     if (known.size === answer.messages.length) older.hidden = !answer.more;
     title.replaceChildren(app);
+    drawMenu(answer.menu ?? []);
     drawMessages();
     if (fresh) body.scrollTop = body.scrollHeight;
+  }
+
+  function drawMenu(buttons) {
+    const drawn = JSON.stringify(buttons);
+    if (menu.dataset.drawn === drawn) return;
+    menu.dataset.drawn = drawn;
+    menu.hidden = buttons.length === 0;
+    menu.replaceChildren(
+      ...buttons.map((one) => {
+        const below = one.sub_button ?? [];
+        if (!below.length) return entry(one);
+        const list = h("div", { class: "app-menu-list" }, ...below.map(entry));
+        return h("details", { class: "app-menu-group", name: "app-menu" }, h("summary", { text: one.name }), list);
+      }),
+    );
+  }
+
+  function entry(one) {
+    const href = one.type === "view" ? safeAddress(one.url ?? "") : "";
+    const node = href
+      ? h("a", { class: "app-menu-entry", href, target: "_blank", rel: "noopener noreferrer", text: one.name })
+      : h("button", { type: "button", class: "app-menu-entry", text: one.name });
+    node.addEventListener("click", async () => {
+      for (const group of menu.querySelectorAll("details[open]")) group.open = false;
+      try {
+        await post("staff/event", { userid, event: one.type === "view" ? "view" : "click", event_key: one.key ?? one.url ?? "" });
+      } catch (error) {
+        report(error);
+      }
+    });
+    return node;
   }
 
   function drawMessages() {
@@ -128,7 +161,7 @@ export function inboxScreen(session) {
       body.scrollTop = body.scrollHeight;
     },
     refresh(change) {
-      if (!change || change.kind === "world.reset" || (change.kind.startsWith("app_message.") && change.userid === userid)) again();
+      if (!change || ["world.reset", "app.changed"].includes(change.kind) || (change.kind.startsWith("app_message.") && change.userid === userid)) again();
     },
   };
 }

@@ -63,6 +63,7 @@ def test_every_command_explains_itself(siyu: Siyu) -> None:
         "staff",
         "rosters",
         "scripts",
+        "menu",
         "imports",
         "media",
         "accounts",

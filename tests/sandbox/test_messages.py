@@ -195,3 +195,26 @@ async def test_a_login_code_works_once_for_five_minutes(client: Client, staff: l
     answer = await client.get("auth/getuserinfo", code=outsider)
     assert answer["openid"]
     assert "userid" not in answer
+
+
+async def test_an_app_has_a_menu_within_limits(client: Client) -> None:
+    assert await client.code("menu/get", agentid=1000002) == 46003
+    assert await client.code("menu/create", {"button": []}) == 41011
+
+    async def make(*buttons: object) -> int:
+        return await client.code("menu/create", {"button": list(buttons)}, agentid=1000002)
+
+    click = {"type": "click", "name": "今天", "key": "today"}
+    assert await make() == await make(click, click, click, click) == 40016
+    assert await make({**click, "type": "tap"}) == 40017
+    assert await make({**click, "name": "一二三四五六"}) == 40018
+    assert await make({**click, "key": "k" * 129}) == 40019
+    assert await make({"type": "view", "name": "x", "url": ""}) == 40020
+    assert await make({"name": "x", "sub_button": [click] * 6}) == 40023
+    assert await make({"name": "x", "sub_button": [{"name": "y", "sub_button": [click]}]}) == 40022
+    assert await make({"name": "x", "sub_button": [{**click, "name": "n" * 41}]}) == 40025
+    assert await make(click, {"name": "x", "sub_button": [{**click, "name": "一个长一点的名字"}]}) == 0
+    found = await client.get("menu/get", agentid=1000002)
+    assert [each["name"] for each in found["button"]] == ["今天", "x"]
+    assert await client.code("menu/delete", agentid=1000002) == 0
+    assert await client.code("menu/get", agentid=1000002) == 46003

@@ -87,3 +87,10 @@ async def test_scripts(company: Company, http: aiohttp.ClientSession) -> None:
     assert (await staff.get(PATH)).status == 403
     assert (await browser.post(f"{PATH}/{script.id}/remove")).location == f"{PATH}?said=removed"
     assert (await browser.get(f"{PATH}/{script.id}")).status == 404
+
+    # One's own time for the morning digest.
+    mine = await staff.get("/console/me")
+    assert "每日提醒" in mine.text
+    assert (await staff.post("/console/me/digest", {"when": "own", "at": "25:00"})).status == 400
+    assert (await staff.post("/console/me/digest", {"when": "own", "at": "08:15"})).status == 303
+    assert 'value="08:15"' in (await staff.get("/console/me")).page

@@ -24,7 +24,7 @@ MOMENT: dict[str, object] = {"kind": "moments", "content": {"text": "到店有�
 
 @pytest.fixture
 async def company(start: Start) -> Company:
-    company = await start(campaigns=CampaignsSettings(hours="00:00-00:00"))
+    company = await start(campaigns=CampaignsSettings(hours="00:00-00:00"), app={"answer_unknown": False})
     await ready(company)
     await company.bot.runner.stop()
     return company
@@ -80,9 +80,7 @@ async def test_an_owner_asks_pauses_resumes_and_cancels(company: Company) -> Non
     (words,) = await write(company, other, "待办")
     assert "1 个群发任务" in words
     assert "1 条朋友圈" in words
-    (again,) = await write(company, other, "任务")
-    assert again != words, "WeCom would not deliver the same words again"
-    assert again.splitlines()[:-1] == words.splitlines()[:-1]
+    assert await write(company, other, "任务") == [words]
     (words,) = await write(company, other, "朋友圈")
     assert "1 条朋友圈等待发表" in words
     assert (await write(company, owner, f"结果 {number}"))[0].count("/") == 2
@@ -135,5 +133,5 @@ async def test_an_app_may_answer_every_text_and_an_observing_bot_answers_none(st
     assert await write(observing, observing.followers[0], "待办") == []
     assert await observing.read(replies) == 0
     await observing.bot.__aexit__(None, None, None)
-    answering = await start(app={"answer_unknown": True})
-    assert "可以发送" in (await write(answering, answering.followers[0], "你好"))[0]
+    answering = await start()
+    assert "没有看懂" in (await write(answering, answering.followers[0], "在吗"))[0]

@@ -36,5 +36,14 @@ async def test_a_card_is_clicked_and_changes_in_place(
     assert await client.code(UPDATE, update(code, userid, button={"replace_name": "已驳回"})) == 0
     await page.wait_for_selector("#staff .card-action:disabled")
     assert await phone.texts("#staff .card-action") == ["已驳回"]
+
+    # The app's menu stands below its chat; a tap tells the app.
+    entries = [{"type": "click", "name": HOSTILE[:10], "key": "siyu.today"}]
+    menu = {"button": [{"name": "今天", "sub_button": entries}, {"type": "click", "name": "帮助", "key": "siyu.help"}]}
+    assert await client.code("menu/create", menu, agentid=1000002) == 0
+    await page.click("#staff .app-menu summary")
+    await page.click("#staff .app-menu-list .app-menu-entry")
+    await client.control("callbacks/wait")
+    assert receiver.named("EventKey")[-1] == "siyu.today"
     await phone.check_width()
     phone.check()
