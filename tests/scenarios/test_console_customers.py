@@ -190,8 +190,8 @@ async def test_customers_are_found_and_what_is_done_with_them_is_done(
 
     # The hand-over's form, filled: of a segment, of those who are ticked, of one member at a time.
     assert (await seller.post("/console/customers/hand-over")).status == 403
-    form = await admin.post("/console/customers/hand-over", {"segment_id": str(saved.id)})
-    filled = dict(fields_of(form.page))
+    handing = await admin.post("/console/customers/hand-over", {"segment_id": str(saved.id)})
+    filled = dict(fields_of(handing.page))
     assert (filled["userid"], filled["how"], filled["segment_id"]) == (mine, "segment", str(saved.id))
     ticked = [("chosen", f"{mine} wm_short"), ("chosen", f"{mine} wm_hostile")]
     filled = dict(fields_of((await admin.post("/console/customers/hand-over", ticked)).page))
