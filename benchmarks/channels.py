@@ -68,7 +68,7 @@ def _measure(folder: Path, database: str, name: str) -> list[Result]:
         while (found := _call(ours, token, f"/channels/imports/{read['id']}"))["channels"] != {"made": CHANNELS}:
             if time.monotonic() - began > GIVEN_UP_SECONDS:
                 raise RuntimeError(f"after {GIVEN_UP_SECONDS:.0f} s: {found['channels']}")
-            time.sleep(0.25)
+            time.sleep(1)
         there = time.monotonic() - began
         packed = _download(ours, asyncio.run(_sign_in(database)), read["id"])
         seconds, spent = time.monotonic() - began, _cpu(process) - spent

@@ -54,10 +54,10 @@ async def bring(ctx: Context, id_: int) -> None:
     """
     if ctx.observes:
         return
-    for _ in range(STEPS_AT_ONCE):
+    for number in range(STEPS_AT_ONCE):
         now = ctx.clock.now()
         found = await ctx.db.read(rows.find_step, id_, now)
-        if found is None and await ctx.db.read(rows.is_interrupted, id_, now):
+        if found is None and not number and await ctx.db.read(rows.is_interrupted, id_, now):
             if await ctx.db.write(rows.note_interrupted, id_, now):
                 log.warning("channel_unknown", channel=id_)
             found = await ctx.db.read(rows.find_step, id_, now)
@@ -107,8 +107,12 @@ async def image_of(ctx: Context, id_: int) -> bytes:
     if row.kind == ChannelKind.LINK:
         # What a link says is known, so its picture is drawn here and not kept.
         return code_png(address_of(row.qr_code, row.state))
-    content = await ctx.wecom.fetch_picture(row.qr_code)
-    await ctx.db.write(image_rows.save_image, id_, row.qr_code, content, ctx.clock.now())
+    return await _fetch_image(ctx, id_, row.qr_code)
+
+
+async def _fetch_image(ctx: Context, id_: int, address: str) -> bytes:
+    content = await ctx.wecom.fetch_picture(address)
+    await ctx.db.write(image_rows.save_image, id_, address, content, ctx.clock.now())
     return content
 
 
@@ -119,9 +123,9 @@ async def fetch_images(ctx: Context) -> int:
 
     async def work() -> None:
         nonlocal fetched
-        for id_, _ in missing:
+        for id_, address in missing:
             try:
-                await image_of(ctx, id_)
+                await _fetch_image(ctx, id_, address)
                 fetched += 1
             except NoAnswerError as error:
                 log.warning("channel_image_missing", channel=id_, cause=str(error))

@@ -35,7 +35,7 @@ FILE_BYTES_MAX = 5 * 1024 * 1024
 ROWS_MAX = 2_000
 FAULTS_KEPT = 500
 #: Rows that are made in one transaction.
-PIECE = 5
+PIECE = 10
 CELL_MAX_LENGTH = 4_000
 
 #: What a column may be called, in lower case.

@@ -31,6 +31,7 @@ from data.queries import leaves as leave_rows
 from data.queries import media as media_rows
 from data.queries import rules as rule_rows
 from data.queries import staff as staff_rows
+from data.queries import tags as tag_rows
 from data.queries.channel_days import count_added_today
 from data.queries.channel_plans import PlanFilter, Standing
 from data.queries.media_uses import hold_these
@@ -46,6 +47,7 @@ from data.rules.channels import (
     named_members,
     wecom_body,
 )
+from data.rules.media import uploads_of
 from data.rules.problems import InvalidRuleError, Problem, parse
 from data.rules.schedule import local_datetime
 from data.rules.tagging import TagConditions, TagRule, Trigger
@@ -72,18 +74,20 @@ class Editing:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """The company, for checking many channels by one reading: members by their userids in lower case, and names."""
+    """The company, for checking many channels by one reading: members by their userids in lower case, and tags."""
 
     spelled: Mapping[str, str]
     departments: frozenset[int]
     company: Company
+    tag_ids: frozenset[str]
 
 
 def read_known(session: Session, now: datetime, zone: tzinfo) -> Known:
     """The company as it is just now."""
     departments = frozenset(each.id for each in staff_rows.list_departments(session))
     spelled = {each.userid.casefold(): each.userid for each in staff_rows.list_staff(session)}
-    return Known(spelled, departments, read_company(session, departments, now, zone))
+    company = read_company(session, departments, now, zone)
+    return Known(spelled, departments, company, frozenset(tag_rows.list_live_ids(session)))
 
 
 def make(
@@ -107,8 +111,7 @@ def make(
     )  # fmt: skip
     _keep_rules(session, row, draft, editing)
     put_on_duty(session, row, editing.now, editing.zone, known.company)
-    assert row.id is not None
-    return row.id
+    return row.id or 0
 
 
 def change(
@@ -195,7 +198,7 @@ def to_json(session: Session, row: ChannelPlan) -> dict[str, Any]:
 
 
 def address_of(row: ChannelPlan) -> str:
-    """What is given to customers of a link: with its state, which WeCom brings back. Nothing for a code."""
+    """What is given to customers of a link, with its state, which WeCom brings back; nothing for a code."""
     return link_address(row.qr_code, row.state) if row.kind == ChannelKind.LINK else ""
 
 
@@ -315,7 +318,8 @@ def check(session: Session, draft: ChannelDraft, editing: Editing, known: Known)
         rule = WelcomeRule(name="x", content=draft.welcome)
         found += [_of_channel(each) for each in welcome_problems(session, rule, editing.renderer, editing.public_url)]
     if draft.tag_ids:
-        found += [_of_channel(each) for each in tag_problems(session, TagRule(name="x", put_on=draft.tag_ids))]
+        marks = TagRule(name="x", put_on=draft.tag_ids)
+        found += [_of_channel(each) for each in tag_problems(session, marks, known.tag_ids)]
     if (background := draft.poster.background) and not media_rows.is_image(session, background):
         found.append(Problem("poster.background", "素材库里没有这张图片"))
     if found:
@@ -371,8 +375,12 @@ def _keep_rules(session: Session, row: ChannelPlan, draft: ChannelDraft, editing
         new = WelcomeRule(
             name=name, priority=PRIORITY, conditions=WelcomeConditions(states=states), content=draft.welcome
         )  # fmt: skip
-        rule = new if welcome is None else welcome.model_copy(update={"content": draft.welcome})
-        saved = save_welcome_rule(session, rule, editing.renderer, editing.public_url, editing.now)
+        if welcome is None:  # All of it has just been checked.
+            saved = rule_rows.save_welcome_rule(session, new, editing.now)
+            hold_these(session, {each.media for each in uploads_of(saved.content)})
+        else:
+            rule = welcome.model_copy(update={"content": draft.welcome})
+            saved = save_welcome_rule(session, rule, editing.renderer, editing.public_url, editing.now)
         row.welcome_rule_id = saved.id
         rule_rows.own_by_channel(session, saved, row.state)
     if not draft.tag_ids and tags is not None:
@@ -383,8 +391,8 @@ def _keep_rules(session: Session, row: ChannelPlan, draft: ChannelDraft, editing
             name=name, priority=PRIORITY, triggers=frozenset({Trigger.ADD}), conditions=TagConditions(states=states),
             put_on=draft.tag_ids,
         )  # fmt: skip
-        marks = fresh if tags is None else tags.model_copy(update={"put_on": draft.tag_ids})
-        kept = save_tag_rule(session, marks, editing.now)
+        save = rule_rows.save_tag_rule if tags is None else save_tag_rule
+        kept = save(session, tags.model_copy(update={"put_on": draft.tag_ids}) if tags else fresh, editing.now)
         row.tag_rule_id = kept.id
         rule_rows.own_by_channel(session, kept, row.state)
     session.flush()

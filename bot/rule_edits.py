@@ -7,7 +7,7 @@ before an edit stays as it was: welcomes and outcomes keep their own words.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -84,10 +84,13 @@ def file_problems(session: Session, wanted: Sequence[tuple[str, str, MediaType]]
     return found
 
 
-def tag_problems(session: Session, rule: TagRule) -> list[Problem]:
-    """Everything that is wrong with an auto-tagging rule, by field; empty: it can be used."""
+def tag_problems(session: Session, rule: TagRule, known: Set[str] | None = None) -> list[Problem]:
+    """Everything that is wrong with an auto-tagging rule, by field; empty: it can be used.
+
+    `known`: the company's tags, where they were read already.
+    """
     found = [*unwritable(rule.model_dump(mode="json")), *tagging.problems(rule)]
-    live = set(tag_rows.list_live_ids(session))
+    live = set(tag_rows.list_live_ids(session)) if known is None else known
     for path, tag_ids in (("put_on", rule.put_on), ("take_off", rule.take_off)):
         found += [
             Problem(path, Phrase("企业标签里没有 %(tag_id)s（已被删除，或还没有从企业微信读到）", tag_id=tag_id))

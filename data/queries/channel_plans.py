@@ -47,11 +47,17 @@ def find_plan_by_state(session: Session, state: str) -> ChannelPlan | None:
     return session.execute(select(ChannelPlan).where(col(ChannelPlan.state) == state)).scalar_one_or_none()
 
 
+_TAKEN = select(
+    or_(
+        exists(select(P.c.id).where(P.c.state == bindparam("state"))),
+        exists(select(col(Channel.config_id)).where(col(Channel.state) == bindparam("state"))),
+    )
+)
+
+
 def is_state_taken(session: Session, state: str) -> bool:
     """Whether a channel has this state already, ours or one that was made elsewhere."""
-    ours = select(col(ChannelPlan.id)).where(col(ChannelPlan.state) == state)
-    other = select(col(Channel.config_id)).where(col(Channel.state) == state)
-    return session.execute(ours).first() is not None or session.execute(other).first() is not None
+    return bool(session.execute(_TAKEN, {"state": state}).scalar())
 
 
 class PlanFilter(NamedTuple):
@@ -295,13 +301,8 @@ def note_gone(session: Session, id_: int, config_id: str, now: datetime) -> None
     """WeCom has one no more, which nobody here wanted."""
     row = lock_plan(session, id_)
     if row.status == ChannelStatus.MADE and row.config_id == config_id:
-        row.status, row.error, row.calling_until, row.next_at, row.changed_at = (
-            ChannelStatus.GONE,
-            GONE,
-            None,
-            None,
-            now,
-        )
+        row.status, row.error, row.changed_at = ChannelStatus.GONE, GONE, now
+        row.calling_until = row.next_at = None
 
 
 def list_vanished(session: Session) -> list[tuple[int, str]]:
