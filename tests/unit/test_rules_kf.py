@@ -10,8 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from data.models.journeys import StepOutcome
 from data.models.kf import KfState
 from data.rules.conditions import Outcome
+from data.rules.journey_steps import Facts, decide, first_standing
+from data.rules.journeys import Journey
+from data.rules.journeys import problems as journey_problems
 from data.rules.kf import Happening, KfChoices, KfConditions, KfFacts, KfRule, is_open, match, problems, says_any
 from data.rules.kf_answers import KfText
 from data.rules.kf_messages import read_item, storable
@@ -177,3 +181,17 @@ def test_an_unknown_field_is_told_by_its_path() -> None:
     assert [each.path for each in refused.value.problems] == ["answers[0].bold"]
     assert KfText(text="好") == parse(KfRule, {"name": "r", "answers": [{"msgtype": "text", "text": "好"}]}).answers[0]
     assert KfConditions().is_empty
+
+
+def test_a_step_of_a_journey_waits_for_the_window_and_goes_without_a_sender() -> None:
+    step = {"key": "ask", "action": {"do": "kf", "text": "还满意吗？"}, "hold_days": 1}
+    journey = parse(Journey, {"name": "回访", "trigger": {"on": "event", "name": "x"}, "steps": [step]})
+    calendar = Calendar(ZONE, TimeWindow(), ())
+    assert not journey_problems(journey, calendar)
+    standing = first_standing(journey, NOW, calendar, held_out=False)
+    facts = Facts(lambda _path: True, no_sender="没有员工", no_window="客户没有通过微信客服咨询过")
+    held = decide(journey, standing, facts, NOW, calendar)
+    assert (held.outcome, held.acts) == (StepOutcome.MOVED, False)
+    over = decide(journey, held.standing, facts, held.standing.due_at, calendar)
+    assert (over.outcome, over.reason) == (StepOutcome.CLOSED, "客户没有通过微信客服咨询过")
+    assert decide(journey, standing, facts._replace(no_window=""), NOW, calendar).acts
