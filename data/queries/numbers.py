@@ -20,8 +20,8 @@ W: Any = Welcome.__table__  # type: ignore[attr-defined]
 F: Any = Follow.__table__  # type: ignore[attr-defined]
 #: Who is new to the company: neither handed over nor known to a colleague before.
 IS_NEW = and_(F.c.inherited.is_not(True), F.c.known_before.is_not(True))
-#: Written as the partial index has it.
-_LEFT = F.c.status == literal_column(f"'{FollowStatus.DELETED_BY_CUSTOMER.value}'")
+#: Ended by the customer, written as the partial index has it.
+IS_LEFT = F.c.status == literal_column(f"'{FollowStatus.DELETED_BY_CUSTOMER.value}'")
 TOP = 10
 
 
@@ -67,7 +67,7 @@ def list_days(
     gone = union_all(
         *(
             select(literal(number), func.count())
-            .where(_LEFT, F.c.ended_at >= begin, F.c.ended_at < end, *mine)
+            .where(IS_LEFT, F.c.ended_at >= begin, F.c.ended_at < end, *mine)
             # A day's are few, however few members they are asked of.
             .with_hint(F, "INDEXED BY ix_follows_left", "sqlite")
             for number, (_, begin, end) in enumerate(spans)
