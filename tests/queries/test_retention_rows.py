@@ -11,7 +11,7 @@ from sqlmodel import Session, SQLModel
 
 from bot.config import PrivacySettings
 from data.db import Database
-from data.models import Alert, LinkClick, StaffTask, StepRecord, Touch, WebhookCall, Welcome
+from data.models import Alert, KfMessage, LinkClick, StaffTask, StepRecord, Touch, WebhookCall, Welcome
 from data.queries import retention as rows
 
 DAY = timedelta(days=1)
@@ -20,6 +20,7 @@ MODELS: dict[str, tuple[type[SQLModel], str]] = {
     "welcomes": (Welcome, "id"),
     "touches": (Touch, "id"),
     "clicks": (LinkClick, "id"),
+    "kf": (KfMessage, "id"),
     "webhooks": (WebhookCall, "id"),
     "tasks": (StaffTask, "id"),
     "steps": (StepRecord, "enrolment_id"),
@@ -45,6 +46,12 @@ def fill(session: Session, now: datetime, number: int) -> None:
                 due_at=at, valid_until=at, status="open" if each == 3 else "done",
             )
         )  # fmt: skip
+        session.add(
+            KfMessage(
+                session_id=1, open_kfid="wk1", external_userid="wm1", msgid=str(each), origin=3, msgtype="text",
+                sent_at=at, status="open" if each == 3 else "done",
+            )
+        )  # fmt: skip
         enrolment = each // 2 + 1
         session.add(StepRecord(enrolment_id=enrolment, step=each % 2, at=at, version=1, key="k", outcome="done"))
         session.flush()
@@ -68,7 +75,7 @@ async def test_the_old_go_and_the_new_stay(
 ) -> None:
     monkeypatch.setattr(rows, "WINDOW", window)
     await db.write(fill, now, 40)
-    waiting = 1 if name in ("alerts", "tasks") else 0
+    waiting = 1 if name in ("alerts", "tasks", "kf") else 0
     assert await purge(db, name, now - 50 * DAY) == 20 - waiting
     assert await purge(db, name, now - 50 * DAY) == 0
 

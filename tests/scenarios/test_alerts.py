@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from datetime import timedelta
 
-from bot.delivery import queue_alert, send_due_alerts
+from bot.delivery import REPLY, add_words, queue_alert, send_due_alerts
 from bot.sample_rules import sample_media, sample_welcome_rules
 from bot.sandbox.faults import Fault
 from data.queries import media as media_rows
@@ -35,7 +35,11 @@ async def test_an_alert_outlives_a_set_up_that_an_operator_has_to_mend(company: 
 
 
 async def test_alerts_beyond_the_limit_of_a_minute_wait_without_using_up_their_tries(company: Company) -> None:
-    await queue(company, company.followers[0], 40)
+    await company.bot.runner.stop()
+    for number in range(40):
+        # Answers, for of what else comes together several become one message.
+        answer = (REPLY, company.followers[0], f"第{number}个回答")
+        await company.bot.db.write(add_words, company.bot.context, *answer, dedupe_key=f"test:{number}")
     assert await send_due_alerts(company.bot.context) == 25
     waiting = [alert for alert in await company.alerts() if alert.status == "waiting"]
     assert Counter(alert.attempts for alert in waiting) == {0: 15}

@@ -18,7 +18,7 @@ from bot.console.routes import ROUTES
 from bot.console.saying import told
 from bot.phrases import Phrase
 from bot.sandbox.server import Sandbox
-from data.models import Account, Channel, Department, Role, Staff, Tag, TagGroup
+from data.models import Account, Channel, Department, KfAccount, Role, Staff, Tag, TagGroup
 from data.queries.accounts import set_preferences
 from data.rules.problems import InvalidRuleError, Problem, parse
 from data.rules.segments import Segment
@@ -78,7 +78,16 @@ def chinese_in(page: str, names: Collection[str] = ()) -> list[str]:
 
 def list_names(session: Session) -> list[str]:
     """How the company and what it has are called."""
-    called = (Staff.name, Staff.alias, Department.name, Tag.name, TagGroup.name, Channel.name, Account.name)
+    called = (
+        Staff.name,
+        Staff.alias,
+        Department.name,
+        Tag.name,
+        TagGroup.name,
+        Channel.name,
+        Account.name,
+        KfAccount.name,
+    )
     return ["云杉生活", *(name for column in called for name in session.exec(select(column)))]
 
 

@@ -17,6 +17,7 @@ from data.queries import group_welcomes as welcome_rows
 from data.queries import join_ways as join_rows
 from scheduler.behaviour import pull_behaviour
 from tests.console import Browser, sign_in
+from tests.facts import settle
 from tests.scenarios.conftest import Company
 
 HOSTILE = "<script>alert(1)</script>{{7*7}}\u202e🙂" + "长" * 200
@@ -42,6 +43,7 @@ async def test_groups_and_who_sees_them(company: Company, http: aiohttp.ClientSe
     def make_hostile(session: Session) -> None:
         session.get_one(CustomerGroup, group.chat_id).name = HOSTILE
         session.get_one(Customer, customer).name = HOSTILE
+        settle(session)
 
     await company.bot.db.write(make_hostile)
     one = f"/console/groups/{group.chat_id}"
