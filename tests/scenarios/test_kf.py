@@ -105,6 +105,8 @@ def everything(session: Session) -> tuple[list[KfSession], list[KfMessage]]:
 
 @pytest.mark.first_case_on_both
 async def test_a_conversation_is_greeted_answered_handed_over_and_taken_back(company: Company) -> None:
+    # What the event begins it ends: the bell would take up a conversation beside it.
+    await company.by_hand(answer_left)
     shop, ctx = Shop(company), company.bot.context
     await kf.read_accounts(ctx)
     await write_rules(company)
