@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from bot.sandbox.calls import Answer, Call, Endpoint, Params
 from bot.sandbox.cursors import read_place, write_place
 from bot.sandbox.errors import ApiError
+from bot.sandbox.receivers import count_receivers
 from bot.sandbox.records import AcquisitionLink
 from bot.sandbox.statistics import read_days
 
@@ -160,21 +161,7 @@ def _check_range(call: Call, range_: Params) -> tuple[list[str], list[int]]:
     users, parties = range_.texts("user_list"), range_.numbers("department_list")
     if not users and not parties:
         raise ApiError(40058, "missing field user_list or department_list")
-    directory, wanted = call.world.directory, set(users)
-    for userid in users:
-        member = directory.find(userid)
-        if member is None or not directory.in_range(call.app, member):
-            raise ApiError(40003)
-        if member.status != 1:
-            raise ApiError(41054)
-        if not member.customer_contact:
-            raise ApiError(84074)
-    for party in parties:
-        if party not in directory.departments:
-            raise ApiError(60003)
-        below = {department.id for department in directory.below(party)}
-        wanted |= {member.userid for member in directory if below & set(member.department)}
-    if len(wanted) > MAX_USERS:
+    if count_receivers(call, users, parties) > MAX_USERS:
         raise ApiError(40058, f"range exceed max count {MAX_USERS}. invalid Request Parameter")
     return users, parties
 

@@ -8,6 +8,7 @@ from bot.sandbox.calls import Answer, Call, Endpoint, Params
 from bot.sandbox.cursors import read_place, write_place
 from bot.sandbox.errors import ApiError
 from bot.sandbox.pictures import picture_of
+from bot.sandbox.receivers import count_receivers
 from bot.sandbox.records import ContactWay, JoinWay
 
 QUOTA = 500_000
@@ -144,22 +145,7 @@ def _check_receivers(call: Call, type_: int, users: list[str], parties: list[int
         raise ApiError(40058, "user of a single contact way must be exactly one")
     if not users and not parties:
         raise ApiError(40058, "missing field user")
-    directory = call.world.directory
-    wanted = set(users)
-    for userid in users:
-        member = directory.find(userid)
-        if member is None or not directory.in_range(call.app, member):
-            raise ApiError(40003)
-        if member.status != 1:
-            raise ApiError(41054)
-        if not member.customer_contact:
-            raise ApiError(84074)
-    for party in parties:
-        if party not in directory.departments:
-            raise ApiError(60003)
-        below = {department.id for department in directory.below(party)}
-        wanted |= {member.userid for member in directory if below & set(member.department)}
-    if len(wanted) > MAX_USERS:
+    if count_receivers(call, users, parties) > MAX_USERS:
         raise ApiError(41041)
 
 

@@ -330,6 +330,7 @@ def let_claims_run_out(session: Session) -> None:
 
 async def test_nothing_is_sent_in_observe_mode(start: Start) -> None:
     company = await start("observe")
+    await company.by_hand(answer_left)
     shop = Shop(company)
     await write_rules(company)
     await kf.read_accounts(company.bot.context)
