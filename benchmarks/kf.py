@@ -44,13 +44,14 @@ def _kf(folder: Path, database: Callable[[], str], name: str) -> list[Result]:
         with bot(folder, **known):  # its tables are made
             rule = siyu("kf", "rules", "add", "--name", "bench", "--text", "收到", "--config", folder / "config.toml")
             subprocess.run(rule, check=True, capture_output=True, timeout=60)
+        answers = Answers(wecom, account)
         _burst(wecom, account, WAITING, one_callback=True)
         with bot(folder, **known) as ours:
             wecom.call("/sandbox/apps", callback_url=f"{ours.url}/callback")
-            began = _first_answer(wecom, account)
+            began = answers.wait_for(1)
             _burst(wecom, account, 1, one_callback=True)
-            drained = WAITING / (_until_answered(wecom, account, WAITING) - began)
-        left, seconds = _over_restarts(folder, wecom, account, known)
+            drained = WAITING / (answers.wait_for(WAITING + 1) - began)
+        left, seconds = _over_restarts(folder, wecom, answers, known)
     return [
         at_least(f"kf: {WAITING:,} waiting messages answered, {name}", drained, "messages/s", PER_SECOND),
         at_most(f"kf: lost or answered twice, {PER_SECOND}/s over a kill and a stop, {name}", left, "messages", 1),
@@ -58,28 +59,27 @@ def _kf(folder: Path, database: Callable[[], str], name: str) -> list[Result]:
     ]
 
 
-def _over_restarts(folder: Path, wecom: Server, account: str, known: dict[str, Any]) -> tuple[float, float]:
+def _over_restarts(folder: Path, wecom: Server, answers: Answers, known: dict[str, Any]) -> tuple[float, float]:
     """Messages come while the bot is killed once and stopped once; how many were lost or answered twice, and how long
     after the last of them all were answered."""
-    already = _count(wecom, account)
+    already = answers.count()
     sent: list[str] = []
     for part, end in enumerate((signal.SIGKILL, signal.SIGTERM, None)):
         with bot(folder, **known) as ours:
             wecom.call("/sandbox/apps", callback_url=f"{ours.url}/callback")
             for _ in range(SECONDS // 3 * PER_SECOND // GROUP):
                 started = time.monotonic()
-                sent += _burst(wecom, account, GROUP, one_callback=False)
+                sent += _burst(wecom, answers.account, GROUP, one_callback=False)
                 time.sleep(max(0.0, GROUP / PER_SECOND - (time.monotonic() - started)))
             if end is not None:
                 os.kill(ours.pid, end)
                 continue
             last = time.monotonic()
-            _until_answered(wecom, account, already + len(sent))
-            seconds = time.monotonic() - last
+            seconds = answers.wait_for(already + len(sent)) - last
             time.sleep(2)
         assert part == 2
-    got = Counter(each["external_userid"] for each in _answers(wecom, account))
-    return float(sum(abs(got[whom] - 1) for whom in sent)), seconds
+    answers.count()
+    return float(sum(abs(answers.of[whom] - 1) for whom in sent)), seconds
 
 
 def _burst(wecom: Server, account: str, number: int, *, one_callback: bool) -> list[str]:
@@ -89,29 +89,27 @@ def _burst(wecom: Server, account: str, number: int, *, one_callback: bool) -> l
     return list(told["external_userids"])
 
 
-def _answers(wecom: Server, account: str) -> list[dict[str, Any]]:
-    lines = wecom.call(f"/sandbox/kf/messages?open_kfid={account}&limit=100000")["messages"]
-    return [line for line in lines if line["origin"] == 0]
+class Answers:
+    """What has reached the customers of an account so far."""
 
+    def __init__(self, wecom: Server, account: str) -> None:
+        self.wecom, self.account, self.of = wecom, account, Counter[str]()
+        self._since = 0
 
-def _count(wecom: Server, account: str) -> int:
-    return len(_answers(wecom, account))
+    def count(self) -> int:
+        """Read what is new."""
+        address = f"/sandbox/kf/messages?open_kfid={self.account}&limit=100000&since={self._since}"
+        for line in self.wecom.call(address)["messages"]:
+            self._since = line["seq"]
+            if line["origin"] == 0:
+                self.of[line["external_userid"]] += 1
+        return self.of.total()
 
-
-def _first_answer(wecom: Server, account: str) -> float:
-    """When the drain begins: the job reads at the bot's start."""
-    began = time.monotonic()
-    while not _count(wecom, account):
-        if time.monotonic() - began > LIMIT_SECONDS:
-            raise RuntimeError("nothing was answered")
-        time.sleep(0.02)
-    return time.monotonic()
-
-
-def _until_answered(wecom: Server, account: str, number: int) -> float:
-    began = time.monotonic()
-    while (count := _count(wecom, account)) < number:
-        if time.monotonic() - began > LIMIT_SECONDS:
-            raise RuntimeError(f"{count} of {number} were answered")
-        time.sleep(0.25)
-    return time.monotonic()
+    def wait_for(self, number: int) -> float:
+        """When so many have come."""
+        began = time.monotonic()
+        while (count := self.count()) < number:
+            if time.monotonic() - began > LIMIT_SECONDS:
+                raise RuntimeError(f"{count} of {number} were answered")
+            time.sleep(0.1)
+        return time.monotonic()

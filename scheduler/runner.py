@@ -53,6 +53,8 @@ class Runner:
         self._long: set[asyncio.Task[None]] = set()
         self._stopping = False
         self._noted: dict[str, tuple[datetime, str]] = {}
+        #: What is to be run at the start and could not be yet, for somebody held its lease.
+        self._refused: set[str] = set()
 
     def start(self) -> None:
         """Ring every job at its pace; those marked so also now."""
@@ -92,6 +94,7 @@ class Runner:
             elif await self._lease(job):
                 await self._run_alone(job)
             else:
+                self._refuse(job)
                 return
         except SiyuError as error:
             await self._failed(job, started_at, str(error))
@@ -103,12 +106,22 @@ class Runner:
             await self._note(job, started_at, "")
             self.first_run[job.name].set()
 
+    def _refuse(self, job: Job) -> None:
+        """Another holds the lease, perhaps one that died: what is to be run at the start need not wait for an hour,
+        it is rung once more when the lease has run out."""
+        if job.at_start and job.name not in self._refused and not self.first_run[job.name].is_set():
+            self._refused.add(job.name)
+            self._ring_soon(job, self.lease_seconds + 1)
+
+    def _ring_soon(self, job: Job, seconds: float) -> None:
+        if self._scheduler.running and job.every_seconds > seconds:
+            self._scheduler.modify_job(job.name, next_run_time=datetime.now(UTC) + timedelta(seconds=seconds))
+
     async def _failed(self, job: Job, started_at: datetime, cause: str) -> None:
         log.warning("job_failed", job=job.name, cause=cause)
         self.context.metrics.jobs.labels(job.name, "failed").inc()
         await self._note(job, started_at, cause)
-        if self._scheduler.running and job.every_seconds > RETRY_SECONDS:
-            self._scheduler.modify_job(job.name, next_run_time=datetime.now(UTC) + timedelta(seconds=RETRY_SECONDS))
+        self._ring_soon(job, RETRY_SECONDS)
 
     async def _note(self, job: Job, started_at: datetime, error: str) -> None:
         """Write down how it went, for `siyu jobs`."""

@@ -211,7 +211,8 @@ class KfActs:
         return self.world.clock.timestamp()
 
     def call_back(self, account: KfAccount) -> None:
-        """Tell every app that may use customer service that there is something to read."""
+        """Tell every app that may use customer service that there is something to read. No event says more than that,
+        so none of them waits for one before it."""
         for app in self.world.apps.values():
             if not (app.kf and app.callback_url and account.granted):
                 continue
@@ -220,7 +221,7 @@ class KfActs:
                 ("MsgType", "event"), ("Event", "kf_msg_or_event"), ("Token", token), ("OpenKfId", account.open_kfid),
             ]  # fmt: skip
             plaintext = event_xml(self.world.company.corpid, "", self.world.now, fields)
-            self.callbacks.send(app, plaintext, f"kf:{account.open_kfid}")
+            self.callbacks.send(app, plaintext, f"kf:{account.open_kfid}:{token}")
 
     def own(self, session: KfSession, msgid: str, msgtype: str, content: dict[str, Any]) -> KfMessage:
         """The bot's message arrives."""

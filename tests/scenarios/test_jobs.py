@@ -16,6 +16,7 @@ from bot.errors import SiyuError
 from bot.metrics import Metrics
 from data.db import Database
 from data.models import Lease
+from data.queries import access as access_rows
 from data.queries import jobs as job_rows
 from scheduler.jobs import Job
 from scheduler.runner import Runner
@@ -62,6 +63,20 @@ async def test_a_long_job_keeps_its_lease_and_a_stop_does_not_wait_for_ever(db: 
         await runner.stop()
     assert work.cancelled
     assert await db.read(expires_at) <= context.clock.now(), "given back"
+
+
+async def test_what_is_run_at_the_start_follows_a_process_that_died_with_its_lease(db: Database, context: Any) -> None:
+    ran = asyncio.Event()
+
+    async def work(_ctx: Context) -> None:
+        ran.set()
+
+    await db.write(access_rows.take_lease, "job:hourly", "killed", 1.0, context.clock.now())
+    runner = Runner([Job("hourly", 3600.0, work, at_start=True)], context, lease_seconds=1.0)
+    runner.start()
+    async with asyncio.timeout(60):
+        await ran.wait()
+    await runner.stop()
 
 
 async def test_how_a_job_went_is_kept_with_when_it_was_done_last(db: Database, context: Any) -> None:
