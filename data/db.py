@@ -36,9 +36,11 @@ GROUP_SECONDS = 0.02
 READ_THREADS = 4
 #: Of the units on many rows so many run side by side on PostgreSQL; a third one adds nothing on two processors.
 MANY_AT_A_TIME = 2
-#: Between two of them is a rest, as a share of how long the first took, in which others' work catches up.
-REST = 0.3
-LONGEST_REST_SECONDS = 0.2
+#: Between two of them is a rest, as a share of how long the first took, in which others' work catches up; a longer one
+#: while somebody waits, as WeCom does for its callbacks.
+REST, REST_IN_HURRY = 0.3, 2.0
+LONGEST_REST_SECONDS = 0.3
+HURRY_SECONDS = 0.5
 #: A commit on the event loop may take this long; after two in a row that took longer (one alone is a checkpoint), so
 #: many are left to a thread.
 QUICK_COMMIT_SECONDS = 0.003
@@ -294,10 +296,12 @@ class PostgresDatabase:
     """PostgreSQL over asyncpg: units run side by side, each in a transaction of its own."""
 
     dialect = "postgresql"
+    #: When somebody waited last, whichever of the process's databases it was for: they share a server and a loop.
+    _hurried_at = float("-inf")
 
     def __init__(self, url: str, pool_size: int) -> None:
         self._engine = postgres_engine(url, pool_size)
-        self._many = asyncio.Semaphore(MANY_AT_A_TIME)
+        self._many, self._alone = asyncio.Semaphore(MANY_AT_A_TIME), asyncio.Semaphore(1)
 
     async def read(self, unit: Unit[T], /, *args: Any, **kwargs: Any) -> T:
         return await self._run(unit, args, kwargs, keep=False)
@@ -316,15 +320,24 @@ class PostgresDatabase:
         return await self._run(unit, args, kwargs, keep=True)
 
     async def write_many(self, unit: Unit[T], /, *args: Any, **kwargs: Any) -> T:
-        await self._many.acquire()
+        in_hurry = time.monotonic() - PostgresDatabase._hurried_at < HURRY_SECONDS
+        if in_hurry:
+            return await self._write_rested(self._alone, REST_IN_HURRY, unit, args, kwargs)
+        return await self._write_rested(self._many, REST, unit, args, kwargs)
+
+    async def _write_rested(
+        self, turns: asyncio.Semaphore, rest: float, unit: Unit[T], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> T:
+        await turns.acquire()
         began = time.monotonic()
         try:
             return await self.write(unit, *args, **kwargs)
         finally:
-            rest = min((time.monotonic() - began) * REST, LONGEST_REST_SECONDS)
-            asyncio.get_running_loop().call_later(rest, self._many.release)
+            seconds = min((time.monotonic() - began) * rest, LONGEST_REST_SECONDS)
+            asyncio.get_running_loop().call_later(seconds, turns.release)
 
     async def write_here(self, unit: Unit[T], /, *args: Any, **kwargs: Any) -> T:
+        PostgresDatabase._hurried_at = time.monotonic()
         return await self.write(unit, *args, **kwargs)
 
     async def _run(self, unit: Unit[T], args: tuple[Any, ...], kwargs: dict[str, Any], *, keep: bool) -> T:

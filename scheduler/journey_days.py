@@ -131,7 +131,7 @@ async def _go_through(ctx: Context, scan: JourneyScan, calendar: Calendar) -> in
     while True:
         found, upto = await ctx.db.read(rows.read_scan_part, search, after, scan.until_id)
         for piece in _pieces(found, after, upto):
-            begun = await ctx.db.write(rows.begin_piece, scan, version, piece, cause, ctx.clock.now(), calendar)
+            begun = await ctx.db.write_many(rows.begin_piece, scan, version, piece, cause, ctx.clock.now(), calendar)
             if begun is None:
                 return None
             total += begun

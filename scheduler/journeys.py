@@ -69,7 +69,7 @@ async def _work_on(ctx: Context, book: Book, due: Sequence[Due]) -> None:
     company = company_of(ctx.settings, ctx.restore.at if ctx.restore else None)
     judged: list[Judged] = await ctx.db.read(judge_due, book, due, now, company)
     passes = await passes_of(ctx, judged)
-    written = await ctx.db.write(write_passes, passes, book.journeys, now)
+    written = await ctx.db.write_many(write_passes, passes, book.journeys, now)
     log.debug(
         "steps_done", due=len(due), written=written.passes, tasks=written.tasks, broadcasts=written.broadcasts,
         ended=len(written.ended),

@@ -7,8 +7,10 @@ import contextlib
 import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from bot.context import Context
@@ -57,19 +59,23 @@ class Runner:
         self._refused: set[str] = set()
 
     def start(self) -> None:
-        """Ring every job at its pace; those marked so also now."""
-        for job in self.jobs:
-            first = datetime.now(UTC) if job.at_start else datetime.now(UTC) + timedelta(seconds=job.every_seconds)
+        """Ring every job at its pace; those marked so also now.
+
+        Each has a phase of its own: jobs of one pace that ring at one instant keep callbacks waiting for all of them.
+        """
+        now = datetime.now(UTC)
+        for number, job in enumerate(self.jobs):
+            pace = timedelta(seconds=job.every_seconds)
+            common: dict[str, Any] = {"args": [job], "coalesce": True, "max_instances": 1, "misfire_grace_time": None}
             self._scheduler.add_job(
                 self._ring,
                 IntervalTrigger(seconds=job.every_seconds, timezone=UTC),
-                args=[job],
                 id=job.name,
-                next_run_time=first,
-                coalesce=True,
-                max_instances=1,
-                misfire_grace_time=None,
+                next_run_time=now + pace * (1 + number / len(self.jobs)),
+                **common,
             )
+            if job.at_start:
+                self._scheduler.add_job(self._ring, DateTrigger(now, timezone=UTC), id=f"{job.name} at start", **common)
         self._scheduler.start()
 
     async def _ring(self, job: Job) -> None:
