@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
+from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
@@ -26,6 +28,16 @@ class Restore(NamedTuple):
 
 
 @dataclass(slots=True, eq=False)
+class Line:
+    """Who wants the same thing read, one after the other: `came` so many, and what the first `read_to` of them wanted is
+    read."""
+
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    came: int = 0
+    read_to: int = 0
+
+
+@dataclass(slots=True, eq=False)
 class Context:
     """The running bot.
 
@@ -43,6 +55,7 @@ class Context:
     restore: Restore | None = None
     kept_revision: int = 0
     replies: Replies = field(default_factory=Replies)
+    kf_lines: defaultdict[str, Line] = field(default_factory=lambda: defaultdict(Line))
     filed: Settings = field(init=False)
 
     def __post_init__(self) -> None:

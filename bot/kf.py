@@ -24,7 +24,7 @@ from data.rules.kf_messages import read_item
 
 log = get_logger("kf")
 
-TOKEN_EXPIRED = 95007
+TOKEN_EXPIRED, BAD_CURSOR = 95007, 50100
 #: Stored in one transaction, beside which others have to write too.
 PAGE = 200
 PEOPLE = 100
@@ -44,7 +44,24 @@ class Pulled:
 
 async def pull(ctx: Context, open_kfid: str, token: str = "") -> Pulled:
     """Read an account's messages to the end. `token`: of the event that told of them, which is good for ten minutes;
-    without one WeCom lets us ask more rarely. Raises WeComError."""
+    without one WeCom lets us ask more rarely. Raises WeComError.
+
+    Many events come at once and each wants the same: they stand in a line, and whoever came before a reading began has
+    what it read.
+    """
+    line = ctx.kf_lines[open_kfid]
+    line.came += 1
+    mine = line.came
+    async with line.turn:
+        if line.read_to >= mine:
+            return Pulled()
+        came = line.came
+        found = await _pull(ctx, open_kfid, token)
+        line.read_to = came
+        return found
+
+
+async def _pull(ctx: Context, open_kfid: str, token: str) -> Pulled:
     found = Pulled()
     account = await ctx.db.read(account_rows.find_account, open_kfid)
     if account is not None:
@@ -58,6 +75,11 @@ async def pull(ctx: Context, open_kfid: str, token: str = "") -> Pulled:
         except WeComError as error:
             if error.errcode == TOKEN_EXPIRED and token:
                 token = ""
+                continue
+            if error.errcode == BAD_CURSOR and cursor:
+                # WeCom tells three days from their beginning; what is stored of them is not stored again.
+                log.warning("kf_cursor_refused", open_kfid=open_kfid)
+                cursor = await ctx.db.write(account_rows.forget_cursor, open_kfid, cursor)
                 continue
             await ctx.db.write(account_rows.note_error, open_kfid, str(error))
             raise

@@ -1,7 +1,8 @@
 """The work on conversations of customer service: several at a time, in each one thing after the other.
 
 Messages are decided in groups and their answers written in one transaction; then each conversation is sent on its own
-and put down. Whoever dies at any instant leaves rows, which the next one finds when the claim ends.
+and put down with those that end at the same time. Whoever dies at any instant leaves rows, which the next one finds when
+the claim ends.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import asyncio
 import secrets
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import NamedTuple
 
 from sqlmodel import Session
 
@@ -71,10 +73,67 @@ async def _work(ctx: Context, claim: str, works: Sequence[Work], rules: Sequence
         for each in found:
             ctx.metrics.kf_messages.labels("answered" if each.answers else "left").inc()
     going = [work for work in works if work.session.id not in decided or work.session.id in answers]
-    await asyncio.gather(*(_send(ctx, claim, work, answers.get(work.session.id or 0, [])) for work in going))
+    ending = Ending(ctx, claim)
+    try:
+        await asyncio.gather(*(_send(ctx, ending, work, answers.get(work.session.id or 0, [])) for work in going))
+    finally:
+        await ending.written()
 
 
-async def _send(ctx: Context, claim: str, work: Work, answers: Sequence[KfMessage]) -> None:
+class Done(NamedTuple):
+    """A conversation that was worked on, and what was to be sent in it."""
+
+    work: Work
+    ended: Ended
+    to_send: Sequence[KfMessage]
+
+
+class Ending:
+    """Conversations that are put down: as each ends, and those that end meanwhile together, for a transaction each costs
+    more than all that is written."""
+
+    def __init__(self, ctx: Context, claim: str) -> None:
+        self._ctx = ctx
+        self.claim = claim
+        self._waiting: list[Done] = []
+        self._writing: asyncio.Task[None] | None = None
+
+    def add(self, done: Done) -> None:
+        """Put down a conversation soon."""
+        self._waiting.append(done)
+        if self._writing is None:
+            self._writing = asyncio.create_task(self._write_waiting(), name="kf ending")
+
+    async def written(self) -> None:
+        """Wait until everything is written. Raises StorageError."""
+        if self._writing is not None:
+            await self._writing
+
+    async def _write_waiting(self) -> None:
+        while self._waiting:
+            await asyncio.sleep(0)
+            group, self._waiting = self._waiting, []
+            try:
+                await self._ctx.db.write(_put_down, self._ctx, self.claim, group)
+            except StorageError:
+                raise
+            except Exception:
+                log.exception("kf_unwritten", sessions=len(group))
+                for done in group:
+                    await self._write_alone(done)
+        self._writing = None
+
+    async def _write_alone(self, done: Done) -> None:
+        try:
+            await self._ctx.db.write(_put_down, self._ctx, self.claim, [done])
+        except StorageError:
+            raise
+        except Exception:
+            log.exception("kf_unwritten", session_id=done.work.session.id)
+            await _give_back(self._ctx, self.claim, done.work, done.to_send)
+
+
+async def _send(ctx: Context, ending: Ending, work: Work, answers: Sequence[KfMessage]) -> None:
     session_id = work.session.id or 0
     waiting = [message for message in work.open if message.origin == KfOrigin.OURS]
     to_send = [message for message in (*waiting, *answers) if message.status == KfStatus.OPEN.value]
@@ -83,28 +142,35 @@ async def _send(ctx: Context, claim: str, work: Work, answers: Sequence[KfMessag
             ended = Ended(session_id, [Sent(each.id or 0, KfStatus.OBSERVED) for each in to_send])
         else:
             ended = await Sending(ctx, work).send(to_send)
-        await ctx.db.write(_put_down, ctx, claim, work, ended, to_send)
     except StorageError:
         raise
     except Exception:
         log.exception("kf_unsent", session_id=session_id)
-        now = ctx.clock.now()
-        await ctx.db.write(rows.note_attempt, [each.id or 0 for each in to_send[:1]], TRIES, "error", now)
-        await ctx.db.write(rows.release, claim, session_id, now + AGAIN)
+        await _give_back(ctx, ending.claim, work, to_send)
+    else:
+        ending.add(Done(work, ended, to_send))
 
 
-def _put_down(session: Session, ctx: Context, claim: str, work: Work, ended: Ended, sent: Sequence[KfMessage]) -> None:
+async def _give_back(ctx: Context, claim: str, work: Work, to_send: Sequence[KfMessage]) -> None:
+    """Something is wrong with a conversation: it is tried again, and in the end without the row that does not go out."""
+    now = ctx.clock.now()
+    await ctx.db.write(rows.note_attempt, [each.id or 0 for each in to_send[:1]], TRIES, "error", now)
+    await ctx.db.write(rows.release, claim, work.session.id or 0, now + AGAIN)
+
+
+def _put_down(session: Session, ctx: Context, claim: str, group: Sequence[Done]) -> None:
     """What was done, and what staff are told of it, written together."""
-    rows.finish(session, claim, ended, ctx.clock.now())
-    by_id = {message.id: message for message in sent}
-    if ended.state in PEOPLES and any(
-        each.status is KfStatus.SENT and by_id[each.message_id].msgtype == "trans" for each in ended.sent
-    ):
-        _tell_waiting(session, ctx, work, ended)
-    for each in ended.sent:
-        message = by_id[each.message_id]
-        if each.status is KfStatus.REFUSED and message.code_until is not None:
-            _tell_missed(session, ctx, work, message, each.reason)
+    rows.finish(session, claim, [done.ended for done in group], ctx.clock.now())
+    for work, ended, to_send in group:
+        by_id = {message.id: message for message in to_send}
+        if ended.state in PEOPLES and any(
+            each.status is KfStatus.SENT and by_id[each.message_id].msgtype == "trans" for each in ended.sent
+        ):
+            _tell_waiting(session, ctx, work, ended)
+        for each in ended.sent:
+            message = by_id[each.message_id]
+            if each.status is KfStatus.REFUSED and message.code_until is not None:
+                _tell_missed(session, ctx, work, message, each.reason)
 
 
 def _tell_waiting(session: Session, ctx: Context, work: Work, ended: Ended) -> None:

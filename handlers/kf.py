@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import time
 
 from bot import kf
 from bot.context import Context, Receipt
@@ -14,7 +14,7 @@ from data.queries import kf_accounts as account_rows
 
 router = Router("kf")
 
-#: So long answers are sent before what came meanwhile is read; the job goes on with what is left.
+#: So long one event's handler goes on answering; the job goes on with what is left.
 WORK_SECONDS = 8.0
 
 
@@ -25,14 +25,14 @@ async def on_kf_msg_or_event(event: KfMsgOrEvent, ctx: Context, receipt: Receipt
     if not event.open_kfid:
         return skipped("the event names no account")
     pulled = await kf.pull(ctx, event.open_kfid, event.token)
-    answered = 0
-    try:
-        async with asyncio.timeout(WORK_SECONDS):
-            while worked := await work_on_due(ctx, AT_ONCE):
-                answered += worked
-    except TimeoutError:
-        # What was cut off comes back when its claim ends; its rows go out under the same msgid.
-        return done("read; the rest is answered by the job", messages=pulled.messages, sessions=answered)
+    if not pulled.pages:
+        return done("another event's reading has it", collapsed=receipt.collapsed)
+    answered, until = 0, time.monotonic() + WORK_SECONDS
+    # Ended between two groups and never within one: what is claimed and not put down waits for its claim to run out.
+    while worked := await work_on_due(ctx, AT_ONCE):
+        answered += worked
+        if time.monotonic() > until:
+            return done("read; the rest is answered by the job", messages=pulled.messages, sessions=answered)
     return done("read and answered", messages=pulled.messages, sessions=answered, collapsed=receipt.collapsed)
 
 

@@ -107,6 +107,14 @@ def find_cursor(session: Session, open_kfid: str, now: datetime) -> str:
     return get_account(session, open_kfid).cursor
 
 
+def forget_cursor(session: Session, open_kfid: str, cursor: str) -> str:
+    """WeCom does not know a cursor: the account is read from the beginning, unless another has moved it; from where."""
+    account = get_account(session, open_kfid, locked=True)
+    if account.cursor == cursor:
+        account.cursor = ""
+    return account.cursor
+
+
 def note_error(session: Session, open_kfid: str, error: str) -> None:
     """An account could not be read, and why."""
     session.execute(update(KfAccount).where(col(KfAccount.open_kfid) == open_kfid).values(error=error[:500]))

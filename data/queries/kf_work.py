@@ -45,6 +45,8 @@ _CLAIM = (
     .values(claim=bindparam("holder"), claimed_until=bindparam("until"))
 )
 _OPEN = col(KfMessage.status) == literal_column("'open'")
+_IS_OPEN = M.c.status == literal_column("'open'")
+_DECIDE = update(M).where(M.c.id == bindparam("message_id"))
 
 
 @dataclass(slots=True)
@@ -127,15 +129,17 @@ def record_decisions(
     """Write down decisions with their answers, by conversation; those that are still ours, with what is to be sent."""
     held = _list_held(session, claim, decided)
     to_send: dict[int, list[KfMessage]] = {number: [] for number in held}
+    values: list[dict[str, Any]] = []
     for number in held:
         for each in decided[number]:
-            values = {
-                "status": each.status.value, "reason": each.reason, "rule_id": each.rule_id,
-                "explanation": dict(each.explanation), "ended_at": now, "code": "",
-            }  # fmt: skip
-            session.connection().execute(update(M).where(M.c.id == each.message_id).values(**values))
+            values.append({
+                "message_id": each.message_id, "status": each.status.value, "reason": each.reason,
+                "rule_id": each.rule_id, "explanation": dict(each.explanation), "ended_at": now, "code": "",
+            })  # fmt: skip
             session.add_all(each.answers)
             to_send[number] += each.answers
+    if values:
+        session.connection().execute(_DECIDE, values)
     session.flush()
     return to_send
 
@@ -169,29 +173,37 @@ class Ended:
     follow: list[KfMessage] = field(default_factory=list)
 
 
-def finish(session: Session, claim: str, ended: Ended, now: datetime) -> bool:
-    """Put down a conversation. What was sent is written whoever has it by now; False: another had taken it over."""
-    row = session.get(KfSession, ended.session_id, with_for_update=True, populate_existing=True)
-    if row is None:  # erased meanwhile
-        return False
-    for each in ended.sent:
-        _write_sent(session, row, each, now)
-    if ended.used_up:
-        row.replies = max(row.replies, 5)
-    if ended.state is not None:
-        set_state(row, ended.state, ended.servicer_userid, now)
-    session.add_all(ended.follow)
+def finish(session: Session, claim: str, ended: Sequence[Ended], now: datetime) -> None:
+    """Put down conversations. What was sent is written whoever has them by now."""
+    ids = sorted(each.session_id for each in ended)
+    locked = select(KfSession).where(col(KfSession.id).in_(ids)).order_by(col(KfSession.id)).with_for_update()
+    rows = {row.id: row for row in session.execute(locked.execution_options(populate_existing=True)).scalars()}
+    there = [each for each in ended if each.session_id in rows]  # the others were erased meanwhile
+    sent = sorted(each.message_id for one in there for each in one.sent)
+    written = select(KfMessage).where(col(KfMessage.id).in_(sent)).order_by(col(KfMessage.id)).with_for_update()
+    messages = {row.id: row for row in session.execute(written.execution_options(populate_existing=True)).scalars()}
+    for one in there:
+        row = rows[one.session_id]
+        for each in one.sent:
+            _write_sent(session, row, messages.get(each.message_id), each, now)
+        if one.used_up:
+            row.replies = max(row.replies, 5)
+        if one.state is not None:
+            set_state(row, one.state, one.servicer_userid, now)
+        session.add_all(one.follow)
     session.flush()
-    if row.claim != claim:
-        return False
-    row.claim, row.claimed_until = "", None
-    row.due_at = _next_due(session, row, ended, now)
+    # Asked after the rows were locked: what comes in meanwhile waits for that.
+    is_open = select(M.c.session_id).where(_IS_OPEN, M.c.session_id.in_(ids)).distinct()
+    unfinished = set(session.execute(is_open).scalars())
+    for one in there:
+        row = rows[one.session_id]
+        if row.claim == claim:
+            row.claim, row.claimed_until = "", None
+            row.due_at = _next_due(one, now) if row.id in unfinished else None
     session.flush()
-    return True
 
 
-def _write_sent(session: Session, row: KfSession, sent: Sent, now: datetime) -> None:
-    message = session.get(KfMessage, sent.message_id, with_for_update=True, populate_existing=True)
+def _write_sent(session: Session, row: KfSession, message: KfMessage | None, sent: Sent, now: datetime) -> None:
     if message is None or message.status != KfStatus.OPEN.value:
         return  # sent by another meanwhile, or WeCom has told that it failed
     message.status, message.reason, message.attempts = sent.status.value, sent.reason, sent.attempts
@@ -210,11 +222,8 @@ def _write_sent(session: Session, row: KfSession, sent: Sent, now: datetime) -> 
             )  # fmt: skip
 
 
-def _next_due(session: Session, row: KfSession, ended: Ended, now: datetime) -> datetime | None:
-    """When there is something to do next. Asked after the row was locked: what comes in meanwhile waits for that."""
-    is_open = session.execute(select(func.count()).where(_OPEN, col(KfMessage.session_id) == row.id)).scalar_one()
-    if not is_open:
-        return None
+def _next_due(ended: Ended, now: datetime) -> datetime:
+    """When there is something to do next."""
     waits = [each.again_at for each in ended.sent if each.again_at is not None]
     return min(waits) if waits else now
 
@@ -241,6 +250,3 @@ def note_attempt(session: Session, message_ids: Sequence[int], failed_after: int
         .where(mine, _IS_OPEN, M.c.attempts >= failed_after)
         .values(status=KfStatus.FAILED.value, ended_at=now, code="")
     )
-
-
-_IS_OPEN = M.c.status == literal_column("'open'")

@@ -37,12 +37,12 @@ async def test_a_page_is_stored_once_and_a_journey_writes_where_the_customer_wro
     decided = {number: [kf_work.Decided(each.id or 0, "") for each in work.open]}
     assert await db.write(kf_work.record_decisions, "other", decided, NOW) == {}
     assert await db.write(kf_work.record_decisions, "me", decided, NOW) == {number: []}
-    assert await db.write(kf_work.finish, "me", Ended(number), NOW)
+    await db.write(kf_work.finish, "me", [Ended(number), Ended(number + 1)], NOW)
     await db.write(kf_sessions.write_for_journey, "wm1", "", "还满意吗？", 7, NOW)
     (work,) = await db.write(kf_work.claim_due, NOW, "me", until, 9)
     (ours,) = work.open
     sent = Sent(ours.id or 0, KfStatus.SENT, counts=True, attempts=1)
-    assert await db.write(kf_work.finish, "me", Ended(number, [sent]), NOW)
+    await db.write(kf_work.finish, "me", [Ended(number, [sent])], NOW)
     row = await db.read(kf_sessions.get_session, number)
     assert (row.replies, row.due_at, ours.journey_id) == (1, None, 7)
     touch = await db.read(touches.last_of, "wm1")
