@@ -12,7 +12,7 @@ from data.queries import knowledge as pair_rows
 from data.queries import unanswered as unanswered_rows
 from data.rules.kf import KfFacts
 from data.rules.kf_answers import TEXT_MAX_BYTES, KfAnswer, KfText
-from data.rules.knowledge import Answer
+from data.rules.knowledge import Answer, meant
 
 #: Pairs that a language model may word an answer from.
 SOURCES = 3
@@ -34,7 +34,8 @@ async def ask_knowledge(ctx: Context, facts: KfFacts, asked_by: str) -> Told:
     found: list[Answer] = await ctx.db.read(
         pair_rows.find_answers, facts.text, open_kfid=facts.open_kfid or None, limit=SOURCES
     )
-    if not found:
+    best = meant(found)
+    if best is None:
         if asked_by:
             await ctx.db.write(
                 unanswered_rows.note_unanswered, facts.text, open_kfid=facts.open_kfid, external_userid=asked_by,
@@ -43,8 +44,8 @@ async def ask_knowledge(ctx: Context, facts: KfFacts, asked_by: str) -> Told:
         return Told()
     sources: dict[str, Any] = {
         "pairs": [each.pair_id for each in found],
-        "phrasing": found[0].phrasing,
-        "score": round(found[0].score, 3),
+        "phrasing": best.phrasing,
+        "score": round(best.score, 3),
     }
     draft = await draft_answer(ctx, facts.text, found, open_kfid=facts.open_kfid, external_userid=asked_by)
     if draft is not None and draft.sends and len(draft.text.encode()) <= TEXT_MAX_BYTES:
@@ -55,5 +56,5 @@ async def ask_knowledge(ctx: Context, facts: KfFacts, asked_by: str) -> Told:
         # A person may send it from the conversation's page.
         sources |= {"draft": draft.id, "draft_text": draft.text}
     if asked_by:
-        await ctx.db.write(pair_rows.count_use, found[0].pair_id, ctx.clock.now())
-    return Told(found[0].messages, sources)
+        await ctx.db.write(pair_rows.count_use, best.pair_id, ctx.clock.now())
+    return Told(best.messages, sources)

@@ -74,8 +74,13 @@ def to_json(row: KnowledgePairRow, phrasings: Sequence[str]) -> dict[str, Any]:
     return {**row.model_dump(), "phrasings": list(phrasings)}
 
 
-def answer_json(answer: Answer) -> dict[str, Any]:
-    """An answer that was found, with why."""
+def answers_json(found: Sequence[Answer]) -> list[dict[str, Any]]:
+    """Answers that were found, with why; `given`: the one that a customer gets."""
+    given = rules.meant(found)
+    return [{**_answer_json(each), "given": each is given} for each in found]
+
+
+def _answer_json(answer: Answer) -> dict[str, Any]:
     likeness = answer.likeness
     return {
         "pair_id": answer.pair_id, "phrasing": answer.phrasing, "text": answer.text,

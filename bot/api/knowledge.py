@@ -63,8 +63,8 @@ class AskQuery(RuleModel):
 
 
 class AnswerTold(RuleModel):
-    """An answer that was found. `shared`: the pairs of characters that question and phrasing share, the rarest first;
-    `of_phrasing`, `of_question`: how much of the weight of each they are; `enough`: a customer would get it."""
+    """An answer that was found. `shared`: the words that question and phrasing share, the rarest first; `of_phrasing`,
+    `of_question`: how much of the weight of each they are; `enough`: it is like enough; `given`: a customer gets it."""
 
     pair_id: int
     phrasing: str
@@ -75,6 +75,7 @@ class AnswerTold(RuleModel):
     of_question: float
     shared: list[str]
     enough: bool
+    given: bool
 
 
 class ImportQuery(RuleModel):
@@ -154,7 +155,7 @@ async def find_answers(api: Api, request: web.Request) -> web.Response:
             session, query.question, open_kfid=query.open_kfid, limit=query.limit, enough=query.enough
         )
     )
-    return answer({"items": [knowledge.answer_json(each) for each in found]})
+    return answer({"items": knowledge.answers_json(found)})
 
 
 @described(ImportTold, query=ImportQuery, content="application/octet-stream")

@@ -59,23 +59,23 @@ def ask(
     """Which answer a customer would get, and why."""
 
     async def read(place: Workplace) -> list[dict[str, Any]]:
-        from bot.knowledge import answer_json
+        from bot.knowledge import answers_json
         from data.queries.knowledge import find_answers
 
         found = await place.db.read(
             lambda session: find_answers(session, question, open_kfid=account, limit=5, enough=0.0)
         )
-        return [answer_json(each) for each in found]
+        return answers_json(found)
 
     found = work(config, read)
     if as_json:
         say_json(found)
         return
     say_table(
-        ("SCORE", "ENOUGH", "ID", "QUESTION", "SHARED", "ANSWER"),
+        ("SCORE", "GIVEN", "ID", "QUESTION", "SHARED", "ANSWER"),
         (
             (
-                f"{each['score']:.2f}", "yes" if each["enough"] else "no", each["pair_id"], cut(each["phrasing"], 30),
+                f"{each['score']:.2f}", "yes" if each["given"] else "no", each["pair_id"], cut(each["phrasing"], 30),
                 cut(" ".join(each["shared"]), 24), cut(each["text"], 40),
             )
             for each in found

@@ -26,7 +26,7 @@ from data.queries import knowledge as rows
 from data.queries import media as media_rows
 from data.queries import unanswered as unanswered_rows
 from data.rules.drafts import Outcome
-from data.rules.knowledge import ENOUGH, QUESTION_MAX_LENGTH, KnowledgePair
+from data.rules.knowledge import ENOUGH, QUESTION_MAX_LENGTH, KnowledgePair, meant
 from data.rules.problems import InvalidRuleError, Problem, parse
 
 PATH = "/console/knowledge"
@@ -140,7 +140,10 @@ async def show_trial(ask: Ask) -> web.Response:
         partial(rows.find_answers, question=question, open_kfid=account or None, limit=8, enough=0.0)
     )
     accounts = await ask.db.read(_accounts)
-    return ask.show("knowledge_try", question=question, account=account, found=found, enough=ENOUGH, accounts=accounts)
+    return ask.show(
+        "knowledge_try", question=question, account=account, found=found, given=meant(found), enough=ENOUGH,
+        accounts=accounts,
+    )  # fmt: skip
 
 
 async def export(ask: Ask) -> web.StreamResponse:

@@ -1,7 +1,7 @@
 """Knowledge (知识库): answers found by a question, on both databases through pairs of characters.
 
-The rarest pairs of the question name the phrasings that are compared, so that a search looks at some thousands of rows
-however many there are; the comparison itself is `data.rules.knowledge.compare`.
+The rarest pairs of what the question says, and of what means the same, name the phrasings that are compared, so that a
+search looks at some thousands of rows however many there are; the comparison itself is `data.rules.knowledge.compare`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,18 @@ from data.bulk import BulkUpsert, among
 from data.errors import NotFoundError, StaleError
 from data.models import KnowledgeGram, KnowledgePairRow, KnowledgePhrasing, KnowledgeRarity
 from data.queries.upsert import insert_into
-from data.rules.knowledge import ENOUGH, Answer, KnowledgePair, compare, digest_of, pairs_of
+from data.rules.grams import grams
+from data.rules.knowledge import (
+    ENOUGH,
+    QUESTION_MAX_LENGTH,
+    Answer,
+    KnowledgePair,
+    Likeness,
+    compare,
+    digest_of,
+    pairs_of,
+)
+from data.rules.knowledge_words import sought_for, terms_of
 from data.rules.problems import parse
 
 G: Any = KnowledgeGram.__table__  # type: ignore[attr-defined]
@@ -31,7 +42,9 @@ K: Any = KnowledgePairRow.__table__  # type: ignore[attr-defined]
 READ_MAX = 2000
 COMPARED_MAX = 80
 #: Pairs of a question that are looked up.
-GRAMS_MAX = 100
+GRAMS_MAX = 160
+#: What is less like a question is not shown either.
+LEAST = 0.01
 #: Stands for all phrasings among the rarities.
 ALL = ""
 
@@ -48,25 +61,27 @@ def find_answers(
 
     `open_kfid`: those that this account of customer service may give; None: those of any account.
     """
-    asked = pairs_of(question)
+    question = question[:QUESTION_MAX_LENGTH]
+    asked = sought_for(question)
     if not asked:
         return []
-    rarities = _rarities(session, [*sorted(asked)[:GRAMS_MAX], ALL])
+    rarities = _rarities(session, [*asked[:GRAMS_MAX], ALL])
     total = rarities.pop(ALL, 0)
     ids = _candidates(session, question, rarities)
     if not ids:
         return []
     dialect = session.get_bind().dialect.name
     query = select(P.c.pair_id, P.c.words).where(among(dialect, P.c.id, "ids"))
-    phrasings = [(pair_id, words, pairs_of(words)) for pair_id, words in session.execute(query, {"ids": ids})]
-    rarities |= _rarities(session, sorted({gram for _, _, known in phrasings for gram in known} - rarities.keys()))
-    best: dict[int, tuple[Any, str]] = {}
-    for pair_id, words, known in phrasings:
-        likeness = compare(asked, known, rarities, total)
-        if likeness.score >= enough and (pair_id not in best or likeness.score > best[pair_id][0].score):
+    phrasings: list[tuple[int, str]] = [(row[0], row[1]) for row in session.execute(query, {"ids": ids})]
+    theirs = {gram for _, words in phrasings for term in terms_of(words) for gram in grams(term)}
+    rarities |= _rarities(session, sorted(theirs - rarities.keys()))
+    best: dict[int, tuple[Likeness, str]] = {}
+    for pair_id, words in phrasings:
+        likeness = compare(question, words, rarities, total)
+        if likeness.score >= max(enough, LEAST) and (pair_id not in best or _rank(likeness) > _rank(best[pair_id][0])):
             best[pair_id] = likeness, words
     pairs = _pairs(session, best)
-    ranked = sorted(best, key=lambda pair_id: (-best[pair_id][0].score, pair_id))
+    ranked = sorted(sorted(best), key=lambda pair_id: _rank(best[pair_id][0]), reverse=True)
     found: list[Answer] = []
     for pair_id in ranked:
         row = pairs.get(pair_id)
@@ -82,6 +97,11 @@ def find_answers(
         if len(found) == limit:
             break
     return found
+
+
+def _rank(likeness: Likeness) -> tuple[float, float]:
+    """Of two that say the same the one that is written alike."""
+    return round(likeness.score, 6), likeness.by_letter
 
 
 def _candidates(session: Session, question: str, rarities: Mapping[str, int]) -> list[int]:

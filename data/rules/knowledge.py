@@ -1,11 +1,14 @@
-"""Knowledge (知识库): which answer a question gets. Questions are compared by their pairs of characters; rare ones
-weigh more, so that `怎么` says little and `退款` much."""
+"""Knowledge (知识库): which answer a question gets. Questions are compared by what they say, without how they are asked:
+`怎么` says nothing, and a rare word more than one that is everywhere.
+
+A wrong answer is worse than none: what asks for something besides is not answered, nor what two pairs answer as well.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -15,6 +18,7 @@ from bot.phrases import Phrase
 from data.rules import kf_answers
 from data.rules.grams import grams
 from data.rules.kf_answers import KfAnswer, KfImage, KfLink, KfMiniprogram, KfText
+from data.rules.knowledge_words import ALIKE, ASKED, LISTED, is_western, terms_of
 from data.rules.problems import Problem, RuleModel, SortedSet
 
 PHRASINGS_MAX = 50
@@ -23,9 +27,16 @@ ACCOUNTS_MAX = 100
 #: Of a longer question the beginning is looked at.
 QUESTION_MAX_LENGTH = 500
 #: A phrasing that is less like the question gives no answer.
-ENOUGH = 0.55
-#: How much of a score it is that the question asks for nothing besides.
-_OF_QUESTION = 0.3
+ENOUGH = 0.7
+#: Of two pairs that are so near to each other none is meant more than the other.
+NEAR = 0.03
+#: How long, how much, where: in too many questions to be rare.
+_ASKED_WEIGHT = 1.5
+#: A word that no phrasing has, and that is nothing which shops are asked for, is perhaps the name of a thing.
+_NAME = 0.6
+#: The share that is left of a score: where one asks how long, how much, where, and the other does not; where both are
+#: about something of a shop's that the other is not; where one is Chinese and the other is not.
+_ASKS_ELSE, _ABOUT_ELSE, _FOREIGN = 0.84, 0.85, 0.75
 
 KnowledgeAttachment = Annotated[KfImage | KfLink | KfMiniprogram, Field(discriminator="msgtype")]
 
@@ -50,14 +61,15 @@ class KnowledgePair(RuleModel):
 class Likeness:
     """How like a question a phrasing is, from 0 to 1, and why.
 
-    `shared`: the pairs that both have, the rarest first. `of_phrasing`: how much of the phrasing's weight they are,
-    `of_question`: of the question's.
+    `shared`: the words that both have, the rarest first. `of_phrasing`: how much of the phrasing's weight they are,
+    `of_question`: of the question's. `by_letter`: how like the two are as they are written.
     """
 
     score: float
     of_phrasing: float
     of_question: float
     shared: tuple[str, ...]
+    by_letter: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,23 +104,62 @@ def digest_of(text: str) -> str:
 
 
 def weight(phrasings: int, total: int) -> float:
-    """What a pair weighs that is in so many of all phrasings; above 0 always."""
-    return math.log1p(total / max(phrasings, 1)) + 0.1
+    """What a word weighs that is in so many of all phrasings: from 1, where it is in each, to 2."""
+    return 1 + math.log(total / min(max(phrasings, 1), total)) / math.log(total + 1)
 
 
-def compare(question: Collection[str], phrasing: Collection[str], rarities: Mapping[str, int], total: int) -> Likeness:
-    """How like a question a phrasing is, both given as their pairs; `rarities`: in how many of `total` phrasings each
-    pair is. 1: the same pairs; 0: none that both have."""
-    asked, known = set(question), set(phrasing)
-    weights = {gram: weight(rarities.get(gram, 0), max(total, 1)) for gram in asked | known}
-    shared = sorted(asked & known, key=lambda gram: (-weights[gram], gram))
-    if not shared:
+def compare(question: str, phrasing: str, rarities: Mapping[str, int], total: int) -> Likeness:
+    """How like a question a phrasing is; `rarities`: in how many of `total` phrasings each pair of characters is.
+    1: they say the same; 0: nothing that both say."""
+    asked, known = terms_of(question[:QUESTION_MAX_LENGTH]), terms_of(phrasing)
+    both = asked.keys() & known.keys()
+    if not both - ASKED and both != asked.keys():
         return Likeness(0.0, 0.0, 0.0, ())
-    both = math.fsum(weights[gram] for gram in shared)
-    of_phrasing = min(1.0, both / math.fsum(weights[gram] for gram in known))
-    of_question = min(1.0, both / math.fsum(weights[gram] for gram in asked))
-    score = of_phrasing * (1 - _OF_QUESTION + _OF_QUESTION * of_question)
-    return Likeness(score, of_phrasing, of_question, tuple(shared))
+    counts = {term: _count(term, rarities) for term in asked.keys() | known.keys()}
+    weights = {
+        term: _ASKED_WEIGHT if term in ASKED else weight(count, max(total, 1)) for term, count in counts.items()
+    }
+    names = {term for term in asked if not counts[term] and term not in LISTED} if len(both) == len(known) else ()
+    of_question = _share({term: weights[term] * part * (_NAME if term in names else 1) for term, part in asked.items()}, both)
+    of_phrasing = _share({term: weights[term] * part for term, part in known.items()}, both)
+    score = 2 * of_phrasing * of_question / (of_phrasing + of_question)
+    if (asked.keys() & ASKED) != (known.keys() & ASKED):
+        score *= _ASKS_ELSE
+    if (asked.keys() - both) & _THINGS and (known.keys() - both) & _THINGS:
+        score *= _ABOUT_ELSE
+    if is_western(question) != is_western(phrasing):
+        score *= _FOREIGN
+    letters, of_known = pairs_of(question), pairs_of(phrasing)
+    by_letter = len(letters & of_known) / max(len(letters | of_known), 1)
+    if by_letter == 1:
+        score = 1.0
+    shared = sorted(both, key=lambda term: (-weights[term], term))
+    return Likeness(min(score, 1.0), of_phrasing, of_question, tuple(shared), by_letter)
+
+
+_THINGS = LISTED - ASKED
+
+
+def _count(term: str, rarities: Mapping[str, int]) -> int:
+    """In how many phrasings a word may be: in as many as its rarest pair."""
+    words = ALIKE.get(term, (term,))
+    return max(min((rarities.get(gram, 0) for gram in grams(word)), default=0) for word in words)
+
+
+def _share(weights: Mapping[str, float], both: Collection[str]) -> float:
+    return min(1.0, math.fsum(weights[term] for term in both) / math.fsum(weights.values()))
+
+
+def meant(found: Sequence[Answer]) -> Answer | None:
+    """The answer to give, of those that were found, the likest first; None where none is like enough, or another pair
+    is as like."""
+    if not found or found[0].score < ENOUGH:
+        return None
+    first, *others = found
+    rival = next((each for each in others if each.likeness.by_letter >= first.likeness.by_letter / 2), None)
+    if first.score > 1 - NEAR / 2 or rival is None or rival.score < first.score - NEAR:
+        return first
+    return None
 
 
 def problems(pair: KnowledgePair) -> list[Problem]:

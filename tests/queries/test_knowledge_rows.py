@@ -18,8 +18,9 @@ from data.models import KnowledgeGram, KnowledgePairRow, KnowledgePhrasing, Know
 from data.queries import knowledge as rows
 from data.queries import unanswered
 from data.queries.drafts import purge_knowledge
-from data.rules.knowledge import KnowledgePair, pairs_of
+from data.rules.knowledge import KnowledgePair, meant, pairs_of
 from data.rules.problems import InvalidRuleError
+from tests.queries.shop_questions import ASKED, PAIRS as SHOP
 
 PAIRS = (
     (("怎么退款", "退款多久到账", "可以退钱吗"), "七天内可退，原路返回。", ()),
@@ -86,6 +87,22 @@ async def test_answers_are_found_changed_and_removed(db: Database, now: datetime
         await db.write(rows.remove_pair, ids[0])
     assert await db.read(index_is_true)
     assert await ask("什么时候发货") == []
+
+
+@pytest.mark.first_case_on_both
+async def test_what_customers_ask_finds_its_answer_and_never_another(db: Database, now: datetime) -> None:
+    """Measured when it was written: 188 of 211 questions right, 23 left to a person, none answered wrongly."""
+    names = [*SHOP]
+    ids = await db.write(rows.add_pairs, [pair(SHOP[name], name) for name in names], "ann", now)
+
+    def ask_all(session: Session) -> list[str | None]:
+        found = [meant(rows.find_answers(session, question)) for question, _ in ASKED]
+        return [names[ids.index(each.pair_id)] if each else None for each in found]
+
+    got = await db.read(ask_all)
+    wrong = [(*asked, given) for asked, given in zip(ASKED, got, strict=True) if given not in (asked[1], None)]
+    assert wrong == []
+    assert sum(given == asked[1] for asked, given in zip(ASKED, got, strict=True)) >= 185
 
 
 async def test_lists_go_on_where_they_ended(db: Database, now: datetime) -> None:
@@ -173,6 +190,6 @@ async def test_the_rare_words_lead_to_an_answer_among_many(
     things = [f"{first}{second}" for first in "手电冰洗空净平耳键鼠" for second in "机箱器板灯桶锅垫套架"]
     pairs = [pair((f"{thing}怎么退款要多久",), thing) for thing in things] + [pair(("怎么",), "怎么")]
     await db.write(rows.add_pairs, pairs, "a", now)
-    for question, answer in (("请问键灯怎么退款要多久", "键灯"), ("平桶怎么退款", "平桶"), ("怎么？", "怎么")):
+    for question, answer in (("请问键灯怎么退款要多久", "键灯"), ("平桶多久退款", "平桶"), ("怎么？", "怎么")):
         found = await db.read(lambda session, question=question: rows.find_answers(session, question, limit=1))
         assert [each.text for each in found] == [answer]
