@@ -116,11 +116,11 @@ def compare(question: str, phrasing: str, rarities: Mapping[str, int], total: in
     if not both - ASKED and both != asked.keys():
         return Likeness(0.0, 0.0, 0.0, ())
     counts = {term: _count(term, rarities) for term in asked.keys() | known.keys()}
-    weights = {
-        term: _ASKED_WEIGHT if term in ASKED else weight(count, max(total, 1)) for term, count in counts.items()
-    }
+    weights = {term: _ASKED_WEIGHT if term in ASKED else weight(count, max(total, 1)) for term, count in counts.items()}
     names = {term for term in asked if not counts[term] and term not in LISTED} if len(both) == len(known) else ()
-    of_question = _share({term: weights[term] * part * (_NAME if term in names else 1) for term, part in asked.items()}, both)
+    of_question = _share(
+        {term: weights[term] * part * (_NAME if term in names else 1) for term, part in asked.items()}, both
+    )
     of_phrasing = _share({term: weights[term] * part for term, part in known.items()}, both)
     score = 2 * of_phrasing * of_question / (of_phrasing + of_question)
     if (asked.keys() & ASKED) != (known.keys() & ASKED):

@@ -29,7 +29,7 @@ been am do does did done can could will would shall should may might must have h
 from by and or but if so please pls hi hello hey thanks thank there here any some just also about into s t m d re ll ve
 don doesn isn aren didn how what which as not want need like know tell possible possibly able let help would_like ok until take takes long send give show
 item items product products thing things something anything one ones still yet now today yesterday already really
-"""
+"""  # noqa: E501
 
 #: What is asked about: how long, how much, where, who, why. One word each; the first one stands for the others.
 _ASKED = """
@@ -38,7 +38,7 @@ _ASKED = """
 哪里 哪儿 在哪里 在哪儿 在哪 哪 什么地方 啥地方 怎么走 什么位置 位置 where location located
 谁 哪一方 who whose whom
 为什么 为啥 为何 怎么回事 why
-"""
+"""  # noqa: E501
 
 #: Words that mean the same in a shop; the first one stands for the others.
 _ALIKE = """
@@ -91,18 +91,18 @@ _ALIKE = """
 密码 password
 人工 真人 human real_person agent
 没 没有
-"""
+"""  # noqa: E501
 
 #: Words that are words, and mean nothing but themselves.
 _PLAIN = """
 退 换 寄 开 修 登录 注册 投诉 安装 定制 批发 代理 加盟 分期 花呗 微信 支付宝 信用卡 颜色 重量 产地 评价 赠品 试用 样品 配送 自提 上门 洗碗机 微波炉 烤箱 冰箱 洗衣机 电磁炉 饮水机
-"""
+"""  # noqa: E501
 
 #: Words in which some of the above stand by chance.
 _WHOLE = """
 会员卡 会议 会所 社会 功能 性能 智能 能量 能源 节能 目的 成都 首都 退还 归还 所有 有机 有限 有效 存在 个人 亲子 母亲 父亲 人才 刚需
 重要 主要 要求 后台 售后 前后 感想 和田 改天 大开 开关 开心 开始 展开 用户 费用户 作用 实用 食用 修身 进修 查收 领带 领子 衣领
-"""
+"""  # noqa: E501
 
 _BLANK = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
 #: Languages that part their words: a run of such letters is one.

@@ -20,7 +20,8 @@ from data.queries import unanswered
 from data.queries.drafts import purge_knowledge
 from data.rules.knowledge import KnowledgePair, meant, pairs_of
 from data.rules.problems import InvalidRuleError
-from tests.queries.shop_questions import ASKED, PAIRS as SHOP
+from tests.queries.shop_questions import ASKED
+from tests.queries.shop_questions import PAIRS as SHOP
 
 PAIRS = (
     (("怎么退款", "退款多久到账", "可以退钱吗"), "七天内可退，原路返回。", ()),
