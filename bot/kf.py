@@ -19,6 +19,7 @@ from data.models.kf import KfState, KfStatus
 from data.queries import kf_accounts as account_rows
 from data.queries import kf_pulls as pull_rows
 from data.queries import kf_sessions as session_rows
+from data.queries import staff as staff_rows
 from data.queries.kf_pulls import Page
 from data.rules.kf_messages import read_item
 
@@ -131,8 +132,12 @@ async def _read_servicers(ctx: Context, open_kfid: str) -> list[dict[str, Any]] 
     except WeComError as error:
         log.warning("kf_servicers_unread", open_kfid=open_kfid, cause=str(error))
         return None
-    rows = [each for each in answer.get("servicer_list") or () if each.get("userid")]
-    return [{"userid": str(each["userid"])[:64], "receives": each.get("status") == 0} for each in rows]
+    told = answer.get("servicer_list") or ()
+    found = {str(each["userid"])[:64]: each.get("status") == 0 for each in told if each.get("userid")}
+    departments = [each["department_id"] for each in told if isinstance(each.get("department_id"), int)]
+    # Of whom a department is meant WeCom tells no names, and not whether they take conversations.
+    inside = await ctx.db.read(staff_rows.list_within, (), departments) if departments else ()
+    return [{"userid": userid, "receives": found.get(userid)} for userid in sorted({*found, *inside})]
 
 
 async def read_people(ctx: Context) -> int:

@@ -1,8 +1,8 @@
 """The work on conversations of customer service: several at a time, in each one thing after the other.
 
 Messages are decided in groups and their answers written in one transaction; then each conversation is sent on its own
-and put down with those that end at the same time. Whoever dies at any instant leaves rows, which the next one finds when
-the claim ends.
+and put down with those that end at the same time. Whoever dies at any instant leaves rows, which the next one finds
+when the claim ends.
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ CLAIM = timedelta(seconds=30)
 #: A row that cannot be sent for a reason of our own is given up after so many tries: those behind it go out.
 TRIES = 3
 AGAIN = timedelta(seconds=5)
+#: Members who hear that a customer waits, where a whole department serves an account.
+TOLD_MAX = 20
 
 
 async def work_on_due(ctx: Context, most: int | None = None) -> int:
@@ -89,8 +91,8 @@ class Done(NamedTuple):
 
 
 class Ending:
-    """Conversations that are put down: as each ends, and those that end meanwhile together, for a transaction each costs
-    more than all that is written."""
+    """Conversations that are put down as they end, those that end meanwhile together: a transaction costs more than what
+    is written in it."""
 
     def __init__(self, ctx: Context, claim: str) -> None:
         self._ctx = ctx
@@ -152,7 +154,7 @@ async def _send(ctx: Context, ending: Ending, work: Work, answers: Sequence[KfMe
 
 
 async def _give_back(ctx: Context, claim: str, work: Work, to_send: Sequence[KfMessage]) -> None:
-    """Something is wrong with a conversation: it is tried again, and in the end without the row that does not go out."""
+    """Something is wrong with a conversation: it is tried again, in the end without the row that does not go out."""
     now = ctx.clock.now()
     await ctx.db.write(rows.note_attempt, [each.id or 0 for each in to_send[:1]], TRIES, "error", now)
     await ctx.db.write(rows.release, claim, work.session.id or 0, now + AGAIN)
@@ -181,17 +183,19 @@ def _tell_waiting(session: Session, ctx: Context, work: Work, ended: Ended) -> N
         "account_name": work.account.name if work.account else "",
         "happened_at": moment_words(ctx.clock.now(), ctx.settings.zone),
     }
-    told = {servicer} - {""} or set(work.choices.told) or _receiving(work)
-    for userid in sorted(told):
+    told = {servicer} - {""} or set(work.choices.told) or _servicers(work)
+    for userid in sorted(told)[:TOLD_MAX]:
         add_alert(
             session, ctx, "kf_waiting", userid, values, external_userid=work.session.contact_id,
             dedupe_key=f"kf:{work.session.id}:{int(ctx.clock.timestamp())}",
         )  # fmt: skip
 
 
-def _receiving(work: Work) -> set[str]:
+def _servicers(work: Work) -> set[str]:
+    """Who takes conversations now; where nobody does, everybody who could: a customer waits."""
     servicers = work.account.servicers if work.account else []
-    return {str(each["userid"]) for each in servicers if each.get("receives")}
+    receiving = {str(each["userid"]) for each in servicers if each.get("receives")}
+    return receiving or {str(each["userid"]) for each in servicers}
 
 
 def _tell_missed(session: Session, ctx: Context, work: Work, message: KfMessage, reason: str) -> None:

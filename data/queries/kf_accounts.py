@@ -63,7 +63,11 @@ def write_read(session: Session, told: Sequence[Mapping[str, Any]], now: datetim
         account.avatar = str(each.get("avatar") or "")[:512]
         account.granted, account.seen_at = True, now
         if each.get("servicers") is not None:
-            account.servicers = list(each["servicers"])
+            known = {one["userid"]: one["receives"] for one in account.servicers}
+            account.servicers = [
+                one if one["receives"] is not None else {**one, "receives": known.get(one["userid"], True)}
+                for one in each["servicers"]
+            ]
     gone = update(KfAccount).where(col(KfAccount.open_kfid).not_in(names) if names else col(KfAccount.open_kfid) != "")
     session.execute(gone.values(granted=False))
 

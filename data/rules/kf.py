@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
@@ -29,7 +29,7 @@ from data.rules.conditions import (
 from data.rules.kf_answers import ANSWERS_MAX, BY_CODE, KfAnswer
 from data.rules.occurrences import among
 from data.rules.problems import Problem, RuleModel, SortedSet
-from data.rules.schedule import TimeWindow, any_holds, local_datetime
+from data.rules.schedule import TimeWindow, local_datetime
 from data.rules.tagging import PATTERN_MAX_LENGTH, compiled, normalised, printable, widened
 from data.rules.tags import Id
 from data.rules.timings import Calendar
@@ -78,18 +78,27 @@ def choice_problems(choices: KfChoices) -> list[Problem]:
 
 
 def is_open(choices: KfChoices, at: datetime, calendar: Calendar) -> bool:
-    """Whether an account is open at an instant."""
+    """Whether an account is open at an instant. Hours over midnight belong to the day on which they begin, also where one
+    of the two days is a holiday."""
+    local = local_datetime(at, calendar.zone)
     if not choices.hours:
-        return not (choices.by_holidays and among(local_datetime(at, calendar.zone).date(), calendar.holidays))
-    if choices.by_holidays:
-        day = local_datetime(at, calendar.zone).date()
-        if among(day, calendar.workdays) and day.isoweekday() > 5:
+        return not choices.by_holidays or is_kept(local.date(), calendar)
+    for window in choices.hours:
+        day = window.day_of(local)
+        if day is None or (choices.by_holidays and not is_kept(day, calendar)):
+            continue
+        days = {day.isoweekday()}
+        if choices.by_holidays and day.isoweekday() > 5 and among(day, calendar.workdays):
             # A weekend that is worked has the hours of the first day of the week.
-            monday = at - timedelta(days=day.isoweekday() - 1)
-            return any_holds(choices.hours, monday, calendar.zone) or any_holds(choices.hours, at, calendar.zone)
-        if among(day, calendar.holidays):
-            return False
-    return any_holds(choices.hours, at, calendar.zone)
+            days.add(1)
+        if days & window.weekdays:
+            return True
+    return False
+
+
+def is_kept(day: date, calendar: Calendar) -> bool:
+    """Whether a day is no holiday of the company's."""
+    return among(day, calendar.workdays) or not among(day, calendar.holidays)
 
 
 class KfConditions(RuleModel):

@@ -1,5 +1,5 @@
-"""Knowledge (知识库): which answer a question gets. Questions are compared by what they say, without how they are asked:
-`怎么` says nothing, and a rare word more than one that is everywhere.
+"""Knowledge (知识库): which answer a question gets. Questions are compared by what they say, without how they are
+asked: `怎么` says nothing, and a rare word more than one that is everywhere.
 
 A wrong answer is worse than none: what asks for something besides is not answered, nor what two pairs answer as well.
 """

@@ -49,12 +49,16 @@ class TimeWindow(RuleModel):
 
     def holds(self, at: datetime, zone: tzinfo) -> bool:
         """Whether the aware instant `at` lies in the window by the wall clock of `zone`."""
-        local = local_datetime(at, zone)
-        now, today = local.time(), local.isoweekday()
+        day = self.day_of(local_datetime(at, zone))
+        return day is not None and day.isoweekday() in self.weekdays
+
+    def day_of(self, local: datetime) -> date | None:
+        """The day on which the window begins that holds a moment of the wall clock, whatever its weekdays."""
         if self.start < self.end:
-            return today in self.weekdays and self.start <= now < self.end
-        yesterday = 7 if today == 1 else today - 1
-        return (today in self.weekdays and now >= self.start) or (yesterday in self.weekdays and now < self.end)
+            return local.date() if self.start <= local.time() < self.end else None
+        if local.time() >= self.start:
+            return local.date()
+        return local.date() - timedelta(days=1) if local.time() < self.end else None
 
     def holds_time(self, at: time) -> bool:
         """Whether a time of the day lies in the window on the days that it is for."""

@@ -1,5 +1,5 @@
-"""What a shop knows and what its customers ask, as they write it: each question with the pair that a person would answer
-it with, or none. The later ones were written down after the lists of words (`data/rules/knowledge_words.py`) were."""
+"""What a shop knows and what its customers ask, as they write it: each question with the pair that a person would
+answer it with, or none. The later ones were written down after the lists of words (`data/rules/knowledge_words.py`)."""
 
 from __future__ import annotations
 
