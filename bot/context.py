@@ -29,8 +29,7 @@ class Restore(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Line:
-    """Who wants the same thing read, one after the other: `came` so many, and what the first `read_to` of them wanted is
-    read."""
+    """Who wants the same thing read, one after the other: so many `came`, and for the first `read_to` it is read."""
 
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     came: int = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -25,6 +26,8 @@ from data.rules.kf_sessions import BOTS, window_of
 log = get_logger("kf")
 
 SAID_BY_RULE = "rule:"
+#: A language model that does not answer takes its whole budget for each message; the claim has to outlive them.
+DECIDING_SECONDS = 8.0
 
 
 async def read_rules(ctx: Context) -> list[KfRule]:
@@ -66,13 +69,17 @@ async def ask_rules(ctx: Context, rules: Sequence[KfRule], facts: KfFacts, asked
 
 
 async def decide(ctx: Context, work: Work, rules: Sequence[KfRule]) -> list[Decided]:
-    """What becomes of everything open in a conversation that somebody else wrote, in its order."""
+    """What becomes of everything open in a conversation that somebody else wrote, in its order; where that takes long,
+    of the first of it: the rest is due at once, and what is decided goes out before."""
     found: list[Decided] = []
+    until = time.monotonic() + DECIDING_SECONDS
     state = KfState(work.session.state)
     answered = dict(work.answered)
     for message in work.open:
         if message.origin == KfOrigin.OURS:
             continue
+        if found and time.monotonic() > until:
+            break
         try:
             decided = await _decide_one(ctx, work, message, state, answered, rules)
         except StorageError:

@@ -50,7 +50,7 @@ async def ask_knowledge(ctx: Context, facts: KfFacts, asked_by: str) -> Told:
     draft = await draft_answer(ctx, facts.text, found, open_kfid=facts.open_kfid, external_userid=asked_by)
     if draft is not None and draft.sends and len(draft.text.encode()) <= TEXT_MAX_BYTES:
         if asked_by:
-            await ctx.db.write(draft_rows.note_sent, draft.id)
+            await ctx.db.write(draft_rows.note_sent, draft.id, asked_by)
         return Told((KfText(text=draft.text),), {**sources, "draft": draft.id})
     if draft is not None:
         # A person may send it from the conversation's page.

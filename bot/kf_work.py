@@ -48,7 +48,7 @@ async def work_on_due(ctx: Context, most: int | None = None) -> int:
     while most is None or worked < most:
         now, claim = ctx.clock.now(), secrets.token_hex(8)
         room = AT_ONCE if most is None else min(AT_ONCE, most - worked)
-        works: list[Work] = await ctx.db.write(rows.claim_due, now, claim, now + CLAIM, room)
+        works: list[Work] = await ctx.db.write(rows.claim_due, now, claim, now + _claim_of(ctx), room)
         if not works:
             break
         rules = rules if rules is not None else await read_rules(ctx)
@@ -60,10 +60,16 @@ async def work_on_due(ctx: Context, most: int | None = None) -> int:
 async def work_on_one(ctx: Context, session_id: int) -> bool:
     """Work on one conversation now; False: another is at it."""
     now, claim = ctx.clock.now(), secrets.token_hex(8)
-    works: list[Work] = await ctx.db.write(rows.claim_one, session_id, now, claim, now + CLAIM)
+    works: list[Work] = await ctx.db.write(rows.claim_one, session_id, now, claim, now + _claim_of(ctx))
     if works:
         await _work(ctx, claim, works, await read_rules(ctx))
     return bool(works)
+
+
+def _claim_of(ctx: Context) -> timedelta:
+    """A claim outlives what is done under it, also where a language model takes all its time."""
+    drafts = ctx.settings.drafts
+    return CLAIM if drafts.mode == "off" else CLAIM + timedelta(seconds=drafts.budget_seconds)
 
 
 async def _work(ctx: Context, claim: str, works: Sequence[Work], rules: Sequence[KfRule]) -> None:
@@ -91,8 +97,8 @@ class Done(NamedTuple):
 
 
 class Ending:
-    """Conversations that are put down as they end, those that end meanwhile together: a transaction costs more than what
-    is written in it."""
+    """Conversations that are put down as they end, those that end meanwhile together: a transaction costs more than
+    what is written in it."""
 
     def __init__(self, ctx: Context, claim: str) -> None:
         self._ctx = ctx

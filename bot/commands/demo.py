@@ -7,7 +7,7 @@ import signal
 import socket
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -27,21 +27,26 @@ def demo(
     folder: Annotated[Path, typer.Option("--var", help="Where the demo keeps its data.")] = Path("var/demo"),
     staff: Annotated[int, typer.Option("--staff", min=2, help="Members of the sample company.")] = 8,
     customers: Annotated[int, typer.Option("--customers", min=0, help="Its customers.")] = 300,
+    drafts: Annotated[
+        Literal["off", "draft", "send"],
+        typer.Option("--drafts", help="Let a stand-in for a language model word what customer service answers."),
+    ] = "off",
 ) -> None:
     """Try Siyu without a company: the bot and a local WeCom on this machine; Ctrl-C stops both."""
     from bot.logs import configure_logs
 
     configure_logs("WARNING")
     folder.mkdir(parents=True, exist_ok=True)
-    run(_play(folder, staff, customers))
+    run(_play(folder, staff, customers, drafts))
 
 
-async def _play(folder: Path, staff: int, customers: int) -> None:
+async def _play(folder: Path, staff: int, customers: int, drafts: str) -> None:
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     from bot.app import Bot
     from bot.clock import Clock
+    from bot.sandbox.model import model_routes
     from bot.sandbox.phone import phone_routes
     from bot.sandbox.server import Sandbox
     from bot.sandbox.world import World
@@ -50,10 +55,11 @@ async def _play(folder: Path, staff: int, customers: int) -> None:
     # One clock for both: moved on the phone page, it moves for the bot too.
     clock = Clock()
     world = World.open(folder / "wecom.db", staff=staff, customers=customers, clock=clock)
-    wecom = Sandbox(world, more_routes=phone_routes(bot_url=f"http://{HOST}:{bot_port}/readyz"))
+    routes = phone_routes(bot_url=f"http://{HOST}:{bot_port}/readyz")
+    wecom = Sandbox(world, more_routes=routes if drafts == "off" else [*routes, *model_routes()])
     await wecom.start(HOST, _free_port(WECOM_PORT, bot_port))
     try:
-        settings = _configure(folder, wecom, bot_port)
+        settings = _configure(folder, wecom, bot_port, drafts)
         async with Bot(settings, clock) as bot:
             await _connect(wecom, bot)
             await _furnish(bot)
@@ -80,9 +86,10 @@ def _free_port(wanted: int, taken: int = 0) -> int:
     return 0
 
 
-def _configure(folder: Path, wecom: Sandbox, bot_port: int) -> Settings:
+def _configure(folder: Path, wecom: Sandbox, bot_port: int, drafts: str) -> Settings:
     """Write the configuration of the made-up company, so that every other command works on the demo too."""
     from bot.config import load_settings
+    from bot.sandbox.model import NAME
 
     company, app = wecom.world.company, wecom.world.app
     path = folder / "config.toml"
@@ -118,6 +125,11 @@ public_url = "http://{HOST}:{bot_port}"
 
 [database]
 url = "sqlite:///{(folder / "siyu.db").resolve()}"
+
+[drafts]
+mode = "{drafts}"
+url = "{wecom.url}/v1"
+model = "{NAME}"
 """,
         "utf-8",
     )

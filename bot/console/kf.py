@@ -21,6 +21,7 @@ from bot.kf_edits import save_choices
 from data.errors import NotFoundError
 from data.models import KfAccount, KfMessage, KfSession
 from data.models.kf import KfState
+from data.queries import drafts as draft_rows
 from data.queries import kf_accounts as account_rows
 from data.queries import kf_rules as rule_rows
 from data.queries import kf_sessions as rows
@@ -155,19 +156,21 @@ async def show_session(ask: Ask) -> web.Response:
 async def _session_page(ask: Ask, status: int = 200, *, fault: str = "", text: str = "") -> web.Response:
     number = ask.path_number()
 
-    def read(session: Session) -> tuple[KfSession, KfAccount | None, list[KfMessage], dict[str, str], bool]:
+    def read(session: Session) -> tuple[KfSession, KfAccount | None, list[KfMessage], dict[str, str], bool, set[int]]:
         row = _require_seen(ask, session, number)
         messages = rows.list_messages(session, number, before_id=ask.asked_number("before"), limit=MESSAGES_SHOWN + 1)
         account = account_rows.find_account(session, row.open_kfid)
         servicers = {str(each["userid"]) for each in (account.servicers if account else [])}
         names = map_names(session, {each.servicer_userid for each in messages} | servicers)
-        return row, account, messages, names, find_customer(session, row.contact_id) is not None
+        drafts = {int(each.explanation.get("knowledge", {}).get("draft") or 0) for each in messages}
+        sent = draft_rows.list_sent(session, drafts)
+        return row, account, messages, names, find_customer(session, row.contact_id) is not None, sent
 
-    row, account, messages, names, is_customer = await ask.db.read(read)
+    row, account, messages, names, is_customer, sent_drafts = await ask.db.read(read)
     shown = messages[:MESSAGES_SHOWN]
     return ask.show(
         "kf_session", status, row=row, account=account, is_customer=is_customer,
-        messages=shown[::-1], names=names, fault=fault, typed=text,
+        messages=shown[::-1], sent_drafts=sent_drafts, names=names, fault=fault, typed=text,
         older=shown[-1].id if len(messages) > MESSAGES_SHOWN else None, state=acts.state_now(row, ask.now),
         states=STATES, colours=COLOURS, window=acts.window_now(row, ask.now), statuses=STATUSES, events=EVENTS,
         changes=CHANGES, kinds={**MSGTYPES, **ANSWER_TYPES}, why=partial(why_words, ask),
@@ -190,6 +193,9 @@ async def say(ask: Ask) -> web.Response:
         sent = await acts.say_text(ask.ctx, number, text, ask.actor.who)
     except SiyuError as error:
         return await _session_page(ask, 400, fault=ask.told(error), text=text)
+    draft = ask.number("draft")
+    if draft is not None and sent.status in ("sent", "open"):
+        await ask.db.write(draft_rows.note_sent, draft, row.contact_id)
     await ask.note("kf.say", f"kf session {number}", {"message": sent.id}, external_userid=row.contact_id)
     if sent.status not in ("sent", "open"):
         return await _session_page(ask, 400, fault=ask.told(sent.reason), text=text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -41,10 +41,18 @@ def add_draft(
     return row.id
 
 
-def note_sent(session: Session, draft_id: int) -> None:
-    """A draft was sent, by the program or by a person."""
-    change = update(DraftRow).where(col(DraftRow.id) == draft_id)
+def note_sent(session: Session, draft_id: int, external_userid: str) -> None:
+    """A customer's draft was sent, by the program or by a person."""
+    change = update(DraftRow).where(col(DraftRow.id) == draft_id, col(DraftRow.external_userid) == external_userid)
     session.execute(change.values(outcome=Outcome.SENT.value))
+
+
+def list_sent(session: Session, draft_ids: Collection[int]) -> set[int]:
+    """Those of some drafts that were sent."""
+    is_one = col(DraftRow.id).in_(sorted(draft_ids))
+    return set(
+        session.execute(select(col(DraftRow.id)).where(is_one, col(DraftRow.outcome) == Outcome.SENT.value)).scalars()
+    )
 
 
 def list_drafts(

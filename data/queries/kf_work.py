@@ -98,7 +98,7 @@ def _claim(session: Session, ids: Sequence[int], now: datetime, claim: str, unti
         select(M.c.session_id, M.c.rule_id, func.max(M.c.sent_at))
         .where(
             M.c.session_id.in_([number for number, work in works.items() if _asks(work)]),
-            M.c.sent_at >= now - ANSWERED_SINCE, M.c.origin == int(KfOrigin.CUSTOMER), M.c.rule_id.is_not(None),
+            M.c.sent_at >= now - ANSWERED_SINCE, M.c.origin != int(KfOrigin.OURS), M.c.rule_id.is_not(None),
         )
         .group_by(M.c.session_id, M.c.rule_id)
     )  # fmt: skip

@@ -127,7 +127,7 @@ async def test_a_draft_is_made_of_the_knowledge_and_kept(
         [pairs[0].pair_id],
     )
     assert "〔号码A〕" in row.question
-    await db.write(rows.note_sent, draft.id)
+    await db.write(rows.note_sent, draft.id, "wm1")
     assert (await latest(db)).outcome == "sent"
     ready = await draft_answer(context(db, clock, model, mode="send"), QUESTION, pairs)
     assert ready is not None
