@@ -16,7 +16,7 @@ from bot.sandbox.control import refuse_strangers
 NAME = "stand-in"
 #: What the prompt asks to be said where nothing is known.
 _NO_ANSWER = re.compile(r"只写：(\S+)")
-_PAIR = re.compile(r"^问：(?P<question>.*)\n答：(?P<answer>(?:(?!\n\n问：|\Z).|\n(?!\n问：))*)", re.MULTILINE)
+_PAIR = re.compile(r"^问：(?P<question>.*)\n答：(?P<answer>(?:.|\n)*?)(?=\n\n问：|\Z)", re.MULTILINE)
 _WORDS = re.compile(r"</?customer_words>")
 #: So like must a question be, as a share of its characters.
 _ENOUGH = 0.4
@@ -36,9 +36,8 @@ async def complete(request: web.Request) -> web.Response:
         said = {each["role"]: str(each["content"]) for each in asked["messages"]}
         answer = _answer(said.get("system", ""), _WORDS.sub("", said["user"]).strip())
     except (ValueError, KeyError, TypeError):
-        return web.json_response(
-            {"error": {"message": "messages are missing", "type": "invalid_request_error"}}, status=400
-        )
+        fault = {"message": "messages are missing", "type": "invalid_request_error"}
+        return web.json_response({"error": fault}, status=400)
     choice = {"index": 0, "message": {"role": "assistant", "content": answer}, "finish_reason": "stop"}
     return web.json_response({"id": "chatcmpl-0", "object": "chat.completion", "model": NAME, "choices": [choice]})
 
@@ -57,7 +56,7 @@ def _answer(prompt: str, question: str) -> str:
         found = _NO_ANSWER.search(prompt)
         return found[1] if found else "?"
     answer = pairs[likeness.index(max(likeness))][1]
-    polite = (
-        ("Hello! ", " Is there anything else?") if question.isascii() else ("您好，", "还有其他问题也可以随时问我。")
-    )
-    return polite[0] + answer + polite[1]
+    if question.isascii():
+        return f"Hello! {answer} Is there anything else?"
+    end = "" if answer.endswith(("。", "！", "？", "～")) else " 。"
+    return f"您好，{answer}{end}还有其他问题也可以随时问我。"

@@ -49,10 +49,8 @@ def note_sent(session: Session, draft_id: int, external_userid: str) -> None:
 
 def list_sent(session: Session, draft_ids: Collection[int]) -> set[int]:
     """Those of some drafts that were sent."""
-    is_one = col(DraftRow.id).in_(sorted(draft_ids))
-    return set(
-        session.execute(select(col(DraftRow.id)).where(is_one, col(DraftRow.outcome) == Outcome.SENT.value)).scalars()
-    )
+    query = select(col(DraftRow.id)).where(col(DraftRow.id).in_(sorted(draft_ids)))
+    return set(session.execute(query.where(col(DraftRow.outcome) == Outcome.SENT.value)).scalars())
 
 
 def list_drafts(

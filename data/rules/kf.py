@@ -78,8 +78,8 @@ def choice_problems(choices: KfChoices) -> list[Problem]:
 
 
 def is_open(choices: KfChoices, at: datetime, calendar: Calendar) -> bool:
-    """Whether an account is open at an instant. Hours over midnight belong to the day on which they begin, also where one
-    of the two days is a holiday."""
+    """Whether an account is open at an instant. Hours over midnight belong to the day on which they begin, also where
+    one of the two days is a holiday."""
     local = local_datetime(at, calendar.zone)
     if not choices.hours:
         return not choices.by_holidays or is_kept(local.date(), calendar)

@@ -20,6 +20,7 @@ from bot.context import Context
 from bot.drafts import draft_answer
 from bot.metrics import Metrics
 from bot.render import Renderer
+from bot.sandbox.model import model_routes
 from bot.wecom.client import WeComClient
 from data.db import Database
 from data.models import DraftRow
@@ -132,6 +133,24 @@ async def test_a_draft_is_made_of_the_knowledge_and_kept(
     ready = await draft_answer(context(db, clock, model, mode="send"), QUESTION, pairs)
     assert ready is not None
     assert ready.sends
+
+
+async def test_the_local_wecoms_stand_in_says_an_answer_of_the_knowledge_or_none(
+    db: Database, clock: Clock, now: datetime, model: Model
+) -> None:
+    app = web.Application()
+    app.add_routes(model_routes())
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    model.url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
+    pairs = await sources(db, now)
+    draft = await draft_answer(context(db, clock, model), "多久能发货？", pairs)
+    assert draft is not None
+    assert draft.text == "您好，48 小时内发货，详见 https://shop.example.com/ship 。还有其他问题也可以随时问我。"
+    assert await draft_answer(context(db, clock, model), "hello there", pairs) is None
+    assert (await latest(db)).outcome == "no_answer"
+    await runner.cleanup()
 
 
 async def test_nothing_is_asked_that_need_not_be(db: Database, clock: Clock, now: datetime, model: Model) -> None:

@@ -158,6 +158,22 @@ def test_opening_hours_know_holidays_and_weekends_that_are_worked() -> None:
     assert is_open(KfChoices(), NOW + timedelta(hours=13), calendar), "without hours it is always open"
 
 
+def test_hours_over_midnight_belong_to_the_day_on_which_they_begin_and_follow_the_wall_clock() -> None:
+    late = TimeWindow(weekdays=frozenset(range(1, 6)), start="20:00", end="02:00")
+    berlin = ZoneInfo("Europe/Berlin")
+    holiday, worked = date(2026, 3, 26), date(2026, 3, 29)  # a Thursday; the Sunday on which summer time begins
+    calendar = Calendar(berlin, TimeWindow(), ((holiday, holiday),), ((worked, worked),))
+
+    def at(day: int, hour: int, minute: int = 0) -> bool:
+        return is_open(KfChoices(hours=(late,)), datetime(2026, 3, day, hour, minute, tzinfo=berlin), calendar)
+
+    assert [at(25, 21), at(26, 1), at(26, 21), at(27, 1), at(27, 21)] == [True, True, False, False, True]
+    assert [at(29, 1), at(29, 20), at(30, 1, 59), at(30, 2)] == [False, True, True, False]
+    morning = KfChoices(hours=(TimeWindow(weekdays=frozenset({1}), start="09:30", end="18:00"),))
+    for hour, minute, is_so in ((9, 29, False), (9, 30, True), (17, 59, True), (18, 0, False)):
+        assert is_open(morning, datetime(2026, 3, 29, hour, minute, tzinfo=berlin), calendar) is is_so
+
+
 @pytest.mark.parametrize(
     ("fault", "path"),
     [
