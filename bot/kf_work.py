@@ -189,7 +189,7 @@ def _tell_waiting(session: Session, ctx: Context, work: Work, ended: Ended) -> N
         "account_name": work.account.name if work.account else "",
         "happened_at": moment_words(ctx.clock.now(), ctx.settings.zone),
     }
-    told = {servicer} - {""} or set(work.choices.told) or _servicers(work)
+    told = {servicer} - {""} or set(work.choices.told) or servicers_of(work)
     for userid in sorted(told)[:TOLD_MAX]:
         add_alert(
             session, ctx, "kf_waiting", userid, values, external_userid=work.session.contact_id,
@@ -197,7 +197,7 @@ def _tell_waiting(session: Session, ctx: Context, work: Work, ended: Ended) -> N
         )  # fmt: skip
 
 
-def _servicers(work: Work) -> set[str]:
+def servicers_of(work: Work) -> set[str]:
     """Who takes conversations now; where nobody does, everybody who could: a customer waits."""
     servicers = work.account.servicers if work.account else []
     receiving = {str(each["userid"]) for each in servicers if each.get("receives")}

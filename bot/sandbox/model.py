@@ -56,7 +56,4 @@ def _answer(prompt: str, question: str) -> str:
         found = _NO_ANSWER.search(prompt)
         return found[1] if found else "?"
     answer = pairs[likeness.index(max(likeness))][1]
-    if question.isascii():
-        return f"Hello! {answer} Is there anything else?"
-    end = "" if answer.endswith(("。", "！", "？", "～")) else " 。"
-    return f"您好，{answer}{end}还有其他问题也可以随时问我。"
+    return f"{'Hello! ' if question.isascii() else '您好！'}{answer}"

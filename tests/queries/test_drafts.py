@@ -147,7 +147,7 @@ async def test_the_local_wecoms_stand_in_says_an_answer_of_the_knowledge_or_none
     pairs = await sources(db, now)
     draft = await draft_answer(context(db, clock, model), "多久能发货？", pairs)
     assert draft is not None
-    assert draft.text == "您好，48 小时内发货，详见 https://shop.example.com/ship 。还有其他问题也可以随时问我。"
+    assert draft.text == "您好！48 小时内发货，详见 https://shop.example.com/ship"
     assert await draft_answer(context(db, clock, model), "hello there", pairs) is None
     assert (await latest(db)).outcome == "no_answer"
     await runner.cleanup()

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
+from bot.kf_work import servicers_of
 from data.db import Database
+from data.models import KfAccount, KfSession
 from data.models.kf import KfStatus
 from data.queries import kf_accounts, kf_pulls, kf_sessions, kf_work, touches
 from data.queries.kf_work import Ended, Sent
+from data.rules.kf import KfChoices
 from data.rules.kf_messages import read_item
 
 NOW = datetime(2026, 3, 4, 2, 0, tzinfo=UTC)
@@ -48,3 +52,30 @@ async def test_a_page_is_stored_once_and_a_journey_writes_where_the_customer_wro
     touch = await db.read(touches.last_of, "wm1")
     assert touch is not None
     assert (touch.kind, touch.origin) == ("kf", f"kf:{ours.id}")
+
+
+async def test_who_serves_by_a_department_is_known_by_what_events_told_and_hears_of_who_waits(db: Database) -> None:
+    def read() -> list[dict[str, Any]]:
+        servicers = [{"userid": "ann", "receives": False}, {"userid": "bo", "receives": None}]
+        return [{"open_kfid": "wk1", "name": "客服", "servicers": servicers}]
+
+    async def servicers() -> list[dict[str, Any]]:
+        account = await db.read(kf_accounts.get_account, "wk1")
+        return list(account.servicers)
+
+    await db.write(kf_accounts.write_read, read(), NOW)
+    assert await servicers() == [{"userid": "ann", "receives": False}, {"userid": "bo", "receives": True}]
+    account = await db.read(kf_accounts.get_account, "wk1")
+    assert told_of(account) == {"bo"}
+    await db.write(lambda session: kf_accounts.note_servicer(session, "wk1", "bo", receives=False))
+    await db.write(kf_accounts.write_read, read(), NOW)
+    assert [each["receives"] for each in await servicers()] == [False, False]
+    assert told_of(await db.read(kf_accounts.get_account, "wk1")) == {"ann", "bo"}, "a customer waits"
+
+
+def told_of(account: KfAccount) -> set[str]:
+    """Who hears that a customer waits."""
+    session = KfSession(
+        open_kfid="wk1", external_userid="wm1", contact_id="wm1", state_at=NOW, began_at=NOW, changed_at=NOW
+    )
+    return servicers_of(kf_work.Work(session, account, KfChoices(), []))

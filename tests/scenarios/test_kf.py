@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from sqlmodel import Session, col, select
 
-from bot import kf
+from bot import kf, kf_deciding
 from bot.clock import Clock
 from bot.erasing import erase_customer, export_customer
 from bot.kf_acts import Change, change_state, say_text, session_json
@@ -28,7 +28,7 @@ from bot.sandbox.server import Sandbox
 from bot.sandbox.world import World
 from data.db import open_database
 from data.errors import ConflictError
-from data.models import KfMessage, KfRuleRow, KfSession
+from data.models import KfAccount, KfMessage, KfRuleRow, KfSession
 from data.queries import kf_accounts as account_rows
 from data.queries import timelines
 from data.rules.kf import KfChoices, KfRule
@@ -204,7 +204,7 @@ async def test_a_conversation_is_greeted_answered_handed_over_and_taken_back(com
 
 @pytest.mark.first_case_on_both
 async def test_nothing_is_lost_or_said_twice_over_restarts_lost_answers_and_lost_callbacks(
-    start: Start, sandbox: Sandbox
+    start: Start, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     company = await start()
     shop = Shop(company)
@@ -255,6 +255,29 @@ async def test_nothing_is_lost_or_said_twice_over_restarts_lost_answers_and_lost
     assert (len(shop.own(first)), len(shop.own(second))) == (1, 2)
     assert await shop.hears(first, "多少钱") == ["199 元起 / from ¥199"]
 
+    # A model that takes its time: what is decided by then goes out, and the rest after it, all in its order.
+    monkeypatch.setattr(kf_deciding, "DECIDING_SECONDS", -1.0)
+    said = len(shop.own(first))
+    for words in ("多少钱", "how much", "多少钱呢"):
+        shop.acts.write(shop.id, first, "text", {"content": words}, tell=False)
+    await kf.pull(ctx, shop.id)
+    await answer_left(ctx)
+    assert len(shop.own(first)) == said + 3
+
+    # However many events come at once, they are two readings: one that was under way, and one of all that came meanwhile.
+    shop.acts.write(shop.id, second, "text", {"content": "how much"}, tell=False)
+    before = readings(sandbox)
+    found = await asyncio.gather(*(kf.pull(ctx, shop.id) for _ in range(20)))
+    assert (sum(each.messages for each in found), readings(sandbox) - before) == (1, 2)
+    await answer_left(ctx)
+    # A cursor that WeCom does not know any more: it is read from the beginning, and nothing is stored or said again.
+    await company.bot.db.write(lose_the_cursor)
+    shop.acts.write(shop.id, third, "text", {"content": "多少钱"}, tell=False)
+    said = len(shop.own(third))
+    assert (await kf.pull(ctx, shop.id)).messages == 1
+    await answer_left(ctx)
+    assert len(shop.own(third)) == said + 1
+
     # An old message is left to people, and one to two readers at once is stored once.
     fourth = shop.new_customer("戊")
     shop.acts.write(shop.id, fourth, "text", {"content": "多少钱"}, tell=False)
@@ -265,6 +288,15 @@ async def test_nothing_is_lost_or_said_twice_over_restarts_lost_answers_and_lost
     _, messages = await company.read(everything)
     assert max(Counter((each.external_userid, each.msgid) for each in messages).values()) == 1
     assert [each.reason for each in messages if each.external_userid == fourth] == ["发来已超过 60 分钟，不再自动回复"]
+
+
+def readings(sandbox: Sandbox) -> int:
+    """How often messages were asked for."""
+    return sum(count for (path, _), count in sandbox.machine.calls.counts.items() if path == "kf/sync_msg")
+
+
+def lose_the_cursor(session: Session) -> None:
+    session.execute(select(KfAccount)).scalar_one().cursor = "of another time"
 
 
 def break_a_rule(session: Session) -> None:
