@@ -18,7 +18,7 @@ MSGTYPES = {
     "text": N_("文字"), "image": N_("图片"), "voice": N_("语音"), "video": N_("视频"), "file": N_("文件"),
     "location": N_("位置"), "link": N_("链接"), "miniprogram": N_("小程序"), "business_card": N_("名片"),
     "channels": N_("视频号"), "channels_shop_product": N_("视频号商品"), "channels_shop_order": N_("视频号订单"),
-    "merged_msg": N_("聊天记录"),
+    "merged_msg": N_("聊天记录"), "meeting": N_("会议"), "calendar": N_("日程"), "note": N_("笔记"),
 }  # fmt: skip
 ANSWER_TYPES = {
     "text": N_("文字"), "image": N_("图片"), "link": N_("链接"), "miniprogram": N_("小程序"), "msgmenu": N_("菜单"),

@@ -264,7 +264,7 @@ async def test_nothing_is_lost_or_said_twice_over_restarts_lost_answers_and_lost
     await answer_left(ctx)
     assert len(shop.own(first)) == said + 3
 
-    # However many events come at once, they are two readings: one that was under way, and one of all that came meanwhile.
+    # However many events come at once, they are two readings: the first one's, and one for all that came meanwhile.
     shop.acts.write(shop.id, second, "text", {"content": "how much"}, tell=False)
     before = readings(sandbox)
     found = await asyncio.gather(*(kf.pull(ctx, shop.id) for _ in range(20)))
