@@ -34,6 +34,7 @@ from bot.wecom.crypto import CallbackCrypto
 from data import migrate
 from data.db import Database, SqliteDatabase, open_database, ping
 from data.errors import StorageError
+from data.queries.kf_work import release_all
 from data.sqlite import INBOX_CHECKPOINT_PAGES
 from handlers import IGNORED, ROUTERS
 from scheduler.inbox import inbox_jobs
@@ -118,6 +119,8 @@ class Bot:
         defer(self.runner.stop)
         defer(self.inbox.stop)
         await self.inbox.start(alone=alone)
+        if alone:
+            await self.db.write(release_all)
         self._serve_app = self._web(callbacks)
         await self._listen(self._serve_app)
         self.runner.start()

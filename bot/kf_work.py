@@ -73,6 +73,15 @@ def _claim_of(ctx: Context) -> timedelta:
 
 
 async def _work(ctx: Context, claim: str, works: Sequence[Work], rules: Sequence[KfRule]) -> None:
+    try:
+        await _decide_and_send(ctx, claim, works, rules)
+    except asyncio.CancelledError:
+        # A stop does not leave them to wait until their claims run out; what was sent is known by its msgid.
+        await ctx.db.write(rows.release_cut_off, claim, [work.session.id or 0 for work in works])
+        raise
+
+
+async def _decide_and_send(ctx: Context, claim: str, works: Sequence[Work], rules: Sequence[KfRule]) -> None:
     # Side by side: one whose answer a language model words does not keep the others waiting for long.
     found_all = await asyncio.gather(*(decide(ctx, work, rules) for work in works))
     decided = {work.session.id or 0: found for work, found in zip(works, found_all, strict=True) if found}

@@ -241,6 +241,18 @@ def release(session: Session, claim: str, session_id: int, again_at: datetime) -
     session.connection().execute(mine.values(claim="", claimed_until=None, due_at=again_at))
 
 
+def release_cut_off(session: Session, claim: str, session_ids: Sequence[int]) -> None:
+    """Give back, as they are, conversations on which work was cut off."""
+    mine = update(S).where(S.c.id.in_(session_ids), S.c.claim == claim)
+    session.connection().execute(mine.values(claim="", claimed_until=None))
+
+
+def release_all(session: Session) -> None:
+    """Nobody works on any conversation: whoever did has died."""
+    claimed = update(S).where(S.c.due_at.is_not(None), S.c.claimed_until.is_not(None))
+    session.connection().execute(claimed.values(claim="", claimed_until=None))
+
+
 def note_attempt(session: Session, message_ids: Sequence[int], failed_after: int, reason: str, now: datetime) -> None:
     """Messages could not be handled; after so many tries they are not tried again, and the others go on."""
     mine = M.c.id.in_(message_ids)
