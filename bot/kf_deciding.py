@@ -139,7 +139,10 @@ async def _decide_message(
     if rule.hand_over is not None:
         rows.append(_act(ctx, work, "trans", rule.hand_over.model_dump(), message, rule))
     reason = Phrase("按规则“%(name)s”回复", name=rule.name)
-    return Decided(message.id, reason, rule.id, {**asked.to_json(), **kept}, rows)
+    drafted = asked.told.drafted if asked.told is not None else ()
+    return Decided(
+        message.id, reason, rule.id, {**asked.to_json(), **kept}, rows, question=facts.text, drafted=drafted
+    )  # fmt: skip
 
 
 def _unanswered(ctx: Context, work: Work, message: KfMessage, state: KfState, now: datetime) -> str:

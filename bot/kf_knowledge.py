@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from bot.context import Context
 from bot.drafts import draft_answer
+from data.models import KfSession
 from data.queries import drafts as draft_rows
+from data.queries import kf_sessions as session_rows
 from data.queries import knowledge as pair_rows
 from data.queries import unanswered as unanswered_rows
 from data.rules.kf import KfFacts
@@ -20,10 +23,12 @@ SOURCES = 3
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What is answered, nothing where nothing is known; `sources`: which pairs it is of, and how it was made."""
+    """What is answered, nothing where nothing is known; `sources`: which pairs it is of, and how it was made.
+    `drafted`: of what a language model is to make a draft, once the customer has the answer."""
 
     answers: tuple[KfAnswer, ...] = ()
     sources: dict[str, Any] = field(default_factory=dict)
+    drafted: tuple[Answer, ...] = ()
 
 
 async def ask_knowledge(ctx: Context, facts: KfFacts, asked_by: str) -> Told:
@@ -47,7 +52,11 @@ async def ask_knowledge(ctx: Context, facts: KfFacts, asked_by: str) -> Told:
         "phrasing": best.phrasing,
         "score": round(best.score, 3),
     }
-    draft = await draft_answer(ctx, facts.text, found, open_kfid=facts.open_kfid, external_userid=asked_by)
+    # What is for staff alone keeps no customer waiting.
+    later = bool(asked_by) and ctx.settings.drafts.mode == "draft"
+    draft = None
+    if not later:
+        draft = await draft_answer(ctx, facts.text, found, open_kfid=facts.open_kfid, external_userid=asked_by)
     if draft is not None and draft.sends and len(draft.text.encode()) <= TEXT_MAX_BYTES:
         if asked_by:
             await ctx.db.write(draft_rows.note_sent, draft.id, asked_by)
@@ -57,4 +66,13 @@ async def ask_knowledge(ctx: Context, facts: KfFacts, asked_by: str) -> Told:
         sources |= {"draft": draft.id, "draft_text": draft.text}
     if asked_by:
         await ctx.db.write(pair_rows.count_use, best.pair_id, ctx.clock.now())
-    return Told(best.messages, sources)
+    return Told(best.messages, sources, tuple(found) if later else ())
+
+
+async def add_draft(ctx: Context, message_id: int, question: str, pairs: Sequence[Answer], asked: KfSession) -> None:
+    """Have the language model make a draft for a message that was answered; a person may send it from the page of the
+    conversation."""
+    draft = await draft_answer(ctx, question, pairs, open_kfid=asked.open_kfid, external_userid=asked.contact_id)
+    if draft is not None:
+        told = {"draft": draft.id, "draft_text": draft.text}
+        await ctx.db.write(session_rows.note_knowledge, message_id, told)

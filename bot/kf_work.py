@@ -18,6 +18,7 @@ from sqlmodel import Session
 from bot.context import Context
 from bot.delivery import add_alert
 from bot.kf_deciding import decide, read_rules
+from bot.kf_knowledge import add_draft
 from bot.kf_sending import Sending
 from bot.logs import get_logger
 from data.errors import StorageError
@@ -95,6 +96,14 @@ async def _decide_and_send(ctx: Context, claim: str, works: Sequence[Work], rule
         await asyncio.gather(*(_send(ctx, ending, work, answers.get(work.session.id or 0, [])) for work in going))
     finally:
         await ending.written()
+    await asyncio.gather(
+        *(
+            add_draft(ctx, each.message_id, each.question, each.drafted, work.session)
+            for work in going
+            for each in decided.get(work.session.id or 0, ())
+            if each.drafted
+        )
+    )
 
 
 class Done(NamedTuple):

@@ -231,6 +231,13 @@ def get_message(session: Session, message_id: int) -> KfMessage:
     return row
 
 
+def note_knowledge(session: Session, message_id: int, told: Mapping[str, Any]) -> None:
+    """What became known of the answer to a message later."""
+    row = session.get(KfMessage, message_id, with_for_update=True, populate_existing=True)
+    if row is not None:  # erased meanwhile
+        row.explanation = {**row.explanation, "knowledge": {**row.explanation.get("knowledge", {}), **told}}
+
+
 def is_whose(external_userid: str) -> ColumnElement[bool]:
     """Conversations of whoever has this id in customer service, or is known to be this customer."""
     return or_(col(KfSession.contact_id) == external_userid, col(KfSession.external_userid) == external_userid)

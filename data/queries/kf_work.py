@@ -20,6 +20,7 @@ from data.models.kf import KfOrigin, KfState, KfStatus
 from data.queries.kf_accounts import choices_of
 from data.queries.touches import record
 from data.rules.kf import KfChoices
+from data.rules.knowledge import Answer
 from data.rules.preferences import TouchKind
 
 S: Any = KfSession.__table__  # type: ignore[attr-defined]
@@ -113,7 +114,8 @@ def _asks(work: Work) -> bool:
 
 @dataclass(slots=True)
 class Decided:
-    """What becomes of a message or an event that was open: why, and the rows that answer it."""
+    """What becomes of a message or an event that was open: why, and the rows that answer it. `drafted`: of what a
+    language model is to make a draft for staff, to the `question`."""
 
     message_id: int
     reason: str
@@ -121,6 +123,8 @@ class Decided:
     explanation: Mapping[str, Any] = field(default_factory=dict)
     answers: list[KfMessage] = field(default_factory=list)
     status: KfStatus = KfStatus.DONE
+    question: str = ""
+    drafted: Sequence[Answer] = ()
 
 
 def record_decisions(
