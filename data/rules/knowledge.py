@@ -111,17 +111,21 @@ def weight(phrasings: int, total: int) -> float:
 def compare(question: str, phrasing: str, rarities: Mapping[str, int], total: int) -> Likeness:
     """How like a question a phrasing is; `rarities`: in how many of `total` phrasings each pair of characters is.
     1: they say the same; 0: nothing that both say."""
+    letters, of_known = pairs_of(question), pairs_of(phrasing)
+    by_letter = len(letters & of_known) / max(len(letters | of_known), 1)
+    if by_letter == 1:
+        return Likeness(1.0, 1.0, 1.0, tuple(sorted(terms_of(phrasing))), 1.0)
     asked, known = terms_of(question[:QUESTION_MAX_LENGTH]), terms_of(phrasing)
     both = asked.keys() & known.keys()
-    if not both - ASKED and both != asked.keys():
-        return Likeness(0.0, 0.0, 0.0, ())
+    if not both - ASKED and (not both or len(both) < len(asked)):
+        return Likeness(0.0, 0.0, 0.0, (), by_letter)
     counts = {term: _count(term, rarities) for term in asked.keys() | known.keys()}
     weights = {term: _ASKED_WEIGHT if term in ASKED else weight(count, max(total, 1)) for term, count in counts.items()}
-    names = {term for term in asked if not counts[term] and term not in LISTED} if len(both) == len(known) else ()
-    of_question = _share(
-        {term: weights[term] * part * (_NAME if term in names else 1) for term, part in asked.items()}, both
-    )
-    of_phrasing = _share({term: weights[term] * part for term, part in known.items()}, both)
+    theirs = {term: weights[term] * part for term, part in known.items()}
+    ours = {term: weights[term] * part for term, part in asked.items()}
+    if len(both) == len(known):
+        ours |= {term: ours[term] * _NAME for term in asked if not counts[term] and term not in LISTED}
+    of_phrasing, of_question = _share(theirs, both), _share(ours, both)
     score = 2 * of_phrasing * of_question / (of_phrasing + of_question)
     if (asked.keys() & ASKED) != (known.keys() & ASKED):
         score *= _ASKS_ELSE
@@ -129,10 +133,6 @@ def compare(question: str, phrasing: str, rarities: Mapping[str, int], total: in
         score *= _ABOUT_ELSE
     if is_western(question) != is_western(phrasing):
         score *= _FOREIGN
-    letters, of_known = pairs_of(question), pairs_of(phrasing)
-    by_letter = len(letters & of_known) / max(len(letters | of_known), 1)
-    if by_letter == 1:
-        score = 1.0
     shared = sorted(both, key=lambda term: (-weights[term], term))
     return Likeness(min(score, 1.0), of_phrasing, of_question, tuple(shared), by_letter)
 
