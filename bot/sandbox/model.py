@@ -18,8 +18,8 @@ NAME = "stand-in"
 _NO_ANSWER = re.compile(r"只写：(\S+)")
 _PAIR = re.compile(r"^问：(?P<question>.*)\n答：(?P<answer>(?:.|\n)*?)(?=\n\n问：|\Z)", re.MULTILINE)
 _WORDS = re.compile(r"</?customer_words>")
-#: So like must a question be, as a share of its characters.
-_ENOUGH = 0.4
+#: So many of the characters of the question have to stand in one of them.
+_ENOUGH = 0.3
 
 
 def model_routes() -> list[web.RouteDef]:
@@ -51,7 +51,7 @@ async def list_models(request: web.Request) -> web.Response:
 
 def _answer(prompt: str, question: str) -> str:
     pairs = [(match["question"], match["answer"].strip()) for match in _PAIR.finditer(prompt)]
-    likeness = [len({*known} & {*question}) / max(len({*known}), 1) for known, _ in pairs]
+    likeness = [len({*known} & {*question}) / max(len({*question}), 1) for known, _ in pairs]
     if not pairs or max(likeness) < _ENOUGH:
         found = _NO_ANSWER.search(prompt)
         return found[1] if found else "?"

@@ -95,7 +95,9 @@ async def sources(db: Database, now: datetime) -> list[Answer]:
     phrasings = ("什么时候发货", "张三 13911112222 问多久发货")
     pair = KnowledgePair(phrasings=phrasings, text="48 小时内发货，详见 https://shop.example.com/ship")
     await db.write(knowledge_rows.add_pair, pair, "ann", now)
-    found: list[Answer] = await db.read(lambda session: knowledge_rows.find_answers(session, "13911112222 多久发货"))
+    found: list[Answer] = await db.read(
+        lambda session: knowledge_rows.find_answers(session, "张三 13911112222 多久发货")
+    )
     return found
 
 
