@@ -122,6 +122,7 @@ class Inbox:
                 [NewTask(task.lane, _bounded(task.subject), _bounded(task.collapse_key)) for task in plan.tasks]
             ),
             refresh=event.SAYS_ONLY_CHANGED,
+            awaited=event.TAKES_REPLY,
         )
         loop = asyncio.get_running_loop()
         arrived = _Arrived(new, stored, loop.time() + self.store_deadline_seconds)
@@ -179,14 +180,15 @@ class Inbox:
         seen: set[bytes] = set()
         for arrived in group:
             result = stored[arrived.event.digest]
+            claimed = () if arrived.event.digest in seen else result.claimed
             if arrived.event.digest in seen:
                 result = StoredEvent(result.event_id, is_new=False)
-            elif result.claimed:
-                for task in result.claimed:
-                    self._start(task, rows.lease_end(now, WELCOME_LEASE_SECONDS))
             seen.add(arrived.event.digest)
+            # The request goes on first: it may wait for what is handled, which may end without a pause.
             if not arrived.stored.done():
                 arrived.stored.set_result(result)
+            for task in claimed:
+                self._start(task, rows.lease_end(now, WELCOME_LEASE_SECONDS))
         if any(result.claimed for result in stored.values()):
             # The welcome is the first thing that happens: what else its event asks for would only be in its way.
             asyncio.get_running_loop().call_later(WELCOME_HEAD_START_SECONDS, self._wake.set)

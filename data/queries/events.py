@@ -9,8 +9,7 @@ from sqlalchemy import and_, delete, exists, func, or_, select, update
 from sqlmodel import Session
 
 from data.models.inbox import TaskStatus
-from data.queries.inbox import E, O, T, count_changed, run_again
-from data.queries.inbox_claims import WAITING
+from data.queries.inbox import WAITING, E, O, T, count_changed, run_again
 
 
 def count_tasks(session: Session) -> dict[str, int]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import exists, insert, literal_column, select, update
 from sqlalchemy.dialects import postgresql
 from sqlmodel import Session
 
@@ -18,6 +18,11 @@ from data.models.inbox import InboxEvent, InboxOutcome, InboxTask, Lane, Outcome
 E: Any = InboxEvent.__table__  # type: ignore[attr-defined]
 T: Any = InboxTask.__table__  # type: ignore[attr-defined]
 O: Any = InboxOutcome.__table__  # type: ignore[attr-defined] # noqa: E741
+
+#: Literals: SQLite takes a partial index only for what it sees to be inside, and a parameter hides that.
+WAITING: Any = literal_column("'waiting'")
+CLAIMED: Any = literal_column("'claimed'")
+NOTHING: Any = literal_column("''")
 
 
 class NewTask(NamedTuple):
@@ -29,7 +34,8 @@ class NewTask(NamedTuple):
 
 
 class NewEvent(NamedTuple):
-    """An event as it arrived. `refresh`: a repeat that comes after it was handled asks for the work again."""
+    """An event as it arrived. `refresh`: a repeat that comes after it was handled asks for the work again. `awaited`:
+    the request that told of it waits for the answer, here."""
 
     digest: bytes
     callback: str
@@ -40,6 +46,7 @@ class NewEvent(NamedTuple):
     reason: str = ""
     tasks: tuple[NewTask, ...] = ()
     refresh: bool = False
+    awaited: bool = False
 
 
 class StoredEvent(NamedTuple):
@@ -114,13 +121,15 @@ def store_events(
 ) -> dict[bytes, StoredEvent]:
     """Store each event once, with its tasks; by digest, what became of it.
 
-    Up to `claim_welcomes` welcome tasks are stored as claimed by `claim`, to be run at once.
+    Up to `claim_welcomes` welcome tasks, and of events that are awaited those which need not wait for another, are
+    stored as claimed by `claim`, to be run at once: by another process the request would not hear of it.
     """
     fresh = {event.digest: event for event in events}
     new_ids = _insert_events(session, list(fresh.values()), now)
     stored: dict[bytes, StoredEvent] = {}
     tasks: list[_TaskRow] = []
     mine: list[tuple[NewEvent, _TaskRow]] = []
+    awaited: dict[int, NewEvent] = {}
     for digest, event_id in new_ids.items():
         stored[digest] = StoredEvent(event_id, is_new=True)
         for task in fresh[digest].tasks:
@@ -128,11 +137,19 @@ def store_events(
             if task.lane == Lane.WELCOME and not task.subject and len(mine) < claim_welcomes:
                 mine.append((fresh[digest], _task_row(event_id, task, now, claim, lease_until)))
             else:
+                if fresh[digest].awaited and len(mine) + len(awaited) < claim_welcomes:
+                    awaited[len(tasks)] = fresh[digest]
                 tasks.append(_task_row(event_id, task, now))
-    _insert_tasks(session, tasks)
+    task_ids = _insert_tasks(session, tasks)
     for (event, row), task_id in zip(mine, _insert_tasks(session, [row for _, row in mine]), strict=True):
         claimed = ClaimedTask(task_id, row.event_id, row.lane, 1, 0, claim, event.callback, event.body, received_at=now)
         stored[event.digest] = StoredEvent(row.event_id, is_new=True, claimed=(claimed,))
+    free = _claim_free(session, [task_ids[place] for place in awaited], claim, lease_until) if awaited else set[int]()
+    for place, event in awaited.items():
+        task_id, row = task_ids[place], tasks[place]
+        if task_id in free:
+            claimed = ClaimedTask(task_id, row.event_id, row.lane, 1, 0, claim, event.callback, event.body, now)
+            stored[event.digest] = StoredEvent(row.event_id, is_new=True, claimed=(claimed,))
     repeats, firsts = [], set(new_ids)
     for event in events:
         if event.digest in firsts:
@@ -204,6 +221,20 @@ def _insert_tasks(session: Session, rows: Sequence[_TaskRow]) -> list[int]:
         return insert_on_sqlite(session, "inbox_tasks", _TaskRow._fields, kept)
     statement = insert(T).returning(T.c.id, sort_by_parameter_order=True)
     return list(session.execute(statement, [row._asdict() for row in rows]).scalars())
+
+
+def _claim_free(session: Session, task_ids: Sequence[int], claim: str, lease_until: datetime) -> set[int]:
+    """Claim those of some tasks whose subject has no earlier one that is open (as `claim_tasks` does); which."""
+    earlier = T.alias("earlier")
+    blocked = exists(
+        select(earlier.c.id).where(
+            earlier.c.subject == T.c.subject, earlier.c.subject != NOTHING, earlier.c.id < T.c.id,
+            earlier.c.status.in_([WAITING, CLAIMED]),
+        )
+    )  # fmt: skip
+    free = update(T).where(T.c.id.in_(task_ids), ~blocked)
+    free = free.values(status=TaskStatus.CLAIMED, claim=claim, lease_until=lease_until)
+    return set(session.execute(free.returning(T.c.id)).scalars())
 
 
 def _note_repeats(session: Session, events: Sequence[NewEvent], now: datetime) -> dict[bytes, StoredEvent]:

@@ -12,18 +12,13 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Integer, and_, bindparam, case, delete, exists, literal_column, or_, select, update
+from sqlalchemy import Integer, and_, bindparam, case, delete, exists, or_, select, update
 from sqlalchemy.orm import aliased
 from sqlmodel import Session
 
 from data.models.inbox import InboxOutcome, InboxTask, Lane, OutcomeStatus, TaskStatus
-from data.queries.inbox import ClaimedTask, E, O, T, TaskResult, count_changed
+from data.queries.inbox import CLAIMED, NOTHING, WAITING, ClaimedTask, E, O, T, TaskResult, count_changed
 from data.queries.upsert import insert_into
-
-#: Literals: SQLite takes a partial index only for what it sees to be inside, and a parameter hides that.
-WAITING: Any = literal_column("'waiting'")
-CLAIMED: Any = literal_column("'claimed'")
-NOTHING: Any = literal_column("''")
 
 
 def _due_of(lane: Lane) -> Any:

@@ -13,7 +13,12 @@ from data.queries.inbox import ClaimedTask, NewEvent, NewTask, OutcomeRow, Store
 
 
 def event(
-    body: str, subject: str = "customer:a", lane: Lane = Lane.NORMAL, collapse_key: str = "", refresh: bool = False
+    body: str,
+    subject: str = "customer:a",
+    lane: Lane = Lane.NORMAL,
+    collapse_key: str = "",
+    refresh: bool = False,
+    awaited: bool = False,
 ) -> NewEvent:
     return NewEvent(
         digest=digest_of(body, None),
@@ -24,6 +29,7 @@ def event(
         disposition="queued",
         tasks=(NewTask(lane, "" if lane == Lane.WELCOME else subject, collapse_key),),
         refresh=refresh,
+        awaited=awaited,
     )
 
 
@@ -84,6 +90,22 @@ async def test_a_welcome_is_stored_as_claimed_when_there_is_room(inbox_db: Datab
     assert [task.body for task in first.claimed] == ["1"]
     assert second.claimed == ()
     assert [task.body for task in await claim(inbox_db, now)] == ["2"]
+
+
+async def test_what_a_request_waits_for_is_claimed_where_it_is_stored(inbox_db: Database, now: datetime) -> None:
+    """Another process would answer it, and the request would wait in vain."""
+    first, second, other = await store(
+        inbox_db, now, event("1", awaited=True), event("2", awaited=True), event("3", "customer:b", awaited=True),
+        claim_welcomes=9,
+    )  # fmt: skip
+    assert [[task.body for task in each.claimed] for each in (first, second, other)] == [["1"], [], ["3"]]
+    assert await claim(inbox_db, now) == [], "a member's messages are answered in their order"
+    await finish(inbox_db, now, first.claimed[0])
+    (task,) = await claim(inbox_db, now)
+    assert (task.body, task.received_at) == ("2", now)
+    full, _ = await store(inbox_db, now, event("4", "customer:c", awaited=True), event("5", "customer:d"))
+    assert full.claimed == (), "there is no room"
+    assert (await store(inbox_db, now, event("3", "customer:b", awaited=True)))[0] == (other.event_id, False, ())
 
 
 async def test_waiting_edits_of_one_customer_are_answered_by_one(inbox_db: Database, now: datetime) -> None:
