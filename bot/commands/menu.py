@@ -42,10 +42,17 @@ def create(config: Config = None) -> None:
     """Put our menu in the place of the one that the app has."""
 
     async def action(ctx: Context) -> None:
-        from bot.menus import create_menu
+        from bot.menus import create_menu, read_menu, same_menu
 
-        _say_menu(await create_menu(ctx))
-        say("The menu is created. Members see it when they open the app anew.")
+        before = await read_menu(ctx)
+        made = await create_menu(ctx)
+        if before and not same_menu(before, made):
+            say("Until now there was:")
+            _say_menu(before)
+            say()
+            say("Now there is:")
+        _say_menu(made)
+        say("The menu is created. Members see it when they open the app anew; what its entries do: docs/assistant.md.")
 
     work_with_wecom(config, action)
 
@@ -65,6 +72,11 @@ def delete(config: Config = None) -> None:
 
 def _say_menu(menu: Mapping[str, Any]) -> None:
     for button in menu["button"]:
-        say(str(button["name"]))
-        for each in button.get("sub_button") or []:
-            say(f"  {each['name']}  {each.get('key') or each.get('url') or each.get('type', '')}")
+        below = button.get("sub_button") or []
+        say(str(button["name"]) if below else _entry(button))
+        for each in below:
+            say(f"  {_entry(each)}")
+
+
+def _entry(button: Mapping[str, Any]) -> str:
+    return f"{button['name']}  {button.get('key') or button.get('url') or button.get('type', '')}"
