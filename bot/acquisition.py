@@ -9,12 +9,12 @@ from sqlmodel import Session
 from bot.context import Context
 from bot.delivery import add_alert
 from bot.logs import get_logger
+from bot.staff_words import Value
 from bot.wecom.errors import GoneError, InvalidRequestError
 from data.queries import acquisition as rows
 from data.queries.acquisition import OurLink
 from data.rules.acquisition import Quota, read_quota, warning_of
 from data.rules.behaviour import CHINA, Days
-from data.rules.schedule import moment_words
 
 log = get_logger("acquisition")
 
@@ -36,11 +36,11 @@ def _keep_quota(session: Session, ctx: Context, quota: Quota) -> None:
     if not rows.claim_warning(session, warning):
         return
     part = quota.next_end
-    values: dict[str, str | None] = {
+    values: dict[str, Value] = {
         "outcome": warning.partition(":")[0],
-        "balance": f"{quota.balance:,}",
-        "total": f"{quota.total:,}",
-        "expiring": f"{part.balance:,}" if part else None,
+        "balance": quota.balance,
+        "total": quota.total,
+        "expiring": part.balance if part else None,
         "expires_on": f"{part.day}" if part else None,
     }
     for userid in ctx.settings.campaigns.managers:
@@ -53,11 +53,11 @@ def tell_of_link(session: Session, ctx: Context, link_id: str, outcome: str, at:
     plan = rows.find_plan(session, link_id)
     if plan is None:
         return False
-    values: dict[str, str | None] = {
+    values: dict[str, Value] = {
         "channel_name": plan.name,
         "channel_id": str(plan.id),
         "outcome": outcome,
-        "happened_at": moment_words(at, ctx.settings.zone),
+        "happened_at": at,
     }
     for userid in ctx.settings.campaigns.managers:
         key = f"link:{link_id}:{outcome}:{at.isoformat()}"

@@ -5,31 +5,39 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, NamedTuple
 
 from sqlmodel import Session
 
 from bot.approval_limits import Counted, count_campaign, find_excess
 from bot.campaign_plans import calendar_of
-from bot.cards import close_card, decider_name, end_requests, tell
+from bot.cards import close_card, decider_name, end_requests, shown_words, tell
 from bot.config import ApprovalSettings
 from bot.context import Context
 from bot.errors import ObservingError
 from bot.logs import get_logger
 from bot.phrases import Phrase
+from bot.saying import told
+from bot.staff_words import language_of
 from data.errors import ConflictError
 from data.models import Approval, ApprovalStatus, Campaign, Card, Run, Wave
+from data.queries import accounts as account_rows
 from data.queries import approvals as rows
 from data.queries import campaign_edits as edit_rows
 from data.queries import campaigns as campaign_rows
 from data.queries import cards as card_rows
 from data.queries import staff as staff_rows
+from data.queries.audit import add_entry
 from data.rules import approvals as rules
 from data.rules.approval_cards import REFUSAL_WORDS, card_of, change_words, outcome_words
 from data.rules.approvals import Decider, Decision, Refusal
 from data.rules.problems import InvalidRuleError, Problem
 
 log = get_logger("approvals")
+
+#: Ways of deciding that members have in the app; who uses the console is written down there.
+IN_THE_APP = ("card", "message")
 
 
 # -- asking
@@ -114,13 +122,18 @@ def _submit(session: Session, ctx: Context, values: Mapping[str, Any], counted: 
     session.add(approval)
     session.flush()
     if approval.approvers:
-        task_id = f"approval-{approval.id}-{secrets.token_hex(8)}"
         requester = staff_rows.get_card(session, approval.requested_by).name if approval.requested_by else ""
         timings = [campaign_rows.timing_of(wave) for wave in waves]
-        body = card_of(
-            approval, task_id, text=counted.text, requester=requester, timings=timings, zone=ctx.settings.zone
-        )
-        card_rows.add_card(session, approval.id or 0, task_id, approval.approvers, body, approval.submitted_at)
+        asked: dict[str, list[str]] = {}
+        for userid in approval.approvers:
+            asked.setdefault(language_of(session, ctx, userid), []).append(userid)
+        for language, userids in asked.items():
+            task_id = f"approval-{approval.id}-{secrets.token_hex(8)}"
+            body = card_of(
+                approval, task_id, text=counted.text, requester=requester, timings=timings, zone=ctx.settings.zone,
+                say=partial(told, language),
+            )  # fmt: skip
+            card_rows.add_card(session, approval.id or 0, task_id, userids, body, approval.submitted_at, language)
     log.info("approval_asked", approval=approval.id, campaign=approval.campaign_id, recipients=approval.recipients)
 
 
@@ -193,7 +206,10 @@ def decide_by_message(
     campaign = edit_rows.find_locked(session, campaign_id)
     approval = rows.lock_pending(session, campaign_id) if campaign is not None else None
     if approval is None:
-        return Refusal.STRANGER
+        ended = rows.find_latest(session, [campaign_id]).get(campaign_id)
+        asked = {each.casefold() for each in ended.approvers} if ended is not None else set[str]()
+        decided = ended is not None and ended.status in (ApprovalStatus.APPROVED, ApprovalStatus.REJECTED)
+        return Refusal.DECIDED if decided and userid.casefold() in asked else Refusal.STRANGER
     decider = Decider(userid, is_program=False)
     return _decide(session, ctx, approval, decision, decider, "message", reason=reason) or approval
 
@@ -224,17 +240,18 @@ def _click(session: Session, ctx: Context, click: Click) -> str:
         return ""
     decision, now = Decision(click.key), ctx.clock.now()
     refusal = _decide(session, ctx, approval, decision, Decider(click.userid, is_program=False), "card")
-    words = REFUSAL_WORDS.get(refusal) if refusal else None
+    words: str | None = REFUSAL_WORDS.get(refusal) if refusal else None
     if click.response_code:
-        shown = words or change_words(approval, decider_name(session, approval))
+        shown = shown_words(card, words or change_words(approval, decider_name(session, approval)))
         card_rows.add_change(session, card.id or 0, click.response_code, [click.userid], shown, now)
     if refusal is None:
         if approval.status == ApprovalStatus.APPROVED and approval.reason:
             outcome = outcome_words(approval, decider_name(session, approval), ctx.settings.zone)
             tell(session, ctx, approval, click.userid, outcome, "not started")
         return approval.status
-    told = words or outcome_words(approval, decider_name(session, approval), ctx.settings.zone)
-    tell(session, ctx, approval, click.userid, f"{told}；这次点击没有生效", f"click:{click.response_code[:40]}")
+    outcome = words or outcome_words(approval, decider_name(session, approval), ctx.settings.zone)
+    outcome = Phrase("%(outcome)s；这次点击没有生效", outcome=outcome)
+    tell(session, ctx, approval, click.userid, outcome, f"click:{click.response_code[:40]}")
     return refusal
 
 
@@ -266,6 +283,11 @@ def _decide(
         except ConflictError as error:
             # It stays approved: a person sees why, and starts it.
             approval.reason = str(error)
+    if via in IN_THE_APP:
+        actor = account_rows.find_actor(session, decider.name)
+        after = {"decision": decision.value, "reason": reason, "version": approval.version, "status": approval.status}
+        before = {"status": ApprovalStatus.PENDING.value}
+        add_entry(session, actor, f"campaigns.{decision.value}", f"campaign {approval.campaign_id}", before, after, now)
     close_card(session, approval, now, but=decider.name if via == "card" else "")
     if approval.requested_by:
         outcome = outcome_words(approval, decider_name(session, approval), ctx.settings.zone)
@@ -279,9 +301,9 @@ def _decide(
 
 def to_json(approval: Approval, card: Card | None) -> dict[str, Any]:
     """A request as it is shown, with what became of its card."""
-    told = approval.model_dump(exclude={"campaign_name"})
-    told["card"] = None if card is None else {"status": card.status, "error": card.error, "sent_at": card.sent_at}
-    return told
+    shown = approval.model_dump(exclude={"campaign_name"})
+    shown["card"] = None if card is None else {"status": card.status, "error": card.error, "sent_at": card.sent_at}
+    return shown
 
 
 def read_approvals(session: Session, campaign_id: int) -> list[dict[str, Any]]:

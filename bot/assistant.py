@@ -22,6 +22,7 @@ from data.models import AssistantState, Role
 from data.queries import accounts as account_rows
 from data.queries import digests as digest_rows
 from data.queries.assistant import read_asker
+from data.queries.audit import add_entry
 from data.rules.assistant import Ask, Question, Shown, parse_digest
 from data.rules.staff_commands import is_stale
 
@@ -51,7 +52,7 @@ ACTS: Mapping[Ask, Reader] = {
     Ask.LANGUAGE: lambda session, talk, question: choose_language(session, talk, question),
 }
 #: What is asked too late is not done any more.
-STALE = frozenset({Ask.APPROVE, Ask.REJECT, Ask.DONE, Ask.LATER, Ask.TOMORROW, Ask.TAG, Ask.UNTAG})
+STALE = frozenset({Ask.APPROVE, Ask.REJECT, Ask.DONE, Ask.LATER, Ask.TOMORROW, Ask.TAG, Ask.UNTAG, Ask.REMARK})
 
 
 async def answer(ctx: Context, userid: str, question: Question | None, receipt: Receipt, *, key: str = "") -> str:
@@ -78,6 +79,8 @@ async def answer(ctx: Context, userid: str, question: Question | None, receipt: 
     if ask in (Ask.TAG, Ask.UNTAG):
         found = await customers.change_tag(ctx, talk, question, put_on=ask is Ask.TAG)
         return await _write(talk, receipt, found)
+    if ask is Ask.REMARK:
+        return await _write(talk, receipt, await customers.change_remark_of(ctx, talk, question))
     if ask in READERS:
         return await _write(talk, receipt, await ctx.db.read(READERS[ask], talk, question))
     return await ctx.db.write(_act, talk, question, receipt, ACTS[ask])
@@ -146,7 +149,9 @@ def choose_digest(session: Session, talk: Talk, question: Question) -> Answer:
     if at is None:
         chosen = digest_rows.find_choice(session, talk.userid)
         return talk.said("digest_what", day=talk.ctx.settings.digest.at if chosen is None else chosen)
+    before = digest_rows.find_choice(session, talk.userid)
     digest_rows.choose(session, talk.userid, None if at == "default" else at, talk.now)
+    _note_choice(session, talk, "digest_at", before, digest_rows.find_choice(session, talk.userid))
     told = talk.ctx.settings.digest.at if at == "default" else at
     return talk.said("digest_at", day=told) if told else talk.said("digest_off")
 
@@ -156,6 +161,14 @@ def choose_language(session: Session, talk: Talk, question: Question) -> Answer:
     account = account_rows.account_of_member(session, talk.userid, talk.now)
     if account is None or account.id is None:
         return talk.said("unknown")
+    before = account.language
     account_rows.set_preferences(session, account.id, language=question.words, theme=account.theme)
+    _note_choice(session, talk, "language", before, question.words)
     chosen = Talk(talk.ctx, talk.asker._replace(language=question.words), talk.now)
     return chosen.said("language")
+
+
+def _note_choice(session: Session, talk: Talk, name: str, before: str | None, after: str | None) -> None:
+    if before != after:
+        actor = talk.actor(session)
+        add_entry(session, actor, "staff.choose", f"member {talk.userid}", {name: before}, {name: after}, talk.now)

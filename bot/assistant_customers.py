@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sqlmodel import Session
 
+from bot import staff_changes
 from bot.assistant_talk import LISTED, Answer, Talk, called, line_of, remembered
 from bot.context import Context
-from bot.digests import EN
 from bot.phrases import Bilingual
+from bot.remarks import change_remark
+from bot.saying import told
+from bot.staff_words import EN
 from bot.tagging import put_right
 from bot.wecom.errors import WeComError
 from data.errors import NotFoundError
@@ -19,7 +24,8 @@ from data.queries import tags as tag_rows
 from data.queries.assistant import Profile, Touched
 from data.queries.customer_pages import list_shown
 from data.rules.assistant import Question, Shown, folded, parse_day
-from data.rules.problems import InvalidRuleError
+from data.rules.problems import InvalidRuleError, parse
+from data.rules.remarks import Remark
 
 NOTES_SHOWN = 3
 NOTE_CHARACTERS = 120
@@ -133,13 +139,17 @@ def note(session: Session, talk: Talk, question: Question) -> Answer:
     if not question.words:
         return talk.said("note_what")
     name, whose = _name(session, talk, follow), follow.external_userid
-    author = "" if follow.userid == talk.userid else talk.userid
+    actor = talk.actor(session)
+    author = "" if follow.userid == talk.userid else actor.who
     try:
-        note_rows.add_note(session, follow.userid, whose, question.words, talk.now, author=author)
+        staff_changes.write_note(
+            session, actor, follow.userid, whose, question.words, talk.ctx.settings, talk.now,
+            author=author,
+        )  # fmt: skip
     except NotFoundError:
         return talk.said("not_contact", customer_name=name, external_userid=whose)
     except InvalidRuleError as error:
-        return talk.said("refused", words=str(error), external_userid=whose)
+        return talk.said("refused", words=told(talk.language, error), external_userid=whose)
     return talk.said("noted", customer_name=name, words=question.words, external_userid=whose)
 
 
@@ -153,14 +163,56 @@ def plan(session: Session, talk: Talk, question: Question) -> Answer:
         return talk.said("next_what")
     name, whose = _name(session, talk, follow), follow.external_userid
     try:
-        note_rows.set_next_contact(session, follow.userid, whose, day.day, talk.now)
+        staff_changes.plan_contact(
+            session, talk.actor(session), follow.userid, whose, day.day, talk.ctx.settings, talk.now
+        )
     except NotFoundError:
         return talk.said("not_contact", customer_name=name, external_userid=whose)
+    except InvalidRuleError as error:
+        return talk.said("refused", words=told(talk.language, error), external_userid=whose)
     outcome = "next_removed" if day.day is None else "next_set"
     return talk.said(outcome, customer_name=name, day=talk.day(day.day), external_userid=whose)
 
 
-# -- tags, which WeCom is asked to change
+# -- the remark and tags, which WeCom is asked to change
+
+
+def find_remark(session: Session, talk: Talk, question: Question) -> Answer | tuple[Follow, str]:
+    """(the follow, what the customer is called) of whom a question gives another remark; or why not."""
+    follow = current(session, talk)
+    if follow is None:
+        return talk.said("no_customer")
+    if not question.words:
+        return talk.said("remark_what")
+    name = _name(session, talk, follow)
+    if follow.status != FollowStatus.PRESENT:
+        return talk.said("not_contact", customer_name=name)
+    return follow, name
+
+
+async def change_remark_of(ctx: Context, talk: Talk, question: Question) -> Answer:
+    """Give the customer who was shown another remark; what else WeCom keeps of them stays."""
+    found = await ctx.db.read(find_remark, talk, question)
+    if isinstance(found, Answer):
+        return found
+    follow, name = found
+    whose, before = follow.external_userid, follow.remark
+    wanted = {"remark": question.words, "description": follow.description, "remark_mobiles": follow.remark_mobiles}
+    try:
+        await change_remark(ctx, follow.userid, whose, parse(Remark, wanted))
+    except InvalidRuleError as error:
+        return talk.said("refused", words=told(talk.language, error), external_userid=whose)
+    except WeComError as error:
+        if error.retryable:
+            raise
+        return talk.said("refused", words=told(talk.language, error), external_userid=whose)
+
+    def note_down(session: Session) -> None:
+        after = {"userid": follow.userid, "remark": question.words}
+        staff_changes.note_remark(session, talk.actor(session), whose, {"remark": before}, after, talk.now)
+
+    said = talk.said("remarked", customer_name=name, words=question.words, external_userid=whose)
+    return replace(said, then=note_down)
 
 
 def find_tag(session: Session, talk: Talk, question: Question) -> Answer | tuple[Follow, str, str, str]:
@@ -194,11 +246,18 @@ async def change_tag(ctx: Context, talk: Talk, question: Question, *, put_on: bo
         return found
     follow, tag_id, tag, name = found
     on, off = ([tag_id], []) if put_on else ([], [tag_id])
+    before = await ctx.db.read(staff_changes.tags_of, follow.userid, follow.external_userid)
     try:
         await put_right(ctx, follow.userid, follow.external_userid, on, off)
     except WeComError as error:
         if error.retryable:
             raise
-        return talk.said("tag_failed", words=str(error), external_userid=follow.external_userid)
+        return talk.said("tag_failed", words=told(talk.language, error), external_userid=follow.external_userid)
     outcome = "tagged" if put_on else "untagged"
-    return talk.said(outcome, customer_name=name, words=tag, external_userid=follow.external_userid)
+
+    def note_down(session: Session) -> None:
+        pair = (follow.userid, follow.external_userid)
+        staff_changes.note_tags(session, talk.actor(session), *pair, before, talk.now)
+
+    said = talk.said(outcome, customer_name=name, words=tag, external_userid=follow.external_userid)
+    return replace(said, then=note_down)

@@ -6,16 +6,16 @@ from datetime import timedelta
 
 from sqlmodel import Session
 
-from bot import staff_tasks
+from bot import notes, staff_changes, staff_tasks
 from bot.assistant_customers import show_follow
 from bot.assistant_talk import LISTED, Answer, Talk, line_of, remembered
+from bot.staff_changes import TaskAct
 from bot.staff_tasks import Asked
 from data.errors import ConflictError, NotFoundError
 from data.models import Follow
 from data.queries import assistant as rows
 from data.queries import customers as customer_rows
 from data.queries import digests as digest_rows
-from data.queries import notes as note_rows
 from data.queries.digests import Mine
 from data.queries.staff_tasks import TaskEndedError
 from data.rules.assistant import Ask, Question, Shown
@@ -38,7 +38,7 @@ def show(session: Session, talk: Talk) -> Answer:
     except NotFoundError:
         return talk.said("unknown")
     lines, numbers = list[str](), list[int]()
-    contacts = note_rows.list_due_contacts(session, talk.userid, talk.today)
+    contacts = notes.list_due(session, talk.userid, ctx.settings, talk.now)
     for contact in contacts[:LISTED]:
         follow = customer_rows.find_follow(session, talk.userid, contact.external_userid)
         if follow is not None and follow.id is not None:
@@ -114,12 +114,13 @@ def _act_on_task(session: Session, talk: Talk, question: Question, task_id: int)
     if found is None:
         return talk.said("task_gone")
     name, whose = talk.called(found.customer, found.remark), found.task.external_userid
+    actor = talk.actor(session)
     try:
         if question.ask is Ask.DONE:
-            staff_tasks.do_task(session, asked, *given)
+            staff_changes.answer_task(session, actor, asked, TaskAct.DONE, *given)
             return talk.said("done", customer_name=name, external_userid=whose)
         later = Later.TODAY if question.ask is Ask.LATER else Later.TOMORROW
-        task = staff_tasks.put_off_task(session, asked, later, *given)
+        task = staff_changes.answer_task(session, actor, asked, TaskAct.LATER, *given, until=later)
     except (NotFoundError, TaskEndedError):
         return talk.said("task_gone")
     except ConflictError:
@@ -136,13 +137,20 @@ def _act_on_contact(session: Session, talk: Talk, question: Question, follow_id:
     whose = follow.external_userid
     customer = customer_rows.find_customer(session, whose)
     name = talk.called(customer.name if customer is not None else "", follow.remark)
+    settings, is_done = talk.ctx.settings, question.ask is Ask.DONE
+    # Their own intention, and those of whom they stand in for.
+    due = notes.list_due(session, talk.userid, settings, talk.now)
+    owners = [each.userid for each in due if each.external_userid == whose]
     try:
-        if question.ask is Ask.DONE:
-            note_rows.mark_contacted(session, talk.userid, whose, talk.now)
-            return talk.said("done", customer_name=name, external_userid=whose)
-        # A contact is of a day: later than today is tomorrow.
-        day = talk.today + timedelta(days=1)
-        note_rows.set_next_contact(session, talk.userid, whose, day, talk.now)
+        staff_changes.answer_contact(
+            session, talk.actor(session), talk.userid, owners, whose, settings, talk.now, later=not is_done
+        )
     except NotFoundError:
+        owners = []
+    if not owners:
         return talk.said("task_gone")
+    if is_done:
+        return talk.said("done", customer_name=name, external_userid=whose)
+    # A contact is of a day: later than today is tomorrow.
+    day = talk.today + timedelta(days=1)
     return talk.said("later", customer_name=name, day=talk.day(day), external_userid=whose)

@@ -9,9 +9,9 @@ from sqlmodel import Session
 from bot import digests
 from bot.approvals import decide_by_message
 from bot.assistant_talk import Answer, Talk
-from bot.digests import EN
 from bot.phrases import Bilingual
 from bot.reports import COLUMNS, words_of
+from bot.staff_words import EN
 from data.models import Role
 from data.queries import digests as digest_rows
 from data.queries import reports as rows
@@ -54,7 +54,8 @@ def show_progress(session: Session, talk: Talk) -> Answer:
     """The campaigns that a member answers for, and the requests that wait for them."""
     overview = digest_rows.read_overview(session, talk.now)
     settings = talk.ctx.settings
-    sees_all = talk.asker.role == Role.ADMIN
+    # As in the console, where whoever manages a department sees every campaign.
+    sees_all = talk.asker.role in (Role.ADMIN, Role.MANAGER)
     seen = [each for each in overview.campaigns if sees_all or digests.is_seen(settings, talk.userid, each.owner)]
     mine = talk.userid.casefold()
     to_approve = [each for each in overview.approvals if mine in {who.casefold() for who in each.approvers}]

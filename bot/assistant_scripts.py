@@ -6,18 +6,18 @@ from collections.abc import Sequence
 
 from sqlmodel import Session
 
+from bot import staff_changes
 from bot.assistant_customers import current
 from bot.assistant_talk import LISTED, Answer, Sendable, Talk, line_of, remembered
 from bot.context import Context
 from bot.delivery import SCRIPT, media_id_of
 from bot.logs import get_logger
-from bot.scripts import words_of
+from bot.scripts import names_for, words_of
 from bot.wecom.errors import WeComError
 from data.models import AssistantState
 from data.queries import customers as customer_rows
 from data.queries import scripts as rows
-from data.queries import staff as staff_rows
-from data.rules.assistant import Question, Shown
+from data.rules.assistant import Question, Shown, folded
 from data.rules.messages import MissingMediaError, media_of
 from data.rules.schedule import local_datetime
 from data.rules.scripts import Script
@@ -28,11 +28,14 @@ WORDS_SHOWN = 30
 
 
 def search(session: Session, talk: Talk, question: Question) -> Answer:
-    """The scripts of some words; without words those that the member uses most."""
-    found = rows.search_scripts(session, question.words, userid=talk.userid, limit=LISTED + 1)
+    """The scripts of some words, or of a category that is called so; without words those that the member uses most."""
+    categories = rows.list_categories(session, talk.userid)
+    category = next((each for each in categories if folded(each) == folded(question.words)), None)
+    words = "" if category else question.words
+    found = rows.search_scripts(session, words, userid=talk.userid, category=category, limit=LISTED + 1)
     if not found:
         return talk.said("scripts_none" if question.words else "scripts_empty", words=question.words)
-    return _listed(session, talk, found)
+    return _listed(session, talk, found, [] if question.words else categories)
 
 
 def favourites(session: Session, talk: Talk) -> Answer:
@@ -41,15 +44,16 @@ def favourites(session: Session, talk: Talk) -> Answer:
     return _listed(session, talk, found) if found else talk.said("favourites_none")
 
 
-def _listed(session: Session, talk: Talk, found: Sequence[Script]) -> Answer:
+def _listed(session: Session, talk: Talk, found: Sequence[Script], categories: Sequence[str] = ()) -> Answer:
     lines = []
     for number, script in enumerate(found[:LISTED], 1):
         star = "★ " if rows.is_favourite(session, script.id, talk.userid) else ""
         title = f"[{script.category}] {script.title}" if script.category else script.title
         lines.append(line_of(number, f"{star}{title}：{script.content.text[:WORDS_SHOWN]}"))
     words = talk.say(
-        "assistant_choose", kind="scripts", lines="\n".join(lines), more="yes" if len(found) > LISTED else None
-    )
+        "assistant_choose", kind="scripts", lines="\n".join(lines), more="yes" if len(found) > LISTED else None,
+        categories=talk.named(categories),
+    )  # fmt: skip
     # The customer who was shown before is still the one whom the words are for.
     follow = current(session, talk)
     return Answer(
@@ -64,7 +68,7 @@ def star(session: Session, talk: Talk, question: Question) -> Answer:
     if isinstance(script, Answer):
         return script
     was = rows.is_favourite(session, script.id, talk.userid)
-    rows.set_favourite(session, script.id, talk.userid, not was, talk.now)
+    staff_changes.set_favourite(session, talk.actor(session), script.id, talk.userid, not was, talk.now)
     return talk.said("unstarred" if was else "starred", words=script.title)
 
 
@@ -83,12 +87,8 @@ def find(session: Session, talk: Talk, script_id: int) -> tuple[Script, str, str
         return None
     follow = current(session, talk)
     customer = customer_rows.find_customer(session, follow.external_userid) if follow is not None else None
-    card = staff_rows.get_card(session, talk.userid)
-    names = {
-        "customer_name": customer.name if customer is not None else None, "staff_name": card.name,
-        "staff_alias": card.alias, "staff_position": card.position, "department_name": card.department_name,
-        "company_name": talk.ctx.settings.company.name,
-    }  # fmt: skip
+    called = customer.name if customer is not None else ""
+    names = names_for(session, talk.userid, talk.ctx.settings.company.name, called)
     # WeCom shows `<a href>` in these messages as a link: a name is none.
     told = {name: (value or "").replace("<", "＜") for name, value in names.items()}
     words = [words_of(talk.ctx.renderer, script, told), *_cards(script)]
@@ -113,7 +113,7 @@ async def give(ctx: Context, talk: Talk, script_id: int, state: AssistantState) 
     if found is None:
         return talk.said("script_gone")
     script, words, whose = found
-    files = []
+    files, failed = list[Sendable](), 0
     for each in script.content.attachments:
         media = media_of(each)
         if media is None or each.msgtype == "miniprogram":
@@ -122,11 +122,14 @@ async def give(ctx: Context, talk: Talk, script_id: int, state: AssistantState) 
             media_id = await media_id_of(ctx, *media, urgent=True)
         except (WeComError, MissingMediaError) as error:
             log.warning("script_file_failed", script=script.id, cause=str(error))
+            failed += 1
             continue
         files.append(Sendable(media_id, media[1], script.title))
+    after = talk.said("files_failed", count=failed).words if failed else ""
     return Answer(
-        words or script.title, "script", Shown.SCRIPTS, state.numbers, state.follow_id, whose, slug=SCRIPT, files=files
-    )
+        words or script.title, "script", Shown.SCRIPTS, state.numbers, state.follow_id, whose, slug=SCRIPT, files=files,
+        after=after,
+    )  # fmt: skip
 
 
 def count_use(session: Session, talk: Talk, script_id: int) -> None:

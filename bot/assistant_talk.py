@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import NamedTuple
@@ -10,12 +10,14 @@ from typing import NamedTuple
 from sqlmodel import Session
 
 from bot.context import Context
-from bot.delivery import REPLY, add_media, add_reply
-from bot.digests import EN, ZH, between, day_told, moment_told, render
+from bot.delivery import REPLY, add_media, add_reply, add_words
+from bot.staff_words import EN, ZH, between, day_told, moment_told, render
 from data.models import AssistantState
+from data.queries import accounts as account_rows
 from data.queries import alerts as alert_rows
 from data.queries import assistant as rows
 from data.queries.assistant import Asker
+from data.queries.audit import Actor
 from data.queries.customer_pages import Shown as ShownFollow
 from data.rules.assistant import Shown
 from data.rules.schedule import local_datetime
@@ -26,7 +28,7 @@ LISTED = 9
 WORK = frozenset({
     "done", "later", "task_gone", "task_late", "day_first", "scripts_none", "scripts_empty", "favourites_none",
     "starred", "unstarred", "script_gone", "no_team", "no_campaigns", "number", "approved", "rejected",
-    "decide_failed", "late_message", "digest_what", "digest_at", "digest_off", "language",
+    "decide_failed", "files_failed", "late_message", "digest_what", "digest_at", "digest_off", "language",
 })  # fmt: skip
 
 
@@ -42,7 +44,8 @@ class Sendable(NamedTuple):
 class Answer:
     """What is answered, and what of it the next message may mean. `told`: one word of what came of it.
 
-    `keeps`: what was remembered before stays. `slug`: `script` for words that are sent on as they are.
+    `keeps`: what was remembered before stays. `slug`: `script` for words that are sent on as they are. `then`: what is
+    written with the answer. `after`: what is said in a message of its own, behind words that are sent on as they are.
     """
 
     words: str
@@ -54,6 +57,8 @@ class Answer:
     keeps: bool = False
     slug: str = REPLY
     files: Sequence[Sendable] = field(default_factory=tuple)
+    then: Callable[[Session], None] | None = None
+    after: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,10 @@ class Talk:
     def today(self) -> date:
         return local_datetime(self.now, self.ctx.settings.zone).date()
 
+    def actor(self, session: Session) -> Actor:
+        """The member, for the audit log."""
+        return account_rows.find_actor(session, self.userid)
+
     def say(self, slug: str, **values: str | int | None) -> str:
         """A text in the member's language."""
         return render(self.ctx, slug, self.language, **values)
@@ -97,7 +106,7 @@ class Talk:
 
     def moment(self, at: datetime) -> str:
         """An instant as it is told."""
-        return moment_told(self.ctx, at, self.language)
+        return moment_told(at, self.language, self.ctx.settings.zone)
 
     def named(self, names: Sequence[str]) -> str:
         """Names one after the other."""
@@ -137,8 +146,12 @@ def write_answer(session: Session, talk: Talk, event_id: int, answer: Answer) ->
     )
     if not added:
         return False
+    if answer.then is not None:
+        answer.then(session)
     for number, each in enumerate(answer.files, 1):
         add_media(session, talk.ctx, talk.userid, each.media_id, each.media_type, each.name, event_id, number)
+    if answer.after:
+        add_words(session, talk.ctx, REPLY, talk.userid, answer.after, dedupe_key=f"after:{event_id}")
     if not answer.keeps:
         rows.save_state(
             session, talk.userid, talk.now, kind=answer.kind, numbers=answer.numbers, follow_id=answer.follow_id

@@ -15,6 +15,8 @@ from sqlmodel import Session
 from bot.context import Context
 from bot.delivery import DUPLICATE_CHECK_SECONDS, add_alert
 from bot.logs import get_logger
+from bot.phrases import Phrase
+from bot.saying import told
 from bot.wecom.errors import (
     GoneError,
     InvalidRequestError,
@@ -27,7 +29,7 @@ from data.models import Approval, ApprovalStatus, Card, CardChange
 from data.queries import approvals as approval_rows
 from data.queries import cards as rows
 from data.queries import staff as staff_rows
-from data.rules.approval_cards import change_words
+from data.rules.approval_cards import CHANGE_CHARS, change_words, cut
 from data.rules.retry import pause_seconds
 
 log = get_logger("cards")
@@ -66,8 +68,8 @@ async def _send(ctx: Context, card: Card, unanswered: bool) -> bool:
     answer, error, maybe = await _call(call, unanswered)
     if error is None:
         missed = str(answer.get("invaliduser") or "")
-        told = f"Not in the app's visible range: {missed}" if missed else ""
-        await ctx.db.write(finish_card, card.id, "sent", answer, ctx, told)
+        unseen = f"Not in the app's visible range: {missed}" if missed else ""
+        await ctx.db.write(finish_card, card.id, "sent", answer, ctx, unseen)
         return True
     if maybe and error.errcode in CARD_REFUSED:
         # The task_id is taken, by ourselves: the card is there, the code that would change it for the others is not.
@@ -137,7 +139,7 @@ def finish_card(
     card.msgid, card.response_code = str(answer.get("msgid") or ""), str(answer.get("response_code") or "")
     approval = session.get(Approval, card.approval_id, populate_existing=True)
     if approval is not None and approval.status != ApprovalStatus.PENDING and card.response_code:
-        words = change_words(approval, decider_name(session, approval))
+        words = shown_words(card, change_words(approval, decider_name(session, approval)))
         rows.add_change(session, card_id, card.response_code, card.userids, words, now)
 
 
@@ -146,15 +148,18 @@ def finish_card(
 
 def close_card(session: Session, approval: Approval, now: datetime, *, but: str = "") -> None:
     """A request has ended: show it to all who have its card, `but` the one who is shown it by a click's own code."""
-    card = rows.lock_card_of(session, approval.id or 0)
-    if card is None:
-        return
-    if card.status == "waiting" and not card.called:
-        card.status = "dropped"
-    others = [each for each in card.userids if each != but]
-    if card.response_code and others:
-        words = change_words(approval, decider_name(session, approval))
-        rows.add_change(session, card.id or 0, card.response_code, others, words, now)
+    for card in rows.lock_cards_of(session, approval.id or 0):
+        if card.status == "waiting" and not card.called:
+            card.status = "dropped"
+        others = [each for each in card.userids if each != but]
+        if card.response_code and others:
+            words = shown_words(card, change_words(approval, decider_name(session, approval)))
+            rows.add_change(session, card.id or 0, card.response_code, others, words, now)
+
+
+def shown_words(card: Card, words: str) -> str:
+    """Words in the place of a card's buttons, in the card's language."""
+    return cut(told(card.language, words) if isinstance(words, Phrase) else words, CHANGE_CHARS)
 
 
 def decider_name(session: Session, approval: Approval) -> str:
@@ -187,5 +192,5 @@ def expire_requests(session: Session, ctx: Context) -> int:
         approval.status, approval.decided_at = ApprovalStatus.EXPIRED, now
         close_card(session, approval, now)
         if approval.requested_by:
-            tell(session, ctx, approval, approval.requested_by, "没有人在期限内审批，申请已过期", "ended")
+            tell(session, ctx, approval, approval.requested_by, Phrase("没有人在期限内审批，申请已过期"), "ended")
     return len(expired)

@@ -32,6 +32,7 @@ from bot.commands import (
     links,
     media,
     menu,
+    notes,
     orders,
     reports,
     rosters,
@@ -77,6 +78,7 @@ app.add_typer(tags.app, name="tags")
 app.add_typer(customers.app, name="customers")
 app.add_typer(orders.app, name="orders")
 app.add_typer(fields.app, name="fields")
+app.add_typer(notes.app, name="notes")
 app.add_typer(rosters.app, name="rosters")
 app.add_typer(imports.app, name="imports")
 app.add_typer(segments.app, name="segments")
@@ -121,7 +123,7 @@ def main() -> None:
 
 def _words_of(error: SiyuError) -> Iterator[str]:
     """What went wrong and what to do about it; what the program says in Chinese in English, too."""
-    from bot.console.saying import told  # the texts of the whole console: only for whoever needs them
+    from bot.saying import told  # the texts of the whole console: only for whoever needs them
 
     problems = getattr(error, "problems", None)
     if problems is None:

@@ -17,5 +17,5 @@ class AppSettings(Section):
     answer_unknown: bool = Field(
         True, description="Tell staff what can be asked when nobody understands what they wrote."
     )
-    language: Literal["zh", "en"] = Field("zh", description="Language of answers to staff who have not chosen one.")
+    language: Literal["zh", "en"] = Field("zh", description="Language of messages to staff who have not chosen one.")
     menu: bool = Field(False, description="Create the app's menu when the bot starts, if it has another one.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bot.context import Context
+from bot.staff_words import ZH, Named, render
 from data.queries.privacy import DAY_LIST
 
 #: The message's template, and its kind.
@@ -14,16 +15,15 @@ NAMED = 3
 LIST_PATH = "/staff/today"
 
 
-def words_for(ctx: Context, names: Sequence[str]) -> str:
+def words_for(ctx: Context, names: Sequence[str], language: str = ZH) -> str:
     """How many customers are on it, the first few by their names, and where it is."""
     public_url = ctx.settings.server.public_url
-    return ctx.renderer.render(
-        "staff_alert",
+    return render(
+        ctx,
         SLUG,
-        {
-            "count": f"{len(names):,}",
-            "customers": "、".join(each for each in names[:NAMED] if each) or None,
-            "more": f"{max(len(names) - NAMED, 0):,}",
-            "address": f"{public_url}{LIST_PATH}" if public_url else None,
-        },
+        language,
+        count=len(names),
+        customers=Named(names[:NAMED]),
+        more=max(len(names) - NAMED, 0),
+        address=f"{public_url}{LIST_PATH}" if public_url else None,
     )

@@ -16,6 +16,7 @@ from bot.context import Context
 from bot.logs import get_logger
 from bot.phrases import Phrase
 from bot.render import split_text
+from bot.staff_words import Value, language_of, render
 from bot.wecom.errors import GoneError, InvalidMediaError, InvalidRequestError, WeComError
 from data.models import Alert
 from data.queries import alerts as alert_rows
@@ -55,12 +56,13 @@ async def queue_alert(
     ctx: Context,
     slug: str,
     userid: str,
-    values: Mapping[str, str | None],
+    values: Mapping[str, Value],
     *,
     dedupe_key: str,
     external_userid: str = "",
 ) -> bool:
-    """Render a `staff_alert` template and queue it for one member. False when this alert was queued before."""
+    """Render a `staff_alert` template in a member's language and queue it for them. False when this alert was queued
+    before."""
     return await ctx.db.write(
         add_alert, ctx, slug, userid, values, dedupe_key=dedupe_key, external_userid=external_userid
     )
@@ -71,13 +73,13 @@ def add_alert(
     ctx: Context,
     slug: str,
     userid: str,
-    values: Mapping[str, str | None],
+    values: Mapping[str, Value],
     *,
     dedupe_key: str,
     external_userid: str = "",
 ) -> bool:
     """`queue_alert` as part of the transaction that writes what happened: a crash leaves both or neither."""
-    words = ctx.renderer.render("staff_alert", slug, values)
+    words = render(ctx, slug, language_of(session, ctx, userid), **values)
     return add_words(session, ctx, slug, userid, words, dedupe_key=dedupe_key, external_userid=external_userid)
 
 
@@ -250,7 +252,7 @@ async def _send_alert(ctx: Context, alert: Alert) -> bool:
             msg=(
                 {"msgtype": alert.media_type, alert.media_type: {"media_id": alert.media_id}}
                 if alert.media_id
-                else {"msgtype": "text", "text": {"content": _content(ctx, alert)}}
+                else {"msgtype": "text", "text": {"content": await _content(ctx, alert)}}
             ),
             duplicate_check_seconds=SCRIPT_CHECK_SECONDS if alert.kind == SCRIPT else DUPLICATE_CHECK_SECONDS,
         )
@@ -268,13 +270,14 @@ async def _send_alert(ctx: Context, alert: Alert) -> bool:
     return True
 
 
-def _content(ctx: Context, alert: Alert) -> str:
+async def _content(ctx: Context, alert: Alert) -> str:
     """What an app message says. The same words within four hours would not be delivered: the time makes each answer
     another, and is the same however often one is tried."""
     if alert.kind != REPLY:
         return alert.words
     at = local_datetime(alert.created_at, ctx.settings.zone)
-    said = ctx.renderer.render("staff_alert", REPLY, {"words": alert.words, "asked_at": f"{at:%H:%M:%S}"})
+    language = await ctx.db.read(language_of, ctx, alert.userid)
+    said = render(ctx, REPLY, language, words=alert.words, asked_at=f"{at:%H:%M:%S}")
     return split_text(said, APP_TEXT_MAX_BYTES)[0]
 
 

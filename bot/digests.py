@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from datetime import date, datetime
+from collections.abc import Iterable
+from datetime import datetime
 from typing import NamedTuple
 
 from bot.config import Settings
 from bot.context import Context
+from bot.phrases import Phrase
 from bot.setting_values import days_of
+from bot.staff_words import EN, ZH, Kept, Value, between, day_told, render
 from data.models import Approval, Run, RunStatus
 from data.queries.assistant import DayCounts
 from data.queries.digests import Mine, Overview, Standing
@@ -16,9 +18,8 @@ from data.queries.numbers import DayNumbers
 from data.rules.approval_cards import number_words
 from data.rules.campaigns import who_words
 from data.rules.digests import DigestDays
-from data.rules.schedule import day_words, local_datetime, moment_words
+from data.rules.schedule import local_datetime
 
-ZH, EN = "zh", "en"
 #: Campaigns, things that wait, and departments that a message names.
 LINES = 15
 DEPARTMENTS = 6
@@ -81,8 +82,7 @@ def campaigns_words(
     seen = list(seen)
     running = [each for each in seen if each.is_running]
     waiting = [
-        _waiting(ctx, "approval", language, each.campaign_id, each.campaign_name,
-                 count=f"{each.recipients:,}" if language == EN else number_words(each))
+        _waiting(ctx, "approval", language, each.campaign_id, each.campaign_name, count=number_words(each))
         for each in to_approve
     ]  # fmt: skip
     for each in seen:
@@ -145,15 +145,18 @@ def _what_waits(ctx: Context, standing: Standing, language: str) -> list[str]:
 def _waiting(
     ctx: Context, kind: str, language: str, number: int, name: str, run: Run | None = None, *, count: int | str = 0
 ) -> str:
-    by = "" if run is None or not run.paused_by else who_words(run.paused_by)
-    cause = (run.error if run is not None else "") or (
-        "" if not by else f"paused by {run.paused_by if run else by}" if language == EN else f"由 {by} 暂停"
-    )
-    at = moment_told(ctx, run.due_at, language) if run is not None else None
     return render(
-        ctx, "daily_waiting", language, kind=kind, campaign_id=str(number), campaign_name=name, happened_at=at,
-        cause=cause, count=count,
+        ctx, "daily_waiting", language, kind=kind, campaign_id=str(number), campaign_name=name,
+        happened_at=run.due_at if run is not None else None, cause=cause_of(run) if run is not None else None,
+        count=count,
     )  # fmt: skip
+
+
+def cause_of(run: Run) -> Value:
+    """Why a sending stands still, or did not go out; None: nothing is known."""
+    if run.error:
+        return Kept(run.error)
+    return Phrase("由 %(by)s 暂停", by=who_words(run.paused_by)) if run.paused_by else None
 
 
 class Brief(NamedTuple):
@@ -183,32 +186,8 @@ def extra_words(ctx: Context, counts: DayCounts, contacts: int, language: str = 
     return render(ctx, "daily_day", language, contacts=contacts, **counts._asdict())
 
 
-def between(language: str) -> str:
-    """What stands between what is named one after the other."""
-    return ", " if language == EN else "、"
-
-
 def _lines(words: Iterable[str], language: str) -> str:
     found = list(words)
     left = len(found) - LINES
     more = [f"… and {left} more" if language == EN else f"…… 另有 {left} 项"] if left > 0 else []
     return "\n".join([*found[:LINES], *more])
-
-
-def render(ctx: Context, slug: str, language: str = ZH, /, **values: str | int | None) -> str:
-    """A text for staff; numbers as people read them."""
-    told: Mapping[str, str | None] = {
-        name: f"{value:,}" if isinstance(value, int) else value for name, value in values.items()
-    }
-    return ctx.renderer.render("staff_alert", f"{slug}_en" if language == EN else slug, told)
-
-
-def day_told(day: date | datetime, language: str) -> str:
-    """A day as it is told."""
-    return f"{day:%b} {day.day}" if language == EN else day_words(day)
-
-
-def moment_told(ctx: Context, at: datetime, language: str) -> str:
-    """An instant as it is told."""
-    local = local_datetime(at, ctx.settings.zone)
-    return f"{local:%b} {local.day} {local:%H:%M}" if language == EN else moment_words(at, ctx.settings.zone)

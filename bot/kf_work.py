@@ -21,6 +21,7 @@ from bot.kf_deciding import decide, read_rules
 from bot.kf_knowledge import add_draft
 from bot.kf_sending import Sending
 from bot.logs import get_logger
+from bot.staff_words import Kept, Value
 from data.errors import StorageError
 from data.models import KfMessage
 from data.models.kf import KfOrigin, KfState, KfStatus
@@ -28,7 +29,6 @@ from data.queries import kf_work as rows
 from data.queries.kf_work import Ended, Sent, Work
 from data.rules.kf import KfRule
 from data.rules.kf_sessions import PEOPLES
-from data.rules.schedule import moment_words
 
 log = get_logger("kf")
 
@@ -202,10 +202,10 @@ def _put_down(session: Session, ctx: Context, claim: str, group: Sequence[Done])
 def _tell_waiting(session: Session, ctx: Context, work: Work, ended: Ended) -> None:
     """A customer waits for a person: the member who was asked for, or whoever is chosen for the account."""
     servicer = ended.servicer_userid if ended.state is KfState.PERSON else ""
-    values: dict[str, str | None] = {
+    values: dict[str, Value] = {
         "customer_name": work.session.nickname,
         "account_name": work.account.name if work.account else "",
-        "happened_at": moment_words(ctx.clock.now(), ctx.settings.zone),
+        "happened_at": ctx.clock.now(),
     }
     told = {servicer} - {""} or set(work.choices.told) or servicers_of(work)
     for userid in sorted(told)[:TOLD_MAX]:
@@ -224,11 +224,11 @@ def servicers_of(work: Work) -> set[str]:
 
 def _tell_missed(session: Session, ctx: Context, work: Work, message: KfMessage, reason: str) -> None:
     """A greeting or a farewell did not go out: whoever is chosen for the account hears of it."""
-    values: dict[str, str | None] = {
+    values: dict[str, Value] = {
         "customer_name": work.session.nickname,
         "account_name": work.account.name if work.account else "",
-        "happened_at": moment_words(message.sent_at, ctx.settings.zone),
-        "cause": reason,
+        "happened_at": message.sent_at,
+        "cause": Kept(reason),
         "words": message.words,
     }
     for userid in sorted(work.choices.told):

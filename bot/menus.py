@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from bot.context import Context
-from bot.digests import EN
 from bot.logs import get_logger
 from bot.phrases import Bilingual
+from bot.staff_words import EN
 from bot.wecom.errors import WeComError
 
 log = get_logger("staff")

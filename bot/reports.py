@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from bot.context import Context
 from bot.spreadsheets import XlsxWriter
+from bot.staff_words import ZH, render
 from data.queries.reports import Figures, Line, Report
 from data.rules.reports import Period
 
@@ -100,7 +101,7 @@ def _both(line: Line) -> dict[str, Any]:
     }
 
 
-def weekly_words(ctx: Context, report: Report) -> str:
+def weekly_words(ctx: Context, report: Report, language: str = ZH) -> str:
     """What somebody is told of a week: the main figures, and where all are."""
     total, told = report.total, {each.key: each for each in COLUMNS}
 
@@ -111,22 +112,21 @@ def weekly_words(ctx: Context, report: Report) -> str:
         return words_of(total.before, told[key])
 
     public_url = ctx.settings.server.public_url
-    return ctx.renderer.render(
-        "staff_alert",
+    return render(
+        ctx,
         SLUG,
-        {
-            "period": f"{report.period.first} – {report.period.last}",
-            **{key: now(key) for key in ("people", "added", "left", "reached", "done", "orders", "chats", "messages")},
-            **{f"{key}_before": before(key) for key in ("people", "added", "left")},
-            "deletions": now("deletions"),
-            "amount": now("amount_fen"),
-            "amount_before": before("amount_fen"),
-            "welcomes": now("welcome_percent"),
-            "confirmed": now("confirmed_percent"),
-            "reply_rate": now("reply_percent"),
-            "reply_minutes": now("reply_minutes"),
-            "address": f"{public_url}{PATH}?day={report.period.first}" if public_url else None,
-        },
+        language,
+        period=f"{report.period.first} – {report.period.last}",
+        **{key: now(key) for key in ("people", "added", "left", "reached", "done", "orders", "chats", "messages")},
+        **{f"{key}_before": before(key) for key in ("people", "added", "left")},
+        deletions=now("deletions"),
+        amount=now("amount_fen"),
+        amount_before=before("amount_fen"),
+        welcomes=now("welcome_percent"),
+        confirmed=now("confirmed_percent"),
+        reply_rate=now("reply_percent"),
+        reply_minutes=now("reply_minutes"),
+        address=f"{public_url}{PATH}?day={report.period.first}" if public_url else None,
     )
 
 

@@ -80,8 +80,18 @@ def change_script(
     return save_script(session, script, renderer, now)
 
 
+def names_for(session: Session, userid: str, company: str, customer: str = "") -> dict[str, str | None]:
+    """What scripts call the customer, the member who says them, and the company; None: not known."""
+    card = staff_rows.get_card(session, userid)
+    names = {
+        "customer_name": customer, "staff_name": card.name, "staff_alias": card.alias,
+        "staff_position": card.position, "department_name": card.department_name, "company_name": company,
+    }  # fmt: skip
+    return {name: value or None for name, value in names.items()}
+
+
 def words_of(renderer: Renderer, script: Script, names: Mapping[str, str | None]) -> str:
-    """A script's text with the names filled in that are known: `customer_name`, `staff_name`, `company_name`.
+    """A script's text with the names filled in that are known (`names_for`).
 
     A text that cannot be used any more, because a later version of the program knows other variables, stays as it is.
     """

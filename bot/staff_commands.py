@@ -8,24 +8,27 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import timedelta
+from typing import Any
 
 from sqlmodel import Session
 
 from bot import campaigns, digests
 from bot.context import Context, Receipt
 from bot.delivery import add_reply
-from bot.digests import render
 from bot.errors import ApprovalNeededError
 from bot.logs import get_logger
-from bot.router import Outcome, skipped
+from bot.router import Outcome, done, skipped
+from bot.staff_words import language_of, render
 from data.errors import ConflictError
 from data.models import Campaign
 from data.queries import accounts as account_rows
 from data.queries import alerts as alert_rows
 from data.queries import approvals as approval_rows
+from data.queries import campaigns as campaign_rows
 from data.queries import digests as rows
 from data.queries import publishers as publisher_rows
 from data.queries import staff as staff_rows
+from data.queries.audit import add_entry
 from data.queries.campaign_edits import find_locked
 from data.queries.digests import Mine
 from data.rules.staff_commands import ACTS, Command, Verb, is_stale, may_command
@@ -33,23 +36,32 @@ from data.rules.waves import CUSTOMERS, MOMENTS
 
 log = get_logger("staff")
 
+#: Sendings of which the audit log says what became of them.
+RUNS_NOTED = 20
 #: Posts of so long ago are counted in what a member is told of their own.
 POSTS_SINCE = timedelta(days=30)
 
 
-async def find_asker(ctx: Context, userid: str) -> str | Outcome:
-    """The member who wrote, as WeCom writes them; or why nobody is answered."""
+async def find_asker(ctx: Context, userid: str, receipt: Receipt) -> str | Outcome:
+    """The member who wrote, as WeCom writes them; or why nobody is answered, or that they were told so."""
     if ctx.observes:
         return skipped("the bot observes: it answers nobody")
     members = await ctx.db.read(staff_rows.map_members, [userid])
-    return members.get(userid.casefold()) or skipped("not a member whom the app knows")
+    known = members.get(userid.casefold())
+    if known is None:
+        return skipped("not a member whom the app knows")
+    if await ctx.db.read(account_rows.is_closed, known):
+        words = render(ctx, "assistant_said", await ctx.db.read(language_of, ctx, known), outcome="closed")
+        await ctx.db.write(_reply, ctx, known, receipt, words)
+        return done("the member's account is closed, and they were told so")
+    return known
 
 
 async def reply_tasks(ctx: Context, userid: str, receipt: Receipt) -> bool:
     """Say what waits for a member, as the daily digest does."""
     now = ctx.clock.now()
     overview = await ctx.db.read(rows.read_overview, now)
-    language = await ctx.db.read(_language, ctx, userid)
+    language = await ctx.db.read(language_of, ctx, userid)
     words = digests.words_for(ctx, userid, overview, now, language) or digests.tasks_words(ctx, Mine(), language)
     return await ctx.db.write(_reply, ctx, userid, receipt, words)
 
@@ -60,7 +72,7 @@ async def reply_posts(ctx: Context, userid: str, receipt: Receipt) -> bool:
     overview = await ctx.db.read(rows.read_overview, now)
     mine = await ctx.db.read(publisher_rows.count_published, userid, now - POSTS_SINCE)
     waiting = overview.tasks.get(userid, Mine()).posts
-    language = await ctx.db.read(_language, ctx, userid)
+    language = await ctx.db.read(language_of, ctx, userid)
     words = render(ctx, "reply_posts", language, waiting=waiting, days=POSTS_SINCE.days, **mine._asdict())
     return await ctx.db.write(_reply, ctx, userid, receipt, words)
 
@@ -84,7 +96,7 @@ def _about(session: Session, ctx: Context, userid: str, command: Command, receip
     # Who may not know of a campaign is not told its name.
     name = campaign.name if campaign is not None and outcome != "unknown" else None
     number = "" if command.number is None else str(command.number)
-    language = _language(session, ctx, userid)
+    language = language_of(session, ctx, userid)
     words = render(ctx, "reply_act", language, outcome=outcome, campaign_id=number, campaign_name=name)
     _reply(session, ctx, userid, receipt, words)
     return outcome
@@ -103,7 +115,7 @@ def _judge(
         command.verb,
         userid,
         owner=campaign.owner,
-        managers=ctx.settings.campaigns.managers,
+        managers=(*ctx.settings.campaigns.managers, *([userid] if account_rows.manages(session, userid) else [])),
         approvers=asked.approvers if asked is not None else (),
     )
     if not allowed:
@@ -117,15 +129,26 @@ def _judge(
 
 
 def _act(session: Session, ctx: Context, campaign: Campaign, verb: Verb, userid: str) -> str:
+    number, act = campaign.id or 0, ACTS[verb]
+    before = _runs(session, number)
     try:
-        campaigns.act_within(session, ctx, campaign.id or 0, ACTS[verb], userid)
+        campaigns.act_within(session, ctx, number, act, userid)
     except ApprovalNeededError:
         return "approval"
     except ConflictError as error:
         log.info("command_impossible", campaign=campaign.id, verb=verb.value, cause=str(error))
         return "impossible"
     log.info("command_done", campaign=campaign.id, verb=verb.value)
+    session.flush()
+    actor = account_rows.find_actor(session, userid)
+    after = _runs(session, number)
+    add_entry(session, actor, f"campaigns.{act.value}", f"campaign {number}", before, after, ctx.clock.now())
     return verb.value
+
+
+def _runs(session: Session, campaign_id: int) -> dict[str, Any]:
+    runs = campaign_rows.list_runs(session, [campaign_id])
+    return {"runs": {str(run.id): str(run.status) for run in runs[-RUNS_NOTED:]}}
 
 
 def _results(session: Session, ctx: Context, campaign: Campaign, userid: str) -> str:
@@ -142,11 +165,11 @@ def _results(session: Session, ctx: Context, campaign: Campaign, userid: str) ->
     return render(
         ctx,
         "reply_results",
-        _language(session, ctx, userid),
+        language_of(session, ctx, userid),
         campaign_id=str(campaign.id),
         campaign_name=campaign.name,
         status=digests.status_of(told.runs),
-        cause=next((run.error for run in paused if run.error), None),
+        cause=next((digests.cause_of(run) for run in paused if run.error), None),
         **{name: to_customers[name] for name in ("recipients", "waiting", *campaigns.RESULTS)},
         groups=to_groups["recipients"],
         groups_sent=to_groups["sent"],
@@ -157,11 +180,6 @@ def _results(session: Session, ctx: Context, campaign: Campaign, userid: str) ->
 
 def _reply(session: Session, ctx: Context, userid: str, receipt: Receipt, words: str) -> bool:
     return add_reply(session, ctx, userid, receipt.event_id, words)
-
-
-def _language(session: Session, ctx: Context, userid: str) -> str:
-    """The language that a member has chosen, else the company's."""
-    return account_rows.find_language(session, userid) or ctx.settings.app.language
 
 
 def _is_answered(session: Session, receipt: Receipt) -> bool:

@@ -27,7 +27,7 @@ async def on_message(event: AppMessage, ctx: Context, receipt: Receipt) -> Outco
     command = parse_command(event.content)
     if command is None or command.verb not in {Verb.TASKS, *NUMBERED}:
         return skipped("no command about broadcasts")
-    userid = await find_asker(ctx, event.from_user)
+    userid = await find_asker(ctx, event.from_user, receipt)
     if isinstance(userid, Outcome):
         return userid
     if command.verb is Verb.TASKS:

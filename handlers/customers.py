@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlmodel import Session
 
@@ -32,7 +32,6 @@ from data.queries import staff as staff_rows
 from data.queries import transfers as transfer_rows
 from data.queries import welcomes as welcome_rows
 from data.queries.customers import AddRecord
-from data.rules.schedule import day_words, moment_words
 
 router = Router("customers")
 
@@ -160,7 +159,7 @@ async def on_del_follow_user(event: DelFollowUser, ctx: Context, receipt: Receip
             "staff_name": loss.staff_name,
             "channel_name": loss.channel_name,
             "added_date": _day(ctx, loss.added_at),
-            "happened_at": moment_words(event.created_at or receipt.received_at, ctx.settings.zone),
+            "happened_at": event.created_at or receipt.received_at,
         },
         dedupe_key=f"event:{receipt.event_id}",
         external_userid=event.external_userid,
@@ -187,7 +186,7 @@ async def on_del_external_contact(event: DelExternalContact, ctx: Context, recei
                 "department_name": loss.department_name,
                 "channel_name": loss.channel_name,
                 "added_date": _day(ctx, loss.added_at),
-                "happened_at": moment_words(event.created_at or receipt.received_at, ctx.settings.zone),
+                "happened_at": event.created_at or receipt.received_at,
             },
             dedupe_key=f"event:{receipt.event_id}",
             external_userid=event.external_userid,
@@ -218,8 +217,8 @@ async def on_transfer_fail(event: TransferFail, ctx: Context, receipt: Receipt) 
         {
             "customer_name": customer_name,
             "staff_name": staff_name,
-            "happened_at": moment_words(event.created_at or receipt.received_at, ctx.settings.zone),
-            "cause": FAIL_REASONS.get(event.fail_reason, ""),
+            "happened_at": event.created_at or receipt.received_at,
+            "cause": FAIL_REASONS.get(event.fail_reason),
         },
         dedupe_key=f"event:{receipt.event_id}",
         external_userid=event.external_userid,
@@ -227,5 +226,5 @@ async def on_transfer_fail(event: TransferFail, ctx: Context, receipt: Receipt) 
     return done("the hand-over failed; the staff member is told", fail_reason=event.fail_reason, transfers=ended)
 
 
-def _day(ctx: Context, at: datetime | None) -> str | None:
-    return day_words(at.astimezone(ctx.settings.zone).date()) if at else None
+def _day(ctx: Context, at: datetime | None) -> date | None:
+    return at.astimezone(ctx.settings.zone).date() if at else None

@@ -9,7 +9,6 @@ from bot.router import Outcome, Router, done, skipped
 from bot.wecom.events import ChatCreate, ChatDismiss, ChatUpdate
 from data.queries import groups as group_rows
 from data.queries import staff as staff_rows
-from data.rules.schedule import moment_words
 
 router = Router("groups")
 
@@ -67,8 +66,8 @@ async def on_dismiss(event: ChatDismiss, ctx: Context, receipt: Receipt) -> Outc
         {
             "group_name": group.name,
             "owner_name": owner.name,
-            "happened_at": moment_words(at, ctx.settings.zone),
-            "member_count": str(members),
+            "happened_at": at,
+            "member_count": members,
         },
         dedupe_key=f"dismissed:{event.chat_id}",
     )

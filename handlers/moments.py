@@ -17,7 +17,7 @@ async def on_message(event: AppMessage, ctx: Context, receipt: Receipt) -> Outco
     command = parse_command(event.content)
     if command is None or command.verb is not Verb.POSTS:
         return skipped("no command about posts")
-    userid = await find_asker(ctx, event.from_user)
+    userid = await find_asker(ctx, event.from_user, receipt)
     if isinstance(userid, Outcome):
         return userid
     new = await reply_posts(ctx, userid, receipt)

@@ -23,7 +23,7 @@ async def on_message(event: AppMessage, ctx: Context, receipt: Receipt) -> Outco
         return skipped("answered as a command")
     if question is None and not ctx.settings.app.answer_unknown:
         return skipped("no question: what staff write otherwise is not answered")
-    userid = await find_asker(ctx, event.from_user)
+    userid = await find_asker(ctx, event.from_user, receipt)
     if isinstance(userid, Outcome):
         return userid
     told = await answer(ctx, userid, question, receipt)
@@ -33,7 +33,7 @@ async def on_message(event: AppMessage, ctx: Context, receipt: Receipt) -> Outco
 @router.on(MenuClick)
 async def on_click(event: MenuClick, ctx: Context, receipt: Receipt) -> Outcome:
     """An entry of the app's menu is answered like its words."""
-    userid = await find_asker(ctx, event.from_user)
+    userid = await find_asker(ctx, event.from_user, receipt)
     if isinstance(userid, Outcome):
         return userid
     question = KEYS.get(event.event_key)

@@ -31,7 +31,6 @@ from data.queries import welcomes as welcome_rows
 from data.queries.welcomes import WelcomeStart
 from data.rules.messages import MessageContent, MissingMediaError
 from data.rules.preferences import TouchKind
-from data.rules.schedule import moment_words
 from data.rules.welcome import (
     CODE_LIFE_SECONDS,
     Inheritance,
@@ -334,7 +333,7 @@ class Greeting:
             self.event.userid,
             {
                 "staff_name": self.known.staff.name,
-                "happened_at": moment_words(self.facts.at, self.facts.zone),
+                "happened_at": self.facts.at,
                 "channel_name": self.known.channel_name,
                 "cause": missed.sentence,
                 "words": self.words,

@@ -6,6 +6,7 @@ whether it is withdrawn.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from sqlmodel import Session
@@ -13,11 +14,11 @@ from sqlmodel import Session
 from bot.context import Context
 from bot.delivery import add_alert
 from bot.logs import get_logger
+from bot.staff_words import Kept, Value
 from data.models import PauseRule
 from data.queries import brakes as rows
 from data.queries.brakes import Running
 from data.rules.brakes import LEAST_RATE, counted_from, expected_leaving, is_refused, is_surge, usual_rate
-from data.rules.schedule import moment_words
 
 log = get_logger("campaigns")
 
@@ -42,11 +43,11 @@ async def pause_refused(ctx: Context, campaign_id: int | None = None) -> int:
             continue
         why = f"WeCom refused {told.refused:,} of {told.recipients:,} recipients, in {told.troubled_calls:,} calls"
         cause = await ctx.db.read(rows.find_last_cause, number)
-        values = {
-            "refused": f"{told.refused:,}",
-            "recipients": f"{told.recipients:,}",
-            "calls": f"{told.troubled_calls:,}",
-            "cause": cause or None,
+        values: dict[str, Value] = {
+            "refused": told.refused,
+            "recipients": told.recipients,
+            "calls": told.troubled_calls,
+            "cause": Kept(cause) if cause else None,
         }
         why = f"{why}; the last cause: {cause}" if cause else f"{why}."
         paused += await ctx.db.write(_pause, ctx, running[number], PauseRule.REFUSALS, why, values)
@@ -78,24 +79,24 @@ async def _pause_left(ctx: Context, now: datetime) -> int:
             f"{left:,} of the customers it reached have deleted their staff member within {hours} hours;"
             f" {expected:,.1f} do usually."
         )
-        values = {"left": f"{left:,}", "usual": f"{expected:,.0f}", "hours": str(hours)}
+        values: dict[str, Value] = {"left": left, "usual": round(expected), "hours": hours}
         paused += await ctx.db.write(_pause, ctx, running[number], PauseRule.LEAVING, why, values)
     return paused
 
 
 def _pause(
-    session: Session, ctx: Context, running: Running, rule: PauseRule, why: str, values: dict[str, str | None]
+    session: Session, ctx: Context, running: Running, rule: PauseRule, why: str, values: Mapping[str, Value]
 ) -> bool:
     now = ctx.clock.now()
     if not rows.pause_campaign(session, running, rule, why, now):
         return False
     log.error("campaign_paused", campaign=running.campaign_id, rule=rule.value, cause=why)
-    told = {
+    told: dict[str, Value] = {
         **values,
         "campaign_name": running.name,
         "campaign_id": str(running.campaign_id),
-        "happened_at": moment_words(now, ctx.settings.zone),
-        "unconfirmed": f"{rows.count_unconfirmed(session, running.campaign_id):,}",
+        "happened_at": now,
+        "unconfirmed": rows.count_unconfirmed(session, running.campaign_id),
     }
     # Whoever resumes it changes `accepted_at`: the next time is another message.
     key = f"brake:{running.campaign_id}:{running.accepted_at or ''}"

@@ -13,6 +13,7 @@ from bot.day_lists import SLUG, words_for
 from bot.delivery import add_words
 from bot.logs import get_logger
 from bot.staff_tasks import read_day
+from bot.staff_words import language_of
 from data.queries import alerts as alert_rows
 from data.queries import staff_tasks as rows
 from data.queries.staff_tasks import Day
@@ -59,5 +60,6 @@ def _tell(session: Session, ctx: Context, userids: Sequence[str], day: Day) -> i
     sent = 0
     for userid in userids:
         if names := rows.list_names(session, userid, day):
-            sent += add_words(session, ctx, SLUG, userid, words_for(ctx, names), dedupe_key=_key(day.date))
+            words = words_for(ctx, names, language_of(session, ctx, userid))
+            sent += add_words(session, ctx, SLUG, userid, words, dedupe_key=_key(day.date))
     return sent

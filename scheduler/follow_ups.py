@@ -17,6 +17,7 @@ from bot.context import Context
 from bot.delivery import queue_alert
 from bot.errors import RetryLaterError, SiyuError
 from bot.logs import get_logger
+from bot.staff_words import Value
 from bot.tagging import put_right
 from bot.wecom.errors import NotAFollowerError
 from data.errors import ErasedError, StorageError
@@ -48,7 +49,7 @@ class Word(NamedTuple):
     """What staff are told, apart from the customer's name; the same key is told once."""
 
     slug: str
-    values: Mapping[str, str]
+    values: Mapping[str, Value]
     key: str
 
 
@@ -112,7 +113,7 @@ async def _tag_and_tell(ctx: Context, wanted: Wanted) -> tuple[dict[str, Any], S
     for userid in followers:
         try:
             if wanted.word is not None:
-                told = {"customer_name": name, **wanted.word.values}
+                told: dict[str, Value] = {"customer_name": name, **wanted.word.values}
                 key = wanted.word.key
                 await queue_alert(ctx, wanted.word.slug, userid, told, dedupe_key=key, external_userid=whom)
                 outcome["told"].append(userid)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from bot.context import Context
+from bot.staff_words import Value
 from data.queries import form_follow_ups as rows
 from data.queries.form_follow_ups import DueAnswer
 from data.rules.form_answers import words_of
 from data.rules.forms import Form
-from data.rules.schedule import moment_words
 from scheduler.follow_ups import Rows, Wanted, Word, work_off
 
 _ROWS = Rows(rows.claim_due, rows.finish, rows.put_off)
@@ -18,10 +18,10 @@ async def follow_up_answers(ctx: Context) -> int:
 
     async def wanted_of(answer: DueAnswer) -> Wanted:
         form = Form.model_validate(answer.definition)
-        values = {
+        values: dict[str, Value] = {
             "form_title": form.title,
             "answers": words_of(answer.answers),
-            "happened_at": moment_words(answer.answered_at, ctx.settings.zone),
+            "happened_at": answer.answered_at,
         }
         word = Word("form_answered", values, f"form:{answer.id}") if form.tells_staff else None
         return Wanted(answer.external_userid, answer.userid, answer.put_on, answer.take_off, word)

@@ -15,15 +15,14 @@ from typing import Any
 from sqlmodel import Session
 
 from bot.context import Context
-from bot.delivery import add_words
-from bot.digests import render
+from bot.delivery import add_alert
 from bot.handovers import plan_handover
 from bot.logs import get_logger
 from bot.refresh import read_group
+from bot.staff_words import Value
 from bot.wecom.codes import CODES
 from bot.wecom.errors import AlreadyDoneError, UnknownOutcomeError, WeComError, error_for
 from data.models import HandoverStatus, TransferStatus
-from data.queries import accounts as account_rows
 from data.queries import groups as group_rows
 from data.queries import handover_work as work
 from data.queries import handovers as rows
@@ -74,9 +73,8 @@ def _end_or_wait(session: Session, ctx: Context, handover_id: int, userid: str) 
         if not taken:
             continue
         refused = sum(counts[each] for each in (TransferStatus.REFUSED, TransferStatus.LIMIT, TransferStatus.FAILED))
-        language = account_rows.find_language(session, takeover) or ctx.settings.app.language
-        words = render(ctx, TAKEN_OVER, language, staff_name=name, count=taken, refused=refused)
-        add_words(session, ctx, TAKEN_OVER, takeover, words, dedupe_key=f"handover:{handover_id}")
+        told: dict[str, Value] = {"staff_name": name, "count": taken, "refused": refused}
+        add_alert(session, ctx, TAKEN_OVER, takeover, told, dedupe_key=f"handover:{handover_id}")
     return status
 
 

@@ -7,16 +7,18 @@ from sqlmodel import Session
 from bot.context import Context
 from bot.delivery import add_alert
 from bot.errors import SiyuError
+from bot.phrases import Phrase
+from bot.staff_words import Kept, Value
 from data.queries import journeys as rows
-from data.rules.schedule import moment_words
 
 #: Of a journey whose newest version was written by another version of the program.
-NOT_UNDERSTOOD = "This version of the program does not understand what it says. Write it anew: siyu journeys edit."
+NOT_UNDERSTOOD = Phrase("这个版本的程序看不懂它的内容，请重新填写：siyu journeys edit")
 
 
 def why_of(error: Exception) -> str:
     """What is said of an error that a journey has brought."""
-    return f"It cannot go on: {error if isinstance(error, SiyuError | ValueError) else type(error).__name__}"
+    cause = str(error) if isinstance(error, SiyuError | ValueError) else type(error).__name__
+    return Phrase("不能继续：%(cause)s", cause=cause)
 
 
 def pause(session: Session, ctx: Context, journey_id: int, why: str) -> None:
@@ -25,11 +27,11 @@ def pause(session: Session, ctx: Context, journey_id: int, why: str) -> None:
     if row is None:
         return
     now = ctx.clock.now()
-    told: dict[str, str | None] = {
+    told: dict[str, Value] = {
         "journey_name": row.name,
         "journey_id": str(journey_id),
-        "happened_at": moment_words(now, ctx.settings.zone),
-        "cause": why,
+        "happened_at": now,
+        "cause": Kept(why),
     }
     for userid in [row.owner] if row.owner else ctx.settings.campaigns.managers:
         add_alert(session, ctx, "journey_paused", userid, told, dedupe_key=f"journey:{journey_id}:{now.isoformat()}")

@@ -9,11 +9,12 @@ from bot.campaign_plans import calendar_of
 from bot.context import Context
 from bot.delivery import queue_alert
 from bot.logs import get_logger
+from bot.staff_words import Kept, Named, Value
 from bot.wecom.errors import AlreadyDoneError, GoneError, QuotaError, WeComError
 from data.models import RunStatus
 from data.queries import boards as rows
 from data.queries.boards import Happened
-from data.rules.schedule import local_datetime, moment_words
+from data.rules.schedule import local_datetime
 
 log = get_logger("campaigns")
 
@@ -62,8 +63,8 @@ async def _tell_leaders(ctx: Context, now: datetime) -> None:
         return
     today = local_datetime(now, ctx.settings.zone).date()
     for each in await ctx.db.read(rows.list_unconfirmed, now - timedelta(hours=hours), now):
-        names = "、".join(each.names[:NAMES_TOLD]) + (" 等" if len(each.names) > NAMES_TOLD else "")
-        values = {"campaign_name": each.campaign, "count": str(len(each.names)), "names": names}
+        names = Named(each.names[:NAMES_TOLD], more=len(each.names) > NAMES_TOLD)
+        values: dict[str, Value] = {"campaign_name": each.campaign, "count": len(each.names), "names": names}
         key = f"run:{each.run_id}:{today}"
         await queue_alert(ctx, "campaign_unconfirmed", each.leader, values, dedupe_key=key)
 
@@ -72,12 +73,12 @@ async def _tell_owner(ctx: Context, happened: Happened) -> None:
     run = happened.run
     assert run.id is not None
     sent, recipients = (await ctx.db.read(rows.count_sent, [run.id])).get(run.id, (0, 0))
-    values: dict[str, str | None] = {
+    values: dict[str, Value] = {
         "campaign_name": happened.campaign,
-        "happened_at": moment_words(run.due_at, ctx.settings.zone),
-        "cause": run.error or None,
-        "sent": str(sent),
-        "recipients": str(recipients),
+        "happened_at": run.due_at,
+        "cause": Kept(run.error) if run.error else None,
+        "sent": sent,
+        "recipients": recipients,
     }
     # A run may be paused again, for another reason or for the same.
     why = hashlib.sha256(f"{run.error}{run.paused_at or ''}".encode()).hexdigest()[:8]

@@ -8,10 +8,12 @@ from datetime import time
 
 from sqlmodel import Session
 
+from bot.catalogs import translations
 from bot.context import Context
 from bot.delivery import add_file, add_words
 from bot.logs import get_logger
 from bot.reports import SLUG, name_of, to_xlsx, weekly_words
+from bot.staff_words import language_of
 from bot.wecom.errors import WeComError
 from data.queries import alerts as alert_rows
 from data.queries import reports as rows
@@ -43,13 +45,14 @@ async def send_reports(ctx: Context) -> int:
 
 async def _send(ctx: Context, week: Period, userid: str, visible: Collection[str] | None) -> bool:
     report = await ctx.db.read(rows.read_report, week, ctx.clock.now(), ctx.settings.zone, visible)
-    media_id = await _upload(ctx, report)
-    return await ctx.db.write(_tell, ctx, userid, report, media_id)
+    language = await ctx.db.read(language_of, ctx, userid)
+    media_id = await _upload(ctx, report, language)
+    return await ctx.db.write(_tell, ctx, userid, report, media_id, language)
 
 
-async def _upload(ctx: Context, report: Report) -> str:
+async def _upload(ctx: Context, report: Report, language: str) -> str:
     """WeCom's id of the report as a workbook. Empty where WeCom takes none now: the text has an address."""
-    content = await asyncio.to_thread(to_xlsx, report, str)
+    content = await asyncio.to_thread(to_xlsx, report, translations(language).gettext)
     try:
         answer = await ctx.wecom.media.upload("file", content, f"{name_of(report.period)}.xlsx")
     except WeComError as error:
@@ -58,10 +61,10 @@ async def _upload(ctx: Context, report: Report) -> str:
     return str(answer["media_id"])
 
 
-def _tell(session: Session, ctx: Context, userid: str, report: Report, media_id: str) -> bool:
+def _tell(session: Session, ctx: Context, userid: str, report: Report, media_id: str, language: str) -> bool:
     key = _key(report.period)
     # Whoever is no reader any more, or sees less since, is asked for anew the next time.
-    sent = add_words(session, ctx, SLUG, userid, weekly_words(ctx, report), dedupe_key=key)
+    sent = add_words(session, ctx, SLUG, userid, weekly_words(ctx, report, language), dedupe_key=key)
     if sent and media_id:
         add_file(session, ctx, SLUG, userid, media_id, f"{name_of(report.period)}.xlsx", dedupe_key=key)
     return sent

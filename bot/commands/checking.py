@@ -38,11 +38,11 @@ def check(
 
 async def _check(config: Config, url: str, *, quiet: bool) -> list[Finding]:
     from bot.clock import Clock
-    from bot.console.saying import told
     from bot.doctor import examine
     from bot.doctor.findings import fail
     from bot.errors import ConfigurationError
     from bot.logs import configure_logs
+    from bot.saying import told
 
     configure_logs("ERROR")
     found: list[Finding] = []

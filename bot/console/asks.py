@@ -16,10 +16,10 @@ from sqlmodel import Session
 from bot.config import Settings
 from bot.console.logins import Logins, Reader
 from bot.console.painting import Painter
-from bot.console.saying import Words, told
 from bot.console.trials import Trials
 from bot.console.turns import Turns
 from bot.context import Context
+from bot.saying import Words, told
 from data.db import Database
 from data.models import Account, Role
 from data.queries import audit

@@ -10,7 +10,7 @@ from functools import cache, cached_property
 
 from aiohttp import web
 
-from bot.console.catalogs import folder
+from bot.catalogs import folder
 from bot.console.pages import HEADERS
 
 PATH = "/console/files"

@@ -10,6 +10,7 @@ from typing import Any
 from aiohttp import web
 from sqlmodel import Session
 
+from bot import staff_changes
 from bot.console.asks import Ask, number_of
 from bot.console.customer import PATH, external_userid_of, page
 from bot.console.customers import asked_by
@@ -39,9 +40,9 @@ async def change_tags(ask: Ask) -> web.Response:
     was, wanted = set(ask.texts("was")), set(ask.texts("tag"))
     if ask.ctx.observes:
         raise ObservingError
+    before = await ask.db.read(staff_changes.tags_of, userid, whose)
     await put_right(ask.ctx, userid, whose, wanted - was, was - wanted)
-    changes = {"put_on": sorted(wanted - was), "take_off": sorted(was - wanted)}
-    await ask.note("customers.tags", f"customer {whose}", {"userid": userid, **changes}, external_userid=whose)
+    await ask.db.write(staff_changes.note_tags, ask.actor, userid, whose, before, ask.now)
     return back(ask)
 
 
@@ -50,12 +51,21 @@ async def change_words(ask: Ask) -> web.Response:
     whose, userid = external_userid_of(ask), await through(ask)
     mobiles = [each for each in ask.text("remark_mobiles").replace("，", " ").replace("、", " ").split() if each]
     given = {name: ask.text(name) for name in ("remark", "description")} | {"remark_mobiles": mobiles}
+    before = await ask.db.read(_look_remark, userid, whose)
     try:
         await change_remark(ask.ctx, userid, whose, parse(Remark, given))
     except InvalidRuleError as error:
         return await faulty(ask, error, f"remark {userid}")
-    await ask.note("customers.remark", f"customer {whose}", {"userid": userid, **given}, external_userid=whose)
+    after = {"userid": userid, **await ask.db.read(_look_remark, userid, whose)}
+    await ask.db.write(staff_changes.note_remark, ask.actor, whose, before, after, ask.now)
     return back(ask)
+
+
+def _look_remark(session: Session, userid: str, whose: str) -> dict[str, Any]:
+    follow = rows.get_contact(session, userid, whose)
+    return {
+        "remark": follow.remark, "description": follow.description, "remark_mobiles": list(follow.remark_mobiles)
+    }  # fmt: skip
 
 
 async def through(ask: Ask) -> str:

@@ -103,7 +103,7 @@ async def show_file(ask: Ask) -> web.Response:
     found = await ask.db.read(rows.find_media, _key(ask))
     if found is None:
         raise NotFoundError(Phrase("素材库里没有这个文件。"), Phrase("它可能已被删除。"))
-    shown = _type_of(found.kind, found.content)
+    shown = type_of(found.kind, found.content)
     headers = {
         **HEADERS,
         "Content-Security-Policy": "default-src 'none'; sandbox",
@@ -118,7 +118,7 @@ def _key(ask: Ask) -> str:
     return ask.request.match_info["sha256"][:64]
 
 
-def _type_of(kind: str, content: bytes) -> str:
+def type_of(kind: str, content: bytes) -> str:
     """What a browser may show the file as; empty: nothing."""
     if kind == "image" and content.startswith(_JPG):
         return "image/jpeg"

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from bot.catalogs import folder, translations
 from bot.config import Settings
 from bot.console.assets import all_assets
-from bot.console.catalogs import folder, translations
 from bot.console.pages import FRESH, HEADERS, LANGUAGES, asked_language, language_of
-from bot.console.saying import told
+from bot.saying import told
 from data.rules.schedule import local_datetime
 
 LANGUAGE_COOKIE, THEME_COOKIE = "siyu_language", "siyu_theme"

@@ -23,7 +23,7 @@ from bot.console.painting import N_
 from bot.console.timeline_words import ENTRIES, TOUCHES, said
 from bot.journey_explanations import list_next
 from bot.notes import list_due
-from bot.scripts import words_of
+from bot.scripts import names_for, words_of
 from data.models import Follow, Preference
 from data.queries import (
     channels,
@@ -157,11 +157,7 @@ async def show_scripts(ask: Ask) -> web.Response:
         head = _read_head(session, ask)
         found = script_rows.search_scripts(session, words, userid=me, category=category or None, limit=SCRIPTS_SHOWN)
         favourites = {each.id for each in script_rows.list_favourites(session, me, limit=500)}
-        names = {
-            "customer_name": head.found.customer.name or None,
-            "staff_name": map_names(session, {me}).get(me),
-            "company_name": ask.settings.company.name or None,
-        }
+        names = names_for(session, me, ask.settings.company.name, head.found.customer.name)
         return {
             "head": head,
             "scripts": [(each, words_of(ask.ctx.renderer, each, names), each.id in favourites) for each in found],

@@ -8,17 +8,19 @@ from typing import Any
 from aiohttp import web
 from sqlmodel import Session
 
-from bot import staff_tasks
+from bot import staff_changes
 from bot.console.asks import Ask
 from bot.console.customer import external_userid_of
 from bot.console.customer_changes import back, faulty, require
 from bot.console.pages import FRESH, HEADERS
 from bot.delivery import media_id_of
 from bot.phrases import Phrase
+from bot.staff_changes import TaskAct
 from bot.staff_tasks import Asked
 from bot.wecom.errors import WeComError
 from data.errors import ConflictError, NotFoundError
 from data.queries import orders, scripts
+from data.queries.audit import add_entry
 from data.rules.messages import MissingMediaError
 from data.rules.problems import InvalidRuleError, Problem
 from data.rules.schedule import local_datetime
@@ -29,17 +31,14 @@ _KINDS: dict[str, Any] = {"image": "image", "video": "video", "file": "file"}
 
 async def answer_task(ask: Ask) -> web.Response:
     """One of today's personal words was sent, put off or refused."""
-    asked, given = Asked(ask.path_number(), ask.account.userid or ""), (ask.settings, ask.now)
+    asked, act = Asked(ask.path_number(), ask.account.userid or ""), TaskAct(ask.request.match_info["act"])
+    until = Later.TODAY if ask.text("until") == Later.TODAY else Later.TOMORROW
     await require(ask)
     try:
-        match ask.request.match_info["act"]:
-            case "done":
-                await ask.db.write(staff_tasks.do_task, asked, *given)
-            case "later":
-                until = Later.TODAY if ask.text("until") == Later.TODAY else Later.TOMORROW
-                await ask.db.write(staff_tasks.put_off_task, asked, until, *given)
-            case _:
-                await ask.db.write(staff_tasks.refuse_task, asked, check_why(ask.text("why", 400)), *given)
+        why = check_why(ask.text("why", 400)) if act is TaskAct.REFUSE else ""
+        await ask.db.write(
+            staff_changes.answer_task, ask.actor, asked, act, ask.settings, ask.now, until=until, why=why
+        )
     except InvalidRuleError as error:
         return await faulty(ask, error, f"task {asked.task_id}")
     except ConflictError:
@@ -55,18 +54,21 @@ async def claim_order(ask: Ask) -> web.Response:
     try:
         if not number:
             raise InvalidRuleError([Problem("number", Phrase("请填订单号"))])
-        claim = partial(
-            orders.claim_waiting, number=number, source=ask.text("source", 32), external_userid=whose, now=ask.now
-        )
-        await ask.change(
-            "customers.claim_order", f"customer {whose}", claim, lambda _session: {"number": number},
-            external_userid=whose,
-        )  # fmt: skip
+        await ask.db.write(_claim, ask, whose, number, ask.text("source", 32))
     except InvalidRuleError as error:
         return await faulty(ask, error, "orders")
     except (NotFoundError, ConflictError) as error:
         return await faulty(ask, InvalidRuleError([Problem("number", error.message)]), "orders")
     return ask.go(ask.request.path, "saved")
+
+
+def _claim(session: Session, ask: Ask, whose: str, number: str, source: str) -> None:
+    order = orders.claim_waiting(session, number, whose, ask.now, source=source)
+    after = {"order": order.id, "source": order.source, "number": order.number, "external_userid": whose}
+    add_entry(
+        session, ask.actor, "customers.claim_order", f"customer {whose}", {"external_userid": None}, after, ask.now,
+        external_userid=whose,
+    )  # fmt: skip
 
 
 async def count_script(ask: Ask) -> web.Response:
@@ -78,7 +80,11 @@ async def count_script(ask: Ask) -> web.Response:
 async def set_favourite(ask: Ask) -> web.Response:
     """A script is to be at hand, or not any more."""
     wanted = ask.text("wanted") == "yes"
-    await _with_script(ask, partial(scripts.set_favourite, wanted=wanted, at=ask.now))
+
+    def keep(session: Session, script_id: int, userid: str) -> None:
+        staff_changes.set_favourite(session, ask.actor, script_id, userid, wanted, ask.now)
+
+    await _with_script(ask, keep)
     return ask.go(f"{ask.request.path.rpartition('/scripts/')[0]}/scripts")
 
 

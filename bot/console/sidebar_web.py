@@ -15,10 +15,12 @@ from bot.console.asks import Parts, Place
 from bot.console.frame import Route, framed
 from bot.console.jssdk import FILES, with_sdk
 from bot.console.logins import Logins
-from bot.console.pages import LANGUAGES, asked_language
+from bot.console.media import type_of
+from bot.console.pages import HEADERS, LANGUAGES, asked_language
 from bot.console.sidebar import PATH
 from bot.logs import get_logger
 from data.errors import StorageError
+from data.queries import media as media_rows
 
 log = get_logger("sidebar")
 
@@ -74,12 +76,28 @@ class Sidebar:
         for route in ROUTES:
             app.router.add_route(route.method, route.path, self._beside(framed(self._parts, route)))
         app.router.add_get(f"{FILES}/{{name}}", self._parts.painter.assets.show)
+        app.router.add_get(f"{PATH}/pictures/{{key:[0-9a-f]{{64}}}}", self._guarded(self._show_picture))
         app.router.add_get(ENTER, self._beside(self._guarded(self._enter)))
         app.router.add_get(BACK, self._beside(self._guarded(self._logins.come_back)))
         app.router.add_route("*", f"{PATH}/{{rest:.*}}", self._beside(self._no_such_page))
 
     async def _enter(self, request: web.Request) -> web.StreamResponse:
         return await self._logins.enter(request, along=along_of(request))
+
+    async def _show_picture(self, request: web.Request) -> web.Response:
+        """A picture of the library, for WeCom, which shows it on a mini-program's card and signs in nowhere: its
+        address is known to whoever has the picture, and to nobody else."""
+        found = await self._parts.context.db.read(media_rows.find_media, request.match_info["key"])
+        type_ = type_of(found.kind, found.content) if found is not None and found.kind == "image" else ""
+        if found is None or not type_:
+            raise web.HTTPNotFound
+        headers = {
+            **HEADERS,
+            "Content-Security-Policy": "default-src 'none'; sandbox",
+            "Cache-Control": "public, max-age=86400",
+            "Cross-Origin-Resource-Policy": "cross-origin",
+        }
+        return web.Response(body=found.content, content_type=type_, headers=headers)
 
     async def _no_such_page(self, request: web.Request) -> web.StreamResponse:
         return self._show_notice(request, "not_found", 404, "")

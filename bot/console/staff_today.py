@@ -9,17 +9,18 @@ from urllib.parse import urlencode
 from aiohttp import web
 from sqlmodel import Session
 
-from bot import notes, staff_tasks
+from bot import notes, staff_changes, staff_tasks
 from bot.console.assets import all_assets
 from bot.console.jssdk import FILES, sdk_of, with_sdk
 from bot.console.logins import Logins, Reader
 from bot.console.pages import FRESH, HEADERS, Pages, asked_language, language_of, moment_text, show_file
 from bot.context import Context
 from bot.logs import get_logger
+from bot.staff_changes import TaskAct
 from bot.staff_tasks import Asked
 from data.errors import ConflictError, NotFoundError, StorageError
-from data.models import StaffTask
 from data.queries import media as media_rows
+from data.queries.audit import Actor
 from data.queries.notes import DueContact
 from data.queries.staff_tasks import DayList, Listed, TaskEndedError
 from data.rules.messages import MessageContent, media_of
@@ -30,7 +31,6 @@ log = get_logger("staff")
 
 TODAY = "/staff/today"
 BACK = "/staff/back"
-_Act = Callable[[Session, Asked, Mapping[str, Any], Any, Any], StaffTask]
 
 
 class StaffPages:
@@ -96,9 +96,9 @@ class StaffPages:
         owner, act = form.get("userid", ""), request.match_info["act"]
         try:
             await self.context.db.write(
-                notes.answer_due, reader.userid, owner if isinstance(owner, str) else "",
-                request.match_info["external_userid"], self.context.settings, self.context.clock.now(),
-                later=act == "later",
+                staff_changes.answer_contact, self._actor(request, reader), reader.userid,
+                [owner if isinstance(owner, str) else ""], request.match_info["external_userid"],
+                self.context.settings, self.context.clock.now(), later=act == "later",
             )  # fmt: skip
         except NotFoundError:
             return self._led(request, {"fault": "gone"})
@@ -112,22 +112,17 @@ class StaffPages:
         return web.Response(status=303, headers={**HEADERS, **FRESH, "Location": location})
 
     async def _act(self, request: web.Request, reader: Reader, form: Mapping[str, Any]) -> None:
-        ctx = self.context
-        asked, given = (
-            Asked(int(request.match_info["id"]), reader.userid),
-            (ctx.settings, ctx.clock.now()),
-        )
-        match request.match_info["act"]:
-            case "done":
-                await ctx.db.write(staff_tasks.do_task, asked, *given)
-            case "later":
-                until = Later.TODAY if form.get("until") == Later.TODAY else Later.TOMORROW
-                await ctx.db.write(staff_tasks.put_off_task, asked, until, *given)
-            case _:
-                why = form.get("why", "")
-                why = check_why(why if isinstance(why, str) else "")
-                await ctx.db.write(staff_tasks.refuse_task, asked, why, *given)
-        log.info("answered", act=request.match_info["act"], task=asked.task_id)
+        ctx, act = self.context, TaskAct(request.match_info["act"])
+        asked, why = Asked(int(request.match_info["id"]), reader.userid), form.get("why", "")
+        await ctx.db.write(
+            staff_changes.answer_task, self._actor(request, reader), asked, act, ctx.settings, ctx.clock.now(),
+            until=Later.TODAY if form.get("until") == Later.TODAY else Later.TOMORROW,
+            why=check_why(why if isinstance(why, str) else "") if act is TaskAct.REFUSE else "",
+        )  # fmt: skip
+        log.info("answered", act=act.value, task=asked.task_id)
+
+    def _actor(self, request: web.Request, reader: Reader) -> Actor:
+        return Actor(reader.account.id, reader.account.name or reader.userid, self._logins.ways.address_of(request))
 
     async def _show(self, request: web.Request, reader: Reader) -> web.Response:
         about = request.query.get("about", "")

@@ -1,6 +1,6 @@
-"""The staff assistant: the variables of each text that answers a member of staff, and which texts are there in English.
+"""The staff assistant: the variables of each text that answers a member of staff; and the variables of English texts.
 
-A text that is there in English too is another template, `SLUG_en`, so that who edits one sees one language.
+The English text is another template, `SLUG_en`, so that who edits one sees one language.
 """
 
 from __future__ import annotations
@@ -67,6 +67,7 @@ ASSISTANT: dict[str, tuple[Variable, ...]] = {
         _text("kind", "列表", "what is listed: customers or scripts", "customers", 16),
         LINES,
         _text("more", "是否还有", "yes: there are more than are listed", "yes", 8),
+        _text("categories", "话术分类", "categories of scripts", "异议、物流", 600),
     ),
     "assistant_said": SAID,
     "assistant_work": SAID,
@@ -121,14 +122,15 @@ ASSISTANT: dict[str, tuple[Variable, ...]] = {
     ),
 }
 
-#: Texts that are there in English too.
-ENGLISH = (
-    "reply", "reply_help", "reply_posts", "reply_act", "reply_results", "daily_tasks", "daily_campaign",
-    "daily_campaigns", "daily_waiting", *ASSISTANT,
-)  # fmt: skip
+#: What stands in the English texts where nothing is known.
 _IN_ENGLISH = {
     "一位客户": "a customer", "一位同事": "a colleague", "未命名的计划": "unnamed campaign", "刚刚": "just now",
-    "原因不明": "unknown cause", "今天": "today", "若干": "some",
+    "原因不明": "unknown cause", "今天": "today", "若干": "some", "未知渠道": "unknown channel", "近日": "lately",
+    "客户服务部": "no department", "微信客服": "customer service", "未命名的客户群": "unnamed group",
+    "一个链接": "a link", "一张表单": "a form", "审批状态有变化": "the request for approval has changed",
+    "编号": "NUMBER", "未命名的旅程": "unnamed journey", "近期": "a day soon", "一个获客链接": "an acquisition link",
+    "客户": "customers", "上一周": "last week", "若干成员": "some members", "？": "?",
+    "（没有文字）": "(no words)", "（这条欢迎语没有文字）": "(this welcome has no words)",
 }  # fmt: skip
 
 

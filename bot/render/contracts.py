@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from bot.phrases import Phrase
 from bot.render.alerts import ALERTS
-from bot.render.assistant import ASSISTANT, ENGLISH, in_english
+from bot.render.assistant import ASSISTANT, in_english
 from bot.render.variables import (
     BROADCAST_VARIABLES,
     COMPANY_NAME,
@@ -89,7 +89,7 @@ class Contract:
 
 
 _ALERTS = ALERTS | ASSISTANT
-_STAFF_ALERTS = _ALERTS | {f"{slug}_en": in_english(_ALERTS[slug]) for slug in ENGLISH}
+_STAFF_ALERTS = _ALERTS | {f"{slug}_en": in_english(_ALERTS[slug]) for slug in _ALERTS}
 #: By `kind`, or by `kind/slug` where each template of a kind has variables of its own.
 CONTRACTS: dict[str, Contract] = {
     "welcome": Contract(

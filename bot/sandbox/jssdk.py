@@ -134,6 +134,16 @@ def _news(_machine: Machine, part: Mapping[str, Any]) -> tuple[str, dict[str, An
     return "link", {"title": title, "desc": desc, "url": link, "picurl": picture}
 
 
+def _miniprogram(_machine: Machine, part: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """WeCom doc 93863: the picture is an address, and WeChat finds no page without `.html`."""
+    appid, title, picture, page = (str(part.get(name) or "") for name in ("appid", "title", "imgUrl", "page"))
+    if urlsplit(picture).scheme not in ("http", "https"):
+        raise RefusedError("invalid imgUrl")
+    if not appid or not title or not page.partition("?")[0].endswith(".html"):
+        raise RefusedError("invalid miniprogram")
+    return "miniprogram", {"appid": appid, "title": title, "page": page, "picurl": picture}
+
+
 def _media(kind: str) -> Callable[[Machine, Mapping[str, Any]], tuple[str, dict[str, Any]]]:
     def read(machine: Machine, part: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         media_id = str(part.get("mediaid") or "")
@@ -144,7 +154,8 @@ def _media(kind: str) -> Callable[[Machine, Mapping[str, Any]], tuple[str, dict[
 
 
 _MESSAGES: Mapping[str, Callable[[Machine, Mapping[str, Any]], tuple[str, dict[str, Any]]]] = {
-    "text": _text, "news": _news, "image": _media("image"), "video": _media("video"), "file": _media("file"),
+    "text": _text, "news": _news, "miniprogram": _miniprogram, "image": _media("image"), "video": _media("video"),
+    "file": _media("file"),
 }  # fmt: skip
 
 

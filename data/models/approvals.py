@@ -55,7 +55,7 @@ class Approval(SQLModel, table=True):
 
 
 class Card(SQLModel, table=True):
-    """A template card with buttons for some staff: the row first, then the call.
+    """A template card with buttons for some staff who are told things in one language: the row first, then the call.
 
     `called` says that a call was begun whose answer is not known. `response_code` came with the answer and changes the
     card once.
@@ -68,6 +68,7 @@ class Card(SQLModel, table=True):
     approval_id: int = Field(sa_column=Column(BigInt, nullable=False, index=True))
     task_id: str = Field(max_length=128, unique=True)
     userids: list[str] = Field(sa_column=Column(Json, nullable=False))
+    language: str = Field(default="zh", max_length=2, sa_column_kwargs={"server_default": "zh"})
     body: dict[str, Any] = Field(sa_column=Column(Json, nullable=False))
     status: str = Field(default="waiting", max_length=10, description="waiting, sent, dropped, observed or failed.")
     called: bool = False

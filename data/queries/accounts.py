@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, or_, select
+from sqlalchemy import delete, func, or_, select
 from sqlmodel import Session, col
 
 from bot.phrases import Phrase
 from data.errors import ConflictError, NotFoundError
 from data.models import Account, AccountSession, Invitation, Role, Staff
 from data.queries.access import digest_of
+from data.queries.audit import APP, Actor
 from data.queries.staff import list_within
 from data.rules.accounts import INVITATION_LIFE, wait_after
 
@@ -124,9 +125,31 @@ def change_account(
 
 
 def find_language(session: Session, userid: str) -> str:
-    """The language that a member has chosen; empty: none."""
-    chosen = session.execute(select(col(Account.language)).where(col(Account.userid) == userid)).scalar_one_or_none()
+    """The language that a member has chosen; empty: none. Settings name members in upper or lower case."""
+    query = select(col(Account.language)).where(func.lower(col(Account.userid)) == userid.lower())
+    chosen = session.execute(query).scalars().first()
     return chosen if chosen in ("zh", "en") else ""
+
+
+def manages(session: Session, userid: str) -> bool:
+    """Whether a member's account lets them manage campaigns in the console."""
+    found = session.execute(select(Account).where(col(Account.userid) == userid)).scalar_one_or_none()
+    return found is not None and found.role in (Role.MANAGER, Role.ADMIN) and is_open(session, found)
+
+
+def is_closed(session: Session, userid: str) -> bool:
+    """Whether a member has an account, and it was disabled."""
+    found = select(col(Account.id)).where(col(Account.userid) == userid, col(Account.disabled_at).is_not(None))
+    return session.execute(found).first() is not None
+
+
+def find_actor(session: Session, userid: str) -> Actor:
+    """A member who does something in the app, for the audit log: by their account's name, without one by their own."""
+    found = session.execute(select(Account).where(col(Account.userid) == userid)).scalar_one_or_none()
+    if found is not None:
+        return Actor(found.id, found.name or found.login or userid, APP)
+    member = session.get(Staff, userid)
+    return Actor(None, f"{member.name} ({userid})" if member is not None and member.name else userid, APP)
 
 
 def map_languages(session: Session) -> dict[str, str]:

@@ -131,8 +131,11 @@ def merge_alerts(
 
 
 def count_sent(session: Session, userid: str, since: datetime) -> int:
-    """Alerts a member was sent since an instant: WeCom drops more than 30 a minute without a word."""
-    query = select(func.count()).where(col(Alert.userid) == userid, col(Alert.sent_at) >= since)
+    """App messages a member was sent since an instant: WeCom drops more than 30 a minute without a word. What went back
+    in the response to a callback it counts in no limit."""
+    query = select(func.count()).where(
+        col(Alert.userid) == userid, col(Alert.sent_at) >= since, col(Alert.status) == "sent"
+    )
     return int(session.execute(query).scalar_one())
 
 

@@ -5,6 +5,7 @@ Everything is led by the members whose customers are asked for: of a million fol
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -99,6 +100,7 @@ def find_follows(session: Session, text: str, asker: Asker, limit: int) -> list[
     The asker's own, or where there is none those of others whom they see; first who is called just so and is still a
     contact, then the newest.
     """
+    text = unicodedata.normalize("NFKC", text)
     found = search(session, text, [asker.userid], RANKED)
     if not found and asker.visible != frozenset({asker.userid}):
         found = search(session, text, asker.visible, RANKED)

@@ -11,9 +11,12 @@ from sqlmodel import Session, col
 
 from data.models import AuditEntry
 
+#: The place of whoever does something in the app's chat or by its menu.
+APP = "app"
+
 
 class Actor(NamedTuple):
-    """Who changes something, and from where."""
+    """Who changes something, and from where: a network address, or APP."""
 
     account_id: int | None
     who: str

@@ -16,10 +16,20 @@ Call = TypeVar("Call", Card, CardChange)
 
 
 def add_card(
-    session: Session, approval_id: int, task_id: str, userids: Sequence[str], body: dict[str, Any], now: datetime
+    session: Session,
+    approval_id: int,
+    task_id: str,
+    userids: Sequence[str],
+    body: dict[str, Any],
+    now: datetime,
+    language: str = "zh",
 ) -> None:
     """Queue a card."""
-    session.add(Card(approval_id=approval_id, task_id=task_id, userids=list(userids), body=body, due_at=now))
+    session.add(
+        Card(
+            approval_id=approval_id, task_id=task_id, userids=list(userids), language=language, body=body, due_at=now
+        )
+    )  # fmt: skip
 
 
 def find_card(session: Session, task_id: str) -> Card | None:
@@ -28,15 +38,16 @@ def find_card(session: Session, task_id: str) -> Card | None:
 
 
 def find_cards(session: Session, approval_ids: Sequence[int]) -> dict[int, Card]:
-    """The card of each of some requests that has one."""
-    query = select(Card).where(col(Card.approval_id).in_(approval_ids))
-    return {card.approval_id: card for card in session.execute(query).scalars()}
+    """The card of each of some requests that has one; of several one that failed, else the first."""
+    query = select(Card).where(col(Card.approval_id).in_(approval_ids)).order_by(col(Card.id).desc())
+    found = sorted(session.execute(query).scalars(), key=lambda card: card.status == "failed")
+    return {card.approval_id: card for card in found}
 
 
-def lock_card_of(session: Session, approval_id: int) -> Card | None:
-    """The card by which approval was asked for, locked; None where nobody got one."""
-    query = select(Card).where(col(Card.approval_id) == approval_id).with_for_update()
-    return session.execute(query.execution_options(populate_existing=True)).scalar_one_or_none()
+def lock_cards_of(session: Session, approval_id: int) -> list[Card]:
+    """The cards by which approval was asked for, locked: one for each language of those who were asked."""
+    query = select(Card).where(col(Card.approval_id) == approval_id).order_by(col(Card.id)).with_for_update()
+    return list(session.execute(query.execution_options(populate_existing=True)).scalars())
 
 
 def lock_card(session: Session, card_id: int) -> Card:

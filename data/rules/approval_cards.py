@@ -1,11 +1,15 @@
-"""The template card by which approval is asked for, and the words that take the place of its buttons."""
+"""The template card by which approval is asked for, and the words that take the place of its buttons.
+
+A card is in the language of those who get it: `say` says the program's words in it, names stay what they are.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import tzinfo
 from typing import Any
 
+from bot.phrases import Phrase
 from data.models.approvals import Approval, ApprovalStatus
 from data.rules.approvals import Decision, Refusal
 from data.rules.campaigns import who_words
@@ -19,6 +23,8 @@ TEXT_CHARS = 112
 #: Words in the place of the buttons.
 CHANGE_CHARS = 30
 
+Say = Callable[[str], str]
+
 
 def when_words(approval: Approval, timings: Sequence[Timing], zone: tzinfo) -> str:
     """When a campaign is sent whose waves have these times."""
@@ -26,12 +32,12 @@ def when_words(approval: Approval, timings: Sequence[Timing], zone: tzinfo) -> s
     if own:
         words = moment_words(min(own), zone)
     elif approval.start_at is None:
-        words = "批准后由申请人开始"
+        words = Phrase("批准后由申请人开始")
     elif approval.start_at <= approval.submitted_at:
-        words = "批准后立即"
+        words = Phrase("批准后立即")
     else:
         words = moment_words(approval.start_at, zone)
-    return f"{words}，重复发送" if any(each.repeats for each in timings) else words
+    return Phrase("%(when)s，重复发送", when=words) if any(each.repeats for each in timings) else words
 
 
 def is_sum(approval: Approval) -> bool:
@@ -41,60 +47,79 @@ def is_sum(approval: Approval) -> bool:
 
 def number_words(approval: Approval) -> str:
     """How many customers a campaign reaches."""
-    return f"至多 {approval.recipients:,}" if is_sum(approval) else f"{approval.recipients:,}"
+    number = f"{approval.recipients:,}"
+    return Phrase("至多 %(number)s", number=number) if is_sum(approval) else number
 
 
 def card_of(
-    approval: Approval, task_id: str, *, text: str, requester: str, timings: Sequence[Timing], zone: tzinfo
+    approval: Approval,
+    task_id: str,
+    *,
+    text: str,
+    requester: str,
+    timings: Sequence[Timing],
+    zone: tzinfo,
+    say: Say = str,
 ) -> dict[str, Any]:
     """A card of the type button_interaction. `text` is what the first wave says, `requester` a name or empty."""
+    number = number_words(approval)
     facts = [
-        ("接收客户", f"{number_words(approval)} 位{'（各波次相加）' if is_sum(approval) else ''}"),
-        ("发送员工", f"{approval.senders:,} 人"),
-        ("发送时间", when_words(approval, timings, zone)),
-        ("申请人", requester or who_words(approval.submitted_by)),
-        ("审批截止", moment_words(approval.expires_at, zone)),
+        (
+            Phrase("接收客户"),
+            Phrase("%(number)s 位（各波次相加）", number=number)
+            if is_sum(approval)
+            else Phrase("%(number)s 位", number=number),
+        ),
+        (Phrase("发送员工"), Phrase("%(senders)s 人", senders=f"{approval.senders:,}")),
+        (Phrase("发送时间"), when_words(approval, timings, zone)),
+        (Phrase("申请人"), requester or who_words(approval.submitted_by)),
+        (Phrase("审批截止"), moment_words(approval.expires_at, zone)),
     ]
+
+    def said(words: str) -> str:
+        return say(words) if isinstance(words, Phrase) else words
+
     return {
         "card_type": "button_interaction",
         "task_id": task_id,
-        "source": {"desc": "群发审批"},
-        "main_title": {"title": _cut(approval.campaign_name, TITLE_CHARS), "desc": "这个群发计划等待您审批"},
-        "sub_title_text": _cut(text, TEXT_CHARS),
+        "source": {"desc": said(Phrase("群发审批"))},
+        "main_title": {
+            "title": cut(approval.campaign_name, TITLE_CHARS), "desc": said(Phrase("这个群发计划等待您审批"))
+        },
+        "sub_title_text": cut(text, TEXT_CHARS),
         "horizontal_content_list": [
-            {"keyname": name, "value": _cut(value, VALUE_CHARS)} for name, value in facts
+            {"keyname": said(name), "value": cut(said(value), VALUE_CHARS)} for name, value in facts
         ],
         "button_list": [
-            {"text": "批准", "style": 1, "key": Decision.APPROVE.value},
-            {"text": "驳回", "style": 2, "key": Decision.REJECT.value},
+            {"text": said(Phrase("批准")), "style": 1, "key": Decision.APPROVE.value},
+            {"text": said(Phrase("驳回")), "style": 2, "key": Decision.REJECT.value},
         ],
     }  # fmt: skip
 
 
 VOID_WORDS = {
-    "changed": "计划已修改，审批作废",
-    "started": "计划已开始，审批作废",
-    "removed": "计划已删除，审批作废",
-    "again": "已重新提交审批",
+    "changed": Phrase("计划已修改，审批作废"),
+    "started": Phrase("计划已开始，审批作废"),
+    "removed": Phrase("计划已删除，审批作废"),
+    "again": Phrase("已重新提交审批"),
 }
 
 
 def change_words(approval: Approval, decider: str) -> str:
-    """What stands in the place of a card's buttons once a request has ended. `decider` is a name."""
+    """What stands in the place of a card's buttons once a request has ended, before it is cut to CHANGE_CHARS.
+    `decider` is a name."""
     if approval.status == ApprovalStatus.APPROVED:
-        words = f"{decider}已批准"
-    elif approval.status == ApprovalStatus.REJECTED:
-        words = f"{decider}已驳回"
-    elif approval.status == ApprovalStatus.VOID:
-        words = VOID_WORDS.get(approval.reason, "审批作废")
-    else:
-        words = "审批已过期"
-    return _cut(words, CHANGE_CHARS)
+        return Phrase("%(who)s已批准", who=decider)
+    if approval.status == ApprovalStatus.REJECTED:
+        return Phrase("%(who)s已驳回", who=decider)
+    if approval.status == ApprovalStatus.VOID:
+        return VOID_WORDS.get(approval.reason, Phrase("审批作废"))
+    return Phrase("审批已过期")
 
 
 REFUSAL_WORDS = {
-    Refusal.STRANGER: "您不是审批人",
-    Refusal.REQUESTER: "不能审批自己的申请",
+    Refusal.STRANGER: Phrase("您不是审批人"),
+    Refusal.REQUESTER: Phrase("不能审批自己的申请"),
 }
 
 
@@ -102,18 +127,19 @@ def outcome_words(approval: Approval, decider: str, zone: tzinfo) -> str:
     """A sentence about how a request ended, for an app message."""
     if approval.status == ApprovalStatus.APPROVED:
         if approval.reason:
-            return f"{decider}已批准，但没有开始：{approval.reason}"
+            return Phrase("%(who)s已批准，但没有开始：%(why)s", who=decider, why=approval.reason)
         if approval.start_at is None:
-            return f"{decider}已批准，现在可以开始发送"
-        began = approval.decided_at is not None and approval.start_at <= approval.decided_at
-        return (
-            f"{decider}已批准，{'现在开始发送' if began else f'将在 {moment_words(approval.start_at, zone)} 开始发送'}"
-        )
-    if approval.status == ApprovalStatus.REJECTED:
-        return f"{decider}已驳回" + (f"：{approval.reason}" if approval.reason else "")
+            return Phrase("%(who)s已批准，现在可以开始发送", who=decider)
+        if approval.decided_at is not None and approval.start_at <= approval.decided_at:
+            return Phrase("%(who)s已批准，现在开始发送", who=decider)
+        at = moment_words(approval.start_at, zone)
+        return Phrase("%(who)s已批准，将在 %(at)s 开始发送", who=decider, at=at)
+    if approval.status == ApprovalStatus.REJECTED and approval.reason:
+        return Phrase("%(who)s已驳回：%(why)s", who=decider, why=approval.reason)
     return change_words(approval, decider)
 
 
-def _cut(text: str, most: int) -> str:
+def cut(text: str, most: int) -> str:
+    """One line of at most so many characters."""
     line = " ".join(text.split())
     return line if len(line) <= most else f"{line[: most - 1]}…"

@@ -13,7 +13,7 @@ from datetime import date, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
-from data.rules.staff_commands import Verb, parse_command
+from data.rules.staff_commands import Verb, parse_command, simplified
 
 #: A longer message is none of ours, unless it is a note.
 TEXT_MAX = 2_000
@@ -35,6 +35,7 @@ class Ask(StrEnum):
     TAG = "tag"
     UNTAG = "untag"
     NOTE = "note"
+    REMARK = "remark"
     NEXT = "next"
     TODAY = "today"
     DONE = "done"
@@ -93,7 +94,8 @@ WORDS: Mapping[str, Form] = {
                     _form(Ask.FIND, Wants.WORDS)),
     **dict.fromkeys(("加标签", "打标签", "贴标签", "标签", "tag"), _form(Ask.TAG, Wants.WORDS)),
     **dict.fromkeys(("去标签", "删标签", "减标签", "去掉标签", "untag"), _form(Ask.UNTAG, Wants.WORDS)),
-    **dict.fromkeys(("跟进", "记录", "记", "备注", "小记", "note"), _form(Ask.NOTE, Wants.WORDS)),
+    **dict.fromkeys(("跟进", "记录", "记", "小记", "note"), _form(Ask.NOTE, Wants.WORDS)),
+    **dict.fromkeys(("备注", "改备注", "备注名", "remark"), _form(Ask.REMARK, Wants.WORDS)),
     **dict.fromkeys(("下次联系", "下次", "提醒", "next"), _form(Ask.NEXT, Wants.WORDS)),
     **dict.fromkeys(("今天", "今日", "今日清单", "清单", "today"), _form(Ask.TODAY)),
     **dict.fromkeys(("完成", "做完", "done"), _form(Ask.DONE, Wants.NUMBER)),
@@ -115,8 +117,12 @@ WORDS: Mapping[str, Form] = {
 }  # fmt: skip
 _ENGLISH = frozenset({"英文", "english"})
 _LONGEST = max(map(len, WORDS))
-_PICK = re.compile(r"(?:第|#|no\.?|选)?([0-9]{1,3})(?:个|号|位|条)?")
-_NUMBER = re.compile(r"(?:第|#)?([0-9]{1,18})(?:个|号|位|条)?(?:[\s:,.，。：、-]+(.*))?", re.DOTALL)
+_PICK = re.compile(r"(?:第|#|no\.?|选)?\s*([0-9]{1,3}|[一二两三四五六七八九十])\s*(?:个|号|位|条)?")
+_NUMBER = re.compile(
+    r"(?:第|#)?\s*([0-9]{1,18}|[一二两三四五六七八九十])\s*(?:个|号|位|条)?(?:[\s:,.，。：、-]+(.*))?", re.DOTALL
+)
+#: Who writes nothing but these means the end of a telephone number.
+_DIGITS = re.compile(r"[0-9][0-9 -]{2,18}[0-9]")
 _ENDS = "。.!！~～?？"
 _BETWEEN = ":：,，、-—+＋#\"'“”「」"
 
@@ -138,7 +144,7 @@ KEYS: Mapping[str, Question] = {
 
 def folded(text: str) -> str:
     """A text as words are compared."""
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    return simplified(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()))
 
 
 def parse_question(text: str) -> Question | None:
@@ -158,7 +164,9 @@ def parse_question(text: str) -> Question | None:
     if not plain:
         return None
     if picked := _PICK.fullmatch(plain):
-        return Question(Ask.PICK, number=int(picked[1]))
+        return Question(Ask.PICK, number=_number_of(picked[1]))
+    if _DIGITS.fullmatch(plain):
+        return Question(Ask.FIND, plain)
     if written[0] in "+＋" and len(written) <= WORDS_MAX:
         return Question(Ask.TAG, written[1:].strip()) if written[1:].strip() else None
     for size in range(min(len(written), _LONGEST * 2), 0, -1):
@@ -174,12 +182,12 @@ def parse_question(text: str) -> Question | None:
 def _ends_there(written: str, size: int, ask: Ask) -> bool:
     """Whether a word ends where it does: of latin letters no more follow. Blanks in a word are none behind it.
 
-    `记得带样品` is no note: what is written down needs something between.
+    `记得带样品` is no note, `备注一下` no remark: what is written down needs something between.
     """
     if written[:size] != written[:size].rstrip():
         return False
     last, after = folded(written[size - 1]), folded(written[size : size + 1])
-    if ask is Ask.NOTE and after and not after.isspace() and after not in _BETWEEN:
+    if ask in (Ask.NOTE, Ask.REMARK) and after and not after.isspace() and after not in _BETWEEN:
         return False
     return not (last.isascii() and last.isalpha() and after[:1].isascii() and after[:1].isalpha())
 
@@ -198,9 +206,13 @@ def _asked(form: Form, word: str, behind: str) -> Question | None:
             found = _NUMBER.fullmatch(plain)
             if found is None or (found[2] and form.ask is not Ask.REJECT):
                 return None
-            return Question(form.ask, (found[2] or "").strip(), int(found[1]))
+            return Question(form.ask, (found[2] or "").strip(), _number_of(found[1]))
         case _:
             return _with_words(form.ask, words)
+
+
+def _number_of(text: str) -> int:
+    return int(text) if text.isdecimal() else _CHINESE[text]
 
 
 def _with_words(ask: Ask, words: str) -> Question | None:

@@ -45,6 +45,17 @@ WORDS: Mapping[str, Verb] = {
 NUMBERED = frozenset({Verb.RESULTS, Verb.PAUSE, Verb.RESUME, Verb.CANCEL, Verb.CONFIRM_CANCEL})
 ACTS: Mapping[Verb, Act] = {Verb.PAUSE: Act.PAUSE, Verb.RESUME: Act.RESUME, Verb.CONFIRM_CANCEL: Act.CANCEL}
 _COMMAND = re.compile(r"(?P<word>[^\s0-9#]+)\s*(?:#?\s*(?P<number>[0-9]{1,18}))?[。.!]*")
+_BLANKS = re.compile(r"(?<![0-9])\s+|\s+(?![0-9])")
+#: The traditional characters that words of staff are written with, and the simplified ones that they stand for.
+_SIMPLIFIED = str.maketrans(
+    "戶籤標貼減刪記錄備註進聯繫絡單後遲話術庫說麼據數業績團隊門計劃發過駁絕報選幫號條個週兩點關開閉復認務結繼續暫辦確無沒",
+    "户签标贴减删记录备注进联系络单后迟话术库说么据数业绩团队门计划发过驳绝报选帮号条个周两点关开闭复认务结继续暂办确无没",
+)
+
+
+def simplified(text: str) -> str:
+    """A text with the characters of our own words as they are written in mainland China; it is as long as before."""
+    return text.translate(_SIMPLIFIED)
 
 
 class Command(NamedTuple):
@@ -57,11 +68,12 @@ class Command(NamedTuple):
 def parse_command(text: str) -> Command | None:
     """The command that a text is, and nothing else beside it; None: it is none.
 
-    Upper and lower case, full and half width are the same.
+    Upper and lower case, full and half width, traditional and simplified characters are the same; blanks make no
+    difference, but between digits.
     """
     if len(text) > MAX_LENGTH:
         return None
-    written = unicodedata.normalize("NFKC", text).strip().casefold()
+    written = _BLANKS.sub("", simplified(unicodedata.normalize("NFKC", text).strip().casefold()))
     found = _COMMAND.fullmatch(written) if len(written) <= MAX_LENGTH else None
     if found is None:
         return None

@@ -45,6 +45,7 @@ def test_every_command_explains_itself(siyu: Siyu) -> None:
         "customers",
         "orders",
         "fields",
+        "notes",
         "segments",
         "journeys",
         "channels",

@@ -8,6 +8,7 @@ from bot.sandbox.jssdk import signature
 from bot.sandbox.world import World
 from tests.sandbox.conftest import Client
 
+MINI = {"appid": "wx0", "title": "春茶", "imgUrl": "https://bot.example.com/cover", "page": "pages/index.html?x=1"}
 URL = "http://127.0.0.1:8080/sidebar?lang=zh"
 APIS = ["getContext", "getCurExternalContact", "getCurExternalChat", "sendChatMessage", "openEnterpriseChat"]
 
@@ -70,15 +71,19 @@ async def test_a_page_is_let_in_by_its_signature_alone(client: Client) -> None:
     right: list[dict[str, Any]] = [
         {"msgtype": "text", "text": {"content": "您好 <b>"}},
         {"msgtype": "news", "news": {"link": "https://shop.example.com/", "title": "春茶"}},
+        {"msgtype": "miniprogram", "miniprogram": MINI},
     ]
     for message in right:
         assert (await page.ask("sendChatMessage", message))["errMsg"] == "sendChatMessage:ok"
-    *_, words, link = client.sandbox.world.chats.of(page.userid, page.whom)
+    *_, words, link, mini = client.sandbox.world.chats.of(page.userid, page.whom)
     assert (words.sender, words.origin, words.content) == ("staff", "chat", {"content": "您好 <b>"})
     assert (link.msgtype, link.content["title"]) == ("link", "春茶")
+    assert (mini.msgtype, mini.content["page"]) == ("miniprogram", MINI["page"])
     wrong: list[dict[str, Any]] = [
         {}, {"msgtype": "text"}, {"msgtype": "text", "text": {"content": " "}}, {"msgtype": "voice", "voice": {}},
         {"msgtype": "image", "image": {"mediaid": "nothing"}}, {"msgtype": "news", "news": {"link": "javascript:x"}},
+        {"msgtype": "miniprogram", "miniprogram": MINI | {"imgUrl": "cover.png"}},
+        {"msgtype": "miniprogram", "miniprogram": MINI | {"page": "pages/index"}},
     ]  # fmt: skip
     for message in wrong:
         assert (await page.ask("sendChatMessage", message))["errCode"] == -1, message

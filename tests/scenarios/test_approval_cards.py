@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlmodel import select
+from sqlmodel import Session, col, select
 
 from bot import approvals, campaign_edits
 from bot.sandbox.faults import Fault
 from bot.sandbox.server import Sandbox
-from data.models import CardChange
+from data.models import Card, CardChange
 from data.queries import cards as card_rows
+from data.queries.accounts import account_of_member
 from scheduler.approvals import work_on_approvals
 from tests.scenarios.approval_acts import (
     SEND,
@@ -100,8 +101,25 @@ async def test_a_change_whose_answer_was_lost_is_made_once(company: Company) -> 
 
 
 async def test_a_card_that_never_left_is_dropped_with_its_request(company: Company) -> None:
-    campaign_id, (first, _) = await make(company), managers(company)
+    campaign_id, (first, second) = await make(company), managers(company)
+    await company.bot.db.write(choose_english, first, company.bot.clock.now())
     await approvals.submit(company.bot.context, campaign_id, "shop")
+    asked = await company.read(lambda session: session.exec(select(Card).order_by(col(Card.id))).all())
+    assert [(card.userids, card.language) for card in asked] == [([first], "en"), ([second], "zh")]
+    assert [each["text"] for card in asked for each in card.body["button_list"]] == [
+        "Approve",
+        "Reject",
+        "批准",
+        "驳回",
+    ]
+    told = {each["keyname"]: each["value"] for each in asked[0].body["horizontal_content_list"]}
+    assert told["Sent"] == "by requester once approved"
     await campaign_edits.change_campaign(company.bot.context, campaign_id, {"version": 1, "name": "改了"})
     await work_on_approvals(company.bot.context)
-    assert cards(company, first) == []
+    assert cards(company, first) == cards(company, second) == []
+
+
+def choose_english(session: Session, userid: str, now: datetime) -> None:
+    account = account_of_member(session, userid, now)
+    assert account is not None
+    account.language = "en"

@@ -13,6 +13,7 @@ from bot.delivery import MERGED_ABOVE, add_words, send_due_alerts
 from bot.menus import create_menu, read_menu, same_menu, wanted_menu
 from bot.sandbox.faults import Fault
 from data.models import Account, Alert, Customer, Follow, FollowStatus, Note, Role, ScriptUse
+from data.queries import audit
 from data.queries import scripts as script_rows
 from data.queries.accounts import account_of_member
 from data.rules.messages import MessageContent
@@ -78,6 +79,7 @@ def prepare(session: Session, member: str, now: Any) -> list[str]:
     settle(session)
     script = Script(title="嫌贵", category="异议", content=MessageContent(text="{{ customer_name }}，一分价钱一分货"))
     script_rows.save_script(session, script, now)
+    script_rows.save_script(session, Script(title="发货", category="物流", content=MessageContent(text="48 小时")), now)
     script_rows.save_script(session, Script(title="价格表", content=MessageContent(text="价格见附件")), now)
     return [follow.external_userid for follow in mine]
 
@@ -117,6 +119,12 @@ async def test_a_day_with_the_assistant(start: Start) -> None:
     assert "例如" in await ask(company, member, "下次 昨天")
     assert "喜欢绿茶" in await ask(company, member, "2")
 
+    # Of a category; in traditional characters.
+    listed = await ask(company, member, "話 術")
+    assert ("异议、物流" in listed, "价格表" in listed) == (True, True)
+    logistics = await ask(company, member, "话术 物流")
+    assert ("发货" in logistics, "嫌贵" in logistics) == (True, False)
+
     # Scripts: ready text with the customer's name; counted once, however often it is delivered.
     assert "嫌贵" in await ask(company, member, "话术 价钱")
     company.sandbox.machine.faults.add(Fault(0, "callback", "duplicate", count=1))
@@ -151,6 +159,9 @@ async def test_a_day_with_the_assistant(start: Start) -> None:
     assert "Member" not in await ask(company, member, "1")
     assert "Noted for" in await ask(company, member, "note likes tea")
     assert "You will be reminded" in await ask(company, member, "next in 3 days")
+    assert 'is now "Alice"' in await ask(company, member, "remark Alice")
+    assert "Alice" in [_remark(company, member, each) for each in ids]
+    assert "Not saved" in await ask(company, member, f"remark {'x' * 21}")
     assert "You can write" in await ask(company, member, "Help")
     for text in ("{{ 7*7 }}", "'; DROP TABLE follows; --", "<a href=x>待办</a>", "暂停" * 900):
         assert "did not understand" in await ask(company, member, text)
@@ -167,10 +178,50 @@ async def test_a_day_with_the_assistant(start: Start) -> None:
     await tell_in_the_morning(company, member)
 
     count = await company.read(lambda session: len(session.exec(select(Alert)).all()))
+    await check_written_down(company, member, whose)
     await handle_all_again(company)
     facts = await company.read(facts_of)
     assert facts == (count, 2, 1), "handled again, nothing is done or said twice"
+    await check_written_down(company, member, whose)
     assert company.calls(SEND) - sends == 1, "all but the digest went in the responses to callbacks"
+
+    await company.bot.db.write(disable, member, company.bot.clock.now())
+    assert "account is closed" in await ask(company, member, "find 重名")
+    assert "account is closed" in await ask(company, member, "待办")
+
+
+async def check_written_down(company: Company, member: str, whose: str) -> None:
+    """Whatever the member changed is in the audit log, once: who, what, before and after."""
+    found = await company.read(lambda session: audit.list_entries(session, limit=100))
+    entries = [each for each in reversed(found) if each.address == "app"]
+    assert all(member in each.who or each.account_id for each in entries)
+    tags = [each for each in entries if each.action == "customers.tags"]
+    assert [each.external_userid for each in tags] == [whose] * len(tags)
+    assert tags[-1].before is not None
+    assert len(tags[-1].before["tags"]) == len(tags[-1].after["tags"]) + 1
+    kept = [each for each in entries if each not in tags]
+    assert [each.action for each in kept] == [
+        "customers.note", "customers.next_contact", "scripts.favourite", "customers.contacted", "staff.choose",
+        "customers.note", "customers.next_contact", "customers.remark", "staff.choose",
+    ]  # fmt: skip
+    assert (kept[0].external_userid, kept[0].after["words"]) == (whose, "喜欢绿茶\n<b>{{ config }}</b>")
+    planned = kept[1].after["on"]
+    assert (kept[1].before, kept[1].after) == ({"on": None}, {"userid": member, "on": planned})
+    assert (kept[3].before, kept[3].after) == ({"on": planned}, {"userid": member, "on": None})
+    assert (kept[4].before, kept[4].after) == ({"language": ""}, {"language": "en"})
+    assert (kept[7].before["remark"][:1], kept[7].after["remark"]) == ("甲", "Alice")
+    assert (kept[8].before, kept[8].after) == ({"digest_at": None}, {"digest_at": "07:30"})
+
+
+def disable(session: Session, userid: str, now: Any) -> None:
+    account = account_of_member(session, userid, now)
+    assert account is not None
+    account.disabled_at = now
+
+
+def _remark(company: Company, member: str, whose: str) -> str:
+    follow = company.world.customers.find_follow(member, whose)
+    return "" if follow is None else follow.remark
 
 
 def make_manager(session: Session, userid: str, now: Any) -> None:

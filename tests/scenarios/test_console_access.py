@@ -12,11 +12,11 @@ import pytest
 from sqlmodel import Session
 
 from bot.app import Bot
+from bot.catalogs import list_problems
 from bot.clock import Clock
 from bot.commands.accounts import first_link
 from bot.config import ServerSettings
 from bot.console.asks import RANKS
-from bot.console.catalogs import list_problems
 from bot.console.routes import ROUTES
 from bot.sandbox.server import Sandbox
 from data.models import Role, Staff

@@ -15,9 +15,9 @@ from sqlmodel import Session, select
 from bot.app import Bot
 from bot.clock import Clock
 from bot.console.routes import ROUTES
-from bot.console.saying import told
 from bot.phrases import Phrase
 from bot.sandbox.server import Sandbox
+from bot.saying import told
 from data.models import Account, Channel, Department, KfAccount, Role, Staff, Tag, TagGroup
 from data.queries.accounts import set_preferences
 from data.rules.problems import InvalidRuleError, Problem, parse

@@ -21,10 +21,11 @@ from bot.console import jssdk
 from bot.console.sidebar_web import ROUTES
 from bot.sandbox.jssdk import signature
 from bot.sandbox.server import Sandbox
-from data.models import CustomerGroup, FieldDefinition, GroupMember, Order, Role, Touch
+from data.models import CustomerGroup, FieldDefinition, GroupMember, Media, Order, Role, Touch
 from data.queries import audit, preferences, scripts
 from data.queries import notes as note_rows
 from data.queries import staff_tasks as task_rows
+from data.queries.staff import get_card
 from data.rules.messages import MessageContent
 from data.rules.scripts import Script
 from tests.conftest import Urls
@@ -84,7 +85,7 @@ def fill(session: Session, company: Company) -> None:
     for source, number in (("shop", "A1"), ("shop", "A2"), ("store", "A2")):
         session.add(Order(source=source, number=number, waits_because="no_clue", **waiting))
     session.add(Order(source="shop", number="A3", external_userid="wm_other", matched_by="claim", **waiting))
-    words = MessageContent.model_validate({"text": "{{ customer_name }}，不贵的 <b>"})
+    words = MessageContent.model_validate({"text": "{{ customer_name }}，不贵的 <b>（{{ department_name }}）"})
     for title, category in (("嫌贵", "异议"), ("发货", "物流")):
         scripts.save_script(session, Script(title=title, category=category, content=words), now)
     for chat_id, members in (("wr_mine", (mine, "wm_mine", "wm_other")), ("wr_other", (other, "wm_other"))):
@@ -165,6 +166,7 @@ async def test_a_member_works_beside_the_chats_of_their_own_customers(
     await check_work(company, browser, base, mine)
     await check_signatures(company, browser)
     await check_group(browser)
+    await check_pictures(bot, http)
 
 
 async def check_words(bot: Bot, browser: Browser, base: str, mine: str) -> None:
@@ -224,7 +226,9 @@ async def check_work(company: Company, browser: Browser, base: str, mine: str) -
     found = await browser.get(f"{base}/scripts?q={quote('嫌贵')}")
     assert ("嫌贵" in found.text, "发货" in found.text) == (True, False)
     assert f"{HOSTILE[:10]}" in found.text
-    assert "，不贵的 <b>" in found.text
+    card = await bot.db.read(get_card, mine)
+    assert card.department_name
+    assert f"，不贵的 <b>（{card.department_name}）" in found.text
     assert "发货" in (await browser.get(f"{base}/scripts?category={quote('物流')}")).text
     for _ in range(2):
         assert (await browser.post(f"{base}/scripts/1/used")).status == 204
@@ -245,10 +249,17 @@ async def check_work(company: Company, browser: Browser, base: str, mine: str) -
 
     entries = await bot.db.read(lambda session: audit.list_entries(session, limit=20))
     assert [each.action for each in entries] == [
-        "customers.claim_order", "customers.preference", "customers.preference", "customers.fields",
-        "customers.note_remove", "customers.contacted", "customers.note",
+        "customers.claim_order", "scripts.favourite", "tasks.refuse", "tasks.done", "tasks.later",
+        "customers.preference", "customers.preference", "customers.fields", "customers.note_remove",
+        "customers.contacted", "customers.next_contact", "customers.note",
     ]  # fmt: skip
-    assert {(each.external_userid, each.account_id is not None) for each in entries} == {("wm_mine", True)}
+    assert (entries[0].before, entries[0].after["number"]) == ({"external_userid": None}, "A2")
+    assert (entries[2].before["status"], entries[2].after["status"], entries[2].after["why"]) == (
+        "open", "refused", "刚买过",
+    )  # fmt: skip
+    assert (entries[8].before["words"][:4], entries[8].after) == ("想看春茶", None)
+    assert {each.external_userid for each in entries if each.action != "scripts.favourite"} == {"wm_mine"}
+    assert all(each.account_id is not None for each in entries)
 
 
 async def check_signatures(company: Company, browser: Browser) -> None:
@@ -283,6 +294,27 @@ async def check_group(browser: Browser) -> None:
     for chat_id in ("wr_other", "wr_nothing"):
         assert (await browser.get(f"/sidebar/groups/{chat_id}")).status == 404
     assert (await browser.get("/sidebar?chat_id=wr_x")).location == "/sidebar/groups/wr_x"
+
+
+async def check_pictures(bot: Bot, http: aiohttp.ClientSession) -> None:
+    """WeCom, which signs in nowhere, is given pictures by their keys, and nothing else of the library."""
+
+    def fill(session: Session) -> None:
+        for key, kind, content in (
+            ("a", "image", b"\x89PNG\r\n\x1a\n1"),
+            ("b", "image", b"<svg>"),
+            ("c", "file", b"\x89PNG\r\n\x1a\n2"),
+        ):
+            session.add(Media(sha256=key * 64, kind=kind, filename=kind, content=content, size_bytes=5,
+                              added_at=bot.clock.now()))  # fmt: skip
+
+    await bot.db.write(fill)
+    for key, status in (("a" * 64, 200), ("b" * 64, 404), ("c" * 64, 404), ("d" * 64, 404), ("a" * 63, 404)):
+        async with http.get(f"{bot.url}/sidebar/pictures/{key}", allow_redirects=False) as answer:
+            assert answer.status == status, key
+            if status == 200:
+                assert (answer.content_type, await answer.read()) == ("image/png", b"\x89PNG\r\n\x1a\n1")
+                assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
 def test_a_page_is_signed_as_wecom_says() -> None:

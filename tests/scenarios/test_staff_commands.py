@@ -17,6 +17,7 @@ from scheduler.moment_results import follow_moments
 from tests.scenarios.approval_acts import told
 from tests.scenarios.campaign_ledger import has_status, ready, until, wave
 from tests.scenarios.conftest import Company, Start
+from tests.scenarios.test_assistant import make_manager
 from tests.scenarios.test_once_and_told import handle_all_again
 
 MOMENT: dict[str, object] = {"kind": "moments", "content": {"text": "到店有礼"}}
@@ -72,6 +73,8 @@ async def test_an_owner_asks_pauses_resumes_and_cancels(company: Company) -> Non
     assert await statuses(company) == {"paused"}
     (words,) = await write(company, owner, f"结果 {number}")
     assert "已暂停" in words
+    await company.bot.db.write(make_manager, company.followers[2], company.bot.clock.now())
+    assert "已暂停" in (await write(company, company.followers[2], f"結果 {number}"))[0], "as in the console"
 
     (words,) = await write(company, owner, f"恢复#{number}。")
     assert "已恢复" in words

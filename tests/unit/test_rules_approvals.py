@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.phrases import Phrase
 from data.models import Approval, ApprovalStatus
-from data.rules.approval_cards import CHANGE_CHARS, card_of, change_words, outcome_words
+from data.rules.approval_cards import card_of, change_words, cut, outcome_words
 from data.rules.approvals import (
     Decider,
     Refusal,
@@ -120,5 +121,6 @@ def test_a_card_and_the_words_on_it_are_short_whatever_they_are_about(
     assert customers == (f"至多 {sum(waves):,} 位（各波次相加）" if several else f"{sum(waves):,} 位")
     assert "command" not in shown
     assert len(card["sub_title_text"]) <= 112
-    assert 0 < len(change_words(approval, person)) <= CHANGE_CHARS
-    assert outcome_words(approval, person, UTC)
+    for words in (change_words(approval, person), outcome_words(approval, person, UTC)):
+        assert isinstance(words, Phrase)
+        assert 0 < len(cut(words, 30)) <= 30

@@ -93,6 +93,20 @@ def test_a_word_with_a_number(word: str, number: int) -> None:
         ("结果 12", Question(Ask.COMMAND, number=12, verb=Verb.RESULTS)),
         ("帮助", Question(Ask.HELP)),
         ("？", Question(Ask.HELP)),
+        # Traditional characters, numbers in words, blanks anywhere, and the end of a telephone number by itself.
+        ("找客戶 小魚", Question(Ask.FIND, "小魚")),
+        ("標籤：VIP", Question(Ask.TAG, "VIP")),
+        ("備註 王姐", Question(Ask.REMARK, "王姐")),
+        ("備註一下", None),
+        ("記：喜歡綠茶", Question(Ask.NOTE, "喜歡綠茶")),
+        ("完成第二個", Question(Ask.DONE, number=2)),
+        ("第 三 个", Question(Ask.PICK, number=3)),
+        ("待 辦", Question(Ask.COMMAND, verb=Verb.TASKS)),
+        ("確認 取消 12", Question(Ask.COMMAND, number=12, verb=Verb.CONFIRM_CANCEL)),
+        ("５６７８", Question(Ask.FIND, "5678")),
+        ("138 0000 0000", Question(Ask.FIND, "138 0000 0000")),
+        ("取消 1 2", None),
+        ("完成 1 2", None),
         # What only begins like a question is none.
         ("今天天气不错", None),
         ("记得带样品", None),
@@ -136,7 +150,8 @@ def test_a_date_is_that_day(ahead: int) -> None:
         ("三 天 后", date(2026, 3, 7)), ("in 3 days", date(2026, 3, 7)), ("两周后", date(2026, 3, 18)),
         ("周五", date(2026, 3, 6)), ("下周二", date(2026, 3, 10)), ("周一", date(2026, 3, 9)),
         ("next friday", date(2026, 3, 13)), ("friday", date(2026, 3, 6)), ("3月20日", date(2026, 3, 20)),
-        ("1-5", date(2027, 1, 5)), ("一个月后", date(2026, 4, 3)),
+        ("1-5", date(2027, 1, 5)), ("3天後", date(2026, 3, 7)), ("下週二", date(2026, 3, 10)),
+        ("一个月后", date(2026, 4, 3)),
     ],
 )  # fmt: skip
 def test_days(text: str, day: date) -> None:

@@ -3,6 +3,7 @@ which checks the page's signature, knows the chat and puts into it what is sent.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import AsyncIterator
 from datetime import date
@@ -20,6 +21,7 @@ from bot.sandbox.phone import phone_routes
 from bot.sandbox.records import Member
 from bot.sandbox.server import Sandbox
 from bot.sandbox.world import World
+from data.models import Media
 from data.queries import notes as note_rows
 from data.queries import scripts
 from data.queries import staff_tasks as task_rows
@@ -36,6 +38,9 @@ pytestmark = [
     pytest.mark.parametrize("urls", ["sqlite"], indirect=True),
 ]
 NAME = "小鱼<img src=x onerror=alert(1)>{{7*7}}\u202e" + "长" * 60
+MINI = {"appid": "wx0123456789abcdef", "title": "春茶上新", "page": "pages/spring?from=chat"}
+PICTURE = b"\x89PNG\r\n\x1a\n"
+COVER = hashlib.sha256(PICTURE).hexdigest()
 WORDS = "早上好 <b>小鱼</b>，\n上次您看的春茶到货了。"
 #: Compressed, all files beside the page with it.
 WEIGHT_MAX = 100_000
@@ -57,10 +62,12 @@ def fill(session: Session, bot: Bot, userid: str, *whom: str) -> None:
         {
             "text": "您好 {{ customer_name }}，不贵",
             "attachments": [
-                {"msgtype": "link", "link": {"title": "春茶", "url": f"https://shop.example.com/{'spring' * 20}"}}
+                {"msgtype": "link", "link": {"title": "春茶", "url": f"https://shop.example.com/{'spring' * 20}"}},
+                {"msgtype": "miniprogram", "miniprogram": {**MINI, "pic_media": COVER}},
             ],
         }
     )
+    session.add(Media(sha256=COVER, kind="image", filename="c.png", content=PICTURE, size_bytes=8, added_at=now))
     scripts.save_script(session, Script(title="嫌贵" + "长" * 50, category="异议", content=content), now)
     note_rows.add_note(session, userid, whom[0], "x" * 300 + "\n" + NAME, now)
     note_rows.set_next_contact(session, userid, whom[0], bot.clock.now().date(), now)
@@ -106,9 +113,17 @@ async def test_words_go_into_the_chat_with_one_tap_and_to_nobody_else(
     await expect(beside.locator("#scripts article")).to_have_count(1)
     await beside.locator("[data-send='text-1']").click()
     await expect(beside.locator("#state")).to_have_text("已发送")
-    await beside.locator("[data-send-link]").click()
+    for kind in ("link", "mini"):
+        await beside.locator(f"[data-send-{kind}]").click()
+        await expect(beside.locator(f"[data-send-{kind}]")).to_be_enabled()
     await page.click("#staff .nav-button")
     await expect(page.locator("#staff .message.mine[data-type=link]")).to_have_count(1)
+    await expect(page.locator("#staff .message.mine[data-type=miniprogram]")).to_have_count(1)
+    sent = sandbox.world.chats.written(member.userid, mine)[-1].content
+    assert (sent["page"], sent["picurl"]) == ("pages/spring.html?from=chat", f"{real_bot.url}/sidebar/pictures/{COVER}")
+    cover = await page.context.request.get(sent["picurl"])
+    assert (cover.status, cover.headers["content-type"], await cover.body()) == (200, "image/png", PICTURE)
+    assert (await page.context.request.get(f"{real_bot.url}/sidebar/pictures/{'0' * 64}")).status == 404
     said = [await each.inner_text() for each in await page.locator("#staff .message.mine .bubble").all()]
     assert said[-2] == WORDS
     assert said[-1].startswith(f"您好 {NAME[:40]}")
@@ -125,7 +140,7 @@ async def test_words_go_into_the_chat_with_one_tap_and_to_nobody_else(
     await beside.locator("[data-send='text-1']").click()
     await expect(beside.locator("#state")).to_have_text("聊天已换成另一位客户，没有发送。")
     await expect(beside.locator("[data-send='text-1']")).to_be_hidden()
-    assert len(sandbox.world.chats.written(member.userid, mine)) == written + 3
+    assert len(sandbox.world.chats.written(member.userid, mine)) == written + 4
     await frame.goto(f"{real_bot.url}/sidebar/customers/{other}/scripts")
     await expect(beside.locator(".other")).to_be_visible()
     await expect(beside.locator("[data-send='text-1']")).to_be_hidden()

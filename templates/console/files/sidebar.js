@@ -14,12 +14,14 @@
     state.hidden = !words;
   }
 
+  const SENDS = "[data-send], [data-send-link], [data-send-media], [data-send-mini]";
+
   /** Only what goes to the customer whose page this is may be sent. */
   function offer() {
     const other = page.querySelector(".other");
     const same = chat?.kind === "customer" && chat.id === shown();
     if (other) other.hidden = !chat?.id || same;
-    for (const button of page.querySelectorAll("[data-send], [data-send-link], [data-send-media]")) button.hidden = !same;
+    for (const button of page.querySelectorAll(SENDS)) button.hidden = !same;
   }
 
   function open(path) {
@@ -45,12 +47,24 @@
     offer();
   }
 
+  function filled(parts) {
+    return Object.fromEntries(Object.entries(parts).filter(([, value]) => value));
+  }
+
+  /** The page of a mini-program as a chat wants it: WeChat finds it by the path with `.html` behind. */
+  function asPage(page) {
+    const [path, ...query] = page.split("?");
+    return [path.endsWith(".html") ? path : `${path}.html`, ...query].join("?");
+  }
+
   async function messageOf(button) {
-    const { send, sendLink, sendMedia } = button.dataset;
+    const { send, sendLink, sendMedia, sendMini, title, desc, picture } = button.dataset;
     if (send) return { msgtype: "text", text: { content: document.getElementById(send).textContent } };
-    if (sendLink) {
-      const { title, desc, picture } = button.dataset;
-      return { msgtype: "news", news: { link: sendLink, title, desc, imgUrl: picture } };
+    // WeCom refuses an empty description or picture, and takes none.
+    if (sendLink) return { msgtype: "news", news: filled({ link: sendLink, title, desc, imgUrl: picture }) };
+    if (sendMini) {
+      const miniprogram = { appid: sendMini, title, imgUrl: picture, page: asPage(button.dataset.page) };
+      return { msgtype: "miniprogram", miniprogram };
     }
     const kind = button.dataset.kind;
     const answer = await ask("/sidebar/media", { media: sendMedia, kind });
@@ -77,7 +91,7 @@
   }
 
   document.addEventListener("click", async (event) => {
-    const button = event.target.closest("[data-send], [data-send-link], [data-send-media]");
+    const button = event.target.closest(SENDS);
     if (!button) return;
     button.disabled = true;
     try {

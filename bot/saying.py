@@ -1,5 +1,5 @@
-"""What the layers below the console say, in the reader's language: their errors, what is wrong with a form, and why
-something was so."""
+"""What the program says to a person, in their language: its errors, what is wrong with a form, and why something was
+so."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from functools import cache
 
-from bot.console.catalogs import folder, read_catalog, translations
+from bot.catalogs import folder, read_catalog, translations
 from bot.errors import SiyuError
 from bot.phrases import Phrase
 from data.rules.problems import InvalidRuleError, Problem

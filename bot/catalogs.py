@@ -1,4 +1,5 @@
-"""The console's texts: written in Chinese where they stand, and translated in `templates/console/locales`.
+"""The texts of the console and of messages to staff: written in Chinese where they stand, and translated in
+`templates/console/locales`.
 
 One file per noun and language; together they are one catalog. What is missing is found by a test, which lists it.
 """
@@ -20,7 +21,7 @@ from babel.support import Translations
 
 def folder() -> Path:
     """Where the console's templates are."""
-    return Path(__file__).resolve().parents[2] / "templates" / "console"
+    return Path(__file__).resolve().parents[1] / "templates" / "console"
 
 
 def files_of(language: str) -> list[Path]:
@@ -54,8 +55,8 @@ def list_texts() -> Iterator[tuple[str, str | tuple[str, ...]]]:
     """Every text that the console shows, with the file in which it stands: its own, and what is said below it."""
     here = Path(__file__).parent
     for place, method, pattern in (
-        (folder(), "jinja2.ext:babel_extract", "**.html"), (here, "python", "**.py"),
-        (here.parent, "python", "reports.py"),
+        (folder(), "jinja2.ext:babel_extract", "**.html"), (here / "console", "python", "**.py"),
+        (here, "python", "reports.py"),
     ):  # fmt: skip
         found = extract_from_dir(
             place, [(pattern, method)], {pattern: {"newstyle_gettext": "true"}}, _KEYWORDS, strip_comment_tags=True
@@ -69,8 +70,10 @@ def list_texts() -> Iterator[tuple[str, str | tuple[str, ...]]]:
 
 def _below() -> Iterator[Path]:
     """The files below the console in which there are phrases."""
-    whole = Path(__file__).resolve().parents[2]
-    for path in sorted(each for name in ("bot", "data", "handlers") for each in (whole / name).rglob("*.py")):
+    whole = Path(__file__).resolve().parents[1]
+    for path in sorted(
+        each for name in ("bot", "data", "handlers", "scheduler") for each in (whole / name).rglob("*.py")
+    ):
         if "console" not in path.parts and b"Phrase(" in path.read_bytes():
             yield path
 
