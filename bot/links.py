@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import Field
 from sqlmodel import Session
 
+from bot.cards import end_requests
 from bot.context import Context
 from bot.errors import SiyuError
 from bot.phrases import Phrase
@@ -18,10 +19,12 @@ from bot.rule_edits import unwritable
 from bot.welcome_links import names_in
 from data.errors import ConflictError, NotFoundError
 from data.models import Link
+from data.queries import approvals as approval_rows
 from data.queries import link_clicks
 from data.queries import links as rows
 from data.queries import rules as rule_rows
 from data.queries import tags as tag_rows
+from data.queries.campaign_edits import lock_campaign
 from data.queries.rosters import map_customers
 from data.rules.links import (
     LinkDraft,
@@ -52,13 +55,36 @@ def make_link(session: Session, draft: LinkDraft, public_url: str, made_by: str,
     return rows.add_link(session, draft, new_code(secrets.choice), made_by, now)
 
 
-def change_link(session: Session, link_id: int, edit: LinkEdit, public_url: str) -> Link:
-    """Check and write a change. Raises InvalidRuleError, NotFoundError, and ConflictError for where a form's leads."""
-    if edit.url is not None and rows.get_link(session, link_id).url.startswith("/"):
+def change_link(
+    session: Session, link_id: int, edit: LinkEdit, public_url: str, renderer: Renderer, now: datetime
+) -> Link:
+    """Check and write a change. Of campaigns that name a link nobody has approved where it leads then.
+
+    Raises InvalidRuleError, NotFoundError, and ConflictError for where a form's leads.
+    """
+    before = rows.get_link(session, link_id).url
+    if edit.url is not None and before.startswith("/"):
         raise ConflictError(f"Link {link_id} leads to a form of ours.", "Make another link for another address.")
     found = [] if edit.url is None else [*unwritable({"url": edit.url})] or target_problems(edit.url, public_url)
     _refuse([*found, *_tag_problems(session, edit.tag_ids or ())])
-    return rows.change_link(session, link_id, edit)
+    link = rows.change_link(session, link_id, edit)
+    if link.url != before:
+        _end_approvals(session, link.name, renderer, now)
+    return link
+
+
+def _end_approvals(session: Session, name: str, renderer: Renderer, now: datetime) -> None:
+    """What was approved of campaigns that name a link, or waits for that, is void."""
+    for campaign_id, contents in approval_rows.map_contents(session).items():
+        if any(name in _named_in(each, renderer) for each in contents):
+            lock_campaign(session, campaign_id)
+            end_requests(session, campaign_id, "changed", now)
+
+
+def _named_in(content: Mapping[str, Any], renderer: Renderer) -> set[str]:
+    """The links that a content of a campaign names, as it is kept."""
+    attached = {each[each["msgtype"]].get("tracked") or "" for each in content.get("attachments") or ()}
+    return attached | renderer.links_of("broadcast", str(content.get("text") or ""))
 
 
 class Opening(RuleModel):

@@ -130,7 +130,8 @@ async def get_link(api: Api, request: web.Request) -> web.Response:
 @described(LinkTold, body=LinkEdit)
 async def change_link(api: Api, request: web.Request) -> web.Response:
     edit = parse(LinkEdit, await read_object(request))
-    return answer(await _told(api, await api.db.write(links.change_link, path_id(request), edit, _public_url(api))))
+    asked = (path_id(request), edit, _public_url(api), api.renderer, api.clock.now())
+    return answer(await _told(api, await api.db.write(links.change_link, *asked)))
 
 
 @described(LinkTold, query=Retirement)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from sqlmodel import Session, col
 
 from data.models import Approval, ApprovalStatus, Batch, Campaign, JourneyWave, PauseRule, Run, RunStatus, Wave
-from data.queries.campaigns import list_waves, pause
+from data.queries.campaigns import list_runs, list_waves, pause
+from data.rules.variants import each_content, said
 
 _OPEN = (ApprovalStatus.PENDING, ApprovalStatus.APPROVED)
 
@@ -97,6 +99,25 @@ def lock_open(session: Session, campaign_id: int) -> list[Approval]:
         .execution_options(populate_existing=True)
     )
     return list(session.execute(query).scalars())
+
+
+def map_contents(session: Session) -> dict[int, list[Mapping[str, Any]]]:
+    """What campaigns that may still send say of which a request waits or was granted, as their waves and their runs
+    have it; by campaign, ascending."""
+    runs = select(col(Run.id)).where(col(Run.campaign_id) == col(Campaign.id))
+    may_send = or_(
+        col(Campaign.journey_id).is_not(None), ~runs.exists(), runs.where(col(Run.ended_at).is_(None)).exists()
+    )
+    asked = select(col(Approval.campaign_id)).where(col(Approval.status).in_(_OPEN))
+    query = select(col(Campaign.id)).where(col(Campaign.id).in_(asked), may_send).order_by(col(Campaign.id))
+    campaigns = [each or 0 for each in session.execute(query).scalars()]
+    found: dict[int, list[Mapping[str, Any]]] = {each: [] for each in campaigns}
+    for wave in list_waves(session, campaigns):
+        found[wave.campaign_id] += [content for _, content in each_content(wave.content, wave.variants)]
+    for run in list_runs(session, campaigns):
+        if run.ended_at is None and run.content:
+            found[run.campaign_id] += said(run.content, (), run.content).values()
+    return found
 
 
 def list_pending(session: Session, now: datetime, limit: int) -> list[Approval]:
