@@ -28,7 +28,7 @@ from data.rules.caps import company_cap, wecom_cap
 from data.rules.schedule import TimeWindow
 from data.rules.segments import EVERYBODY, Node
 from data.rules.senders import Decision, SenderChoice, decide, state_alone
-from data.rules.timings import Calendar
+from data.rules.timings import Calendar, Timing
 from data.rules.variants import Split
 
 #: Follows that are looked at in one go.
@@ -177,9 +177,11 @@ async def _write(ctx: Context, run_id: int, assigned: Any, grown: Any, piece: Pi
     return await ctx.db.write(recipient_rows.write_span, run_id, *found, mark)
 
 
-async def count_wave(ctx: Context, source: Source, unknown: int, as_of: datetime) -> Tally:
-    """What planning would find now, and how many WeCom would likely not deliver to."""
-    cap = wecom_cap(ctx.settings.campaigns.wecom_cap, as_of, ctx.settings.zone)
+async def count_wave(ctx: Context, source: Source, unknown: int, as_of: datetime, timing: Timing) -> Tally:
+    """What planning would find now, and how many WeCom would likely not deliver to when it is sent: in another month
+    they have room again."""
+    sent_at = max(timing.first_due(as_of, calendar_of(ctx.settings)) or as_of, as_of)
+    cap = wecom_cap(ctx.settings.campaigns.wecom_cap, sent_at, ctx.settings.zone)
     source = replace(source, limits=source.limits._replace(wecom=cap))
     tally = await ctx.db.read(audience_counts.count_audience, source, as_of, ctx.settings.zone)
     if unknown:

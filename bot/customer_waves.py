@@ -28,6 +28,7 @@ from data.rules.campaigns import CustomerWave, Tally, audience_problems
 from data.rules.messages import MessageContent
 from data.rules.problems import Problem, parse
 from data.rules.senders import choice_problems
+from data.rules.timings import Timing
 from data.rules.variants import RunWords
 from data.rules.waves import most_first
 
@@ -96,7 +97,7 @@ async def preview_draft(ctx: Context, wave: CustomerWave) -> Preview:
     source, unknown = await source_of_draft(ctx, wave, as_of)
     names = [each.name for each in wave.variants] or [""]
     texts = dict(zip(names, (each.text for each in wave.contents.values()), strict=True))
-    return await _preview(ctx, source, unknown, as_of, texts, "")
+    return await _preview(ctx, source, unknown, as_of, wave.timing, texts, "")
 
 
 async def preview_wave(ctx: Context, wave: Wave) -> Preview:
@@ -104,13 +105,20 @@ async def preview_wave(ctx: Context, wave: Wave) -> Preview:
     as_of = ctx.clock.now()
     source, unknown = await source_of_wave(ctx, wave, as_of)
     variant = await ctx.db.read(winner_rows.find_variant, wave.id or 0)
-    return await _preview(ctx, source, unknown, as_of, _texts(wave, None, variant), await _name(ctx, wave))
+    texts, name = _texts(wave, None, variant), await _name(ctx, wave)
+    return await _preview(ctx, source, unknown, as_of, campaign_rows.timing_of(wave), texts, name)
 
 
 async def _preview(
-    ctx: Context, source: Source, unknown: int, as_of: datetime, texts: Mapping[str, str], campaign_name: str
+    ctx: Context,
+    source: Source,
+    unknown: int,
+    as_of: datetime,
+    timing: Timing,
+    texts: Mapping[str, str],
+    campaign_name: str,
 ) -> Preview:
-    tally = await count_wave(ctx, source, unknown, as_of)
+    tally = await count_wave(ctx, source, unknown, as_of, timing)
     first = most_first(tally.by_sender)[:1]
     return Preview(
         tally,
@@ -133,7 +141,7 @@ def _by_department(tally: Tally, places: Mapping[str, Place]) -> list[tuple[int,
 async def _count(ctx: Context, wave: Wave) -> Tally:
     as_of = ctx.clock.now()
     source, unknown = await source_of_wave(ctx, wave, as_of)
-    return await count_wave(ctx, source, unknown, as_of)
+    return await count_wave(ctx, source, unknown, as_of, campaign_rows.timing_of(wave))
 
 
 def _texts(wave: Wave, written: Mapping[str, Any] | None, variant: str = "") -> dict[str, str]:

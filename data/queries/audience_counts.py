@@ -11,14 +11,14 @@ from sqlmodel import Session
 
 from data.bulk import among
 from data.models import Follow, FollowStatus, Preference, RecipientState
-from data.queries.caps import has_reached, reason_of, state_of
+from data.queries.caps import has_reached, have_reached, reason_of, state_of
 from data.queries.preferences import join_preferences
 from data.queries.recipients import Source, room_in
 from data.queries.segment_plans import LISTED_ROWS, prepare
 from data.queries.segment_sql import selected
 from data.queries.senders import of_several
 from data.rules.campaigns import Group, Tally, placed
-from data.rules.preferences import TouchKind
+from data.rules.preferences import GROUP_SENDS
 from data.rules.senders import Decision, SenderPolicy, Senders
 
 F: Any = Follow.__table__  # type: ignore[attr-defined]
@@ -28,15 +28,13 @@ P: Any = Preference.__table__  # type: ignore[attr-defined]
 #: Rows that are not all held in memory at once.
 _STREAMED = {"yield_per": 5000}
 _NOBODY: Any = cast(null(), Text)
-_GROUP_SENDS = (TouchKind.BROADCAST, TouchKind.OWN_SEND, TouchKind.TEST)
 
 
 def count_audience(session: Session, source: Source, now: datetime, zone: Any) -> Tally:
     """What `decide` would decide about all of an audience, in numbers."""
     dialect = session.get_bind().dialect.name
     state = reason_of(session, now, zone, source.limits).label("state")
-    wecom = source.limits.wecom
-    likely = (literal(0) if wecom is None else case((has_reached(wecom, _GROUP_SENDS), 1), else_=0)).label("likely")
+    likely = _likely(source).label("likely")
     columns, given = (F.c.userid, state, likely, F.c.external_userid), dict[str, Any]()
     if source.plan is not None:
         prepare(session)
@@ -61,6 +59,15 @@ def count_audience(session: Session, source: Source, now: datetime, zone: Any) -
     several, more = of_several(whole, source.senders, dialect, room)
     _count_rows(session, tally, source, several, given | more)
     return tally
+
+
+def _likely(source: Source) -> Any:
+    """Whether WeCom would not deliver to a follow's customer any more, as far as we know: 1 or 0."""
+    wecom = source.limits.wecom
+    if wecom is None:
+        return literal(0)
+    ask = has_reached if source.plan is None or source.plan.few else have_reached
+    return case((ask(wecom, GROUP_SENDS), 1), else_=0)
 
 
 def _whose(session: Session, source: Source) -> Any:

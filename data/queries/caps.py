@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -68,9 +68,23 @@ def room_of(session: Session, now: datetime, zone: Any, limits: Limits) -> Any:
     return least(allowed, func.coalesce(wanted, limits.cap.most))
 
 
-def has_reached(cap: Cap, kinds: Sequence[TouchKind]) -> Any:
+def has_reached(cap: Cap, kinds: Collection[TouchKind]) -> Any:
     """Whether what reached a follow's customer in these ways leaves no room for more."""
     return and_(F.c.touched_at >= cap.since, _reached(cap, kinds) >= cap.most)
+
+
+def have_reached(cap: Cap, kinds: Collection[TouchKind]) -> Any:
+    """The same for a statement that goes through a large part of all follows. Nearly all of them may have been written
+    to lately, but few so often: these are found first, in one walk, and only they are looked up one by one."""
+    if cap.most == 1:
+        return has_reached(cap, kinds)
+    often = (
+        select(T.c.external_userid)
+        .where(T.c.touched_at >= cap.since)
+        .group_by(T.c.external_userid)
+        .having(func.count() >= cap.most)
+    )
+    return and_(F.c.touched_at >= cap.since, F.c.external_userid.in_(often), has_reached(cap, kinds))
 
 
 def _has_reached(cap: Cap, limits: Limits) -> Any:
@@ -79,7 +93,7 @@ def _has_reached(cap: Cap, limits: Limits) -> Any:
     return reached if limits.runs or limits.tasks else and_(F.c.touched_at >= cap.since, reached)
 
 
-def _reached(cap: Cap, kinds: Sequence[TouchKind] = (), runs: Sequence[int] = (), *, tasks: bool = False) -> Any:
+def _reached(cap: Cap, kinds: Collection[TouchKind] = (), runs: Sequence[int] = (), *, tasks: bool = False) -> Any:
     """How much has reached a follow's customer, or waits for them. Who was not touched lately is not counted."""
     counted = T.c.kind.in_(sorted(kinds)) if kinds else T.c.kind.not_in(sorted(NOT_COUNTED))
     touches = (

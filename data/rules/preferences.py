@@ -39,6 +39,8 @@ class TouchKind(StrEnum):
 
 #: Answers to an act of the customer's own: they added a staff member.
 ANSWERS = frozenset({TouchKind.WELCOME})
+#: What counts for WeCom's own cap on group-sends.
+GROUP_SENDS = frozenset({TouchKind.BROADCAST, TouchKind.OWN_SEND, TouchKind.TEST})
 #: Not written to one customer, or to one who has asked for it: no cap counts it.
 NOT_COUNTED = frozenset({TouchKind.MOMENT, TouchKind.TEST})
 
@@ -129,6 +131,14 @@ def may_touch(
         ),
         _midnight(leaving, zone, preference.cap_days),
     )
+
+
+def room(preference: Preference | None, touched: Sequence[datetime], now: datetime, zone: tzinfo) -> int | None:
+    """How many more messages a customer wants within the days of their cap; None: they have none."""
+    if preference is None or preference.cap_count is None or preference.cap_days is None:
+        return None
+    since = window_start(now, zone, preference.cap_days)
+    return max(preference.cap_count - sum(at >= since for at in touched), 0)
 
 
 @lru_cache(maxsize=1024)
