@@ -160,12 +160,16 @@ def _words(days: list[tuple[date, date]]) -> tuple[str, ...]:
     return tuple(f"{first}..{last}" for first, last in days)
 
 
-def settings_of(**journeys: Any) -> Settings:
+def settings_of(timezone: str = "Asia/Shanghai", **journeys: Any) -> Settings:
     """Settings without limits, but for those given."""
     limits = {"cap_per_day": 0, "cap_per_week": 0, "cap_per_month": 0, **journeys}
     return Settings(
         company=CompanySettings(
-            corpid="ww0123456789abcdef", name="青禾", holidays=_words(HOLIDAYS), workdays=_words(WORKED)
+            corpid="ww0123456789abcdef",
+            name="青禾",
+            timezone=timezone,
+            holidays=_words(HOLIDAYS),
+            workdays=_words(WORKED),
         ),
         app=AppSettings(secret=SecretStr("secret")),
         journeys=JourneysSettings(**limits),
