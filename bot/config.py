@@ -206,7 +206,10 @@ class JourneysSettings(Section):
     """Journeys: what holds for all of them."""
 
     cap_per_day: int = Field(
-        1, ge=0, le=1000, description="Messages of all kinds that may reach a customer on a day; 0: any number."
+        1,
+        ge=0,
+        le=1000,
+        description="After so many messages of all kinds on a day journeys send a customer no more; 0: any number.",
     )
     cap_per_week: int = Field(3, ge=0, le=1000, description="The same within 7 days, today included.")
     cap_per_month: int = Field(10, ge=0, le=1000, description="The same within 30 days.")

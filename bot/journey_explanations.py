@@ -9,26 +9,44 @@ from typing import Any
 
 from sqlmodel import Session
 
-from data.models import EndReason, Enrolment, JourneyRow, JourneyStatus, StaffTask, StaffTaskStatus, StepOutcome
+from data.models import (
+    EndReason,
+    Enrolment,
+    JourneyRow,
+    JourneyStatus,
+    RunStatus,
+    StaffTask,
+    StaffTaskStatus,
+    StepOutcome,
+    WebhookCall,
+)
 from data.models import StepRecord as Record
 from data.queries import journey_explanations as rows
 from data.queries import journeys as journey_rows
 from data.queries import preferences as preference_rows
 from data.queries.journey_explanations import Broadcast
 from data.queries.segments import list_members
+from data.queries.senders import list_only
+from data.queries.webhooks import state_of
 from data.rules import journey_words as words
 from data.rules.enrolments import may_begin_again
 from data.rules.journeys import Journey
 
 #: Enrolments that are told of one customer, the newest.
 TOLD = 100
+#: How runs stand that nothing comes of any more.
+_NEVER_SENT = (RunStatus.CANCELLED, RunStatus.FAILED, RunStatus.SKIPPED)
 
 
 def explain_customer(session: Session, external_userid: str, now: datetime, zone: tzinfo) -> dict[str, Any]:
     """Every journey that a customer is or was on, and those that have not begun for them, as they are shown."""
     found = rows.list_enrolments_of(session, external_userid, TOLD)
     ids = [enrolment.id or 0 for enrolment, _ in found]
-    records, tasks = rows.map_records(session, ids), rows.map_tasks(session, ids)
+    records, tasks, calls = (
+        rows.map_records(session, ids),
+        rows.map_tasks(session, ids),
+        rows.map_calls(session, external_userid),
+    )
     waves = {each.wave_id for mine in records.values() for each in mine if each.wave_id is not None}
     broadcasts = rows.map_broadcasts(session, external_userid, waves)
     said = {key: journey_rows.read_definition(session, *key) for key in {(e.journey_id, e.version) for e, _ in found}}
@@ -37,7 +55,7 @@ def explain_customer(session: Session, external_userid: str, now: datetime, zone
         "journeys": [
             {
                 **_told(enrolment, row, said[enrolment.journey_id, enrolment.version]),
-                "steps": [_step(each, tasks, broadcasts) for each in records.get(enrolment.id or 0, ())],
+                "steps": [_step(each, tasks, broadcasts, calls) for each in records.get(enrolment.id or 0, ())],
             }
             for enrolment, row in found
         ],
@@ -87,10 +105,14 @@ def _next(enrolment: Enrolment, row: JourneyRow, said: Journey) -> dict[str, Any
 
 
 def _step(
-    record: Record, tasks: Mapping[rows.TaskKey, StaffTask], broadcasts: Mapping[int, Broadcast]
+    record: Record,
+    tasks: Mapping[rows.TaskKey, StaffTask],
+    broadcasts: Mapping[int, Broadcast],
+    calls: Mapping[rows.CallKey, WebhookCall],
 ) -> dict[str, Any]:
     task = tasks.get((record.enrolment_id, record.step, record.at))
     broadcast = broadcasts.get(record.wave_id) if record.wave_id is not None else None
+    call = calls.get((record.enrolment_id, record.key, record.at.isoformat()))
     return {
         "step": record.key,
         "at": record.at,
@@ -98,6 +120,7 @@ def _step(
         "reason": record.reason or words.OUTCOMES[StepOutcome(record.outcome)],
         "task": None if task is None else _task(task),
         "broadcast": None if broadcast is None else _broadcast(broadcast),
+        "call": None if call is None else _call(call),
     }
 
 
@@ -121,9 +144,11 @@ def _broadcast(broadcast: Broadcast) -> dict[str, Any]:
     if broadcast.state is not None:
         told = words.RECIPIENTS[broadcast.state]
     elif broadcast.run_id is None:
-        told = words.NOT_SENT_YET
+        told = words.NOT_SENT_YET if broadcast.is_open else words.NEVER_SENT
+    elif broadcast.planned:
+        told = words.NOBODY
     else:
-        told = words.NOBODY if broadcast.planned else words.NOT_PLANNED
+        told = words.NEVER_SENT if broadcast.run_status in _NEVER_SENT else words.NOT_PLANNED
     return {
         "wave_id": broadcast.wave_id,
         "run_id": broadcast.run_id,
@@ -135,18 +160,35 @@ def _broadcast(broadcast: Broadcast) -> dict[str, Any]:
     }
 
 
+def _call(call: WebhookCall) -> dict[str, Any]:
+    state = state_of(call)
+    return {
+        "call_id": call.id,
+        "state": state,
+        "state_words": words.CALLS[state.value],
+        "attempts": call.attempts,
+        "next_at": call.next_at,
+        "error": call.error,
+    }
+
+
 def _not_on(session: Session, external_userid: str, now: datetime, zone: tzinfo) -> list[dict[str, Any]]:
-    """The running journeys that a customer is not on, and why each would not begin now; or that nothing began it."""
-    follow_ids = rows.list_follow_ids(session, external_userid)
+    """The journeys that a customer is not on, and why each would not begin now; or that nothing began it."""
+    followers = rows.map_followers(session, external_userid)
     wanted = preference_rows.find_rule(session, external_userid)
-    general = [] if follow_ids else [words.NO_CONTACT]
+    general = [] if followers else [words.NO_CONTACT]
     if wanted is not None and wanted.opted_out:
         general.append(words.WANTS_NOTHING)
     found = []
-    for row, last in rows.list_running_without(session, external_userid):
+    for row, last in rows.list_started_without(session, external_userid):
         said = journey_rows.read_definition(session, row.id or 0, row.version)
-        reasons = [*general, *_barred(last, said, now, zone)]
-        if said.audience is not None and not list_members(session, said.audience, now, zone, follow_ids):
+        standing = words.STANDING.get(JourneyStatus(row.status))
+        reasons, only = [*general, *_barred(last, said, now, zone)], list_only(session, said)
+        reasons = reasons if standing is None else [standing, *reasons]
+        follow_ids = [each for each, userid in followers.items() if only is None or userid in only]
+        if followers and not follow_ids:
+            reasons.append(words.NOT_OF_MEMBERS)
+        elif said.audience is not None and not list_members(session, said.audience, now, zone, follow_ids):
             reasons.append(words.NOT_IN_AUDIENCE)
         found.append(
             {

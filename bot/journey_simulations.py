@@ -28,11 +28,11 @@ from data.queries import enrolment_lists as list_rows
 from data.queries import journey_dues as due_rows
 from data.queries import journey_scans as scan_rows
 from data.queries import journeys as journey_rows
+from data.queries import kf_sessions as kf_rows
 from data.queries import senders as sender_rows
 from data.queries.customers import find_last_follow_id
 from data.queries.segments import list_members
 from data.rules.enrolments import Beginning
-from data.rules.journey_caps import since_of
 from data.rules.journey_days import DAY_TRIGGERS, Look, next_look
 from data.rules.journey_simulation import (
     Happened,
@@ -44,7 +44,8 @@ from data.rules.journey_simulation import (
     list_loads,
 )
 from data.rules.journey_triggers import Entered
-from data.rules.journeys import Journey
+from data.rules.journeys import Journey, WriteInService
+from data.rules.kf_sessions import Talk
 from data.rules.problems import InvalidRuleError, Problem, RuleModel
 from data.rules.schedule import day_began, local_datetime
 
@@ -183,7 +184,10 @@ class _Trial:
     async def run(self, watch: Watch) -> None:
         """Go through all of them."""
         beginning = Beginning(self.wanted.journey_id or 0, self.journey, self.calendar)
-        simulation = Simulation(self.until, self.calendar, self.company.caps, beginning.standing)
+        company = self.company
+        simulation = Simulation(
+            self.until, self.calendar, company.caps, beginning.standing, self.now, company.wecom
+        )  # fmt: skip
         whole = list(self.customers)
         for start in range(0, len(whole), PIECE):
             subjects = await self.ctx.db.read(self._read_subjects, whole[start : start + PIECE])
@@ -201,7 +205,7 @@ class _Trial:
     def _read_subjects(self, session: Session, customers: Sequence[str]) -> list[tuple[int, Subject]]:
         """What is known of some customers now, each with the version of the journey that they are or will be on."""
         zone, day = self.calendar.zone, self._day(self.now)
-        since = since_of(self.company.caps, self.now, zone)
+        since = self.company.since(self.versions.values(), self.now)
         known = due_rows.read_known(session, customers, since, self.now, zone)
         began = list_rows.map_began(session, self.wanted.journey_id or 0, customers)
         follows = [each.follow_id for whom in customers for each in known.contacts.get(whom, ())]
@@ -212,6 +216,7 @@ class _Trial:
             for path, tree in self.versions[version].list_trees()
             if path not in NO_PATHS
         }
+        talks = self._read_talks(session, customers)
         senders = {version: sender_rows.read_journey_senders(session, self.versions[version], day) for version in used}
         found = []
         for whom in customers:
@@ -234,9 +239,17 @@ class _Trial:
                 on.standing if on is not None else None,
                 began.get(whom),
                 tuple(sorted(self.begins.get(whom, ()))),
+                tuple(talks.get(whom, ())),
+                tuple(each.at for each in touched if each.counts),
             )
             found.append((version, subject))
         return found
+
+    def _read_talks(self, session: Session, customers: Sequence[str]) -> dict[str, list[Talk]]:
+        """Their conversations of customer service, where a step writes there."""
+        steps = (step for said in self.versions.values() for step in said.steps)
+        writes = any(isinstance(step.action, WriteInService) for step in steps)
+        return kf_rows.map_talks(session, customers) if writes else {}
 
     # -- how it is told
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, time, timedelta
 from typing import NamedTuple
 
@@ -13,17 +13,19 @@ from bot.config import Settings
 from bot.journey_books import Book, Key
 from bot.phrases import Phrase
 from bot.staff_tasks import caps_of
-from data.models import KfSession, RecipientState
+from data.models import RecipientState
 from data.queries import journey_dues as rows
 from data.queries import kf_sessions as kf_rows
 from data.queries import segments
 from data.queries import senders as sender_rows
 from data.queries.journey_dues import Contact, Due, Known
+from data.rules import preferences
+from data.rules.caps import WecomCap, wecom_cap
 from data.rules.happenings import TAKEN_OVER
-from data.rules.journey_caps import DaysCap, room, since_of
+from data.rules.journey_caps import DaysCap, is_full, room, since_of
 from data.rules.journey_steps import Decision, Facts, decide
-from data.rules.journeys import Branch, Journey, Step, WriteInService
-from data.rules.kf_sessions import shown_state, window_of
+from data.rules.journeys import Branch, Journey, SendBroadcast, Step, WriteInService
+from data.rules.kf_sessions import Talk, why_closed
 from data.rules.preferences import RefusalReason, TouchKind, may_touch
 from data.rules.schedule import local_datetime
 from data.rules.senders import Candidate, Senders, list_stand_ins
@@ -38,17 +40,25 @@ NO_SENDER = {
 
 
 class Company(NamedTuple):
-    """What holds for all journeys. `restored_at`: what was due before may have been done by a bot whose databases are
-    lost."""
+    """What holds for all journeys. `wecom`: WeCom's own cap on group-sends. `restored_at`: what was due before may have
+    been done by a bot whose databases are lost."""
 
     calendar: Calendar
     caps: tuple[DaysCap, ...]
+    wecom: WecomCap
     restored_at: datetime | None = None
+
+    def since(self, journeys: Iterable[Journey], now: datetime) -> datetime | None:
+        """From when on messages count for the limits on what these journeys do; None: for none."""
+        zone = self.calendar.zone
+        sends = any(isinstance(step.action, SendBroadcast) for journey in journeys for step in journey.steps)
+        found = [since_of(self.caps, now, zone), wecom_cap(self.wecom, now, zone).since if sends else None]
+        return min((each for each in found if each is not None), default=None)
 
 
 def company_of(settings: Settings, restored_at: datetime | None = None) -> Company:
     """The company's clock and limits, as its settings have them."""
-    return Company(calendar_of(settings), caps_of(settings), restored_at)
+    return Company(calendar_of(settings), caps_of(settings), settings.campaigns.wecom_cap, restored_at)
 
 
 class Judged(NamedTuple):
@@ -69,7 +79,7 @@ def judge_due(session: Session, book: Book, due: Sequence[Due], now: datetime, c
     zone = company.calendar.zone
     tomorrow = local_datetime(now, zone).date() + timedelta(days=1)
     until = datetime.combine(tomorrow, time(), zone).astimezone(UTC)
-    since = since_of(company.caps, now, zone)
+    since = company.since({_key(each): book[_key(each)] for each in due}.values(), now)
     known = rows.read_known(session, {each.external_userid for each in due}, since, until, zone)
     book.read_others(session, {_key(each) for waiting in known.waiting.values() for each in waiting})
     judge = _Judge(session, book, known, now, company)
@@ -95,15 +105,23 @@ class _Judge:
         self._company = company
         self._members: dict[tuple[Key, str], frozenset[str]] = {}
         self._senders: dict[Key, Senders] = {}
-        self._service: dict[str, list[KfSession]] = {}
+        self._service: dict[str, list[Talk]] = {}
 
     def read_members(self, due: Iterable[Due]) -> None:
-        """Which of the customers are in the segments that their steps ask about."""
+        """Which of the customers are in the segments that their steps ask about, or those of others that may go
+        before."""
         asked: dict[tuple[Key, str], set[int]] = {}
         for each in due:
             follows = {contact.follow_id for contact in self._known.contacts.get(each.external_userid, ())}
-            for path in _paths(self._book[_key(each)], each.standing.step):
-                asked.setdefault((_key(each), path), set()).update(follows)
+            journey = self._book[_key(each)]
+            wanted = [(_key(each), path) for path in _paths(journey, each.standing.step)]
+            wanted += [
+                (_key(other), _only_if(other.standing.step))
+                for other, step in self._list_higher(each.external_userid, journey)
+                if step.only_if is not None
+            ]
+            for question in wanted:
+                asked.setdefault(question, set()).update(follows)
         zone = self._company.calendar.zone
         for (key, path), follow_ids in asked.items():
             tree = dict(self._book[key].list_trees())[path]
@@ -114,20 +132,10 @@ class _Judge:
         """The conversations of customer service of those for whom a step writes there."""
         asked = {each.external_userid for each in due if _writes_in_service(self._step_of(each))}
         if asked:
-            self._service = kf_rows.map_sessions(self._session, asked)
+            self._service = kf_rows.map_talks(self._session, asked)
 
     def _step_of(self, due: Due) -> Step | None:
-        steps = self._book[_key(due)].steps
-        return steps[due.standing.step] if due.standing.step < len(steps) else None
-
-    def _no_window(self, whom: str, action: WriteInService) -> str:
-        """Why nothing can be written to a customer there; empty: it can."""
-        found = [each for each in self._service.get(whom, ()) if action.open_kfid in ("", each.open_kfid)]
-        if not found:
-            return Phrase("客户没有通过微信客服咨询过")
-        last = found[0]
-        state = shown_state(last.state, last.state_at, last.written_at, self._now)
-        return window_of(state, last.written_at, last.replies, last.blocked, self._now).why
+        return _step_at(self._book[_key(due)], due)
 
     def judge(self, due: Due) -> Judged:
         """What becomes of one step."""
@@ -146,7 +154,8 @@ class _Judge:
             restored_at=self._company.restored_at,
         )
         if step is not None and isinstance(step.action, WriteInService):
-            facts = facts._replace(no_window=self._no_window(whom, step.action))
+            closed = why_closed(self._service.get(whom, ()), step.action.open_kfid, self._now)
+            facts = facts._replace(no_window=closed)
         if step is not None and step.disturbs:
             facts = self._with_limits(due, journey, facts)
         elif (wish := self._known.wishes.get(whom)) is not None and wish.opted_out:
@@ -163,6 +172,11 @@ class _Judge:
         )
         left = room(self._company.caps, [each.at for each in touched if not each.answers], self._now, zone)
         facts = facts._replace(refusal=verdict.reason, has_room=left is None or left > 0)
+        if (step := self._step_of(due)) is not None and isinstance(step.action, SendBroadcast):
+            cap = wecom_cap(self._company.wecom, self._now, zone)
+            facts = facts._replace(wecom_full=is_full(cap, (each.at for each in touched if each.counts)))
+        wanted = preferences.room(self._known.wishes.get(whom), [each.at for each in touched], self._now, zone)
+        left = min((each for each in (left, wanted) if each is not None), default=None)
         if not left:
             return facts
         before = self._list_before(due, journey)
@@ -170,21 +184,39 @@ class _Judge:
 
     def _list_before(self, due: Due, journey: Journey) -> list[str]:
         """The journeys that go before this one and want the customer today as well."""
-        found = []
-        for other in self._known.waiting.get(due.external_userid, ()):
-            theirs, number = self._book.find(_key(other)), other.standing.step
-            if theirs is None:  # it does nothing before somebody has mended it
-                continue
-            wants = number < len(theirs.steps) and theirs.steps[number].disturbs and not other.standing.held_out
-            if wants and theirs.priority > journey.priority:
-                found.append(theirs)
+        found = [
+            self._book[_key(other)]
+            for other, step in self._list_higher(due.external_userid, journey)
+            if step.only_if is None or due.external_userid in self._members[_key(other), _only_if(other.standing.step)]
+        ]
         return [each.name for each in sorted(found, key=lambda each: -each.priority)]
+
+    def _list_higher(self, whom: str, journey: Journey) -> Iterator[tuple[Due, Step]]:
+        """Steps that would reach a customer today, of journeys of a higher priority. One that is not understood does
+        nothing before somebody has mended it."""
+        for other in self._known.waiting.get(whom, ()):
+            theirs = self._book.find(_key(other))
+            if theirs is None or theirs.priority <= journey.priority or other.standing.held_out:
+                continue
+            step = _step_at(theirs, other)
+            if step is not None and step.disturbs:
+                yield other, step
 
     def _senders_of(self, key: Key) -> Senders:
         if key not in self._senders:
             day = local_datetime(self._now, self._company.calendar.zone).date()
             self._senders[key] = sender_rows.read_journey_senders(self._session, self._book[key], day)
         return self._senders[key]
+
+
+def _step_at(journey: Journey, due: Due) -> Step | None:
+    """The step that is due; None behind the last."""
+    return journey.steps[due.standing.step] if due.standing.step < len(journey.steps) else None
+
+
+def _only_if(number: int) -> str:
+    """The path of a step's segment."""
+    return f"steps[{number}].only_if"
 
 
 def _writes_in_service(step: Step | None) -> bool:

@@ -20,7 +20,7 @@ from data.queries import links as link_rows
 from data.queries import segment_names as segment_rows
 from data.queries import senders as sender_rows
 from data.queries import tags as tag_rows
-from data.rules import journeys
+from data.rules import journey_overlaps, journeys
 from data.rules.fields import FieldKind, read_values
 from data.rules.journey_times import due_at
 from data.rules.journey_triggers import Clicked, FieldDay, FilledIn, Tagged
@@ -35,6 +35,7 @@ from data.rules.webhooks import leads_inside
 async def check_journey(ctx: Context, journey: Journey) -> None:
     """Raise InvalidRuleError with the path of each thing that is wrong with a journey, or that it names in vain."""
     found = [*unwritable(journey.name, "name"), *journeys.problems(journey, calendar_of(ctx.settings))]
+    found += journey_overlaps.problems(journey, calendar_of(ctx.settings))
     found += choice_problems(journey, *await ctx.db.read(sender_rows.list_named, journey))
     for number, step in enumerate(journey.steps):
         if isinstance(step.action, SendBroadcast | GiveTask):

@@ -14,6 +14,7 @@ from bot.api.service import Api
 from data.errors import NotFoundError
 from data.models import EndReason, JourneyStatus, StaffTaskStatus, StepOutcome
 from data.queries import customers as customer_rows
+from data.queries.webhooks import CallState
 from data.rules.problems import RuleModel
 from data.rules.staff_tasks import MoveReason
 
@@ -57,6 +58,17 @@ class StepBroadcastTold(RuleModel):
     words: str
 
 
+class StepCallTold(RuleModel):
+    """Another program was told, or is to be. `error`: why it was not taken the last time."""
+
+    call_id: int
+    state: CallState
+    state_words: str
+    attempts: int
+    next_at: datetime | None
+    error: str
+
+
 class StepTold(RuleModel):
     """What became of a step at an instant, and why."""
 
@@ -66,6 +78,7 @@ class StepTold(RuleModel):
     reason: str
     task: StepTaskTold | None
     broadcast: StepBroadcastTold | None
+    call: StepCallTold | None
 
 
 class NextTold(RuleModel):
@@ -98,7 +111,8 @@ class CustomersJourneyTold(RuleModel):
 
 
 class NotOnTold(RuleModel):
-    """A running journey that the customer is not on, and why. `may_begin`: nothing has happened yet that begins it."""
+    """A journey that was started and not stopped, that the customer is not on, and why. `may_begin`: nothing has
+    happened yet that begins it."""
 
     journey_id: int
     name: str

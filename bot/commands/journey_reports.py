@@ -69,6 +69,8 @@ def _what_came(step: dict[str, Any], *, words: bool) -> list[str]:
         found = [task["userid"], task["status_words"], cut(task["words"], 60)]
     elif broadcast is not None:
         found = [broadcast["userid"], broadcast["state_words"], cut(broadcast["words"], 60)]
+    elif step["call"] is not None:
+        found = ["", step["call"]["state_words"], cut(step["call"]["error"], 60)]
     else:
         found = ["", "", ""]
     return found if words else found[:2]

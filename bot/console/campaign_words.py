@@ -71,6 +71,7 @@ RECIPIENTS: Mapping[str, str] = {
     "hold_out": N_("对照组，不发"),
     "sender_excluded": N_("员工被排除"),
     "sender_on_leave": N_("员工休假"),
+    "journey_over": N_("旅程已经结束"),
     "unknown": N_("名单里不是任何人的客户"),
     "none": N_("没有客户"),
 }

@@ -32,7 +32,8 @@ ENDS: Mapping[str, str] = {
 }  # fmt: skip
 OUTCOMES: Mapping[str, str] = {
     "moved": N_("顺延"), "not_for": N_("客户不在这一步的人群中"), "held_out": N_("对照组，不触达"),
-    "late": N_("到时间时程序没有运行，已过期"), "capped": N_("触达已达上限"), "outranked": N_("让位给优先的旅程"),
+    "late": N_("到时间时程序没有运行，或旅程被暂停，已过期"), "capped": N_("触达已达上限"),
+    "outranked": N_("让位给优先的旅程"),
     "resting": N_("客户希望暂时不收到消息"), "no_sender": N_("没有能联系客户的同事"),
     "closed": N_("客服消息的窗口没有打开"), "failed": N_("执行失败"),
 }  # fmt: skip
@@ -43,6 +44,7 @@ UNREACHED: Mapping[str, str] = {
     "duplicate": N_("由另一位同事发送"), "sender_unable": N_("同事已离职或没有客户联系权限"),
     "left": N_("发送时客户已不是好友"), "bought": N_("客户刚刚购买过"), "hold_out": N_("对照组，不触达"),
     "sender_excluded": N_("同事不参加"), "sender_on_leave": N_("同事休假，没有替班的人"),
+    "journey_over": N_("发送之前旅程已经结束"),
 }  # fmt: skip
 KF_AUTHORS: Mapping[str, str] = {"customer": N_("客户说"), "us": N_("客服账号回复"), "servicer": N_("接待人员回复")}
 REACTIONS: Mapping[str, str] = {"like": N_("点赞"), "comment": N_("评论")}

@@ -99,6 +99,8 @@ class RecipientState(IntEnum):
     SENDER_EXCLUDED = 20
     #: On leave, and nobody else reaches the customer.
     SENDER_ON_LEAVE = 21
+    #: The journey that sends it is over for the customer: they have bought, or something else has ended it.
+    JOURNEY_OVER = 22
 
 
 class Campaign(SQLModel, table=True):

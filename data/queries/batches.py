@@ -24,6 +24,7 @@ from data.models import (
 from data.queries import targets
 from data.queries.campaigns import lock_run, pause
 from data.queries.caps import Limits, reason_of, state_of
+from data.queries.journey_ends import is_over_now
 from data.queries.leaves import is_on_leave
 from data.queries.preferences import join_preferences
 from data.rules.batches import look_pause, pull_pause, rest_pause
@@ -99,9 +100,9 @@ def claim_batch(
 ) -> list[str] | None:
     """Write that a batch is being asked for; for whom. None: it may not be, by now.
 
-    Who wants to hear nothing any more, is no contact any more or is left out by `limits` is taken out, and all
-    customers or groups of a sender who has gone on leave meanwhile; nobody left is an empty list, and the batch is
-    settled.
+    Who wants to hear nothing any more, is no contact any more or is left out by `limits` is taken out, for whom the
+    journey is over that sends it, and all customers or groups of a sender who has gone on leave meanwhile; nobody left
+    is an empty list, and the batch is settled.
     """
     run, batch = lock_batch(session, batch_id)
     if batch.status != BatchStatus.PLANNED or run.status != RunStatus.SENDING or is_over(run, now):
@@ -109,7 +110,7 @@ def claim_batch(
     whom, out = (
         targets.list_groups_now(session, batch)
         if batch.kind == GROUPS
-        else _list_customers_now(session, batch, reason_of(session, now, zone, limits))
+        else _list_customers_now(session, batch, reason_of(session, now, zone, limits), is_over_now(session, run))
     )
     if whom and is_on_leave(session, batch.userid, now.astimezone(zone).date()):
         out[RecipientState.SENDER_ON_LEAVE] = [each.key for each in targets.map_targets(session, batch, whom).values()]
@@ -133,11 +134,11 @@ def claim_batch(
 
 
 def _list_customers_now(
-    session: Session, batch: Batch, reason: Any
+    session: Session, batch: Batch, reason: Any, over: Any
 ) -> tuple[list[str], dict[RecipientState, list[Any]]]:
     """The customers of a batch that can be sent to now, and the follows of the others by why not."""
     query = (
-        select(R.c.follow_id, F.c.external_userid, F.c.status, reason)
+        select(R.c.follow_id, F.c.external_userid, F.c.status, reason, over)
         .select_from(R)
         .join(F, F.c.id == R.c.follow_id)
         .where(R.c.state == RecipientState.WAITING)
@@ -145,11 +146,13 @@ def _list_customers_now(
     query = targets.of_batch(join_preferences(query, F.c.external_userid), batch)
     whom: list[str] = []
     out: dict[RecipientState, list[Any]] = {}
-    for follow_id, external_userid, status, why in session.execute(query).all():
+    for follow_id, external_userid, status, why, is_ended in session.execute(query).all():
         if (state := state_of(why)) is not None:
             out.setdefault(state, []).append(follow_id)
         elif status != FollowStatus.PRESENT:
             out.setdefault(RecipientState.LEFT, []).append(follow_id)
+        elif is_ended:
+            out.setdefault(RecipientState.JOURNEY_OVER, []).append(follow_id)
         else:
             whom.append(external_userid)
     return whom, out

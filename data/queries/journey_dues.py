@@ -38,7 +38,7 @@ from data.queries.preferences import to_rule
 from data.queries.segment_plans import prepare
 from data.rules import preferences
 from data.rules.journey_steps import Standing
-from data.rules.preferences import ANSWERS, NOT_COUNTED, TouchKind, window_start
+from data.rules.preferences import ANSWERS, GROUP_SENDS, NOT_COUNTED, TouchKind, window_start
 
 E: Any = Enrolment.__table__  # type: ignore[attr-defined]
 F: Any = Follow.__table__  # type: ignore[attr-defined]
@@ -89,10 +89,12 @@ class Contact(NamedTuple):
 
 
 class Touched(NamedTuple):
-    """When a message reached a customer, or was asked for; `answers`: it answered an act of their own."""
+    """When a message reached a customer, or was asked for; `answers`: it answered an act of their own; `counts`: for
+    WeCom's cap on group-sends."""
 
     at: datetime
     answers: bool
+    counts: bool
 
 
 @dataclass(slots=True)
@@ -154,7 +156,7 @@ def list_markings(session: Session) -> list[Marking]:
 def read_known(
     session: Session, customers: Collection[str], since: datetime | None, until: datetime, zone: tzinfo
 ) -> Known:
-    """What is known of some customers. `since`: from when on messages count for the company's caps, if it has any;
+    """What is known of some customers. `since`: from when on messages count for the company's caps or WeCom's, if so;
     `until`: the end of the day, until when other steps want the customer."""
     prepare(session)
     known, given = Known(), {"customers": sorted(set(customers))}
@@ -179,10 +181,9 @@ def read_known(
         known.wishes[wish.external_userid] = to_rule(wish)
     counted = [window_start(until, zone, each.cap_days + 1) for each in known.wishes.values() if each.cap_days]
     counted += [since] if since is not None else []
-    if counted:
-        known.touched = _read_touched(session, given, min(counted))
-    if since is None:
+    if not counted:  # nothing is limited, so none goes before another
         return known
+    known.touched = _read_touched(session, given, min(counted))
     waiting = (
         select(E.c.id, E.c.journey_id, E.c.version, E.c.external_userid, E.c.userid, *_STANDING)
         .join(J, J.c.id == E.c.journey_id)
@@ -209,7 +210,7 @@ def _read_touched(session: Session, given: dict[str, Any], since: datetime) -> d
     for query in (touches, tasks, *_asked_for(session, dialect)):
         for external_userid, at, kind in session.execute(query, given).all():
             if at >= since:
-                found[external_userid].append(Touched(at, kind in ANSWERS))
+                found[external_userid].append(Touched(at, kind in ANSWERS, kind in GROUP_SENDS))
     return found
 
 
@@ -224,7 +225,11 @@ def _asked_for(session: Session, dialect: str) -> Sequence[Any]:
         .outerjoin(run, run.c.wave_id == W.c.wave_id)
         .where(
             among(dialect, W.c.external_userid, "customers"),
-            or_(run.c.id.is_(None), run.c.planned_at.is_(None) & run.c.ended_at.is_(None)),
+            # Closed without a run: its journey was stopped, and it is never sent.
+            or_(
+                run.c.id.is_(None) & wave.c.closed_at.is_(None),
+                run.c.id.is_not(None) & run.c.planned_at.is_(None) & run.c.ended_at.is_(None),
+            ),
         )
     )
     if not runs:

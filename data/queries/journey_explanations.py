@@ -23,12 +23,15 @@ from data.models import (
     Run,
     StaffTask,
     StepRecord,
+    WebhookCall,
 )
 
 F: Any = Follow.__table__  # type: ignore[attr-defined]
 S: Any = StepRecord.__table__  # type: ignore[attr-defined]
 T: Any = StaffTask.__table__  # type: ignore[attr-defined]
 
+#: A call's enrolment, the key of its step, and the instant (ISO 8601) at which it was asked for.
+CallKey = tuple[int, str, str]
 #: A task's enrolment, the number of its step, and the instant at which it was given.
 TaskKey = tuple[int, int, datetime]
 
@@ -111,15 +114,19 @@ def map_broadcasts(session: Session, external_userid: str, wave_ids: Collection[
     return found
 
 
-def list_running_without(session: Session, external_userid: str) -> list[tuple[JourneyRow, datetime | None]]:
-    """The journeys that begin for customers but this one is not on, and when this one began each last."""
+#: Those that were started and not stopped.
+_STARTED = (JourneyStatus.RUNNING, JourneyStatus.PAUSED, JourneyStatus.CLOSED)
+
+
+def list_started_without(session: Session, external_userid: str) -> list[tuple[JourneyRow, datetime | None]]:
+    """The journeys that begin for customers, or did, but this one is not on, and when this one began each last."""
     mine = and_(
         col(Enrolment.journey_id) == col(JourneyRow.id), col(Enrolment.external_userid) == external_userid
     )  # fmt: skip
     query = (
         select(col(JourneyRow.id), func.max(col(Enrolment.started_at)))
         .outerjoin(Enrolment, mine)
-        .where(col(JourneyRow.status) == JourneyStatus.RUNNING)
+        .where(col(JourneyRow.status).in_(_STARTED))
         .group_by(col(JourneyRow.id))
         .having(func.count(col(Enrolment.id)) == func.count(col(Enrolment.ended_at)))
         .order_by(col(JourneyRow.id))
@@ -127,7 +134,18 @@ def list_running_without(session: Session, external_userid: str) -> list[tuple[J
     return [(session.get_one(JourneyRow, journey_id), last) for journey_id, last in session.execute(query).all()]
 
 
-def list_follow_ids(session: Session, external_userid: str) -> list[int]:
-    """The follows of a customer that are there."""
-    query = select(F.c.id).where(F.c.external_userid == external_userid, F.c.status == "present")
-    return list(session.execute(query).scalars())
+def map_followers(session: Session, external_userid: str) -> dict[int, str]:
+    """Who follows a customer, by the numbers of the follows."""
+    query = select(F.c.id, F.c.userid).where(F.c.external_userid == external_userid, F.c.status == "present")
+    return {follow_id: userid for follow_id, userid in session.execute(query)}  # noqa: C416
+
+
+def map_calls(session: Session, external_userid: str) -> dict[CallKey, WebhookCall]:
+    """What other programs were told of a customer by steps of journeys."""
+    query = select(WebhookCall).where(
+        col(WebhookCall.external_userid) == external_userid, col(WebhookCall.webhook_id).is_(None)
+    )
+    return {
+        (row.enrolment_id, str(row.body.get("step")), str(row.body.get("at"))): row
+        for row in session.execute(query).scalars()
+    }

@@ -8,8 +8,19 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlmodel import Session, col
 
-from data.models import Campaign, JourneyRow, JourneyStatus, JourneyWave, Wave, WaveCustomer
-from data.queries.campaigns import add_wave, new_run
+from data.models import (
+    Campaign,
+    JourneyRow,
+    JourneyStatus,
+    JourneyWave,
+    PauseRule,
+    Run,
+    RunStatus,
+    Wave,
+    WaveCustomer,
+)
+from data.models.campaigns import BRAKES
+from data.queries.campaigns import add_wave, new_run, pause
 from data.queries.journeys import GOING_ON
 from data.queries.locks import lock_names
 from data.rules.campaigns import Audience, CustomerWave
@@ -77,7 +88,8 @@ def to_close(opened_before: datetime) -> Any:
 
 
 def close_waves(session: Session, opened_before: datetime, now: datetime) -> int:
-    """Broadcasts opened before an instant are sent now, unless their journey was stopped; how many."""
+    """Broadcasts opened before an instant are sent now, unless their journey was stopped, and wait for a person where
+    brakes have stopped those before; how many."""
     closed = 0
     for row in session.execute(to_close(opened_before).with_for_update(of=JourneyWave)).scalars().all():
         wave = session.get_one(Wave, row.wave_id)
@@ -85,6 +97,19 @@ def close_waves(session: Session, opened_before: datetime, now: datetime) -> int
         wave.audience = {"pairs": int(session.execute(listed).scalar_one())}
         row.closed_at = now
         if session.get_one(JourneyRow, row.journey_id).status in GOING_ON:
-            session.add(new_run(wave, now))
+            run = new_run(wave, now)
+            if (braked := _find_braked(session, wave.campaign_id)) is not None:
+                # Too much was refused, or too many left: a person says whether there is more of it.
+                pause(run, braked.paused_at or now, braked.error, rule=PauseRule(braked.pause_rule))
+            session.add(run)
             closed += 1
     return closed
+
+
+def _find_braked(session: Session, campaign_id: int) -> Run | None:
+    """A sending of a campaign that a brake has stopped, and that nobody has resumed."""
+    query = select(Run).where(
+        col(Run.campaign_id) == campaign_id, col(Run.status) == RunStatus.PAUSED, col(Run.pause_rule).in_(BRAKES),
+        col(Run.ended_at).is_(None),
+    )  # fmt: skip
+    return session.execute(query.order_by(col(Run.id).desc()).limit(1)).scalar()

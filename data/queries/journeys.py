@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 
 from sqlalchemy import select, update
@@ -14,7 +15,7 @@ from data.rules import campaigns
 from data.rules.happenings import list_ears
 from data.rules.journey_acts import ACTS, REPEATED, Act, after
 from data.rules.journeys import Journey
-from data.rules.problems import parse
+from data.rules.problems import InvalidRuleError, parse
 
 
 def add_journey(session: Session, journey: Journey, owner: str, made_by: str, now: datetime) -> JourneyRow:
@@ -112,14 +113,19 @@ def list_versions(session: Session, journey_id: int) -> list[JourneyVersion]:
 
 
 def list_definitions(session: Session) -> list[tuple[int, str, Journey]]:
-    """What all journeys say that were not stopped, in each of their versions, with number and name."""
+    """What all journeys say that were not stopped, in each of their versions, with number and name; but for what this
+    program does not understand any more."""
     query = (
         select(col(JourneyRow.id), col(JourneyRow.name), col(JourneyVersion.definition))
         .join(JourneyVersion, col(JourneyVersion.journey_id) == col(JourneyRow.id))
         .where(col(JourneyRow.status) != JourneyStatus.STOPPED)
         .order_by(col(JourneyRow.id), col(JourneyVersion.version))
     )
-    return [(journey_id or 0, name, Journey.model_validate(said)) for journey_id, name, said in session.execute(query)]
+    found = []
+    for journey_id, name, said in session.execute(query):
+        with suppress(InvalidRuleError):
+            found.append((journey_id or 0, name, parse(Journey, said)))
+    return found
 
 
 def list_journeys(session: Session, limit: int = 50, before_id: int | None = None) -> list[JourneyRow]:

@@ -15,7 +15,7 @@ from data.errors import NotFoundError
 from data.models import Customer, Follow, FollowStatus, KfMessage, KfSession
 from data.models.kf import KfOrigin, KfState, KfStatus
 from data.queries.follow_facts import Facts, note_facts
-from data.rules.kf_sessions import IDLE
+from data.rules.kf_sessions import IDLE, Talk
 
 S: Any = KfSession.__table__  # type: ignore[attr-defined]
 
@@ -130,6 +130,16 @@ def map_sessions(session: Session, contact_ids: Collection[str]) -> dict[str, li
     return {
         whom: sorted(rows, key=lambda row: row.written_at is None) for whom, rows in found.items()
     }  # what PostgreSQL takes for the latest is never
+
+
+def map_talks(session: Session, contact_ids: Collection[str]) -> dict[str, list[Talk]]:
+    """The same as far as they decide what may be said there."""
+    return {
+        whom: [
+            Talk(row.open_kfid, row.state, row.state_at, row.written_at, row.replies, row.blocked) for row in rows
+        ]
+        for whom, rows in map_sessions(session, contact_ids).items()
+    }  # fmt: skip
 
 
 def write_for_journey(

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, tzinfo
 from typing import NamedTuple
 
+from data.rules.caps import Cap
 from data.rules.preferences import window_start
 
 
@@ -20,6 +21,12 @@ def since_of(caps: Iterable[DaysCap], at: datetime, zone: tzinfo) -> datetime | 
     """From when on messages count for the widest of the caps; None: there is no cap."""
     days = [cap.days for cap in caps]
     return window_start(at, zone, max(days)) if days else None
+
+
+def is_full(cap: Cap, sent: Iterable[datetime]) -> bool:
+    """Whether WeCom would likely not deliver another group-send; `sent`: when those before reached the customer, or
+    were asked for that may still reach them."""
+    return sum(at >= cap.since for at in sent) >= cap.most
 
 
 def room(caps: Iterable[DaysCap], touched: Sequence[datetime], at: datetime, zone: tzinfo) -> int | None:

@@ -7,22 +7,25 @@ meanwhile is not known: nobody reaches the goal, buys, leaves or changes segment
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from data.models.journeys import EndReason, StepOutcome
+from data.rules.caps import WecomCap, wecom_cap
 from data.rules.enrolments import may_begin_again
-from data.rules.journey_caps import DaysCap, room
+from data.rules.journey_caps import DaysCap, is_full, room
 from data.rules.journey_steps import Decision, Facts, Standing, decide
-from data.rules.journeys import Branch, GiveTask, Journey, SendBroadcast
+from data.rules.journeys import Branch, GiveTask, Journey, SendBroadcast, Step, WriteInService
+from data.rules.kf_sessions import Talk, why_closed
 from data.rules.preferences import Preference, TouchKind, may_touch
 from data.rules.schedule import local_datetime
 from data.rules.timings import Calendar
 
 DECISIONS_KEPT = 50_000
+_EVER = datetime.min.replace(tzinfo=UTC)
 
 
 class Subject(NamedTuple):
@@ -32,7 +35,8 @@ class Subject(NamedTuple):
     segments that they are in. `touched`: when messages reached them lately; `answered`: those that answered an act of
     their own. `standing`: where they stand on the
     journey, if they are on it; `began_at`: when they began it last. `begins`: when something would begin it for them,
-    ascending.
+    ascending. `talks`: theirs in customer service, the one to which they wrote last first. `sent`: when
+    group-sends reached them lately.
     """
 
     external_userid: str
@@ -45,6 +49,8 @@ class Subject(NamedTuple):
     standing: Standing | None = None
     began_at: datetime | None = None
     begins: tuple[datetime, ...] = ()
+    talks: tuple[Talk, ...] = ()
+    sent: tuple[datetime, ...] = ()
 
 
 class Happened(NamedTuple):
@@ -58,6 +64,25 @@ class Happened(NamedTuple):
     end: EndReason | None = None
 
 
+@dataclass(slots=True)
+class _Had:
+    """What a customer has had so far: when, by group-sends, and in which conversations of customer service."""
+
+    touched: list[datetime]
+    sent: list[datetime]
+    talks: list[Talk]
+
+    def note(self, step: Step, at: datetime) -> None:
+        """One message more."""
+        self.touched.append(at)
+        if isinstance(step.action, SendBroadcast):
+            self.sent.append(at)
+        if isinstance(step.action, WriteInService):
+            names = (each.open_kfid for each in self.talks)
+            place = next(number for number, name in enumerate(names) if step.action.open_kfid in ("", name))
+            self.talks[place] = self.talks[place]._replace(replies=self.talks[place].replies + 1)
+
+
 BEGINS, BARRED, ENDS = "begins", "barred", "ends"
 
 
@@ -65,21 +90,25 @@ BEGINS, BARRED, ENDS = "begins", "barred", "ends"
 class Simulation:
     """What holds for all customers: until when, the company's clock and limits, where somebody stands who begins.
 
-    Many customers stand at the same place: what was decided for one is kept for the others.
+    `since`: what was due earlier is not done before then, as when the program or the journey stood still. Many
+    customers stand at the same place: what was decided for one is kept for the others.
     """
 
     until: datetime
     calendar: Calendar
     caps: tuple[DaysCap, ...]
     first_standing: Callable[[str, datetime], Standing]
+    since: datetime = _EVER
+    wecom: WecomCap = "month"
     _decided: dict[Any, Decision] = field(default_factory=dict)
 
     def run(self, journey: Journey, subject: Subject) -> Iterator[Happened]:
         """All that happens to a customer, in order. Raises ValueError where a step is never due."""
-        standing, began_at, touched = subject.standing, subject.began_at, list(subject.touched)
+        standing, began_at = subject.standing, subject.began_at
+        had = _Had(list(subject.touched), list(subject.sent), list(subject.talks))
         for at in (*subject.begins, self.until):
             if standing is not None:
-                standing = yield from self._go_on(journey, subject, standing, touched, min(at, self.until))
+                standing = yield from self._go_on(journey, subject, standing, had, min(at, self.until))
             if at >= self.until:
                 return
             days = journey.again.after_days
@@ -92,18 +121,17 @@ class Simulation:
             yield Happened(at, "", BEGINS)
 
     def _go_on(
-        self, journey: Journey, subject: Subject, standing: Standing, touched: list[datetime], until: datetime
+        self, journey: Journey, subject: Subject, standing: Standing, had: _Had, until: datetime
     ) -> Generator[Happened, None, Standing | None]:
         """The steps that are due before an instant; where the customer stands then, None: the journey is over."""
         while standing.due_at < until:
-            now, number = standing.due_at, standing.step
+            now, number = max(standing.due_at, self.since), standing.step
             step = journey.steps[number] if number < len(journey.steps) else None
-            disturbs = step is not None and step.disturbs
-            decision = self._decide(journey, standing, subject, self._facts(subject, touched, now, disturbs))
+            decision = self._decide(journey, standing, subject, self._facts(subject, had, now, step))
             if step is not None and decision.outcome is not None and not isinstance(step.action, Branch):
                 yield Happened(now, step.key, step.action.do, decision.outcome, decision.reason)
-            if decision.acts and disturbs:
-                touched.append(now)
+            if decision.acts and step is not None and step.disturbs:
+                had.note(step, now)
             if decision.end is not None:
                 yield Happened(now, "", ENDS, end=decision.end)
                 return None
@@ -111,23 +139,32 @@ class Simulation:
         return standing
 
     def _decide(self, journey: Journey, standing: Standing, subject: Subject, facts: Facts) -> Decision:
-        asked = subject.is_of, facts.refusal, facts.has_room, facts.no_sender
+        asked = (
+            subject.is_of, facts.refusal, facts.has_room, facts.wecom_full, facts.no_sender, facts.no_window,
+        )  # fmt: skip
         key = (id(journey), standing, asked)
         found = self._decided.get(key)
         if found is None:
             if len(self._decided) >= DECISIONS_KEPT:
                 self._decided.clear()
-            found = self._decided[key] = decide(journey, standing, facts, standing.due_at, self.calendar)
+            found = self._decided[key] = decide(
+                journey, standing, facts, max(standing.due_at, self.since), self.calendar
+            )
         return found
 
-    def _facts(self, subject: Subject, touched: Sequence[datetime], now: datetime, disturbs: bool) -> Facts:
-        if not disturbs:
+    def _facts(self, subject: Subject, had: _Had, now: datetime, step: Step | None) -> Facts:
+        if step is None or not step.disturbs:
             return Facts(subject.is_of.__contains__)
-        zone = self.calendar.zone
-        left = room(self.caps, touched, now, zone)
-        refusal = may_touch(subject.wish, [*touched, *subject.answered], now, zone, TouchKind.TASK).reason
+        zone, action = self.calendar.zone, step.action
+        left = room(self.caps, had.touched, now, zone)
+        refusal = may_touch(subject.wish, [*had.touched, *subject.answered], now, zone, TouchKind.TASK).reason
         return Facts(
-            subject.is_of.__contains__, refusal=refusal, has_room=left is None or left > 0, no_sender=subject.no_sender
+            subject.is_of.__contains__,
+            refusal=refusal,
+            has_room=left is None or left > 0,
+            wecom_full=isinstance(action, SendBroadcast) and is_full(wecom_cap(self.wecom, now, zone), had.sent),
+            no_sender=subject.no_sender,
+            no_window=why_closed(had.talks, action.open_kfid, now) if isinstance(action, WriteInService) else "",
         )
 
 

@@ -13,8 +13,9 @@ from data.rules.journeys import Branch, End, Journey, Step, Wait, WriteInService
 from data.rules.preferences import RefusalReason
 from data.rules.timings import Calendar
 
-#: So much later than due is on time: the bell rings every second or two, and a batch of work takes some.
-PUNCTUAL = timedelta(minutes=1)
+#: So much later than due is on time: a hundred thousand that are due at once take minutes, and steps after them are
+#: counted from when they were due.
+PUNCTUAL = timedelta(minutes=5)
 
 
 class Standing(NamedTuple):
@@ -32,8 +33,9 @@ class Facts(NamedTuple):
     """What is known of the customer just now.
 
     `is_of`: whether they are in the segment at a path of the journey (`Journey.list_trees`). `has_room`: whether the
-    limits leave room for one more message. `outranked_by`: the journey that goes before this one and wants the customer
-    on the same day, or empty. `no_window`: why nothing can be written in customer service, or empty. `no_sender`:
+    limits leave room for one more message. `wecom_full`: WeCom would likely not deliver another group-send, of a step
+    that sends one. `outranked_by`: the journey that goes before this one and wants the customer on the same day, or
+    empty. `no_window`: why nothing can be written in customer service, or empty. `no_sender`:
     why nobody of the staff can reach them, or empty. `awaited_until`: nobody follows them since a moment ago, but
     somebody may take over until then. `restored_at`: until then what was done is not known for sure, for the databases
     were restored from a backup.
@@ -43,6 +45,7 @@ class Facts(NamedTuple):
     is_lost: bool = False
     refusal: RefusalReason | None = None
     has_room: bool = True
+    wecom_full: bool = False
     outranked_by: str = ""
     no_sender: str = ""
     awaited_until: datetime | None = None
@@ -103,7 +106,8 @@ def _act(journey: Journey, standing: Standing, step: Step, facts: Facts, now: da
     done_at = due if now - due <= PUNCTUAL else now
     allowed_at = next_allowed(step.when, done_at, calendar, disturbs=step.disturbs)
     if is_too_late(step.late, due, allowed_at):
-        return _pass(journey, standing, calendar, StepOutcome.LATE, Phrase("到时间时程序没有运行，已过补做的期限"))
+        reason = Phrase("到时间时程序没有运行，或旅程被暂停，已过补做的期限")
+        return _pass(journey, standing, calendar, StepOutcome.LATE, reason)
     if standing.held_out:
         return _pass(journey, standing, calendar, StepOutcome.HELD_OUT, Phrase("对照组，不触达"))
     if allowed_at > done_at:
@@ -128,6 +132,8 @@ def _held_back(facts: Facts) -> tuple[StepOutcome, str] | None:
         return StepOutcome.CAPPED, Phrase("已达到客户希望的消息上限")
     if not facts.has_room:
         return StepOutcome.CAPPED, Phrase("已达到公司的触达上限")
+    if facts.wecom_full:
+        return StepOutcome.CAPPED, Phrase("客户本期收到的群发估计已达企业微信的上限")
     if facts.outranked_by:
         return StepOutcome.OUTRANKED, Phrase("让位给优先的旅程：%(outranked_by)s", outranked_by=facts.outranked_by)
     return None

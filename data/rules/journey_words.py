@@ -7,7 +7,7 @@ from datetime import datetime, tzinfo
 
 from bot.phrases import Phrase
 from data.models.campaigns import RecipientState
-from data.models.journeys import EndReason, StepOutcome
+from data.models.journeys import EndReason, JourneyStatus, StepOutcome
 from data.models.staff_tasks import StaffTaskStatus
 from data.rules.enrolments import begins_again_at
 from data.rules.schedule import moment_words
@@ -26,7 +26,7 @@ OUTCOMES: Mapping[StepOutcome, str] = {
     StepOutcome.MOVED: Phrase("顺延"),
     StepOutcome.NOT_FOR: Phrase("客户不在这一步的人群中"),
     StepOutcome.HELD_OUT: Phrase("对照组，不触达"),
-    StepOutcome.LATE: Phrase("到时间时程序没有运行，已过期"),
+    StepOutcome.LATE: Phrase("到时间时程序没有运行，或旅程被暂停，已过期"),
     StepOutcome.CAPPED: Phrase("触达已达上限"),
     StepOutcome.OUTRANKED: Phrase("让位给优先的旅程"),
     StepOutcome.RESTING: Phrase("客户希望暂时不收到消息"),
@@ -63,13 +63,25 @@ RECIPIENTS: Mapping[RecipientState, str] = {
     RecipientState.HOLD_OUT: Phrase("对照组，不触达"),
     RecipientState.SENDER_EXCLUDED: Phrase("员工不参加"),
     RecipientState.SENDER_ON_LEAVE: Phrase("员工休假，没有替班的人"),
+    RecipientState.JOURNEY_OVER: Phrase("发送之前，旅程对这位客户已经结束"),
+}
+CALLS: Mapping[str, str] = {
+    "waiting": Phrase("等其他程序接收"),
+    "taken": Phrase("其他程序已接收"),
+    "given_up": Phrase("其他程序一天内没有接收，已放弃"),
 }
 NOT_SENT_YET = Phrase("等同样内容的群发集齐后一起发送")
+NEVER_SENT = Phrase("群发被取消，或过了时间，没有发送")
 NOT_PLANNED = Phrase("群发还没有开始")
 NOBODY = Phrase("发送时客户已不在名单上")
 
 NO_CONTACT = Phrase("客户不是任何员工的联系人")
 WANTS_NOTHING = Phrase("客户不希望收到消息")
+STANDING: Mapping[JourneyStatus, str] = {
+    JourneyStatus.PAUSED: Phrase("旅程暂停了：不为任何人开始，之后也不补"),
+    JourneyStatus.CLOSED: Phrase("旅程关闭了：不再为任何人开始"),
+}
+NOT_OF_MEMBERS = Phrase("跟进客户的员工都不在这个旅程的范围里")
 NOT_IN_AUDIENCE = Phrase("客户不在旅程的人群中")
 NOTHING_HAPPENED = Phrase("触发旅程的事还没有发生")
 

@@ -6,6 +6,7 @@ staff has the conversation (WeCom docs 94669, 94677).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -53,6 +54,27 @@ def window_of(state: int, written_at: datetime | None, replies: int, blocked: bo
     if left <= 0:
         return Window(0, until, Phrase("客户上次发来消息后已发满 5 条"))
     return Window(left, until)
+
+
+class Talk(NamedTuple):
+    """A conversation as far as it decides what may be said in it: see KfSession."""
+
+    open_kfid: str
+    state: int
+    state_at: datetime
+    written_at: datetime | None
+    replies: int
+    blocked: bool
+
+
+def why_closed(talks: Sequence[Talk], open_kfid: str, now: datetime) -> str:
+    """Why nothing can be written to a customer now in one account, or where they wrote last; empty: it can. `talks`:
+    theirs, the one to which they wrote last first."""
+    last = next((each for each in talks if open_kfid in ("", each.open_kfid)), None)
+    if last is None:
+        return Phrase("客户没有通过微信客服咨询过")
+    state = shown_state(last.state, last.state_at, last.written_at, now)
+    return window_of(state, last.written_at, last.replies, last.blocked, now).why
 
 
 def state_after_message(state: int, state_at: datetime, written_at: datetime | None, at: datetime) -> KfState:

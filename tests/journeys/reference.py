@@ -93,7 +93,7 @@ class Reference:
             self._reach(person, walk, step, now)
 
     def _reach(self, person: Person, walk: Walk, step: Step, now: datetime) -> None:
-        at = walk.due if now - walk.due <= timedelta(minutes=1) else now
+        at = walk.due if now - walk.due <= timedelta(minutes=5) else now
         may = searched(When(days=0, only=step.when.only), at, at, self.calendar, step.disturbs)
         if step.late.then == "skip" and may - walk.due > timedelta(hours=step.late.within_hours):
             outcome = "late"
@@ -134,6 +134,7 @@ class Reference:
             for each in person.walks
             if not each.over and each.due.astimezone(self.calendar.zone).date() <= today
             and each.journey.priority > walk.journey.priority and each.action in ("task", "broadcast")
+            and (each.journey.steps[each.step].only_if is None or person.is_woman)
             and not each.held_out
         ]  # fmt: skip
         return "outranked" if len(before) >= min(lefts) else "done"

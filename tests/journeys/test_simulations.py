@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import random
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
@@ -14,13 +16,15 @@ from sqlmodel import Session
 from bot import journey_simulations
 from bot.api.journey_simulations import SimulationTold
 from bot.journey_simulations import Simulate, simulate
-from data.models import Birthday, StepRecord, Touch
+from data.models import Birthday, Customer, Enrolment, StepRecord, Touch
 from data.queries.preferences import save_preference
 from data.rules.birthdays import SOLAR
 from data.rules.preferences import Preference
 from data.rules.problems import InvalidRuleError
+from scheduler.journeys import run_due_steps
 from tests.facts import settle
 from tests.journeys.conftest import START, Company, task
+from tests.journeys.test_year import some_journey
 
 ASK = {"do": "task", "content": {"text": "x"}}
 STEPS = [
@@ -83,6 +87,39 @@ async def test_what_it_says_comes_true(open_company: Callable[..., Any]) -> None
         Counter(each.userid for each in await company.tasks())
     )
     assert sum(day["tasks"] for day in told["days"]) == len(await company.tasks())
+
+
+@pytest.mark.parametrize("seed", range(int(os.environ.get("SIYU_YEARS", "1"))))
+async def test_what_it_says_of_any_journey_comes_true(open_company: Callable[..., Any], seed: int) -> None:
+    draw = random.Random(seed)
+    company: Company = await open_company(cap_per_day=1, cap_per_week=draw.choice([0, 2]))
+    for number in range(8):
+        await company.add_customer(f"c{number}", "ann")
+    await company.change(Customer, lambda row: row.external_userid < "c4", gender=2)
+    wish = Preference(cap_count=1, cap_days=draw.randint(1, 9))
+    await company.ctx.db.write(save_preference, "c5", wish, "x", START)
+    said = some_journey(draw, 1)
+    journey = await company.add_journey(*said["steps"], **{name: said[name] for name in said.keys() - {"steps"}})
+    for number in range(8):
+        # Some were due while the program, or the journey, stood still.
+        company.clock.advance(timedelta(hours=draw.randint(0, 60)))
+        await company.enrol(journey, f"c{number}", held_out=number == 7)
+    told = await tried(company, journey_id=journey, days=40)
+    end = company.clock.now() + timedelta(days=40)
+    while True:
+        await run_due_steps(company.ctx)
+        ahead = [each.due_at for each in await company.all(Enrolment) if each.ended_at is None and each.due_at < end]
+        if not ahead:
+            break
+        company.clock.advance(min(ahead) - company.clock.now())
+    branches = {each["key"] for each in said["steps"] if each["action"]["do"] == "branch"}
+    done = Counter(
+        (each.key, each.outcome) for each in await company.all(StepRecord) if each.key not in branches
+    )  # fmt: skip
+    assert {
+        (each["step"], outcome): number for each in told["steps"] for outcome, number in each["outcomes"].items()
+    } == dict(done)
+    assert sum(told["ended"].values()) == sum(each.ended_at is not None for each in await company.all(Enrolment))
 
 
 async def test_who_would_begin(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:

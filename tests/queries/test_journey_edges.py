@@ -180,6 +180,7 @@ async def test_a_journey_that_is_not_understood_keeps_no_other_waiting(db: Datab
         told(session, "wm2", "a")
         worked = work(session)
         scan_rows.list_due_looks(session, LATER + DAY, CALENDAR)
+        assert {each[0] for each in journey_rows.list_definitions(session)} == {other}
         scan_rows.skip_old(session, LATER + 60 * DAY)
         # Said anew it is understood.
         again = parse(Journey, {"name": "y", "trigger": trigger, "steps": [STEP]})

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.models import StepOutcome
+from data.models.kf import KfState
 from data.rules.journey_caps import DaysCap
 from data.rules.journey_simulation import (
     BARRED,
@@ -24,6 +25,7 @@ from data.rules.journey_simulation import (
 )
 from data.rules.journey_steps import first_standing
 from data.rules.journeys import Journey
+from data.rules.kf_sessions import Talk
 from data.rules.preferences import Preference
 from tests.unit.test_rules_journeys import CALENDAR, TREE
 
@@ -118,3 +120,24 @@ def test_what_happens_is_counted_by_day_and_staff_member() -> None:
     (load,) = list_loads(tally.by_staff, days=30, cap=5, scale=2)
     assert load == ("ann", 12, 6, 0.4, 2)
     assert list_loads({"ann": Counter({date(2026, 3, 5): 9})}, 1, 0, 1)[0].days_over == 0
+
+
+def test_what_is_long_due_is_not_done_before_now() -> None:
+    late = first_standing(journey(), START - timedelta(days=9), CALENDAR, held_out=False)
+    simulation = Simulation(
+        START + timedelta(days=30), CALENDAR, (), lambda _, at: late, since=START
+    )  # fmt: skip
+    happened = list(simulation.run(journey(), Subject("wm", "ann", standing=late)))
+    assert {each.at for each in happened} == {START}
+    assert [each.outcome for each in happened if each.key] == [StepOutcome.LATE] * 3
+
+
+def test_who_has_not_written_to_customer_service_lately_gets_no_message_there() -> None:
+    say = {"do": "kf", "text": "在吗"}
+    steps = [{"key": key, "when": {"minutes": 60 * hours}, "action": say, "hold_days": 0}
+             for key, hours in (("soon", 1), ("again", 1), ("later", 47))]  # fmt: skip
+    talk = Talk("kf1", KfState.BOT, START, START, 4, blocked=False)
+    for talks, outcomes in (((), ["closed"] * 3), ((talk,), ["done", "closed", "closed"]),
+                            ((talk._replace(replies=0),), ["done", "done", "closed"])):  # fmt: skip
+        happened = run(journey(steps=steps), Subject("wm", "ann", begins=(START,), talks=talks))
+        assert [str(each.outcome) for each in happened if each.key] == outcomes
