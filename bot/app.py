@@ -46,10 +46,14 @@ log = get_logger("app")
 
 
 class Bot:
-    """The bot. `async with Bot(settings) as bot:` runs it; `bot.url` is where it listens."""
+    """The bot. `async with Bot(settings) as bot:` runs it; `bot.url` is where it listens.
 
-    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+    Without `bell` no job begins by itself: whoever has started it says when, with `bot.runner.run_now`.
+    """
+
+    def __init__(self, settings: Settings, clock: Clock | None = None, *, bell: bool = True) -> None:
         self.settings = settings
+        self._bell = bell
         self.clock = clock or Clock()
         self.metrics = Metrics()
         self.url = ""
@@ -123,7 +127,8 @@ class Bot:
             await self.db.write(release_all)
         self._serve_app = self._web(callbacks)
         await self._listen(self._serve_app)
-        self.runner.start()
+        if self._bell:
+            self.runner.start()
         lag = asyncio.create_task(watch_loop_lag(self.metrics), name="loop lag")
         defer(_end_task, lag)
         defer(_end_task, asyncio.create_task(ensure_menu(self.context), name="menu"))

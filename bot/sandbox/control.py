@@ -119,10 +119,11 @@ async def stream_events(request: web.Request) -> web.StreamResponse:
         return refused
     since = request.headers.get("Last-Event-ID") or request.query.get("since", "")
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
-    await response.prepare(request)
     changes = request.app[MACHINE].world.changes
+    begin = int(since) if since.isdigit() else changes.seq
+    await response.prepare(request)
     await response.write(f": {changes.seq}\n\n".encode())
-    stream = changes.watch(int(since) if since.isdigit() else None)
+    stream = changes.watch(begin)
     pending: asyncio.Task[tuple[int, str]] | None = None
     try:
         while True:

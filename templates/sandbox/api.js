@@ -47,13 +47,13 @@ async function ask(method, path, body) {
 export const part = encodeURIComponent;
 
 /**
- * Every change of the world as it happens. `onChange(change)` per change; `onState(true|false)` when the connection
- * stands or is lost. What happened while it was lost is not told one by one: read everything again then.
+ * Every change of the world as it happens, from number `since` on. `onChange(change)` per change;
+ * `onState(true|false)` when the connection stands or is lost: read everything again after it was lost.
  */
-export function watch(onChange, onState) {
+export function watch(since, onChange, onState) {
   let source = null;
   function open() {
-    source = new EventSource("/sandbox/events");
+    source = new EventSource(`/sandbox/events?since=${since}`);
     source.addEventListener("open", () => onState(true));
     source.addEventListener("message", (event) => onChange(JSON.parse(event.data)));
     source.addEventListener("error", () => {

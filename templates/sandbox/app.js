@@ -217,7 +217,8 @@ async function start() {
   }
 
   let lost = false;
-  watch(onChange, (stands) => {
+  // What happens between the first reading of all that is shown and the beginning of the stream is told, too.
+  watch(bar.state?.changes ?? "", onChange, (stands) => {
     bar.setConnected(stands);
     if (stands && lost) catchUp().catch(report);
     lost = !stands;

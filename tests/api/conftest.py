@@ -30,6 +30,7 @@ from bot.scopes import SCOPES
 from data.queries import access as access_rows
 from tests.api.conformance import check_answer
 from tests.conftest import Urls
+from tests.scenarios.conftest import read_company_of
 
 
 @dataclass
@@ -67,15 +68,13 @@ class Caller:
                 await self.bot.inbox.wait_until_idle()
 
     async def read_directory(self) -> None:
-        """Wait until the bot has read tags, channels and staff."""
-        async with asyncio.timeout(60):
-            for job in ("poll_directory", "poll_tags", "poll_channels"):
-                await self.bot.runner.first_run[job].wait()
+        """Tags, channels and staff are known."""
+        await read_company_of(self.bot)
 
 
 @pytest.fixture
 async def caller(urls: Urls, clock: Clock) -> AsyncIterator[Caller]:
-    """The bot runs, on both databases in turn, and the caller may do everything."""
+    """The bot runs, on both databases in turn, without its bell, and the caller may do everything."""
     async with Sandbox(World(clock=clock)) as sandbox:
         app = sandbox.world.app
         settings = Settings(
@@ -89,7 +88,7 @@ async def caller(urls: Urls, clock: Clock) -> AsyncIterator[Caller]:
             database=DatabaseSettings(url=urls.main, inbox_url=urls.inbox),
             sync=SyncSettings(first=False),
         )
-        async with Bot(settings, clock) as bot, aiohttp.ClientSession() as http:
+        async with Bot(settings, clock, bell=False) as bot, aiohttp.ClientSession() as http:
             app.callback_url = f"{bot.url}/callback"
             sandbox.world.put_app(app)
             found = Caller(bot, sandbox, http, "")

@@ -26,7 +26,7 @@ async def caller(urls: Urls, clock: Clock) -> AsyncIterator[Caller]:
     async with Sandbox(World(clock=clock)) as sandbox:
         staff = [member.userid for member in sandbox.world.directory]
         settings = settings_for(sandbox, urls, approval=ApprovalSettings(above=3, approvers=tuple(staff[:2])))
-        async with Bot(settings, clock) as bot, aiohttp.ClientSession() as http:
+        async with Bot(settings, clock, bell=False) as bot, aiohttp.ClientSession() as http:
             sandbox.world.app.callback_url = f"{bot.url}/callback"
             sandbox.world.put_app(sandbox.world.app)
             found = Caller(bot, sandbox, http, "")

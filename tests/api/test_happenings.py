@@ -13,9 +13,6 @@ EVENT = {"name": "shop.visited"}
 
 
 async def test_an_event_is_noted_once_if_a_journey_listens(caller: Caller) -> None:
-    for each in [*caller.bot.runner._scheduler.get_jobs()]:
-        if each.id == "happenings":
-            each.remove()
     added = caller.sandbox.machine.people.scan(state="store_poster")
     await caller.settle()
     whom = added.follow.external_userid
@@ -61,7 +58,7 @@ async def test_a_journey_begins_for_the_customers_there_are(caller: Caller) -> N
     status, told = await caller.call("POST", f"{path}/existing")
     assert (status, told["version"]) == (202, 1)
     while told["ended_at"] is None:
-        await follow_days(caller.bot.context)  # or the bot's own job was quicker
+        await follow_days(caller.bot.context)
         _, told = await caller.call("GET", f"{path}/existing")
     assert told["begun"] == 2
     _, listed = await caller.call("GET", f"{path}/enrolments")

@@ -124,7 +124,7 @@ def make_settings(urls: Urls, *callbacks: CallbackSettings, **server: Any) -> Se
 @asynccontextmanager
 async def running(settings: Settings, log: io.StringIO) -> AsyncIterator[Target]:
     """A bot with these settings."""
-    async with Bot(settings, Clock()) as bot, aiohttp.ClientSession() as http:
+    async with Bot(settings, Clock(), bell=False) as bot, aiohttp.ClientSession() as http:
         yield Target(bot, http, log)
 
 

@@ -48,7 +48,7 @@ async def test_a_bot_that_was_killed_is_restored_and_sends_nothing_before_somebo
 
     db = open_database(urls.main, pool_size=1)
     await db.write(add_alert)
-    async with Bot(load_settings(config)) as bot:
+    async with Bot(load_settings(config), bell=False) as bot:
         assert bot.context.restore is not None
         await bot.runner.run_now("send_alerts")
         assert await db.read(list_attempts) == [0], "it stands still"

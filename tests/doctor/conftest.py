@@ -57,7 +57,7 @@ class Patient:
 
     def bot(self) -> Bot:
         """The bot of this set-up."""
-        return Bot(self.settings, self.clock)
+        return Bot(self.settings, self.clock, bell=False)
 
 
 @pytest.fixture

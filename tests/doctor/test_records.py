@@ -148,7 +148,7 @@ async def test_rules_that_became_unusable_are_named(patient: Patient, db: Databa
 
 async def test_channels_that_name_members_who_cannot_have_customers(patient: Patient, db: Database) -> None:
     async with patient.bot() as bot:
-        await bot.runner.first_run["poll_directory"].wait()
+        await bot.runner.run_now("poll_directory")
     told = {"config_id": "c1", "state": "web", "remark": "官网", "user": ["nobody"], "party": [], "skip_verify": True}
     await db.write(channel_rows.apply_fetched, told, patient.clock.now())
     found = await patient.examine()

@@ -25,7 +25,6 @@ async def begin(start: Start, sandbox: Sandbox) -> Company:
     staff = [member.userid for member in sandbox.world.directory]
     company = await start(approval=ApprovalSettings(above=3, approvers=(staff[0], staff[1])))
     await ready(company)
-    await company.bot.runner.stop()
     return company
 
 

@@ -46,7 +46,6 @@ async def begin(company: Company, **more: Any) -> int:
 async def ready(company: Company) -> None:
     """All customers are known, and WeCom hands out group-sends at once."""
     company.sandbox.machine.settings.group_send_settle_seconds = 0
-    await company.by_hand(send_when_due, look_up_unknown, follow_results, follow_moments)
     await sync(company)
 
 

@@ -46,10 +46,19 @@ from data.rules.welcome import WelcomeConditions, WelcomeRule
 from scheduler.sync import Sync
 from tests.conftest import Urls
 
+#: What a bot reads of its company as soon as it runs.
+FIRST_JOBS = ("poll_directory", "poll_tags", "poll_channels")
+
+
+async def read_company_of(bot: Bot, *jobs: str) -> None:
+    """What the bell would do first. Bots of tests have none: what a test does itself, nobody does beside it."""
+    await asyncio.gather(*(bot.runner.run_now(job) for job in jobs or FIRST_JOBS))
+    assert all(bot.runner.first_run[job].is_set() for job in jobs or FIRST_JOBS), "a job has failed"
+
 
 @dataclass
 class Company:
-    """The running pair, and short ways to play it."""
+    """The running pair, and short ways to play it. No job runs but those that the test runs."""
 
     sandbox: Sandbox
     bot: Bot
@@ -81,14 +90,6 @@ class Company:
             self.bot.clock.advance(max(due - self.bot.clock.now(), timedelta()))
             self.bot.inbox.wake()
             await self.settle()
-
-    async def by_hand(self, *works: Callable[..., Any]) -> None:
-        """The bot's own jobs that do these works ring no more: the test does them, and nobody has their leases."""
-        runner = self.bot.runner
-        for job in runner.jobs:
-            if job.run in works:
-                runner._scheduler.remove_job(job.name)
-        await asyncio.gather(*runner._long, return_exceptions=True)
 
     def scan(self, state: str = "store_poster", **more: Any) -> Added:
         """A new customer scans a channel's code."""
@@ -196,18 +197,18 @@ async def sandbox(clock: Clock) -> AsyncIterator[Sandbox]:
 
 @pytest.fixture
 async def start(sandbox: Sandbox, urls: Urls, clock: Clock) -> AsyncIterator[Start]:
-    """Start a bot for the sandbox's company; stopped at the end of the test."""
+    """Start a bot for the sandbox's company; stopped at the end of the test. `reads`: staff, tags and channels."""
     bots: list[Bot] = []
 
-    async def begin(mode: Literal["live", "observe"] = "live", *, wait_for_jobs: bool = True, **more: Any) -> Company:
-        bot = Bot(settings_for(sandbox, urls, mode, **more), clock)
+    async def begin(mode: Literal["live", "observe"] = "live", *, reads: bool = True, **more: Any) -> Company:
+        bot = Bot(settings_for(sandbox, urls, mode, **more), clock, bell=False)
         await bot.__aenter__()
         bots.append(bot)
         app = sandbox.world.app
         app.callback_url = f"{bot.url}/callback"
         sandbox.world.put_app(app)
-        for job in ("poll_directory", "poll_tags", "poll_channels") if wait_for_jobs else ():
-            await asyncio.wait_for(bot.runner.first_run[job].wait(), 60)
+        if reads:
+            await read_company_of(bot)
         return Company(sandbox, bot)
 
     yield begin

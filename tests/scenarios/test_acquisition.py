@@ -25,8 +25,8 @@ from data.queries import leavers as leaver_rows
 from data.rules.channels import SETTLE_SECONDS, ChannelDraft
 from data.rules.problems import parse
 from scheduler.acquisition import pull_acquisition
-from scheduler.channels import tend_channels, watch_seats
-from scheduler.jobs import poll_channels, poll_directory
+from scheduler.channels import tend_channels
+from scheduler.jobs import poll_channels
 from tests.console import Browser, sign_in
 from tests.scenarios.conftest import Company, Start
 
@@ -59,7 +59,6 @@ async def act(company: Company, id_: int, what: str) -> None:
 async def test_links(start: Start) -> None:
     company = await start(campaigns=CampaignsSettings(hours="00:00-00:00", managers=["boss"]))
     ctx, world, clock = company.bot.context, company.world, company.bot.clock
-    await company.by_hand(tend_channels, watch_seats, poll_directory, poll_channels, pull_acquisition)
     first, second, last = company.followers[0], company.followers[1], company.followers[-1]
     acts = company.people.links
 

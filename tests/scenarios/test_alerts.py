@@ -17,8 +17,7 @@ SEND = "message/send"
 
 
 async def queue(company: Company, userid: str, count: int = 1) -> None:
-    """Alerts about different groups, with the bell silenced: a test sends them itself."""
-    await company.bot.runner.stop()
+    """Alerts about different groups."""
     for number in range(count):
         values = {"group_name": f"群{number}", "owner_name": "小林", "happened_at": "今天", "member_count": "3"}
         await queue_alert(company.bot.context, "group_dismissed", userid, values, dedupe_key=f"test:{number}")
@@ -35,7 +34,6 @@ async def test_an_alert_outlives_a_set_up_that_an_operator_has_to_mend(company: 
 
 
 async def test_alerts_beyond_the_limit_of_a_minute_wait_without_using_up_their_tries(company: Company) -> None:
-    await company.bot.runner.stop()
     for number in range(40):
         # Answers, for of what else comes together several become one message.
         answer = (REPLY, company.followers[0], f"第{number}个回答")

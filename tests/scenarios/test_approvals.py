@@ -168,8 +168,7 @@ async def test_a_bot_that_was_restarted_knows_the_request(company: Company, star
     campaign_id, (first, second) = await make(company), managers(company)
     await submit(company, campaign_id)
     await company.bot.__aexit__(None, None, None)
-    again = await start(approval=company.bot.settings.approval, wait_for_jobs=False)
-    await again.bot.runner.stop()
+    again = await start(approval=company.bot.settings.approval, reads=False)
     await click(again, first)
     assert (await newest(again, campaign_id)).status == "approved"
     assert "已批准" in shown(again, second)
@@ -286,8 +285,7 @@ async def test_observe_mode_asks_and_decides_nothing(company: Company, start: St
     campaign_id, (first, _) = await make(company), managers(company)
     await submit(company, campaign_id)
     await company.bot.__aexit__(None, None, None)
-    observing = await start("observe", approval=company.bot.settings.approval, wait_for_jobs=False)
-    await observing.bot.runner.stop()
+    observing = await start("observe", approval=company.bot.settings.approval, reads=False)
     with pytest.raises(ObservingError):
         await submit(observing, campaign_id)
     before = observing.calls(UPDATE)

@@ -87,7 +87,6 @@ def prepare(session: Session, member: str, now: Any) -> list[str]:
 async def test_a_day_with_the_assistant(start: Start) -> None:
     company = await start()
     await ready(company)
-    await company.bot.runner.stop()
     member, other = company.followers[0], company.followers[1]
     ids = await company.bot.db.write(prepare, member, company.bot.clock.now())
     sends = company.calls(SEND)
@@ -144,7 +143,6 @@ async def test_a_day_with_the_assistant(start: Start) -> None:
     assert "还没有备注：" in day
     await company.bot.__aexit__(None, None, None)
     company = await start()
-    await company.bot.runner.stop()
     assert chosen in await ask(company, member, "完成1")
     assert f"1. {chosen}" not in await ask(company, member, "今日")
     assert "本周" in await ask(company, member, "我的数据")
@@ -250,7 +248,6 @@ async def tell_in_the_morning(company: Company, member: str) -> None:
 
 
 async def test_a_flood_becomes_one_message_and_a_busy_bot_answers_later(company: Company) -> None:
-    await company.bot.runner.stop()
     member, ctx = company.followers[0], company.bot.context
 
     def flood(session: Session) -> None:

@@ -28,7 +28,6 @@ def of_day(session: Session, model: type[Any], day: date) -> dict[str, Any]:
 
 async def test_figures_are_read_once_and_are_wecoms(company: Company) -> None:
     bot, people = company.bot, company.people
-    await company.by_hand(pull_behaviour, count_cohorts)
     groups = [each for each in company.world.groups if not each.dismissed]
 
     def know_groups(session: Session) -> None:

@@ -29,7 +29,6 @@ BRAKES: dict[str, Any] = {"hours": "00:00-00:00", "brake_refused_least": 2, "bra
 async def begin(start: Start, **more: Any) -> Company:
     company = await start(campaigns=CampaignsSettings(**{**BRAKES, **more}))
     await ready(company)
-    await company.bot.runner.stop()
     return company
 
 

@@ -127,7 +127,7 @@ async def heard(company: Company) -> None:
 async def test_replicas_share_the_budget_and_a_new_one_knows_what_was_used(start: Start) -> None:
     wecom = {"calls_per_minute": 40}
     one = await start(wecom=wecom)
-    two = await start(wecom=wecom, wait_for_jobs=False)
+    two = await start(wecom=wecom, reads=False)
     userid = one.followers[0]
     async with asyncio.timeout(60):
         await asyncio.gather(*(two.bot.wecom.external_contact.list(userid) for _ in range(38)))
@@ -135,7 +135,7 @@ async def test_replicas_share_the_budget_and_a_new_one_knows_what_was_used(start
     with pytest.raises(RateLimitedError, match="our own limit"):
         await one.bot.wecom.within(0.5).external_contact.list(userid)
     await one.bot.wecom.within(0.5, urgent=True).external_contact.list(userid)
-    three = await start(wecom=wecom, wait_for_jobs=False)
+    three = await start(wecom=wecom, reads=False)
     assert three.bot.wecom.limits.delay(PATH) > 0, "at once"
     assert three.bot.wecom.limits.delay(PATH, urgent=True) == 0
     assert one.calls(PATH) == 39

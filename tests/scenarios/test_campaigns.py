@@ -350,7 +350,7 @@ async def test_observing_nothing_is_started(start: Start) -> None:
 async def test_two_copies_send_nothing_twice(start: Start) -> None:
     one = await start()
     await ready(one)
-    two = await start(wait_for_jobs=False)
+    two = await start(reads=False)
     one.sandbox.machine.faults.add(Fault(id=0, target="api", on=ADD, kind="lose_answer", probability=0.2, count=5))
     campaign_id = await begin(one)
     async with asyncio.timeout(60):

@@ -24,7 +24,6 @@ from data.queries import follow_tags
 from data.rules.channels import CLAIM_SECONDS, SETTLE_SECONDS, ChannelDraft
 from data.rules.problems import parse
 from scheduler.channels import count_channel_days, tend_channels, watch_seats
-from scheduler.jobs import poll_directory
 from tests.scenarios.conftest import Company
 
 ADD, UPDATE = "externalcontact/add_contact_way", "externalcontact/update_contact_way"
@@ -54,7 +53,6 @@ def on_code(company: Company, state: str) -> list[str]:
 @pytest.mark.first_case_on_both
 async def test_a_code_is_made_once_and_leads_to_whom_it_should(company: Company) -> None:
     ctx, faults, clock = company.bot.context, company.sandbox.machine.faults, company.bot.clock
-    await company.by_hand(tend_channels, count_channel_days, watch_seats, poll_directory)
     first, second, third, last = company.followers[0], company.followers[1], company.followers[2], company.followers[-1]
 
     # The answer is lost after the effect: WeCom's list tells, and nothing is made twice.

@@ -24,7 +24,7 @@ from data.queries import accounts as rows
 from data.queries import audit
 from tests.conftest import Urls
 from tests.console import Browser, sign_in
-from tests.scenarios.conftest import settings_for
+from tests.scenarios.conftest import read_company_of, settings_for
 
 #: A part of a route's path that stands for a value.
 PART = re.compile(r"\{\w+(:([^{}]|\{[^{}]*\})*)?\}")
@@ -36,8 +36,8 @@ HOSTILE = "<script>alert(1)</script>{{7*7}}\u202e🙂" + "长" * 30
 async def bot(sandbox: Sandbox, urls: Urls, clock: Clock) -> AsyncIterator[Bot]:
     server = ServerSettings(port=0, public_url="http://127.0.0.1:1", link_misses_per_minute=0)
     settings = settings_for(sandbox, urls).model_copy(update={"server": server})
-    async with Bot(settings, clock) as bot:
-        await bot.runner.first_run["poll_directory"].wait()
+    async with Bot(settings, clock, bell=False) as bot:
+        await read_company_of(bot, "poll_directory")
         yield bot
 
 

@@ -65,7 +65,6 @@ def workbook(*lines: tuple[Any, ...]) -> bytes:
 
 @pytest.mark.first_case_on_both
 async def test_channels(company: Company, http: aiohttp.ClientSession) -> None:
-    await company.by_hand(tend_channels, count_channel_days)
     ctx, db = company.bot.context, company.bot.db
     admin = await sign_in(company.bot, http, Role.ADMIN)
     first, second = company.followers[0], company.followers[1]

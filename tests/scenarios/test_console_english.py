@@ -25,7 +25,7 @@ from data.rules.segments import Segment
 from tests.conftest import Urls
 from tests.console import Browser, fields_of, sign_in
 from tests.console_rows import furnish
-from tests.scenarios.conftest import settings_for
+from tests.scenarios.conftest import read_company_of, settings_for
 
 CHINESE = re.compile(r"[\u3001-\u303f\u4e00-\u9fff\uff01-\uff5e]+")
 #: What stands in them was written by people: names, words to customers, what was typed.
@@ -93,9 +93,8 @@ def list_names(session: Session) -> list[str]:
 
 @pytest.fixture
 async def bot(sandbox: Sandbox, urls: Urls, clock: Clock) -> AsyncIterator[Bot]:
-    async with Bot(settings_for(sandbox, urls), clock) as bot:
-        for job in ("poll_directory", "poll_tags"):
-            await bot.runner.first_run[job].wait()
+    async with Bot(settings_for(sandbox, urls), clock, bell=False) as bot:
+        await read_company_of(bot)
         yield bot
 
 

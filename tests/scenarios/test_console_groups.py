@@ -71,7 +71,6 @@ async def test_groups_and_who_sees_them(company: Company, http: aiohttp.ClientSe
     assert "会员群" in (await staff.get(one)).text, "as WeCom has it"
     assert "没有数字" in (await admin.get("/console/groups/statistics")).text
     company.bot.clock.advance(timedelta(days=1, hours=8))
-    await company.by_hand(pull_behaviour)
     await pull_behaviour(company.bot.context)
     admin = await sign_in(company.bot, http, Role.ADMIN)
     kept = await admin.get(f"/console/groups/statistics?owner={owner}&days=90")

@@ -12,7 +12,6 @@ from sqlmodel import Session
 from data.models import Customer, CustomerGroup, Follow, Leave, Role, Staff
 from data.queries import audit
 from data.queries import handovers as rows
-from scheduler.handovers import hand_over_when_due
 from tests.console import sign_in
 from tests.facts import settle
 from tests.scenarios.conftest import Company
@@ -45,7 +44,6 @@ def make_hostile(session: Session, leaver: str, whom: str, taker: str, company: 
 
 
 async def test_a_hand_over_from_the_home_page_to_its_end(company: Company, http: aiohttp.ClientSession) -> None:
-    await company.by_hand(hand_over_when_due)
     await sync(company)
     leaver, taker, other = company.followers[:3]
     theirs = sorted(company.world.customers.listed_by(leaver))

@@ -21,7 +21,7 @@ from bot.sandbox.faults import Fault
 from data.models import Customer, FieldDefinition, Follow, ImportRow, ImportStatus, Order, Role
 from data.queries import audit, fields
 from data.queries import imports as rows
-from scheduler.imports import run_import, work_on_imports
+from scheduler.imports import run_import
 from scheduler.leases import LeaseHeldError
 from scheduler.privacy import purge_old
 from tests.console import Answer, Browser, fields_of, sign_in
@@ -57,7 +57,7 @@ async def upload(browser: Browser, content: bytes, name: str = "客户.csv", **o
 
 
 async def work(company: Company, number: int) -> str:
-    """Have an import worked on, here or in the bot's own job, until it rests; its status."""
+    """Have an import worked on until it rests, after whoever holds its lease; its status."""
     async with asyncio.timeout(60):
         while (found := await company.read(rows.get_import, number)).status in rows.OPEN:
             if found.marking_id is not None and found.status == ImportStatus.RUNNING:
@@ -84,7 +84,6 @@ async def test_a_table_of_another_tool_is_moved_in(
 ) -> None:
     await sync(company)
     bot, now = company.bot, company.bot.clock.now()
-    await company.by_hand(work_on_imports)
     mine, other, *_ = company.followers
     names = {each: company.world.customers.get(each).name for each in company.world.customers.listed_by(mine)}
     whose, second, third = [each for each, name in names.items() if list(names.values()).count(name) == 1][:3]
@@ -243,7 +242,6 @@ async def test_managers_move_in_their_own_customers_and_orders_are_for_admins(
 ) -> None:
     await sync(company)
     bot = company.bot
-    await company.by_hand(work_on_imports)
     mine, other, *_ = company.followers
     ours, theirs = (next(company.world.customers.listed_by(userid)) for userid in (mine, other))
     assert company.world.customers.find_follow(mine, theirs) is None, "the sample has no customer of both"

@@ -179,7 +179,6 @@ async def test_a_journey_is_written_step_by_step(company: Company, http: aiohttp
 
 async def test_who_is_on_a_journey_is_seen_by_those_who_may(company: Company, http: aiohttp.ClientSession) -> None:
     bot, now = company.bot, company.bot.clock.now()
-    await company.by_hand()
 
     def prepare(session: Session) -> None:
         for number, userid in ((901, "anna"), (902, "bert")):
@@ -289,7 +288,6 @@ async def test_a_managers_journey_is_for_the_customers_they_see(start: Start, ht
         journeys=JourneysSettings(webhook_secret=SecretStr("s" * 32)),
     )
     bot, now = company.bot, company.bot.clock.now()
-    await company.by_hand(run_due_steps)
 
     def prepare(session: Session) -> None:
         session.add(Department(id=901, name="一店"))

@@ -28,7 +28,7 @@ PATH = "/console/media"
 
 @pytest.fixture
 async def bot(sandbox: Sandbox, urls: Urls, clock: Clock) -> AsyncIterator[Bot]:
-    async with Bot(settings_for(sandbox, urls), clock) as bot:
+    async with Bot(settings_for(sandbox, urls), clock, bell=False) as bot:
         yield bot
 
 

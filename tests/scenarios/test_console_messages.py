@@ -24,7 +24,7 @@ from data.rules.messages import MessageContent
 from data.rules.problems import Problem
 from tests.conftest import Urls
 from tests.console import Answer, sign_in
-from tests.scenarios.conftest import settings_for
+from tests.scenarios.conftest import read_company_of, settings_for
 
 HOSTILE = "<script>alert(1)</script>{{7*7}}\u202e🙂"
 PNG = b"\x89PNG\r\n\x1a\n" + b"0" * 20
@@ -32,8 +32,8 @@ PNG = b"\x89PNG\r\n\x1a\n" + b"0" * 20
 
 @pytest.fixture
 async def bot(sandbox: Sandbox, urls: Urls, clock: Clock) -> AsyncIterator[Bot]:
-    async with Bot(settings_for(sandbox, urls), clock) as bot:
-        await bot.runner.first_run["poll_directory"].wait()
+    async with Bot(settings_for(sandbox, urls), clock, bell=False) as bot:
+        await read_company_of(bot, "poll_directory")
         yield bot
 
 

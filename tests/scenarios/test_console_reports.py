@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import csv
 import io
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -30,7 +29,7 @@ from scheduler.reports import send_reports
 from tests.api.conformance import check_answer
 from tests.conftest import Urls
 from tests.console import Browser, sign_in
-from tests.scenarios.conftest import Company, settings_for
+from tests.scenarios.conftest import Company, read_company_of, settings_for
 
 HOSTILE = "=1+1</td><script>alert(1)</script>{{7*7}}\u202e🙂"
 MONDAY = datetime(2026, 3, 9, 0, 59, 30, tzinfo=UTC)  # half a minute before nine in Shanghai
@@ -41,19 +40,20 @@ Begin = Callable[[], Awaitable[Company]]
 
 @pytest.fixture
 async def begin(sandbox: Sandbox, urls: Urls, clock: Clock) -> AsyncIterator[Callable[[], Awaitable[Company]]]:
-    """Start a bot whose address is known, after the one before has stopped; the test sends reports itself."""
+    """Start a bot whose address is known, after the one before has stopped."""
     async with AsyncExitStack() as stack:
 
         async def start() -> Company:
             await stack.aclose()
             more = {"server": ServerSettings(port=0, public_url=PUBLIC), "reports": ReportsSettings(pull=False)}
-            bot = await stack.enter_async_context(Bot(settings_for(sandbox, urls).model_copy(update=more), clock))
+            bot = await stack.enter_async_context(
+                Bot(settings_for(sandbox, urls).model_copy(update=more), clock, bell=False)
+            )
             company = Company(sandbox, bot)
-            await company.by_hand(send_reports)
             app = sandbox.world.app
             app.callback_url = f"{bot.url}/callback"
             sandbox.world.put_app(app)
-            await bot.runner.first_run["poll_directory"].wait()
+            await read_company_of(bot, "poll_directory")
             return company
 
         yield start
@@ -165,10 +165,8 @@ async def send_on_mondays(begin: Begin, company: Company, admin: Browser, manage
         expected = 4 if visible is None else seen
         assert f"新客户 {expected}（上周 0）" in words[userid]
         assert f"{PUBLIC}/console/reports?day=2026-03-02" in words[userid]
-    async with asyncio.timeout(60):
-        # The bot's own bell rings too: what it has taken, it sends.
-        while any(each.status != "sent" for each in await of_kind(company)):
-            await send_due_alerts(bot.context)
+    await send_due_alerts(bot.context)
+    assert {each.status for each in await of_kind(company)} == {"sent"}
     agentid = company.world.app.agentid
     for userid in (first, second):
         received = [each for each in company.world.chats.of_app(agentid, userid) if not each.incoming]

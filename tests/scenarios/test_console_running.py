@@ -35,7 +35,6 @@ async def test_an_admin_sets_limits_and_looks_after_the_rest(start: Start, tmp_p
         campaigns=CampaignsSettings(hours="08:00-22:00"), backup=BackupSettings(folder=tmp_path / "backups", at=""),
         journeys=JourneysSettings(webhook_secret=SecretStr("k" * 20), webhook_private=True),
     )  # fmt: skip
-    await company.by_hand(follow_happenings, send_webhooks)
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
         admin = await sign_in(company.bot, http, Role.ADMIN)
         manager = await sign_in(company.bot, http, Role.MANAGER, department_ids=[1])

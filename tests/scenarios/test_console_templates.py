@@ -24,7 +24,7 @@ from data.queries import campaigns as campaign_rows
 from data.queries import templates as rows
 from tests.conftest import Urls
 from tests.console import Browser, sign_in
-from tests.scenarios.conftest import settings_for
+from tests.scenarios.conftest import read_company_of, settings_for
 from tests.staff_tasks import add_contact
 
 HOSTILE = "<script>alert(1)</script>\u202e🙂"
@@ -33,8 +33,8 @@ PATH = "/console/templates/staff_alert/link_clicked"
 
 @pytest.fixture
 async def bot(sandbox: Sandbox, urls: Urls, clock: Clock) -> AsyncIterator[Bot]:
-    async with Bot(settings_for(sandbox, urls), clock) as bot:
-        await bot.runner.first_run["poll_directory"].wait()
+    async with Bot(settings_for(sandbox, urls), clock, bell=False) as bot:
+        await read_company_of(bot, "poll_directory")
         yield bot
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -28,7 +27,7 @@ from data.queries import forms as rows
 from data.rules.fields import FieldDefinition, FieldKind
 from scheduler.forms import follow_up_answers
 from tests.conftest import Urls
-from tests.scenarios.conftest import Company, settings_for
+from tests.scenarios.conftest import Company, read_company_of, settings_for
 from tests.staff_tasks import add_contact
 
 PUBLIC = "https://bot.example.com"
@@ -110,11 +109,14 @@ async def phone(sandbox: Sandbox, urls: Urls, clock: Clock, monkeypatch: pytest.
     monkeypatch.setattr(form_pages, "SENT_PER_MINUTE", 0)
     server = ServerSettings(port=0, public_url=PUBLIC, link_misses_per_minute=5)
     settings = settings_for(sandbox, urls, timeout_seconds=30).model_copy(update={"server": server})
-    async with Bot(settings, clock) as bot, aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
+    async with (
+        Bot(settings, clock, bell=False) as bot,
+        aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http,
+    ):
         app = sandbox.world.app
         app.callback_url = f"{bot.url}/callback"
         sandbox.world.put_app(app)
-        await asyncio.wait_for(bot.runner.first_run["poll_directory"].wait(), 60)
+        await read_company_of(bot, "poll_directory")
         yield Phone(Company(sandbox, bot), http)
 
 
@@ -193,9 +195,7 @@ async def test_a_customer_fills_in_a_form_corrects_it_and_nobody_else_can(phone:
 @pytest.mark.parametrize("urls", ["sqlite"], indirect=True)
 async def test_an_answer_puts_tags_on_tells_the_staff_and_a_correction_takes_tags_off(phone: Phone) -> None:
     company, bot = phone.company, phone.company.bot
-    for job in ("poll_tags", "poll_channels"):
-        await asyncio.wait_for(bot.runner.first_run[job].wait(), 60)
-    await bot.runner.stop()
+    await read_company_of(bot, "poll_tags", "poll_channels")
     green, black, *_ = company.tag_ids
     choices = [{"text": "绿茶", "tag_ids": [green]}, {"text": "红茶", "tag_ids": [black]}]
     asked = {**FORM, "questions": [{"key": "tea", "ask": "choice", "title": "口味", "choices": choices}]}

@@ -69,7 +69,6 @@ def follows_of(session: Session, userid: str) -> dict[str, Follow]:
 
 @pytest.mark.first_case_on_both
 async def test_a_leavers_customers_and_groups_go_to_others_unless_they_refuse(company: Company) -> None:
-    await company.by_hand(hand_over_when_due)
     await sync(company)
     leaver, first, second = company.followers[:3]
     for _ in range(4):
@@ -143,7 +142,6 @@ async def test_a_leavers_customers_and_groups_go_to_others_unless_they_refuse(co
 
 
 async def test_of_a_member_who_is_still_there(company: Company) -> None:
-    await company.by_hand(hand_over_when_due)
     await sync(company)
     giver, taker = company.followers[:2]
     theirs = sorted(company.world.customers.listed_by(giver))

@@ -15,7 +15,7 @@ from bot.sandbox.server import Sandbox
 from data.queries import customers as customer_rows
 from data.queries import events as event_rows
 from data.queries import rules as rule_rows
-from tests.scenarios.conftest import Company, Start, settings_for
+from tests.scenarios.conftest import Company, Start, read_company_of, settings_for
 
 GET = "externalcontact/get"
 MARK = "externalcontact/mark_tag"
@@ -171,17 +171,17 @@ async def test_a_repeat_that_only_says_something_changed_is_looked_at_again(comp
 
 async def test_a_stop_lets_running_handlers_end_and_keeps_what_waits(sandbox: Sandbox, urls: Any, clock: Any) -> None:
     settings = settings_for(sandbox, urls, inbox={"concurrency": 2})
-    async with Bot(settings, clock) as bot:
+    async with Bot(settings, clock, bell=False) as bot:
         company = Company(sandbox, bot)
         app = sandbox.world.app
         app.callback_url = f"{bot.url}/callback"
         sandbox.world.put_app(app)
-        await asyncio.wait_for(bot.runner.first_run["poll_directory"].wait(), 60)
+        await read_company_of(bot, "poll_directory")
         sandbox.machine.faults.add(Fault(0, "api", "latency", on=GET, seconds=0.3))
         everyone = [company.scan() for _ in range(12)]
         await sandbox.machine.callbacks.idle()
     sandbox.machine.faults.clear()
-    async with Bot(settings, clock) as bot:
+    async with Bot(settings, clock, bell=False) as bot:
         counts = await bot.inbox.db.read(event_rows.count_tasks)
         assert "dead" not in counts
         await asyncio.wait_for(bot.inbox.wait_until_idle(), 60)

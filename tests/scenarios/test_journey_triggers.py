@@ -24,7 +24,6 @@ class Killed(Exception):
 
 
 async def test_events_and_orders_begin_journeys_and_end_them(company: Company) -> None:
-    await company.by_hand(follow_happenings)
     bot, clock = company.bot, company.bot.clock
 
     async def write(unit: Any, *args: Any, **more: Any) -> Any:

@@ -31,7 +31,7 @@ from scheduler.links import follow_up_clicks
 from tests.conftest import Urls
 from tests.sandbox.test_media import PNG
 from tests.scenarios.campaign_ledger import begin, confirm, has_status, is_ended, ready, runs_and_batches, until, wave
-from tests.scenarios.conftest import Company, settings_for
+from tests.scenarios.conftest import Company, read_company_of, settings_for
 from tests.scenarios.moment_ledger import begin_posts, is_made, post
 
 PUBLIC = "https://bot.example.com"
@@ -89,12 +89,11 @@ async def phone(sandbox: Sandbox, urls: Urls, clock: Clock, monkeypatch: pytest.
     monkeypatch.setattr(redirects, "STORE_SECONDS", 30.0)
     server = ServerSettings(port=0, public_url=PUBLIC, link_misses_per_minute=3)
     settings = settings_for(sandbox, urls, timeout_seconds=30).model_copy(update={"server": server})
-    async with Bot(settings, clock) as bot, aiohttp.ClientSession() as http:
+    async with Bot(settings, clock, bell=False) as bot, aiohttp.ClientSession() as http:
         app = sandbox.world.app
         app.callback_url = f"{bot.url}/callback"
         sandbox.world.put_app(app)
-        for job in ("poll_directory", "poll_tags", "poll_channels"):
-            await asyncio.wait_for(bot.runner.first_run[job].wait(), 60)
+        await read_company_of(bot)
         yield Phone(Company(sandbox, bot), http)
 
 
@@ -111,7 +110,6 @@ async def told(company: Company, link: Link) -> dict[str, Any]:
 async def test_a_link_in_a_campaign_tells_who_followed_it_and_puts_the_tag_on_once(phone: Phone) -> None:
     company = phone.company
     await ready(company)
-    await company.bot.runner.stop()
     tag = company.tag_ids[0]
     link = await make(company, tag_ids=[tag], tells_staff=True)
     card = {"msgtype": "link", "link": {"title": "春茶", "tracked": "spring"}}
@@ -165,7 +163,6 @@ async def test_a_link_in_a_campaign_tells_who_followed_it_and_puts_the_tag_on_on
 
 async def test_a_link_in_a_welcome_tells_who_followed_it_and_by_which_rule(phone: Phone) -> None:
     company = phone.company
-    await company.bot.runner.stop()
     tag = company.tag_ids[0]
     link = await make(company, tag_ids=[tag], tells_staff=True)
     cover = (await company.bot.db.write(add_media, "a.png", PNG, None, company.bot.clock.now()))["media"]
@@ -210,7 +207,6 @@ async def test_a_link_in_a_welcome_tells_who_followed_it_and_by_which_rule(phone
 
 async def test_whatever_goes_wrong_the_customer_gets_there_and_nowhere_else(phone: Phone) -> None:
     company = phone.company
-    await company.bot.runner.stop()
     link = await make(company)
     address = f"{PUBLIC}/l/{link.code}"
     added = company.scan()
@@ -287,7 +283,6 @@ async def test_whatever_goes_wrong_the_customer_gets_there_and_nowhere_else(phon
 
 async def test_what_follows_is_done_in_the_end_whatever_wecom_does(phone: Phone) -> None:
     company = phone.company
-    await company.bot.runner.stop()
     first, second, *_ = company.tag_ids
     link = await make(company, tag_ids=[first, second], tells_staff=True)
     address = f"{PUBLIC}/l/{link.code}"
@@ -337,7 +332,6 @@ async def test_what_follows_is_done_in_the_end_whatever_wecom_does(phone: Phone)
 async def test_a_link_in_a_post_tells_who_followed_it(phone: Phone) -> None:
     company = phone.company
     await ready(company)
-    await company.bot.runner.stop()
     kept = await company.bot.db.write(add_media, "a.png", PNG, None, company.bot.clock.now())
     card = {"msgtype": "link", "link": {"title": "春茶", "tracked": "spring", "media": kept["media"]}}
     draft = post(content={"text": "{{ link_spring }} 见", "attachments": [card]})
@@ -359,7 +353,6 @@ async def test_a_link_in_a_post_tells_who_followed_it(phone: Phone) -> None:
 async def test_a_campaign_says_what_is_wrong_with_its_links(phone: Phone) -> None:
     company = phone.company
     await ready(company)
-    await company.bot.runner.stop()
     card = {"msgtype": "link", "link": {"title": "春茶", "tracked": "summer"}}
     with pytest.raises(InvalidRuleError) as refused:
         await begin(company, content={"text": "{{ link_spring }}", "attachments": [card]})

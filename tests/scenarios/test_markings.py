@@ -22,7 +22,7 @@ from data.rules.markings import Act, MarkingDraft, Pair
 from data.rules.problems import InvalidRuleError
 from data.rules.segments import Segment
 from scheduler.leases import LeaseHeldError, alone
-from scheduler.markings import LEASE, Marker, mark_when_due, run_marking
+from scheduler.markings import LEASE, Marker, run_marking
 from tests.scenarios.conftest import Company, Start
 from tests.scenarios.test_sync import our_rows, sync, world_rows
 
@@ -45,7 +45,7 @@ async def ask(company: Company, draft: MarkingDraft) -> int:
 
 
 async def finish(company: Company, marking_id: int) -> Marking:
-    """Work on a marking, here or in the bot's own job, until it rests."""
+    """Work on a marking until it rests, after whoever holds its lease."""
     async with asyncio.timeout(60):
         while (await company.read(rows.get_marking, marking_id)).status == "running":
             try:
@@ -216,7 +216,6 @@ async def test_failures_that_never_end_pause_it(company: Company) -> None:
 async def slowed(company: Company) -> int:
     """A marking whose calls take long enough to be caught in the middle."""
     await sync(company)
-    await company.by_hand(mark_when_due)
     company.sandbox.machine.faults.add(Fault(0, "api", "latency", on=MARK, seconds=0.05))
     return await ask(company, everyone(company.tag_ids[:1]))
 

@@ -269,7 +269,7 @@ async def test_observing_no_post_is_made(start: Start) -> None:
 async def test_two_copies_make_no_post_twice(start: Start) -> None:
     one = await start()
     await ready(one)
-    two = await start(wait_for_jobs=False)
+    two = await start(reads=False)
     fault(one, ADD, "lose_answer", probability=0.4, count=3)
     texts = [post(content={"text": f"第{number}条"}) for number in range(5)]
     campaign_id = await begin_posts(one, *texts)

@@ -28,8 +28,7 @@ BILLS = "externalpay/get_bill_list"
 async def shop(start: Start) -> Company:
     """The pair, with payments read; no job runs but those that the test runs."""
     company = await start(payments=PaymentsSettings(pull=True, days_back=60))
-    await company.bot.runner.first_run["pull_payments"].wait()
-    await company.bot.runner.stop()
+    await company.bot.runner.run_now("pull_payments")
     return company
 
 

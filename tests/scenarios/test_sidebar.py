@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -31,7 +30,7 @@ from data.rules.scripts import Script
 from tests.conftest import Urls
 from tests.console import Browser, fields_of, sign_in
 from tests.facts import settle
-from tests.scenarios.conftest import Company, settings_for
+from tests.scenarios.conftest import Company, read_company_of, settings_for
 from tests.staff_tasks import add_contact, add_journey, add_task
 
 PUBLIC = "http://bot.example.com"
@@ -48,9 +47,8 @@ async def company(
     server = ServerSettings(port=0, public_url=PUBLIC, link_misses_per_minute=0)
     settings = settings_for(sandbox, urls, timeout_seconds=30)
     wecom = settings.wecom.model_copy(update={"frame_origins": (FRAMES,)})
-    async with Bot(settings.model_copy(update={"server": server, "wecom": wecom}), clock) as bot:
-        await asyncio.wait_for(bot.runner.first_run["poll_directory"].wait(), 60)
-        await asyncio.wait_for(bot.runner.first_run["poll_tags"].wait(), 60)
+    async with Bot(settings.model_copy(update={"server": server, "wecom": wecom}), clock, bell=False) as bot:
+        await read_company_of(bot, "poll_directory", "poll_tags")
         yield Company(sandbox, bot)
 
 

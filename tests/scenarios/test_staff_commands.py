@@ -27,7 +27,6 @@ MOMENT: dict[str, object] = {"kind": "moments", "content": {"text": "到店有�
 async def company(start: Start) -> Company:
     company = await start(campaigns=CampaignsSettings(hours="00:00-00:00"), app={"answer_unknown": False})
     await ready(company)
-    await company.bot.runner.stop()
     return company
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -24,7 +23,7 @@ from data.models import EndReason, Staff, StaffTask
 from data.queries import enrolments, touches
 from data.queries import staff_tasks as rows
 from tests.conftest import Urls
-from tests.scenarios.conftest import Company, settings_for
+from tests.scenarios.conftest import Company, read_company_of, settings_for
 from tests.staff_tasks import add_contact, add_journey, add_task
 
 PUBLIC = "https://bot.example.com"
@@ -88,8 +87,11 @@ async def browser(
     monkeypatch.setattr(visitors, "ASK_SECONDS", 30.0)
     server = ServerSettings(port=0, public_url=PUBLIC, link_misses_per_minute=0)
     settings = settings_for(sandbox, urls, timeout_seconds=30).model_copy(update={"server": server})
-    async with Bot(settings, clock) as bot, aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
-        await asyncio.wait_for(bot.runner.first_run["poll_directory"].wait(), 60)
+    async with (
+        Bot(settings, clock, bell=False) as bot,
+        aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http,
+    ):
+        await read_company_of(bot, "poll_directory")
         yield Browser(Company(sandbox, bot), http)
 
 

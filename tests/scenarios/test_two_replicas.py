@@ -29,7 +29,7 @@ async def pair_of(start: Start) -> tuple[Company, Company]:
 
 
 async def _second(start: Start) -> Company:
-    return await start(wait_for_jobs=False)
+    return await start(reads=False)
 
 
 async def settle(*companies: Company) -> None:

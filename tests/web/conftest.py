@@ -26,7 +26,7 @@ from bot.sandbox.server import Sandbox
 from bot.sandbox.world import World
 from tests.conftest import Urls
 from tests.sandbox.conftest import Client, Receiver
-from tests.scenarios.conftest import settings_for
+from tests.scenarios.conftest import read_company_of, settings_for
 
 FLAGS = [
     "--no-sandbox",
@@ -79,6 +79,11 @@ class Phone:
         await self.page.click('#customer [data-phone-tab="scan"]')
         await self.page.fill("#scan-name", name)
         await self.page.click(f'.code[data-state="{state}"]')
+
+    async def act(self, selector: str) -> None:
+        """A button is pressed by which somebody does something, and WeCom knows of it."""
+        async with self.page.expect_response(lambda answer: answer.request.method == "POST"):
+            await self.page.click(selector)
 
     async def check_width(self, *more: str) -> None:
         """Nothing that is shown scrolls sideways."""
@@ -215,9 +220,9 @@ async def real_bot(sandbox: Sandbox, urls: Urls) -> AsyncIterator[Bot]:
             frame_origins=(sandbox.url,),
         ),
     }
-    async with Bot(settings_for(sandbox, urls).model_copy(update=changes), Clock()) as bot:
+    async with Bot(settings_for(sandbox, urls).model_copy(update=changes), Clock(), bell=False) as bot:
         sandbox.world.app.callback_url = f"{bot.url}/callback"
-        await asyncio.wait_for(bot.runner.first_run["poll_directory"].wait(), 60)
+        await read_company_of(bot, "poll_directory")
         yield bot
 
 

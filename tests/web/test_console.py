@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser as Chromium
-from playwright.async_api import ConsoleMessage, Page, Request
+from playwright.async_api import ConsoleMessage, Page, Request, expect
 
 from bot.app import Bot
 from bot.commands.accounts import first_link
@@ -146,7 +146,7 @@ async def check_editor(page: Page, url: str) -> None:
     await page.goto(f"{url}/console/welcome-rules/new")
     await page.get_by_label("文字", exact=True).fill("你好 ")
     await page.get_by_role("button", name="客户昵称").click()
-    assert await page.input_value("#content-text") == "你好 {{ customer_name }}"
+    await expect(page.locator("#content-text")).to_have_value("你好 {{ customer_name }}")
     await page.locator(".message-bubble", has_text="你好 小鱼").wait_for()
     await page.locator("#content-text").fill("{{ nobody }}")
     await page.locator("#content-text-problem", has_text="没有变量 nobody").wait_for()
@@ -170,7 +170,7 @@ async def check_first_load(page: Page, url: str) -> None:
     sizes = [(await request.sizes())["responseBodySize"] for request in asked if "echarts" not in request.url]
     assert 50_000 < sum(sizes) < FIRST_LOAD_MAX
     await first.keyboard.press("Tab")
-    assert await first.evaluate("document.activeElement.className") == "skip-link"
+    await expect(first.locator(".skip-link")).to_be_focused()
     await first.keyboard.press("Tab")
     await first.keyboard.press("Enter")
     await first.get_by_role("link", name="账号", exact=True).first.click()

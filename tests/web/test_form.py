@@ -48,8 +48,7 @@ async def test_a_customer_opens_a_form_from_a_message_fills_it_in_and_corrects_i
     async with phone.page.expect_popup() as opened:
         await phone.page.locator("#customer .bubble .text-link").first.click()
     page = await opened.value
-    await page.wait_for_load_state()
-    assert page.url.partition("#")[0] == f"{real_bot.url}/f/birthday?known=1", await page.inner_text("body")
+    await page.wait_for_url(lambda url: url.partition("#")[0] == f"{real_bot.url}/f/birthday?known=1")
     await check_width(page)
     await shoot(page, "form")
 

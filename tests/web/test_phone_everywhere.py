@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
-from playwright.async_api import Request, expect
+from playwright.async_api import Request, Route, expect
 
 from bot.sandbox.phone import phone_routes
 from bot.sandbox.server import Sandbox
@@ -54,7 +56,7 @@ async def test_the_language_is_switched_and_remembered(sandbox: Sandbox, bot: Pl
     await phone.open()
     assert await page.locator("#timeline-title").inner_text() == "What happened"
     link = page.locator("#bot a")
-    assert await link.inner_text() == "Bot connected"
+    await expect(link).to_have_text("Bot connected")
     assert await link.get_attribute("href") == BOT_URL
     phone.check()
 
@@ -72,10 +74,10 @@ async def test_the_keyboard_alone_is_enough(sandbox: Sandbox, bot: PlayedBot, op
     await page.wait_for_selector('#customer .message[data-type="text"]')
     await page.focus("#customer .nav-actions button")
     await page.keyboard.press("Enter")
-    assert await page.evaluate("document.activeElement.className") == "sheet-cancel"
+    await expect(page.locator(".sheet-cancel")).to_be_focused()
     await page.keyboard.press("Escape")
-    assert await page.locator(".sheet").count() == 0
-    assert await page.evaluate("document.activeElement.closest('.nav-actions') !== null")
+    await expect(page.locator(".sheet")).to_have_count(0)
+    await expect(page.locator(".nav-actions :focus")).to_have_count(1)
     await page.keyboard.press("Escape")
     await page.wait_for_selector("#customer .tab-bar")
     unnamed = await page.evaluate(
@@ -91,7 +93,7 @@ async def test_the_clock_moves_the_world(sandbox: Sandbox, open_phone: OpenPhone
     phone = await open_phone(sandbox)
     await phone.open()
     before = await phone.page.inner_text("#clock")
-    await phone.page.click("#day")
+    await phone.act("#day")
     await expect(phone.page.locator("#clock")).not_to_have_text(before, use_inner_text=True)
     assert sandbox.clock.offset.days == 1
     phone.check()
@@ -104,9 +106,27 @@ async def test_a_code_on_paper_leads_back_to_its_channel(
     assert way is not None
     phone = await open_phone(sandbox)
     await phone.open(f"#scan={way.config_id}")
-    first = phone.page.locator(".code").first
-    await first.wait_for()
-    assert await first.get_attribute("data-state") == "referral"
+    await expect(phone.page.locator(".code").first).to_have_attribute("data-state", "referral")
+    phone.check()
+
+
+async def test_what_happens_while_the_page_opens_is_shown(
+    sandbox: Sandbox, bot: PlayedBot, open_phone: OpenPhone
+) -> None:
+    """Between what it reads at first and the beginning of the stream of changes."""
+    phone, may_stream = await open_phone(sandbox), asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await may_stream.wait()
+        await route.continue_()
+
+    await phone.page.route("**/sandbox/events*", hold)
+    await phone.open()
+    await phone.page.wait_for_selector("#staff .row")
+    member = next(iter(sandbox.world.directory)).userid
+    added = sandbox.machine.people.scan(userid=member, name="小鹿")
+    may_stream.set()
+    await phone.page.wait_for_selector(f'#staff .row[data-external="{added.follow.external_userid}"]')
     phone.check()
 
 
@@ -140,8 +160,7 @@ async def test_a_million_customers_are_shown_a_page_at_a_time(open_phone: OpenPh
         asked: list[Request] = []
         page.on("requestfinished", lambda request: asked.append(request))
         await phone.open()
-        await page.wait_for_selector("#staff .row")
-        assert await page.locator("#staff .rows .row").count() == 30
+        await expect(page.locator("#staff .rows .row")).to_have_count(30)
         await page.click("#staff .more-button")
         await expect(page.locator("#staff .rows .row")).to_have_count(60)
         await phone.scan("store_poster", "小鹿")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from playwright.async_api import expect
 
 from bot.sandbox.server import Sandbox
 from tests.sandbox.conftest import Client
@@ -47,7 +48,7 @@ async def test_a_task_is_seen_sent_and_received(
     await phone.check_width()
     await page.click("#staff .row[data-msgid]")
     await page.wait_for_selector('#staff .task-content [data-type="link"]')
-    assert len(await phone.texts("#staff .task-people li")) == 2
+    await expect(page.locator("#staff .task-people li")).to_have_count(2)
     await phone.check_width()
     await page.uncheck(f'#staff .task-people input[value="{mine[1]}"]')
     await page.click("#staff .profile-buttons .primary")
@@ -62,7 +63,7 @@ async def test_a_task_is_seen_sent_and_received(
     await be_customer(phone, sandbox, mine[0])
     await page.click(f'#customer .row[data-userid="{sender}"]')
     await page.wait_for_selector('#customer .message[data-type="link"]')
-    assert HOSTILE in await page.locator('#customer .message[data-type="text"]').inner_text()
+    await expect(page.locator('#customer .message[data-type="text"]')).to_contain_text(HOSTILE)
     assert await page.locator("img[onerror]").count() == 0
     phone.check()
 

@@ -66,7 +66,7 @@ async def test_scanning_a_code_shows_the_welcome_its_cards_and_the_tags(
     for picture in await page.locator("#customer .picture img, .card-mini img").all():
         await expect(picture).to_have_js_property("complete", True)
         await expect(picture).to_have_js_property("naturalWidth", 24)
-    assert await page.locator("#customer .message-took").count() == 1
+    await expect(page.locator("#customer .message-took")).to_have_count(1)
 
     # The staff member's phone came along: the customer's card with the tags that the bot put on.
     await page.wait_for_selector("#staff .tag-bot")
@@ -104,10 +104,10 @@ async def test_a_request_waits_for_the_staff_member_to_accept(
     await phone.open()
     await phone.scan("expo", "青柠")
     await phone.page.wait_for_selector("#customer .message-standing")
-    assert await phone.page.locator("#customer .composer-input").is_disabled()
+    await expect(phone.page.locator("#customer .composer-input")).to_be_disabled()
     await phone.page.click("#staff .confirm")
     await phone.page.wait_for_selector('#customer .message[data-type="text"]')
-    assert await phone.page.locator("#customer .composer-input").is_enabled()
+    await expect(phone.page.locator("#customer .composer-input")).to_be_enabled()
     phone.check()
 
 
@@ -127,7 +127,7 @@ async def test_a_half_added_customer_is_welcomed_and_confirmed_once(
     await sandbox.machine.callbacks.idle()
     assert bot.receiver.named("ChangeType") == ["add_half_external_contact", "add_external_contact"]
     await page.wait_for_selector("#customer .message-standing", state="detached")
-    assert await page.locator('#customer .message[data-type="text"]').count() == 1
+    await expect(page.locator('#customer .message[data-type="text"]')).to_have_count(1)
     phone.check()
 
 
@@ -150,11 +150,11 @@ async def test_a_customer_scans_again_joins_a_group_and_becomes_somebody_else(
     await page.wait_for_selector("#customer .group-members bdi >> text=小鹿")
     await page.click("#customer .nav-button")
     await page.wait_for_selector("#customer .row[data-chat]")
-    assert await page.locator("#customer .row[data-userid]").count() == 2
+    await expect(page.locator("#customer .row[data-userid]")).to_have_count(2)
     await page.click('#customer [data-phone-tab="people"]')
     await page.click('#customer .row[aria-pressed="false"] >> nth=0')
     await page.wait_for_selector("#customer .row[data-userid]")
-    assert await page.locator("#customer-name").inner_text() != "小鹿"
+    await expect(page.locator("#customer-name")).not_to_have_text("小鹿")
     phone.check()
 
 
@@ -237,12 +237,11 @@ async def test_hostile_names_are_text(sandbox: Sandbox, bot: PlayedBot, open_pho
     await phone.open()
     await phone.scan("live_room", HOSTILE)
     await page.wait_for_selector('#customer .message[data-type="text"]')
-    assert "<script>alert(2)</script>" in await page.locator("#customer .messages").inner_text()
+    await expect(page.locator("#customer .messages")).to_contain_text("<script>alert(2)</script>")
     await page.wait_for_selector("#staff .profile-name")
-    assert (await phone.texts("#staff .profile-name bdi"))[0] == HOSTILE
+    await expect(page.locator("#staff .profile-name bdi").first).to_have_text(HOSTILE)
     await page.click("#staff .nav-button")
-    await page.wait_for_selector("#staff .rows .row-name")
-    assert HOSTILE in await phone.texts("#staff .row-name")
+    await expect(page.locator("#staff .rows .row-name", has_text=HOSTILE)).to_have_count(1)
     await page.click("#customer .nav-button")
     await page.wait_for_selector("#customer .row")
     assert await page.locator("img[onerror], body script, iframe").count() == 0

@@ -108,7 +108,8 @@ async def test_words_go_into_the_chat_with_one_tap_and_to_nobody_else(
 
     # A script is found while one types, sent with its link, and counted.
     await beside.get_by_role("link", name="话术").click()
-    await beside.locator("#q").press_sequentially("太贵")
+    await beside.locator("#q").press_sequentially("退款")
+    await expect(beside.locator("#scripts article")).to_have_count(0)
     await beside.locator("#q").fill("嫌贵")
     await expect(beside.locator("#scripts article")).to_have_count(1)
     await beside.locator("[data-send='text-1']").click()
@@ -204,15 +205,16 @@ async def check_without_scripts(page: Page, bot: Bot, mine: str, other: str) -> 
     )
     page = await plain.new_page()
     await page.goto(f"{bot.url}/sidebar?external_userid={other}")
-    assert await page.locator("[data-send]").count() == 0
+    await expect(page.locator("[data-send]")).to_have_count(0)
     await page.fill("#words", "没有脚本也能记")
     await page.click("text=记下")
-    assert await page.inner_text("#said") == "已保存。"
+    await expect(page.locator("#said")).to_have_text("已保存。")
     assert [each.words for each in await bot.db.read(note_rows.list_notes, other)] == ["没有脚本也能记"]
     await page.click(".beside-tabs >> text=话术")
     await page.fill("#q", "嫌贵")
     await page.click("text=搜索")
-    assert await page.locator("#scripts article").count() == 1
-    assert await page.locator("[data-send='text-1']").is_hidden()
+    await page.wait_for_url(lambda url: "q=" in url)
+    await expect(page.locator("#scripts article")).to_have_count(1)
+    await expect(page.locator("[data-send='text-1']")).to_be_hidden()
     assert mine not in page.url
     await plain.close()

@@ -62,7 +62,7 @@ async def test_a_member_opens_their_list_copies_the_words_and_answers_also_witho
     assert await page.evaluate("navigator.clipboard.readText()") == WORDS
     await page.click("#task-1 >> text=已联系")
     await page.wait_for_selector(".said")
-    assert await page.locator("article").count() == 2
+    await expect(page.locator("article")).to_have_count(2)
     await page.click("#task-2 summary")
     await shoot(page, "staff-today-refuse")
     await page.fill("#why-2", "刚刚买过")
