@@ -90,15 +90,6 @@ def siyu(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) ->
     return run
 
 
-async def siyu_process(*args: object) -> Ended:
-    """A command in a process of its own: for tests in which a bot runs."""
-    process = await asyncio.create_subprocess_exec(
-        SIYU, *map(str, args), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-    )
-    out, err = await process.communicate()
-    return Ended(process.returncode or 0, out.decode(), err.decode())
-
-
 async def siyu_beside(*args: object) -> Ended:
     """A command in a thread of this process, while its event loop plays WeCom: a process takes seconds to start."""
 

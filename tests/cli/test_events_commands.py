@@ -23,7 +23,7 @@ from data.models.inbox import TaskStatus
 from data.queries import events as event_rows
 from data.queries import inbox as inbox_rows
 from data.queries.inbox import NewEvent, digest_of
-from tests.cli.conftest import Siyu, siyu_process, write_config
+from tests.cli.conftest import Siyu, write_config
 from tests.conftest import Urls
 
 
@@ -96,7 +96,7 @@ async def test_what_was_given_up_is_shown_and_replayed_in_a_running_bot(siyu: Si
     assert "body" not in asjson.json
 
     running.sandbox.machine.faults.clear()
-    done = await siyu_process("replay", "--dead", "--config", running.config)
+    done = await asyncio.to_thread(siyu, "replay", "--dead", config=running.config)
     assert (done.code, done.out) == (0, "1 tasks will run again.\n")
     await running.until_done(event["id"])
     counts = running.sandbox.machine.calls.counts

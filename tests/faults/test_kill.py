@@ -12,7 +12,6 @@ import json
 import os
 import random
 import socket
-import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -41,6 +40,7 @@ from data.rules.messages import MessageContent
 from data.rules.tagging import TagRule
 from data.rules.welcome import WelcomeRule
 from tests.conftest import Urls
+from tests.forks import Fork, siyu
 
 KILLS = int(os.environ.get("SIYU_KILLS", "2"))
 SEED = int(os.environ.get("SIYU_KILL_SEED", "1"))
@@ -121,15 +121,11 @@ class Process:
     config: Path
     url: str
     log: Path
-    process: asyncio.subprocess.Process | None = None
+    process: Fork | None = None
 
     async def start(self) -> None:
         """Start it; returns at once."""
-        with self.log.open("ab") as log:
-            self.process = await asyncio.create_subprocess_exec(
-                sys.executable, "-c", "from bot.cli import main; main()", "serve", "--config", str(self.config),
-                stdout=log, stderr=log, cwd=Path(__file__).parents[2],
-            )  # fmt: skip
+        self.process = await Fork.start(siyu, "serve", "--config", str(self.config), output=self.log, errors=True)
 
     async def ready(self) -> None:
         """Wait until it answers."""
@@ -146,15 +142,13 @@ class Process:
     async def kill(self) -> None:
         """SIGKILL, at once."""
         assert self.process is not None
-        with suppress(ProcessLookupError):
-            self.process.kill()
+        self.process.kill()
         await self.process.wait()
 
     async def stop(self) -> None:
         """SIGTERM, and wait for the end."""
         assert self.process is not None
-        with suppress(ProcessLookupError):
-            self.process.terminate()
+        self.process.terminate()
         await asyncio.wait_for(self.process.wait(), 60)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -23,8 +22,10 @@ from data.queries.happenings import note
 from data.rules.happenings import Happened
 from tests.cli.conftest import write_config
 from tests.conftest import Urls, killed_on
+from tests.forks import FORKS, Fork
+from tests.journeys import worker
 from tests.journeys.conftest import START, Company
-from tests.journeys.test_once import ROOT, SEED
+from tests.journeys.test_once import SEED
 
 KILLS = int(os.environ.get("SIYU_KILLS", "1"))
 CUSTOMERS = [f"c{number:03}" for number in range(60)]
@@ -111,10 +112,9 @@ async def test_killed_at_random_moments_everybody_begins_and_ends_once(
         told = await company.ctx.db.write(fill)
         is_over = False
         while not is_over:
-            command = (sys.executable, "-m", "tests.journeys.worker", str(config), now.isoformat(), *JOBS)
-            process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=asyncio.subprocess.PIPE)
-            assert process.stdout is not None
-            assert await process.stdout.readline() == b"ready\n"
+            ready = FORKS.Event()
+            process = await Fork.start(worker.main, config, now, JOBS, ready)
+            assert await asyncio.to_thread(ready.wait, 60)
             if killed < KILLS:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(process.wait(), draw.random() * 0.4)

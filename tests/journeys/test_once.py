@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import sys
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
@@ -36,9 +35,10 @@ from data.queries import journeys as journey_rows
 from scheduler.journeys import _work_on, run_due_steps
 from tests.cli.conftest import write_config
 from tests.conftest import Urls, killed_on
+from tests.forks import FORKS, Fork
+from tests.journeys import worker
 from tests.journeys.conftest import START, Company, task
 
-ROOT = Path(__file__).parents[2]
 KILLS = int(os.environ.get("SIYU_KILLS", "2"))
 SEED = int(os.environ.get("SIYU_KILL_SEED", "1"))
 CUSTOMERS = [f"c{number:03}" for number in range(60)]
@@ -88,10 +88,9 @@ async def test_killed_at_random_moments_every_step_is_done_once(
     rng, killed = random.Random(SEED), 0
     await begin(company)
     while killed < KILLS:
-        command = (sys.executable, "-m", "tests.journeys.worker", str(config), START.isoformat(), "journeys")
-        process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=asyncio.subprocess.PIPE)
-        assert process.stdout is not None
-        assert await process.stdout.readline() == b"ready\n"
+        ready = FORKS.Event()
+        process = await Fork.start(worker.main, config, START, ["journeys"], ready)
+        assert await asyncio.to_thread(ready.wait, 60)
         with suppress(TimeoutError):
             await asyncio.wait_for(process.wait(), rng.random() * 0.4)
         if process.returncode is None:

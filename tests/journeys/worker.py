@@ -1,15 +1,15 @@
-"""Jobs of journeys in a process of its own that may be killed: `python -m tests.journeys.worker CONFIG INSTANT JOB…`.
+"""Jobs of journeys in a process of its own that may be killed.
 
-It says `ready` when it begins, and ends when nothing is left to be done.
+It says when it begins, and ends when nothing is left to be done.
 """
 
 from __future__ import annotations
 
 import asyncio
-import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import AsyncExitStack
 from datetime import datetime
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 from bot.assembly import open_context
@@ -28,7 +28,7 @@ JOBS: dict[str, Callable[[Context], Awaitable[object]]] = {
 }
 
 
-async def main(config: Path, at: datetime, jobs: list[str]) -> None:
+async def main(config: Path, at: datetime, jobs: Collection[str], ready: Event) -> None:
     """Do what is due at an instant."""
     journeys.CHUNK = journey_days.PIECE = journey_triggers.PIECE = webhooks.CLAIMED = 7
     settings = load_settings(config)
@@ -36,15 +36,10 @@ async def main(config: Path, at: datetime, jobs: list[str]) -> None:
         db = open_database(settings.database.url, pool_size=4)
         stack.push_async_callback(db.close)
         ctx = await open_context(stack, settings, FrozenClock(at), db, Metrics())
-        sys.stdout.write("ready\n")
-        sys.stdout.flush()
+        ready.set()
         await asyncio.gather(*(_work(ctx, JOBS[job]) for job in jobs))
 
 
 async def _work(ctx: Context, job: Callable[[Context], Awaitable[object]]) -> None:
     while await job(ctx):
         await asyncio.sleep(0)
-
-
-if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), datetime.fromisoformat(sys.argv[2]), sys.argv[3:]))

@@ -9,8 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +25,12 @@ from data.queries import campaigns as rows
 from data.rules.campaigns import CampaignDraft
 from tests.cli.conftest import write_config
 from tests.conftest import Urls, killed_on
+from tests.forks import Fork
+from tests.scenarios import campaign_worker
 from tests.scenarios.campaign_ledger import ADD, ALWAYS, compare, confirm, is_ended, ledger_rows, runs_and_batches
 from tests.scenarios.conftest import read_company
 from tests.scenarios.test_variants import contents_agree, placed_rows
 
-ROOT = Path(__file__).parents[2]
 KILLS = int(os.environ.get("SIYU_KILLS", "2"))
 SEED = int(os.environ.get("SIYU_KILL_SEED", "1"))
 #: A run of a campaign is killed so often; then another begins.
@@ -95,8 +94,7 @@ async def test_killed_at_random_moments_each_recipient_has_one_task(urls: Urls, 
                     if rng.random() < 0.02:
                         confirm(sandbox.world, sandbox.machine, share=3)
                     await asyncio.sleep(0.01)
-                with suppress(ProcessLookupError):
-                    process.kill()
+                process.kill()
                 killed += await ended != 0
                 kills -= 1
                 await db.write(let_leases_run_out)
@@ -139,12 +137,9 @@ def groups_of(world: World, number: int, rounds: int) -> dict[str, Any]:
     return {"kind": "groups", "content": content, "audience": {"owners": owners}, "valid_hours": 72}
 
 
-async def start(config: Path) -> asyncio.subprocess.Process:
+async def start(config: Path) -> Fork:
     """The worker, in a process of its own."""
-    return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.scenarios.campaign_worker", str(config), cwd=ROOT,
-        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
+    return await Fork.start(campaign_worker.main, config)
 
 
 def test_the_worker_hastens_what_it_means_to() -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections import Counter
-from contextlib import suppress
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -30,12 +28,13 @@ from data.rules.handovers import Act, HandoverDraft
 from data.rules.problems import InvalidRuleError
 from scheduler.handovers import hand_over_when_due
 from tests.conftest import Urls
+from tests.forks import Fork
+from tests.scenarios import handover_worker
 from tests.scenarios.conftest import Company, Start, read_company
 from tests.scenarios.test_campaign_killed import config_for
 from tests.scenarios.test_sync import sync
 
 ASK, LEFT = "externalcontact/transfer_customer", "externalcontact/resigned/transfer_customer"
-ROOT = Path(__file__).parents[2]
 
 
 def draft(userid: str, takers: list[Any], **more: Any) -> HandoverDraft:
@@ -232,17 +231,15 @@ async def test_killed_in_the_middle_each_customer_is_asked_for_once(urls: Urls, 
         )  # fmt: skip
         sandbox.machine.faults.add(Fault(0, "api", "lose_answer", on=ASK, probability=0.2))
         sandbox.machine.faults.add(Fault(0, "api", "latency", on=ASK, seconds=0.05))
-        worker = "tests.scenarios.handover_worker"
         for stop_at in (3, 0):
             calls = sum(count for (path, _), count in sandbox.machine.calls.counts.items() if path == ASK)
-            process = await asyncio.create_subprocess_exec(sys.executable, "-m", worker, str(config), cwd=ROOT)
+            process = await Fork.start(handover_worker.main, config)
             ended = asyncio.create_task(process.wait())
             while stop_at and not ended.done():
                 await asyncio.sleep(0.005)
                 now = sum(count for (path, _), count in sandbox.machine.calls.counts.items() if path == ASK)
                 if now >= calls + stop_at:
-                    with suppress(ProcessLookupError):
-                        process.kill()
+                    process.kill()
                     break
             code = await asyncio.wait_for(ended, 240)
             assert code == (0 if not stop_at else -9)

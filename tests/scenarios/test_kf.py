@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import sys
 from collections import Counter
-from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -36,12 +34,13 @@ from data.rules.problems import parse
 from scheduler.kf import answer_left, catch_up
 from tests.cli.conftest import write_config
 from tests.conftest import Urls, killed_on
+from tests.forks import Fork
+from tests.scenarios import kf_worker
 from tests.scenarios.conftest import Company, Start
 
 KILLS = int(os.environ.get("SIYU_KILLS", "2"))
 SEED = int(os.environ.get("SIYU_KILL_SEED", "1"))
 HOSTILE = "<script>alert(1)</script> {{7*7}} \u202e" + "茶" * 1500
-WORKER = Path(__file__).with_name("kf_worker.py")
 
 
 class Shop:
@@ -328,17 +327,16 @@ async def test_killed_between_reading_and_answering_every_message_is_answered_on
         killed = 0
         for _ in range(KILLS):
             stop_at = sandbox.machine.calls.seq + rng.randrange(3, 30)
-            process = await asyncio.create_subprocess_exec(sys.executable, str(WORKER), str(config), account.open_kfid)
+            process = await Fork.start(kf_worker.main, config, account.open_kfid)
             ended = asyncio.create_task(process.wait())
             while sandbox.machine.calls.seq < stop_at and not ended.done():
                 await asyncio.sleep(0.005)
-            with suppress(ProcessLookupError):
-                process.kill()
+            process.kill()
             killed += await ended != 0
             await db.write(let_claims_run_out)
         assert killed, "it was always done before it was killed"
         sandbox.machine.faults.clear()
-        process = await asyncio.create_subprocess_exec(sys.executable, str(WORKER), str(config), account.open_kfid)
+        process = await Fork.start(kf_worker.main, config, account.open_kfid)
         assert await process.wait() == 0
         got = Counter(line.external_userid for line in sandbox.world.kf.stream(account.open_kfid) if line.origin == OWN)
         assert got == dict.fromkeys(people, 1)

@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import random
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -18,8 +17,9 @@ from bot.sandbox.server import Sandbox
 from bot.sandbox.world import World
 from data.db import open_database
 from data.models import Follow, FollowStatus, FollowTag, Lease, Marking, MarkingItem, Tag
-from tests.cli.conftest import SIYU, siyu_beside, siyu_process, write_config
+from tests.cli.conftest import siyu_beside, write_config
 from tests.conftest import Urls
+from tests.forks import Fork, siyu
 from tests.scenarios.conftest import read_company
 
 #: `SIYU_KILLS=50` makes it as long as one likes; `SIYU_KILL_SEED` repeats a run.
@@ -74,20 +74,19 @@ async def test_killed_at_random_moments_everybody_is_marked_in_the_end(urls: Url
         for _ in range(KILLS):
             calls = sandbox.machine.calls.seq
             stop_at = calls + rng.randrange(1, max(counted["items"] // KILLS, 2))
-            process = await asyncio.create_subprocess_exec(SIYU, *follow, stdout=asyncio.subprocess.DEVNULL)
+            process = await Fork.start(siyu, *follow)
             ended = asyncio.create_task(process.wait())
             while sandbox.machine.calls.seq < stop_at and not ended.done():
                 await asyncio.sleep(0.005)
-            with suppress(ProcessLookupError):
-                process.kill()
+            process.kill()
             killed += await ended != 0
             await db.write(let_leases_run_out)
         assert killed, "it was always done before it was killed"
 
         sandbox.machine.faults.clear()
-        ended_well = await siyu_process(*follow)
-        assert ended_well.code == 0, ended_well.err
-        last = json.loads(ended_well.out.splitlines()[-1])
+        process = await Fork.start(siyu, *follow, output=tmp_path / "out")
+        assert await process.wait() == 0
+        last = json.loads((tmp_path / "out").read_text().splitlines()[-1])
         assert (last["status"], last["failed"], last["done"]) == ("done", 0, counted["items"])
         marking, left = await db.read(rest)
         assert (marking.items, marking.done, left) == (counted["items"], counted["items"], 0)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import random
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +67,7 @@ async def test_killed_at_random_moments_each_run_has_one_post(urls: Urls, tmp_pa
                     if asyncio.get_running_loop().time() > deadline:
                         break
                     await asyncio.sleep(0.01)
-                with suppress(ProcessLookupError):
-                    process.kill()
+                process.kill()
                 killed += await ended != 0
                 publish(sandbox.world, sandbox.machine, share=3)
                 react(sandbox.world, sandbox.machine)

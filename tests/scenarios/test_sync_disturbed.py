@@ -25,8 +25,9 @@ from bot.sandbox.world import World
 from data.db import Database
 from data.models import FollowStatus, Lease, SyncStatus
 from data.queries import sync_runs as run_rows
-from tests.cli.conftest import SIYU, write_config
+from tests.cli.conftest import write_config
 from tests.conftest import Urls, killed_on
+from tests.forks import Fork, siyu
 from tests.scenarios.conftest import Company, Start
 from tests.scenarios.test_sync import BATCH, Pair, our_rows, sync, world_rows
 
@@ -59,22 +60,18 @@ async def test_a_sync_killed_at_random_goes_on_and_counts_nothing_twice(
     killed = 0
     for _ in range(KILLS):
         stop_at = read.calls(BATCH) + rng.randrange(1, 12)
-        process = await asyncio.create_subprocess_exec(
-            SIYU, "sync", "--config", config, stdout=asyncio.subprocess.DEVNULL
-        )
+        process = await Fork.start(siyu, "sync", "--config", str(config))
         ended = asyncio.create_task(process.wait())
         while read.calls(BATCH) < stop_at and not ended.done():
             await asyncio.sleep(0.005)
-        with suppress(ProcessLookupError):
-            process.kill()
+        process.kill()
         killed += await ended != 0
         await db.write(let_its_lease_run_out)
     assert killed, "it was always done before it was killed"
 
-    process = await asyncio.create_subprocess_exec(SIYU, "sync", "--config", config, stdout=asyncio.subprocess.PIPE)
+    process = await Fork.start(siyu, "sync", "--config", str(config), output=tmp_path / "out")
     # A guard against hanging: the command lets every other process go first.
-    out, _ = await asyncio.wait_for(process.communicate(), 240)
-    assert process.returncode == 0
+    assert await asyncio.wait_for(process.wait(), 240) == 0
     assert await db.read(our_rows) == world_rows(read)
     runs = await db.read(run_rows.list_runs)
     new = 0
@@ -85,7 +82,7 @@ async def test_a_sync_killed_at_random_goes_on_and_counts_nothing_twice(
         assert problems == []
         new += counts.get("follows_new", 0)
     assert new == len(world_rows(read)), "each follow is counted with its row or not at all"
-    assert json.loads(out.splitlines()[-1])
+    assert json.loads((tmp_path / "out").read_text().splitlines()[-1])
 
 
 def let_its_lease_run_out(session: Session) -> None:
