@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import io
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -67,6 +68,15 @@ def plain_config(tmp_path: Path) -> Path:
     """A configuration on SQLite files that are not there yet."""
     found = Urls(f"sqlite:///{tmp_path}/var/siyu.db", f"sqlite:///{tmp_path}/var/siyu-inbox.db")
     return write_config(tmp_path / "config.toml", found)
+
+
+@pytest.fixture
+def ready_config(plain_config: Path, sqlite_templates: Path) -> Path:
+    """The same, with their tables: to make these takes long."""
+    shutil.copytree(sqlite_templates, plain_config.parent / "var")
+    for tree, name in (("main", "siyu"), ("inbox", "siyu-inbox")):
+        (plain_config.parent / "var" / f"{tree}.db").rename(plain_config.parent / "var" / f"{name}.db")
+    return plain_config
 
 
 @pytest.fixture

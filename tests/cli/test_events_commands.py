@@ -136,14 +136,14 @@ async def store_idle(db: Database, running: Running, body: str, disposition: str
     "args",
     [[], ["--event", 1, "--dead"], ["--event", 0], ["--event", 7], ["--since", "never"], ["--since", "x" * 40 + "h"]],
 )
-def test_a_replay_of_nothing_in_particular_is_refused(siyu: Siyu, plain_config: Path, args: list[object]) -> None:
-    ended = siyu("replay", *args, config=plain_config)
+def test_a_replay_of_nothing_in_particular_is_refused(siyu: Siyu, ready_config: Path, args: list[object]) -> None:
+    ended = siyu("replay", *args, config=ready_config)
     assert (ended.code, ended.out) == (2, "")
     assert ended.err
     assert "Traceback" not in ended.err
 
 
-def test_an_empty_inbox(siyu: Siyu, plain_config: Path) -> None:
-    assert siyu("events", "list", config=plain_config).out == "No event fits.\n"
-    assert siyu("events", "show", 1, config=plain_config).code == 2
-    assert siyu("replay", "--until", "2h", config=plain_config).out == "Nothing to handle again.\n"
+def test_an_empty_inbox(siyu: Siyu, ready_config: Path) -> None:
+    assert siyu("events", "list", config=ready_config).out == "No event fits.\n"
+    assert siyu("events", "show", 1, config=ready_config).code == 2
+    assert siyu("replay", "--until", "2h", config=ready_config).out == "Nothing to handle again.\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -193,14 +194,15 @@ async def test_serve_stops_at_a_signal_and_leaves_everything_in_order(config: Pa
         assert b"Traceback" not in err
 
 
-@pytest.mark.slow
-async def test_two_bots_on_one_sqlite_file_and_two_on_one_port(tmp_path: Path) -> None:
-    urls = Urls(f"sqlite:///{tmp_path}/main.db", f"sqlite:///{tmp_path}/inbox.db")
-    config = write_config(tmp_path / "config.toml", urls)
+@pytest.mark.parametrize("urls", ["sqlite"], indirect=True)
+async def test_two_bots_on_one_sqlite_file_and_two_on_one_port(
+    config: Path, tmp_path: Path, sqlite_templates: Path
+) -> None:
     async with serving(config) as (_, url):
         with pytest.raises(StorageError, match="Another process is running"):
             await Bot(load_settings(config)).__aenter__()
-        other = Urls(f"sqlite:///{tmp_path}/main2.db", f"sqlite:///{tmp_path}/inbox2.db")
+        folder = shutil.copytree(sqlite_templates, tmp_path / "other")
+        other = Urls(f"sqlite:///{folder}/main.db", f"sqlite:///{folder}/inbox.db")
         port = url.rpartition(":")[2]
         third = write_config(tmp_path / "c.toml", other, server=f"port = {port}")
         with pytest.raises(ConfigurationError, match="cannot be listened on"):

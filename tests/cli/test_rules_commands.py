@@ -79,13 +79,13 @@ UNUSABLE = [
 ]
 
 
-def test_a_rule_that_could_not_be_sent_is_refused_in_words(siyu: Siyu, plain_config: Path) -> None:
+def test_a_rule_that_could_not_be_sent_is_refused_in_words(siyu: Siyu, ready_config: Path) -> None:
     for args, told in UNUSABLE:
-        ended = siyu("welcome", "add", *args, config=plain_config)
+        ended = siyu("welcome", "add", *args, config=ready_config)
         assert (ended.code, ended.out) == (2, ""), args
         assert told in ended.err
         assert "Traceback" not in ended.err
-    assert siyu("welcome", "list", "--json", config=plain_config).json == []
+    assert siyu("welcome", "list", "--json", config=ready_config).json == []
 
 
 async def _directory(db: Database) -> None:

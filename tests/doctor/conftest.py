@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,6 +105,16 @@ def alone(sandbox: Sandbox, tmp_path: Path) -> Patient:
         ),
         Clock(),
     )
+
+
+@pytest.fixture
+def served(alone: Patient, sqlite_templates: Path) -> Patient:
+    """One whose bot may run: its files are there, with their tables."""
+    for tree, url in (("main", alone.settings.database.url), ("inbox", alone.settings.inbox_url)):
+        path = Path(url.removeprefix("sqlite:///"))
+        path.parent.mkdir(exist_ok=True)
+        shutil.copy(sqlite_templates / f"{tree}.db", path)
+    return alone
 
 
 def failures(findings: Findings) -> set[str]:

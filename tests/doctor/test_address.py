@@ -21,20 +21,20 @@ async def look(patient: Patient, url: str) -> list[Finding]:
     return [finding async for finding in examine_address(patient.settings, url, patient.clock)]
 
 
-async def test_our_own_callback_verifies_and_does_not_count_as_wecoms_verification(alone: Patient) -> None:
-    async with alone.bot() as bot:
+async def test_our_own_callback_verifies_and_does_not_count_as_wecoms_verification(served: Patient) -> None:
+    async with served.bot() as bot:
         for url in (bot.url, f"{bot.url}/callback", f"{bot.url}/"):
-            (found,) = await look(alone, url)
+            (found,) = await look(served, url)
             assert (found.code, found.level) == ("url", Level.OK)
         await bot.signs.write()
         assert await bot.db.read(health_rows.list_health) == []
 
 
-async def test_another_token_there_than_here(alone: Patient) -> None:
-    async with alone.bot() as bot:
-        callback = alone.settings.callbacks[0].model_copy(update={"token": SecretStr("another")})
-        alone.change(callbacks=(callback,))
-        (found,) = await look(alone, bot.url)
+async def test_another_token_there_than_here(served: Patient) -> None:
+    async with served.bot() as bot:
+        callback = served.settings.callbacks[0].model_copy(update={"token": SecretStr("another")})
+        served.change(callbacks=(callback,))
+        (found,) = await look(served, bot.url)
         assert (found.code, found.level) == ("url_refused", Level.FAIL)
 
 
@@ -61,8 +61,8 @@ async def test_what_is_no_address(alone: Patient) -> None:
         assert (found.code, found.level) == ("url", Level.FAIL)
 
 
-async def test_an_answer_that_comes_too_late_for_wecom(alone: Patient) -> None:
-    async with alone.bot() as bot:
+async def test_an_answer_that_comes_too_late_for_wecom(served: Patient) -> None:
+    async with served.bot() as bot:
 
         async def pass_on_slowly(request: web.Request) -> web.Response:
             await asyncio.sleep(1.1)
@@ -77,32 +77,32 @@ async def test_an_answer_that_comes_too_late_for_wecom(alone: Patient) -> None:
         runner = web.AppRunner(app)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
-        (found,) = await look(alone, f"http://127.0.0.1:{runner.addresses[0][1]}")
+        (found,) = await look(served, f"http://127.0.0.1:{runner.addresses[0][1]}")
         await runner.cleanup()
     assert (found.code, found.level) == ("url_slow", Level.WARN)
 
 
-async def test_the_verification_file_of_the_trusted_domain(alone: Patient, tmp_path: Path) -> None:
+async def test_the_verification_file_of_the_trusted_domain(served: Patient, tmp_path: Path) -> None:
     (tmp_path / "WW_verify_abc.txt").write_text("abc")
-    alone.change(server__verify_files=tmp_path)
-    async with alone.bot() as bot:
-        _, found = await look(alone, bot.url)
+    served.change(server__verify_files=tmp_path)
+    async with served.bot() as bot:
+        _, found = await look(served, bot.url)
         assert (found.code, found.level) == ("verify_file", Level.OK)
         (tmp_path / "WW_verify_abc.txt").rename(tmp_path / "WW_verify_no way.txt")
-        _, found = await look(alone, bot.url)
+        _, found = await look(served, bot.url)
         assert (found.code, found.level) == ("verify_file", Level.FAIL)
 
 
 async def test_tracked_links_open_where_it_says_so_and_nowhere_else(
-    alone: Patient, monkeypatch: pytest.MonkeyPatch
+    served: Patient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(redirects, "STORE_SECONDS", 30.0)
-    async with alone.bot() as bot:
+    async with served.bot() as bot:
         for public_url, level in (
             (bot.url, Level.OK),
-            (alone.sandbox.url, Level.FAIL),
+            (served.sandbox.url, Level.FAIL),
             ("http://127.0.0.1:9", Level.FAIL),
         ):
-            alone.change(server__public_url=public_url)
-            *_, found = await look(alone, bot.url)
+            served.change(server__public_url=public_url)
+            *_, found = await look(served, bot.url)
             assert (found.code, found.level) == ("links", level), public_url
