@@ -83,7 +83,7 @@ async def caller(urls: Urls, clock: Clock) -> AsyncIterator[Caller]:
             callbacks=(
                 CallbackSettings(token=SecretStr(app.callback_token), encoding_aes_key=SecretStr(app.encoding_aes_key)),
             ),
-            wecom=WecomSettings(api_base_url=sandbox.api_base_url, timeout_seconds=3),
+            wecom=WecomSettings(api_base_url=sandbox.api_base_url, timeout_seconds=30),
             server=ServerSettings(port=0),
             database=DatabaseSettings(url=urls.main, inbox_url=urls.inbox),
             sync=SyncSettings(first=False),

@@ -116,7 +116,8 @@ def make_settings(urls: Urls, *callbacks: CallbackSettings, **server: Any) -> Se
         app=AppSettings(agentid=1000002, secret=SecretStr("s" * 43)),
         callbacks=callbacks or (own,),
         wecom=WecomSettings(api_base_url=NOWHERE, timeout_seconds=1),
-        server=ServerSettings(port=0, **server),
+        # However busy the machine is, what can be stored is.
+        server=ServerSettings(port=0, store_deadline_seconds=60, **server),
         database=DatabaseSettings(url=urls.main, inbox_url=urls.inbox),
     )
 

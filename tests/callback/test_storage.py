@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import io
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,19 +16,12 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from data.sqlite import sqlite_engine
-from tests.callback.conftest import Target, make_settings, running
+from tests.callback.conftest import Target
 from tests.callback.wecom import Sender, edit, event
 from tests.conftest import Urls
 from tests.postgres import Server
 
 SENDER = Sender()
-
-
-@pytest.fixture
-async def target(urls: Urls, log: io.StringIO) -> AsyncIterator[Target]:
-    """A bot that waits for its database only a moment."""
-    async with running(make_settings(urls, store_deadline_seconds=0.5), log) as target:
-        yield target
 
 
 async def left_unanswered(target: Target, message: str) -> None:
@@ -104,7 +96,9 @@ async def _postgres_locked(urls: Urls) -> AsyncIterator[None]:
 async def test_a_database_slower_than_the_deadline(target: Target, urls: Urls) -> None:
     locked = _sqlite_locked if urls.inbox.startswith("sqlite") else _postgres_locked
     async with locked(urls):
+        target.bot.inbox.store_deadline_seconds = 0.3
         await left_unanswered(target, event("enter_agent"))
+        target.bot.inbox.store_deadline_seconds = 60
     async with asyncio.timeout(60):
         # What was given up on is stored all the same once the database is free: the repeat is a repeat.
         while not await target.events():
@@ -136,4 +130,6 @@ async def _while_away(target: Target, admin: Any, name: str) -> None:
     await left_unanswered(target, edit())
     async with target.http.get(target.bot.url + "/readyz") as response:
         assert response.status == 503
-    await asyncio.sleep(1.2)  # the dispatcher looks for work once a second, and must survive it too
+    async with asyncio.timeout(60):
+        while not target.lines("claim_failed"):  # the dispatcher looks for work once a second, and must survive it too
+            await asyncio.sleep(0.02)

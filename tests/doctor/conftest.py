@@ -23,7 +23,7 @@ from bot.config import (
     SyncSettings,
     WecomSettings,
 )
-from bot.doctor import Finding, Level, examine
+from bot.doctor import Finding, Level, address, examine
 from bot.sandbox.server import Sandbox
 from bot.sandbox.world import World
 from tests.conftest import Urls
@@ -78,7 +78,7 @@ async def patient(sandbox: Sandbox, urls: Urls) -> Patient:
         callbacks=(
             CallbackSettings(token=SecretStr(app.callback_token), encoding_aes_key=SecretStr(app.encoding_aes_key)),
         ),
-        wecom=WecomSettings(api_base_url=sandbox.api_base_url, timeout_seconds=3),
+        wecom=WecomSettings(api_base_url=sandbox.api_base_url, timeout_seconds=30),
         server=ServerSettings(port=0),
         database=DatabaseSettings(url=urls.main, inbox_url=urls.inbox),
         sync=SyncSettings(first=False),
@@ -99,7 +99,7 @@ def alone(sandbox: Sandbox, tmp_path: Path) -> Patient:
             callbacks=(
                 CallbackSettings(token=SecretStr(app.callback_token), encoding_aes_key=SecretStr(app.encoding_aes_key)),
             ),
-            wecom=WecomSettings(api_base_url=sandbox.api_base_url, timeout_seconds=3),
+            wecom=WecomSettings(api_base_url=sandbox.api_base_url, timeout_seconds=30),
             server=ServerSettings(port=0),
             database=DatabaseSettings(url=f"sqlite:///{tmp_path}/var/siyu.db"),
         ),
@@ -108,8 +108,9 @@ def alone(sandbox: Sandbox, tmp_path: Path) -> Patient:
 
 
 @pytest.fixture
-def served(alone: Patient, sqlite_templates: Path) -> Patient:
-    """One whose bot may run: its files are there, with their tables."""
+def served(alone: Patient, sqlite_templates: Path, monkeypatch: pytest.MonkeyPatch) -> Patient:
+    """One whose bot may run: its files are there, with their tables, and no machine is too slow for it."""
+    monkeypatch.setattr(address, "WECOM_WAITS_SECONDS", 30.0)
     for tree, url in (("main", alone.settings.database.url), ("inbox", alone.settings.inbox_url)):
         path = Path(url.removeprefix("sqlite:///"))
         path.parent.mkdir(exist_ok=True)

@@ -11,7 +11,7 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from bot import redirects
-from bot.doctor import Finding, Level
+from bot.doctor import Finding, Level, address
 from bot.doctor.address import examine_address
 from data.queries import health as health_rows
 from tests.doctor.conftest import Patient
@@ -61,11 +61,12 @@ async def test_what_is_no_address(alone: Patient) -> None:
         assert (found.code, found.level) == ("url", Level.FAIL)
 
 
-async def test_an_answer_that_comes_too_late_for_wecom(served: Patient) -> None:
+async def test_an_answer_that_comes_too_late_for_wecom(served: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(address, "WECOM_WAITS_SECONDS", 0.1)
     async with served.bot() as bot:
 
         async def pass_on_slowly(request: web.Request) -> web.Response:
-            await asyncio.sleep(1.1)
+            await asyncio.sleep(0.2)
             async with (
                 aiohttp.ClientSession() as http,
                 http.get(f"{bot.url}{request.rel_url}") as response,

@@ -71,6 +71,7 @@ async def test_no_answer_within_the_deadline_is_tried_again(client: Client, rece
 
     async def hang_first() -> web.Response:
         if len(receiver.bodies) == 1:
+            client.sandbox.machine.callbacks.settings.deadline_seconds = 60  # of the next try
             await never.wait()
         return web.Response()
 
@@ -117,6 +118,7 @@ async def test_one_customers_events_come_in_order_even_when_one_is_retried(clien
 
 
 async def test_url_verification(client: Client, receiver: Receiver) -> None:
+    client.sandbox.machine.callbacks.settings.verify_deadline_seconds = 60
     assert await client.control("callbacks/verify") == {"accepted": True, "why": ""}
     await client.control("apps", callback_token="another")
     assert (await client.control("callbacks/verify"))["accepted"] is False

@@ -164,9 +164,7 @@ def settings_for(sandbox: Sandbox, urls: Urls, mode: Literal["live", "observe"] 
         callbacks=(
             CallbackSettings(token=SecretStr(app.callback_token), encoding_aes_key=SecretStr(app.encoding_aes_key)),
         ),
-        wecom=WecomSettings(
-            api_base_url=sandbox.api_base_url, timeout_seconds=more.pop("timeout_seconds", 3), **more.pop("wecom", {})
-        ),
+        wecom=WecomSettings(api_base_url=sandbox.api_base_url, timeout_seconds=30, **more.pop("wecom", {})),
         server=ServerSettings(port=0),
         database=DatabaseSettings(url=urls.main, inbox_url=urls.inbox),
         inbox=InboxSettings(**more.pop("inbox", {})),

@@ -108,7 +108,7 @@ async def phone(sandbox: Sandbox, urls: Urls, clock: Clock, monkeypatch: pytest.
     monkeypatch.setattr(visitors, "ASK_SECONDS", 30.0)
     monkeypatch.setattr(form_pages, "SENT_PER_MINUTE", 0)
     server = ServerSettings(port=0, public_url=PUBLIC, link_misses_per_minute=5)
-    settings = settings_for(sandbox, urls, timeout_seconds=30).model_copy(update={"server": server})
+    settings = settings_for(sandbox, urls).model_copy(update={"server": server})
     async with (
         Bot(settings, clock, bell=False) as bot,
         aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http,

@@ -88,7 +88,7 @@ async def phone(sandbox: Sandbox, urls: Urls, clock: Clock, monkeypatch: pytest.
     monkeypatch.setattr(visitors, "ASK_SECONDS", 30.0)
     monkeypatch.setattr(redirects, "STORE_SECONDS", 30.0)
     server = ServerSettings(port=0, public_url=PUBLIC, link_misses_per_minute=3)
-    settings = settings_for(sandbox, urls, timeout_seconds=30).model_copy(update={"server": server})
+    settings = settings_for(sandbox, urls).model_copy(update={"server": server})
     async with Bot(settings, clock, bell=False) as bot, aiohttp.ClientSession() as http:
         app = sandbox.world.app
         app.callback_url = f"{bot.url}/callback"

@@ -45,7 +45,7 @@ async def company(
     monkeypatch.setattr(visitors, "ASK_SECONDS", 30.0)
     monkeypatch.setattr(jssdk, "ASK_SECONDS", 30.0)
     server = ServerSettings(port=0, public_url=PUBLIC, link_misses_per_minute=0)
-    settings = settings_for(sandbox, urls, timeout_seconds=30)
+    settings = settings_for(sandbox, urls)
     wecom = settings.wecom.model_copy(update={"frame_origins": (FRAMES,)})
     async with Bot(settings.model_copy(update={"server": server, "wecom": wecom}), clock, bell=False) as bot:
         await read_company_of(bot, "poll_directory", "poll_tags")

@@ -86,7 +86,7 @@ async def browser(
 ) -> AsyncIterator[Browser]:
     monkeypatch.setattr(visitors, "ASK_SECONDS", 30.0)
     server = ServerSettings(port=0, public_url=PUBLIC, link_misses_per_minute=0)
-    settings = settings_for(sandbox, urls, timeout_seconds=30).model_copy(update={"server": server})
+    settings = settings_for(sandbox, urls).model_copy(update={"server": server})
     async with (
         Bot(settings, clock, bell=False) as bot,
         aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http,

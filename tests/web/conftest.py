@@ -15,7 +15,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 from aiohttp import web
-from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
+from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
 
 from bot.app import Bot
 from bot.clock import Clock
@@ -39,6 +39,9 @@ FLAGS = [
 ]
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 BOT_URL = "http://127.0.0.1:8080/"
+#: How long a page may take on a busy machine.
+PATIENCE_MS = 30_000
+expect.set_options(timeout=PATIENCE_MS)
 
 
 def find_chromium() -> str | None:
@@ -145,7 +148,7 @@ async def open_phone(browser: Browser) -> AsyncIterator[OpenPhone]:
         )
         contexts.append(context)
         page = await context.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(PATIENCE_MS)
         phone = Phone(page, sandbox.url)
 
         def heard(message: ConsoleMessage) -> None:

@@ -20,7 +20,7 @@ from bot.console.routes import ROUTES
 from data.queries.accounts import set_preferences
 from tests.console_rows import furnish
 from tests.drawing import draw
-from tests.web.conftest import check_width, shoot
+from tests.web.conftest import PATIENCE_MS, check_width, shoot
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -53,7 +53,7 @@ async def page(browser: Chromium, real_bot: Bot) -> AsyncIterator[Page]:
     """A page in which the first admin has signed in, by the link."""
     context = await browser.new_context(viewport=PHONE, locale="zh-CN")  # type: ignore[arg-type]
     page = await context.new_page()
-    page.set_default_timeout(15_000)
+    page.set_default_timeout(PATIENCE_MS)
     wrong: list[str] = []
 
     def heard(message: ConsoleMessage) -> None:
