@@ -8,14 +8,7 @@ import re
 from typing import Any
 
 import pytest
-import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
-from schemathesis.checks import not_a_server_error
-from schemathesis.specs.openapi.checks import (
-    content_type_conformance,
-    response_schema_conformance,
-    status_code_conformance,
-)
 
 from bot.api.described import description_of
 from bot.api.openapi import document
@@ -23,7 +16,6 @@ from bot.api.routes import PREFIX, ROUTES
 from tests.api.conftest import Caller
 from tests.drawing import draw
 
-CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 #: Requests to each route that is drawn, by turns about what is there and about anything; more with `make everywhere`.
 EXAMPLES = 6 if "SIYU_EVERYWHERE" in os.environ else 3
 
@@ -80,6 +72,12 @@ async def test_answers_are_as_the_document_says_whatever_is_asked(caller: Caller
 
 def ask_everything(url: str, token: str, known: dict[str, Any]) -> list[str]:
     """Requests of every kind to every route; half of them about what is there. What was answered wrongly."""
+    # To load it takes seconds, and most workers never need it.
+    import schemathesis
+    from schemathesis.checks import not_a_server_error
+    from schemathesis.specs.openapi import checks
+
+    conforms = (checks.status_code_conformance, checks.content_type_conformance, checks.response_schema_conformance)
     schema = schemathesis.openapi.from_dict(document(PREFIX, ROUTES))
     headers = {"Authorization": f"Bearer {token}"}
     failures: list[str] = []
@@ -99,7 +97,7 @@ def ask_everything(url: str, token: str, known: dict[str, Any]) -> list[str]:
             for name in case.path_parameters if seen % 2 and case.operation.label != ERASES else ():
                 case.path_parameters[name] = known.get(name, case.path_parameters[name])
             response = case.call(base_url=url, headers=headers)
-            case.validate_response(response, checks=CHECKS)
+            case.validate_response(response, checks=[not_a_server_error, *conforms])
 
         try:
             ask()
