@@ -127,11 +127,10 @@ class Bot:
             await self.db.write(release_all)
         self._serve_app = self._web(callbacks)
         await self._listen(self._serve_app)
+        defer(_end_task, asyncio.create_task(watch_loop_lag(self.metrics), name="loop lag"))
         if self._bell:
             self.runner.start()
-        lag = asyncio.create_task(watch_loop_lag(self.metrics), name="loop lag")
-        defer(_end_task, lag)
-        defer(_end_task, asyncio.create_task(ensure_menu(self.context), name="menu"))
+            defer(_end_task, asyncio.create_task(ensure_menu(self.context), name="menu"))
         log.info("started", url=self.url, mode=settings.mode, database=self.db.dialect)
 
     def _web(self, callbacks: list[Callback]) -> web.Application:

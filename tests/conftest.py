@@ -7,6 +7,7 @@ import fcntl
 import gc
 import logging
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -38,6 +39,10 @@ from tests.postgres import MIGRATED, Server, make_cluster
 #: A third of what is usual: every run of the tests asks anew. `make everywhere` asks three times as often.
 settings.register_profile("siyu", deadline=None, max_examples=100 if "SIYU_EVERYWHERE" in os.environ else 33)
 settings.load_profile("siyu")
+
+
+#: Each bot that a test starts compiles the patterns of its routes; there are more than Python keeps otherwise.
+re._MAXCACHE = 5_000  # type: ignore[attr-defined]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
