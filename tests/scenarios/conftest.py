@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal
@@ -90,6 +90,18 @@ class Company:
             self.bot.clock.advance(max(due - self.bot.clock.now(), timedelta()))
             self.bot.inbox.wake()
             await self.settle()
+
+    @asynccontextmanager
+    async def nobody_works(self) -> AsyncIterator[None]:
+        """What arrives meanwhile is stored and waits."""
+        inbox = self.bot.inbox
+        inbox._stopping = True
+        inbox.wake()
+        assert inbox._dispatching is not None
+        await inbox._dispatching
+        yield
+        inbox._stopping = False
+        await inbox.start(alone=False)
 
     def scan(self, state: str = "store_poster", **more: Any) -> Added:
         """A new customer scans a channel's code."""

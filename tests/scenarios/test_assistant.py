@@ -263,15 +263,10 @@ async def test_a_flood_becomes_one_message_and_a_busy_bot_answers_later(company:
     assert sent <= MERGED_ABOVE
 
     # Nobody handles the event in time: the request is answered by nothing, and an app message follows.
-    company.bot.inbox._stopping = True
-    company.bot.inbox.wake()
-    assert company.bot.inbox._dispatching is not None
-    await company.bot.inbox._dispatching
-    company.sandbox.machine.staff_acts.write(member, "帮助")
-    await company.sandbox.machine.callbacks.idle()
-    before = len(chat(company, member))
-    company.bot.inbox._stopping = False
-    await company.bot.inbox.start(alone=False)
+    async with company.nobody_works():
+        company.sandbox.machine.staff_acts.write(member, "帮助")
+        await company.sandbox.machine.callbacks.idle()
+        before = len(chat(company, member))
     await company.settle()
     assert await send_due_alerts(ctx) == 1
     (answer,) = chat(company, member)[before:]

@@ -58,10 +58,11 @@ async def test_an_event_about_the_directory_is_answered_by_reading_it(company: C
 
 
 async def test_many_changes_that_wait_together_are_answered_by_few_readings(company: Company) -> None:
-    company.sandbox.machine.faults.add(Fault(0, "api", "latency", on=LIST, seconds=0.2))
     before = company.calls("externalcontact/get_follow_user_list")
-    for number in range(40):
-        send_change(company, "update_user", UserID=f"member{number}")
+    async with company.nobody_works():
+        for number in range(40):
+            send_change(company, "update_user", UserID=f"member{number}")
+        await company.sandbox.machine.callbacks.idle()
     await company.settle()
     assert 1 <= company.calls("externalcontact/get_follow_user_list") - before <= 8
     assert await company.bot.inbox.db.read(event_rows.count_tasks) == {}

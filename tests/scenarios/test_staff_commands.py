@@ -115,15 +115,10 @@ async def test_who_only_chats_is_left_in_peace(company: Company) -> None:
 async def test_a_command_that_waited_for_hours_is_not_done(company: Company) -> None:
     owner = company.followers[0]
     number = await launch(company, owner)
-    company.bot.inbox._stopping = True  # nobody works on what is stored
-    company.bot.inbox.wake()
-    assert company.bot.inbox._dispatching is not None
-    await company.bot.inbox._dispatching
-    company.sandbox.machine.staff_acts.write(owner, f"暂停 {number}")
-    await company.sandbox.machine.callbacks.idle()
-    company.bot.clock.advance(timedelta(hours=2))
-    company.bot.inbox._stopping = False
-    await company.bot.inbox.start(alone=False)
+    async with company.nobody_works():
+        company.sandbox.machine.staff_acts.write(owner, f"暂停 {number}")
+        await company.sandbox.machine.callbacks.idle()
+        company.bot.clock.advance(timedelta(hours=2))
     await company.settle()
     await send_due_alerts(company.bot.context)
     assert "没有执行" in told(company, owner)[-1]

@@ -97,26 +97,19 @@ async def test_what_a_stopped_replica_left_is_finished_by_the_other(start: Start
 async def test_what_a_dead_replica_held_comes_back_when_its_lease_ends(start: Start) -> None:
     one, two = await pair_of(start)
     # A replica that died holding a claim: it claimed, and nothing more is heard of it.
-    two.bot.inbox._stopping = True
-    two.bot.inbox.wake()
-    assert two.bot.inbox._dispatching is not None
-    await two.bot.inbox._dispatching
-    one.bot.inbox._stopping = True
-    one.bot.inbox.wake()
-    assert one.bot.inbox._dispatching is not None
-    await one.bot.inbox._dispatching
-    added = one.scan()
-    await one.sandbox.machine.callbacks.idle()
-    now = one.bot.clock.now()
-    held = await one.bot.inbox.db.write(claim_rows.claim_tasks, now, "dead-1", inbox_rows.lease_end(now, 60), 10)
-    assert held
-    two.bot.inbox._stopping = False
-    await two.bot.inbox.start(alone=False)
-    await asyncio.sleep(0.3)
-    counts = await two.bot.inbox.db.read(event_rows.count_tasks)
-    assert counts == {"claimed": len(held)}, "a live lease is respected"
-    two.bot.clock.advance(timedelta(seconds=61))
-    two.bot.inbox.wake()
-    await two.settle()
-    assert await two.bot.inbox.db.read(event_rows.count_tasks) == {}
-    assert added.outcome == "mutual"
+    async with one.nobody_works():
+        async with two.nobody_works():
+            added = one.scan()
+            await one.sandbox.machine.callbacks.idle()
+            now = one.bot.clock.now()
+            until = inbox_rows.lease_end(now, 60)
+            held = await one.bot.inbox.db.write(claim_rows.claim_tasks, now, "dead-1", until, 10)
+            assert held
+        await asyncio.sleep(0.3)
+        counts = await two.bot.inbox.db.read(event_rows.count_tasks)
+        assert counts == {"claimed": len(held)}, "a live lease is respected"
+        two.bot.clock.advance(timedelta(seconds=61))
+        two.bot.inbox.wake()
+        await two.settle()
+        assert await two.bot.inbox.db.read(event_rows.count_tasks) == {}
+        assert added.outcome == "mutual"
