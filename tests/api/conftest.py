@@ -30,7 +30,7 @@ from bot.scopes import SCOPES
 from data.queries import access as access_rows
 from tests.api.conformance import check_answer
 from tests.conftest import Urls
-from tests.scenarios.conftest import read_company_of
+from tests.scenarios.conftest import CUSTOMERS, read_company_of
 
 
 @dataclass
@@ -75,7 +75,7 @@ class Caller:
 @pytest.fixture
 async def caller(urls: Urls, clock: Clock) -> AsyncIterator[Caller]:
     """The bot runs, on both databases in turn, without its bell, and the caller may do everything."""
-    async with Sandbox(World(clock=clock)) as sandbox:
+    async with Sandbox(World(clock=clock, customers=CUSTOMERS)) as sandbox:
         app = sandbox.world.app
         settings = Settings(
             company=CompanySettings(corpid=sandbox.world.company.corpid, name="云杉生活"),

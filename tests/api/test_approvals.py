@@ -17,13 +17,13 @@ from bot.scopes import SCOPES
 from tests.api.conftest import Caller
 from tests.api.test_campaigns import synced, wave
 from tests.conftest import Urls
-from tests.scenarios.conftest import settings_for
+from tests.scenarios.conftest import CUSTOMERS, settings_for
 
 
 @pytest.fixture
 async def caller(urls: Urls, clock: Clock) -> AsyncIterator[Caller]:
     """A bot whose campaigns need approval."""
-    async with Sandbox(World(clock=clock)) as sandbox:
+    async with Sandbox(World(clock=clock, customers=CUSTOMERS)) as sandbox:
         staff = [member.userid for member in sandbox.world.directory]
         settings = settings_for(sandbox, urls, approval=ApprovalSettings(above=3, approvers=tuple(staff[:2])))
         async with Bot(settings, clock, bell=False) as bot, aiohttp.ClientSession() as http:

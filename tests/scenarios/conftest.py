@@ -46,6 +46,8 @@ from data.rules.welcome import WelcomeConditions, WelcomeRule
 from scheduler.sync import Sync
 from tests.conftest import Urls
 
+#: Enough for several calls of everything, and no more: many tests read all of them.
+CUSTOMERS = 120
 #: What a bot reads of its company as soon as it runs.
 FIRST_JOBS = ("poll_directory", "poll_tags", "poll_channels")
 
@@ -201,7 +203,7 @@ async def read_company(sandbox: Sandbox, urls: Urls) -> None:
 @pytest.fixture
 async def sandbox(clock: Clock) -> AsyncIterator[Sandbox]:
     """The local WeCom with its sample company."""
-    async with Sandbox(World(clock=clock)) as running:
+    async with Sandbox(World(clock=clock, customers=CUSTOMERS)) as running:
         yield running
 
 
