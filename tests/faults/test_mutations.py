@@ -13,7 +13,7 @@ from tests.callback.wecom import Sender, edit
 from tests.conftest import Urls
 from tests.faults.mutate import attack
 
-COUNT = int(os.environ.get("SIYU_MUTATIONS", "1500"))
+COUNT = int(os.environ.get("SIYU_MUTATIONS", "700"))
 SEED = int(os.environ.get("SIYU_MUTATION_SEED", "1"))
 
 
