@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import pytest
 from pydantic import SecretStr
+from sqlmodel import Session, delete
 
 from bot.app import Bot
 from bot.assembly import open_context
@@ -33,7 +34,7 @@ from bot.sandbox.records import Message
 from bot.sandbox.server import Sandbox
 from bot.sandbox.world import World
 from data.db import open_database
-from data.models import Alert, SyncStatus, Welcome
+from data.models import Alert, SyncStatus, TagRuleRow, Touch, Welcome, WelcomeRuleRow
 from data.queries import alerts as alert_rows
 from data.queries import events as event_rows
 from data.queries import inbox_claims as claim_rows
@@ -45,6 +46,7 @@ from data.rules.tagging import TagRule
 from data.rules.welcome import WelcomeConditions, WelcomeRule
 from scheduler.sync import Sync
 from tests.conftest import Urls
+from tests.facts import settle
 
 #: Enough for several calls of everything, and no more: many tests read all of them.
 CUSTOMERS = 120
@@ -105,6 +107,20 @@ class Company:
         inbox._stopping = False
         await inbox.start(alone=False)
 
+    async def anew(self) -> None:
+        """Nothing was sent or told yet, there are no rules and no faults; whoever is known stays so."""
+        machine = self.sandbox.machine
+        machine.faults.clear()
+        machine.calls.counts.clear()
+        machine.callbacks.history.clear()
+        await self.bot.db.write(_forget)
+
+    async def each(self, *claims: Callable[[Company], Awaitable[None]]) -> None:
+        """One claim after the other, each anew: to start a company for each would take longer than all of them."""
+        for claim in claims:
+            await self.anew()
+            await claim(self)
+
     def scan(self, state: str = "store_poster", **more: Any) -> Added:
         """A new customer scans a channel's code."""
         return self.people.scan(state=state, **more)
@@ -163,6 +179,12 @@ class Company:
     async def read(self, query: Callable[..., Any], *args: Any) -> Any:
         """One of the bot's queries."""
         return await self.bot.db.read(query, *args)
+
+
+def _forget(session: Session) -> None:
+    for model in (Alert, Welcome, Touch, WelcomeRuleRow, TagRuleRow):
+        session.execute(delete(model))
+    settle(session)
 
 
 Start = Callable[..., Awaitable[Company]]

@@ -54,7 +54,7 @@ def send_event(company: Company, added: Added, change_type: str, seconds: int = 
     company.sandbox.machine.callbacks.send(company.world.app, f"<xml>{xml}</xml>", f"raw:{change_type}:{seconds}")
 
 
-async def test_an_add_is_written_and_fetched(company: Company) -> None:
+async def an_add_is_written_and_fetched(company: Company) -> None:
     added = company.scan(name="小鱼")
     await company.settle()
     follow, customer = await follow_of(company, added), await customer_of(company, added)
@@ -62,7 +62,7 @@ async def test_an_add_is_written_and_fetched(company: Company) -> None:
     assert (customer.name, customer.type) == ("小鱼", 1)
 
 
-async def test_a_half_add_is_written_without_a_fetch_and_completed_by_its_confirmation(company: Company) -> None:
+async def a_half_add_is_written_without_a_fetch_and_completed_by_its_confirmation(company: Company) -> None:
     added = company.scan(flow="half", name="小鱼")
     await company.settle()
     assert (await follow_of(company, added)).status == "half"
@@ -74,13 +74,13 @@ async def test_a_half_add_is_written_without_a_fetch_and_completed_by_its_confir
     assert (await customer_of(company, added)).name == "小鱼"
 
 
-async def test_a_half_add_that_comes_after_its_confirmation_changes_nothing(company: Company) -> None:
+async def a_half_add_that_comes_after_its_confirmation_changes_nothing(company: Company) -> None:
     added = company.scan(flow="add_then_half")
     await company.settle()
     assert (await follow_of(company, added)).status == "present"
 
 
-async def test_an_edit_is_fetched(company: Company) -> None:
+async def an_edit_is_fetched(company: Company) -> None:
     added = company.scan()
     await company.settle()
     company.people.edit(*pair(added), remark="张老师", mobiles=["13800000000"], add_tags=[company.tag_ids[0]])
@@ -90,7 +90,7 @@ async def test_an_edit_is_fetched(company: Company) -> None:
     assert await company.read(mark_rows.list_tag_ids, *pair(added)) == [company.tag_ids[0]]
 
 
-async def test_the_customer_who_leaves_is_lost_and_the_staff_member_told_once(company: Company) -> None:
+async def the_customer_who_leaves_is_lost_and_the_staff_member_told_once(company: Company) -> None:
     added = company.scan(name="小鱼")
     await company.settle()
     company.sandbox.machine.faults.add(Fault(0, "callback", "duplicate", times=2))
@@ -105,7 +105,7 @@ async def test_the_customer_who_leaves_is_lost_and_the_staff_member_told_once(co
     assert "门店海报" in alert.words
 
 
-async def test_the_alert_reaches_the_staff_member_in_the_app(company: Company) -> None:
+async def the_alert_reaches_the_staff_member_in_the_app(company: Company) -> None:
     added = company.scan()
     await company.settle()
     company.people.delete_by_customer(*pair(added))
@@ -117,7 +117,7 @@ async def test_the_alert_reaches_the_staff_member_in_the_app(company: Company) -
     assert alert.status == "sent"
 
 
-async def test_a_lost_customer_stays_lost_although_wecom_goes_on_listing_them(company: Company) -> None:
+async def a_lost_customer_stays_lost_although_wecom_goes_on_listing_them(company: Company) -> None:
     added = company.scan()
     await company.settle()
     company.people.delete_by_customer(*pair(added))
@@ -128,7 +128,7 @@ async def test_a_lost_customer_stays_lost_although_wecom_goes_on_listing_them(co
     assert (follow.status, follow.remark) == ("deleted_by_customer", "还在通讯录里")
 
 
-async def test_who_comes_back_is_present_again(company: Company) -> None:
+async def who_comes_back_is_present_again(company: Company) -> None:
     added = company.scan()
     await company.settle()
     company.people.delete_by_customer(*pair(added))
@@ -143,7 +143,7 @@ async def test_who_comes_back_is_present_again(company: Company) -> None:
     assert outcome["detail"]["came_back"] is True
 
 
-async def test_the_manager_hears_of_a_customer_whom_staff_deleted(company: Company) -> None:
+async def the_manager_hears_of_a_customer_whom_staff_deleted(company: Company) -> None:
     for userid in company.followers:
         if managers := await company.read(staff_rows.list_managers, userid):
             break
@@ -159,7 +159,7 @@ async def test_the_manager_hears_of_a_customer_whom_staff_deleted(company: Compa
     assert userid not in managers
 
 
-async def test_a_deletion_that_a_fetch_found_before_its_event_is_told_all_the_same(company: Company) -> None:
+async def a_deletion_that_a_fetch_found_before_its_event_is_told_all_the_same(company: Company) -> None:
     added = company.scan()
     await company.settle()
     company.sandbox.machine.faults.add(Fault(0, "callback", "drop", on="del_external_contact", count=1))
@@ -174,7 +174,7 @@ async def test_a_deletion_that_a_fetch_found_before_its_event_is_told_all_the_sa
     assert {alert.kind for alert in await company.alerts()} == {"customer_deleted"}
 
 
-async def test_a_crash_between_the_record_and_the_alert_loses_no_alert(company: Company) -> None:
+async def a_crash_between_the_record_and_the_alert_loses_no_alert(company: Company) -> None:
     """The handler is repeated after the row was written: the same event still has its effect, once."""
     added = company.scan()
     await company.settle()
@@ -188,7 +188,7 @@ async def test_a_crash_between_the_record_and_the_alert_loses_no_alert(company: 
     assert [alert.kind for alert in await company.alerts()] == ["customer_lost"]
 
 
-async def test_an_old_event_that_comes_late_changes_nothing(company: Company) -> None:
+async def an_old_event_that_comes_late_changes_nothing(company: Company) -> None:
     added = company.scan()
     await company.settle()
     send_event(company, added, "del_follow_user", -60)
@@ -282,7 +282,7 @@ async def test_a_hand_over_that_fails_is_told_with_its_cause(company: Company) -
     assert (await follow_of(company, added)).status == "present"
 
 
-async def test_an_add_that_wecom_does_not_know_yet_is_fetched_on_a_retry(company: Company) -> None:
+async def an_add_that_wecom_does_not_know_yet_is_fetched_on_a_retry(company: Company) -> None:
     company.sandbox.machine.faults.add(Fault(0, "api", "errcode", on=GET, errcode=84061, count=2))
     added = company.scan(name="小鱼")
     await company.settle_with_retries()
@@ -297,3 +297,21 @@ async def test_an_add_of_somebody_who_is_gone_already_ends_without_a_dead_letter
     (event,) = await company.bot.inbox.db.read(event_rows.list_events)
     assert {task["status"] for task in event["tasks"]} == {"done"}
     assert (await follow_of(company, added)).external_userid == added.follow.external_userid
+
+
+async def test_what_is_written_and_who_is_told(company: Company) -> None:
+    await company.each(
+        an_add_is_written_and_fetched,
+        a_half_add_is_written_without_a_fetch_and_completed_by_its_confirmation,
+        a_half_add_that_comes_after_its_confirmation_changes_nothing,
+        an_edit_is_fetched,
+        the_customer_who_leaves_is_lost_and_the_staff_member_told_once,
+        the_alert_reaches_the_staff_member_in_the_app,
+        a_lost_customer_stays_lost_although_wecom_goes_on_listing_them,
+        who_comes_back_is_present_again,
+        the_manager_hears_of_a_customer_whom_staff_deleted,
+        a_deletion_that_a_fetch_found_before_its_event_is_told_all_the_same,
+        a_crash_between_the_record_and_the_alert_loses_no_alert,
+        an_old_event_that_comes_late_changes_nothing,
+        an_add_that_wecom_does_not_know_yet_is_fetched_on_a_retry,
+    )

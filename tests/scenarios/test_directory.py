@@ -28,7 +28,7 @@ def send_change(company: Company, change_type: str, **fields: Any) -> None:
     company.sandbox.machine.callbacks.send(company.world.app, f"<xml>{xml}</xml>", f"raw:{fields}")
 
 
-async def test_the_directory_is_known_from_the_start(company: Company) -> None:
+async def the_directory_is_known_from_the_start(company: Company) -> None:
     for userid in company.followers:
         card = await company.read(staff_rows.get_card, userid)
         assert (card.known, card.name) == (True, company.world.directory.get(userid).name)
@@ -36,7 +36,7 @@ async def test_the_directory_is_known_from_the_start(company: Company) -> None:
     assert set(await company.read(staff_rows.list_followers)) == set(company.followers)
 
 
-async def test_who_joins_changes_and_leaves_is_seen_by_the_next_poll(company: Company) -> None:
+async def who_joins_changes_and_leaves_is_seen_by_the_next_poll(company: Company) -> None:
     acts = company.sandbox.machine.staff_acts
     acts.join("新同事", "xintongshi", [1], "顾问", True)
     acts.change(company.followers[0], position="店长")
@@ -57,7 +57,7 @@ async def test_an_event_about_the_directory_is_answered_by_reading_it(company: C
     assert await staff_of(company, "xintongshi") is not None
 
 
-async def test_many_changes_that_wait_together_are_answered_by_few_readings(company: Company) -> None:
+async def many_changes_that_wait_together_are_answered_by_few_readings(company: Company) -> None:
     before = company.calls("externalcontact/get_follow_user_list")
     async with company.nobody_works():
         for number in range(40):
@@ -68,7 +68,16 @@ async def test_many_changes_that_wait_together_are_answered_by_few_readings(comp
     assert await company.bot.inbox.db.read(event_rows.count_tasks) == {}
 
 
-async def test_a_poll_that_fails_keeps_what_is_known(company: Company) -> None:
+async def a_poll_that_fails_keeps_what_is_known(company: Company) -> None:
     company.sandbox.machine.faults.add(Fault(0, "api", "errcode", on=LIST, errcode=48002))
     await company.bot.runner.run_now("poll_directory")
     assert set(await company.read(staff_rows.list_followers)) == set(company.followers)
+
+
+async def test_who_is_there(company: Company) -> None:
+    await company.each(
+        the_directory_is_known_from_the_start,
+        many_changes_that_wait_together_are_answered_by_few_readings,
+        a_poll_that_fails_keeps_what_is_known,
+        who_joins_changes_and_leaves_is_seen_by_the_next_poll,
+    )

@@ -45,14 +45,14 @@ async def made(company: Company, **more: Any) -> Group:
     return group
 
 
-async def test_a_new_group_is_fetched(company: Company) -> None:
+async def a_new_group_is_fetched(company: Company) -> None:
     group = await made(company)
     found = await group_of(company, group.chat_id)
     assert (found.name, found.owner, found.dismissed_at) == ("会员群", company.followers[0], None)
     assert len(await inside(company, group.chat_id)) == 2
 
 
-async def test_people_who_join_and_leave_are_applied_by_version_without_a_fetch(company: Company) -> None:
+async def people_who_join_and_leave_are_applied_by_version_without_a_fetch(company: Company) -> None:
     group = await made(company)
     fetches = company.calls(GET)
     people = [company.scan().follow.external_userid for _ in range(3)]
@@ -73,7 +73,7 @@ async def test_people_who_join_and_leave_are_applied_by_version_without_a_fetch(
     assert people[2] in await inside(company, group.chat_id)
 
 
-async def test_who_comes_back_is_in_again(company: Company) -> None:
+async def who_comes_back_is_in_again(company: Company) -> None:
     group = await made(company)
     person = company.scan().follow.external_userid
     acts = company.sandbox.machine.group_acts
@@ -85,7 +85,7 @@ async def test_who_comes_back_is_in_again(company: Company) -> None:
     assert person in await inside(company, group.chat_id)
 
 
-async def test_a_broken_chain_of_versions_is_mended_by_a_fetch(company: Company) -> None:
+async def a_broken_chain_of_versions_is_mended_by_a_fetch(company: Company) -> None:
     group = await made(company)
     fetches = company.calls(GET)
     people = [company.scan().follow.external_userid for _ in range(3)]
@@ -103,7 +103,7 @@ async def test_a_broken_chain_of_versions_is_mended_by_a_fetch(company: Company)
     assert set(people) <= await inside(company, group.chat_id)
 
 
-async def test_members_of_a_group_we_never_saw_are_fetched(company: Company) -> None:
+async def members_of_a_group_we_never_saw_are_fetched(company: Company) -> None:
     group = next(iter(company.world.groups))
     person = company.scan().follow.external_userid
     company.sandbox.machine.group_acts.join(group.chat_id, [person])
@@ -111,7 +111,7 @@ async def test_members_of_a_group_we_never_saw_are_fetched(company: Company) -> 
     assert person in await inside(company, group.chat_id)
 
 
-async def test_name_notice_and_owner_are_fetched(company: Company) -> None:
+async def name_notice_and_owner_are_fetched(company: Company) -> None:
     group = await made(company, people=[company.followers[1]])
     company.sandbox.machine.group_acts.change(group.chat_id, name="新名字", notice="新公告", owner=company.followers[1])
     await company.settle()
@@ -119,7 +119,7 @@ async def test_name_notice_and_owner_are_fetched(company: Company) -> None:
     assert (found.name, found.notice, found.owner) == ("新名字", "新公告", company.followers[1])
 
 
-async def test_a_dismissal_is_told_to_the_owner_once(company: Company) -> None:
+async def a_dismissal_is_told_to_the_owner_once(company: Company) -> None:
     group = await made(company)
     company.sandbox.machine.faults.add(Fault(0, "callback", "duplicate", times=2))
     company.sandbox.machine.group_acts.dismiss(group.chat_id)
@@ -131,7 +131,7 @@ async def test_a_dismissal_is_told_to_the_owner_once(company: Company) -> None:
     assert "有 2 人" in alert.words
 
 
-async def test_a_dismissal_that_a_fetch_found_first_is_told_all_the_same(company: Company) -> None:
+async def a_dismissal_that_a_fetch_found_first_is_told_all_the_same(company: Company) -> None:
     group = await made(company)
     now = company.bot.clock.now()
     await company.bot.db.write(group_rows.mark_dismissed, group.chat_id, now, now)
@@ -148,7 +148,7 @@ async def test_a_dismissal_of_a_group_we_never_saw_is_written(company: Company) 
     assert await company.alerts() == []
 
 
-async def test_an_event_about_a_group_that_is_gone_marks_it(company: Company) -> None:
+async def an_event_about_a_group_that_is_gone_marks_it(company: Company) -> None:
     group = await made(company)
     company.sandbox.machine.faults.add(Fault(0, "callback", "drop", on="dismiss", count=1))
     acts = company.sandbox.machine.group_acts
@@ -156,3 +156,17 @@ async def test_an_event_about_a_group_that_is_gone_marks_it(company: Company) ->
     acts.dismiss(group.chat_id)
     await company.settle()
     assert (await group_of(company, group.chat_id)).dismissed_at is not None
+
+
+async def test_who_is_in_a_group(company: Company) -> None:
+    await company.each(
+        a_new_group_is_fetched,
+        people_who_join_and_leave_are_applied_by_version_without_a_fetch,
+        who_comes_back_is_in_again,
+        a_broken_chain_of_versions_is_mended_by_a_fetch,
+        members_of_a_group_we_never_saw_are_fetched,
+        name_notice_and_owner_are_fetched,
+        a_dismissal_is_told_to_the_owner_once,
+        a_dismissal_that_a_fetch_found_first_is_told_all_the_same,
+        an_event_about_a_group_that_is_gone_marks_it,
+    )

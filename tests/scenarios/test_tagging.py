@@ -39,7 +39,7 @@ async def outcome_of(company: Company, handler: str) -> dict[str, Any]:
     raise AssertionError(f"{handler} has no outcome")
 
 
-async def test_a_channel_puts_its_tags_on_and_the_record_says_which_rule(company: Company) -> None:
+async def a_channel_puts_its_tags_on_and_the_record_says_which_rule(company: Company) -> None:
     first, second = company.tag_ids[:2]
     await company.add_tag_rule(name="海报", put_on=[first], conditions={"states": ["store_poster"]})
     await company.add_tag_rule(name="直播", put_on=[second], conditions={"states": ["live_room"]})
@@ -51,7 +51,7 @@ async def test_a_channel_puts_its_tags_on_and_the_record_says_which_rule(company
     assert "海报" in str(outcome["detail"])
 
 
-async def test_a_half_added_customer_is_tagged_when_confirmed(company: Company) -> None:
+async def a_half_added_customer_is_tagged_when_confirmed(company: Company) -> None:
     tag = company.tag_ids[0]
     await company.add_tag_rule(name="全部", put_on=[tag])
     added = company.scan(flow="half")
@@ -62,7 +62,7 @@ async def test_a_half_added_customer_is_tagged_when_confirmed(company: Company) 
     assert await tags_of(company, added) == {tag}
 
 
-async def test_a_tag_by_the_way_of_adding(company: Company) -> None:
+async def a_tag_by_the_way_of_adding(company: Company) -> None:
     tag = company.tag_ids[0]
     await company.add_tag_rule(name="名片", put_on=[tag], conditions={"add_ways": [3]})
     by_card = company.people.add(company.followers[0], add_way=3, by_staff=False)
@@ -71,7 +71,7 @@ async def test_a_tag_by_the_way_of_adding(company: Company) -> None:
     assert (await tags_of(company, by_card), await tags_of(company, by_phone)) == ({tag}, set())
 
 
-async def test_a_tag_by_department_counts_the_departments_above(company: Company) -> None:
+async def a_tag_by_department_counts_the_departments_above(company: Company) -> None:
     member = company.world.directory.get(company.followers[0])
     department = member.department[0]
     parent = company.world.directory.departments[department].parentid
@@ -84,7 +84,7 @@ async def test_a_tag_by_department_counts_the_departments_above(company: Company
     assert await tags_of(company, added) == {below, above}
 
 
-async def test_a_tag_by_weekday(company: Company) -> None:
+async def a_tag_by_weekday(company: Company) -> None:
     today = company.bot.clock.now().astimezone(ZoneInfo("Asia/Shanghai")).isoweekday()
     on, off = company.tag_ids[:2]
     others = [day for day in range(1, 8) if day != today]
@@ -95,7 +95,7 @@ async def test_a_tag_by_weekday(company: Company) -> None:
     assert await tags_of(company, added) == {on}
 
 
-async def test_words_in_the_remark_tag_after_an_edit(company: Company) -> None:
+async def words_in_the_remark_tag_after_an_edit(company: Company) -> None:
     put, taken = company.tag_ids[:2]
     await company.add_tag_rule(
         name="老师", triggers=["edit"], put_on=[put], take_off=[taken],
@@ -112,7 +112,7 @@ async def test_words_in_the_remark_tag_after_an_edit(company: Company) -> None:
     assert await tags_of(company, added) == {put}
 
 
-async def test_an_edit_whose_first_fetch_failed_is_tagged_by_the_new_remark(company: Company) -> None:
+async def an_edit_whose_first_fetch_failed_is_tagged_by_the_new_remark(company: Company) -> None:
     """The rules must not be asked about the remark from before the edit."""
     tag = company.tag_ids[0]
     await company.add_tag_rule(
@@ -126,7 +126,7 @@ async def test_an_edit_whose_first_fetch_failed_is_tagged_by_the_new_remark(comp
     assert await tags_of(company, added) == {tag}
 
 
-async def test_what_is_on_already_is_not_put_on_again(company: Company) -> None:
+async def what_is_on_already_is_not_put_on_again(company: Company) -> None:
     tag = company.tag_ids[0]
     await company.add_tag_rule(name="全部", triggers=["add", "edit"], put_on=[tag])
     added = company.scan()
@@ -159,7 +159,7 @@ async def test_a_tag_that_is_deleted_under_us_is_left_out_on_the_retry(company: 
     assert gone not in await company.read(tag_rows.list_live_ids)
 
 
-async def test_a_customer_who_left_meanwhile_is_not_tagged_and_nothing_fails(company: Company) -> None:
+async def a_customer_who_left_meanwhile_is_not_tagged_and_nothing_fails(company: Company) -> None:
     await company.add_tag_rule(name="全部", put_on=[company.tag_ids[0]])
     company.sandbox.machine.faults.add(Fault(0, "api", "errcode", on=MARK, errcode=84061))
     company.scan()
@@ -169,7 +169,7 @@ async def test_a_customer_who_left_meanwhile_is_not_tagged_and_nothing_fails(com
     assert await company.bot.inbox.db.read(event_rows.count_tasks) == {}
 
 
-async def test_somebody_who_left_before_the_rules_were_asked_is_skipped(company: Company) -> None:
+async def somebody_who_left_before_the_rules_were_asked_is_skipped(company: Company) -> None:
     await company.add_tag_rule(name="全部", triggers=["edit"], put_on=[company.tag_ids[0]])
     added = company.scan()
     await company.settle()
@@ -181,7 +181,7 @@ async def test_somebody_who_left_before_the_rules_were_asked_is_skipped(company:
     assert company.calls(MARK) == 0
 
 
-async def test_joining_a_group_tags_each_follow(company: Company) -> None:
+async def joining_a_group_tags_each_follow(company: Company) -> None:
     group = next(iter(company.world.groups))
     tag = company.tag_ids[0]
     await company.add_tag_rule(
@@ -194,7 +194,7 @@ async def test_joining_a_group_tags_each_follow(company: Company) -> None:
     assert await tags_of(company, added) == {tag}
 
 
-async def test_a_refused_tag_of_one_who_joined_does_not_keep_the_others_from_theirs(company: Company) -> None:
+async def a_refused_tag_of_one_who_joined_does_not_keep_the_others_from_theirs(company: Company) -> None:
     group = next(iter(company.world.groups))
     tag = company.tag_ids[0]
     await company.add_tag_rule(name="入群", triggers=["group_join"], put_on=[tag])
@@ -209,7 +209,7 @@ async def test_a_refused_tag_of_one_who_joined_does_not_keep_the_others_from_the
     assert [await tags_of(company, each) for each in (first, second)] == [{tag}, {tag}]
 
 
-async def test_a_failed_call_is_tried_again_and_only_the_tagging_is_repeated(company: Company) -> None:
+async def a_failed_call_is_tried_again_and_only_the_tagging_is_repeated(company: Company) -> None:
     await company.add_rule()
     await company.add_tag_rule(name="全部", put_on=[company.tag_ids[0]])
     company.sandbox.machine.faults.add(Fault(0, "api", "errcode", on=MARK, errcode=40096, count=2))
@@ -220,7 +220,7 @@ async def test_a_failed_call_is_tried_again_and_only_the_tagging_is_repeated(com
     assert company.calls(GET) <= 2, "the customer is not fetched again for the tags"
 
 
-async def test_changes_of_the_company_s_tags_are_read(company: Company) -> None:
+async def changes_of_the_company_s_tags_are_read(company: Company) -> None:
     company.people.add_tags("新的一组", ["甲", "乙"])
     tag = company.tag_ids[-1]
     company.people.rename_tag(tag, "丙")
@@ -231,7 +231,7 @@ async def test_changes_of_the_company_s_tags_are_read(company: Company) -> None:
     assert tag not in await company.read(tag_rows.list_live_ids)
 
 
-async def test_the_time_of_the_event_counts_not_that_of_its_handling(company: Company) -> None:
+async def the_time_of_the_event_counts_not_that_of_its_handling(company: Company) -> None:
     tag = company.tag_ids[0]
     zone = ZoneInfo("Asia/Shanghai")
     today = company.bot.clock.now().astimezone(zone).isoweekday()
@@ -242,3 +242,23 @@ async def test_the_time_of_the_event_counts_not_that_of_its_handling(company: Co
     company.bot.clock.advance(timedelta(days=3))
     await company.settle_with_retries()
     assert await tags_of(company, added) == {tag}
+
+
+async def test_which_tags_are_on_afterwards(company: Company) -> None:
+    await company.each(
+        a_channel_puts_its_tags_on_and_the_record_says_which_rule,
+        a_half_added_customer_is_tagged_when_confirmed,
+        a_tag_by_the_way_of_adding,
+        a_tag_by_department_counts_the_departments_above,
+        a_tag_by_weekday,
+        words_in_the_remark_tag_after_an_edit,
+        an_edit_whose_first_fetch_failed_is_tagged_by_the_new_remark,
+        what_is_on_already_is_not_put_on_again,
+        a_customer_who_left_meanwhile_is_not_tagged_and_nothing_fails,
+        somebody_who_left_before_the_rules_were_asked_is_skipped,
+        joining_a_group_tags_each_follow,
+        a_refused_tag_of_one_who_joined_does_not_keep_the_others_from_theirs,
+        a_failed_call_is_tried_again_and_only_the_tagging_is_repeated,
+        changes_of_the_company_s_tags_are_read,
+        the_time_of_the_event_counts_not_that_of_its_handling,
+    )

@@ -16,7 +16,7 @@ from tests.scenarios.conftest import Company, Start
 SEND = "externalcontact/send_welcome_msg"
 
 
-async def test_a_scan_brings_the_welcome_with_its_cards(company: Company) -> None:
+async def a_scan_brings_the_welcome_with_its_cards(company: Company) -> None:
     await company.add_rule(
         "{{ time_of_day }}，{{ customer_name }}！我是{{ staff_name }}，您来自{{ channel_name }}。",
         attachments=[
@@ -34,7 +34,7 @@ async def test_a_scan_brings_the_welcome_with_its_cards(company: Company) -> Non
     assert welcome.explanation["rules"][0]["outcome"] == "matched"
 
 
-async def test_hostile_names_arrive_literally(company: Company) -> None:
+async def hostile_names_arrive_literally(company: Company) -> None:
     await company.add_rule("您好 {{ customer_name }}")
     name = r"$1 \1 {{ 7*7 }} <b>&amp;</b>"
     added = company.scan(name=name)
@@ -52,14 +52,14 @@ async def test_half_add_and_add_bring_one_welcome(company: Company, flow: Any) -
     assert company.calls(SEND) == 1, "the second event of the add asks for nothing"
 
 
-async def test_a_half_added_customer_is_greeted_without_the_name(company: Company) -> None:
+async def a_half_added_customer_is_greeted_without_the_name(company: Company) -> None:
     await company.add_rule("您好{{ customer_name }}")
     added = company.scan(flow="half")
     await company.settle()
     assert company.texts(added) == ["您好朋友"]
 
 
-async def test_the_same_event_twice_sends_one_welcome(company: Company) -> None:
+async def the_same_event_twice_sends_one_welcome(company: Company) -> None:
     company.sandbox.machine.faults.add(Fault(0, "callback", "duplicate", times=3))
     await company.add_rule()
     added = company.scan()
@@ -68,14 +68,14 @@ async def test_the_same_event_twice_sends_one_welcome(company: Company) -> None:
     assert company.calls(SEND) == 1
 
 
-async def test_several_customers_in_one_second_are_all_greeted(company: Company) -> None:
+async def several_customers_in_one_second_are_all_greeted(company: Company) -> None:
     await company.add_rule()
     everyone = [company.scan() for _ in range(30)]
     await company.settle()
     assert [company.texts(added) for added in everyone] == [["您好"]] * 30
 
 
-async def test_the_rule_of_the_channel_wins_over_the_default_and_the_record_says_why(company: Company) -> None:
+async def the_rule_of_the_channel_wins_over_the_default_and_the_record_says_why(company: Company) -> None:
     await company.add_rule("默认")
     await company.add_rule("直播间欢迎您", name="直播间", conditions={"states": ["live_room"]})
     live, other = company.scan("live_room"), company.scan("website")
@@ -87,7 +87,7 @@ async def test_the_rule_of_the_channel_wins_over_the_default_and_the_record_says
     assert failed["failed"][0]["condition"] == "state"
 
 
-async def test_a_welcome_comes_again_after_the_customer_left_and_came_back(company: Company) -> None:
+async def a_welcome_comes_again_after_the_customer_left_and_came_back(company: Company) -> None:
     await company.add_rule()
     added = company.scan()
     await company.settle()
@@ -98,7 +98,7 @@ async def test_a_welcome_comes_again_after_the_customer_left_and_came_back(compa
     assert company.texts(again) == ["您好", "您好"]
 
 
-async def test_an_answer_lost_after_the_effect_is_recorded_as_sent_and_not_repeated(company: Company) -> None:
+async def an_answer_lost_after_the_effect_is_recorded_as_sent_and_not_repeated(company: Company) -> None:
     await company.add_rule()
     company.sandbox.machine.faults.add(Fault(0, "api", "lose_answer", on=SEND, count=1))
     added = company.scan()
@@ -124,7 +124,7 @@ async def test_passing_faults_delay_a_welcome_and_do_not_lose_it(
     assert company.texts(added) == ["您好"]
 
 
-async def test_a_missed_welcome_says_why_and_its_words_go_to_the_staff_member(company: Company) -> None:
+async def a_missed_welcome_says_why_and_its_words_go_to_the_staff_member(company: Company) -> None:
     await company.add_rule("您好，欢迎{{ customer_name }}")
     company.sandbox.machine.faults.add(Fault(0, "api", "errcode", on=SEND, errcode=41050, count=1))
     added = company.scan(name="阿强")
@@ -162,7 +162,7 @@ async def test_observe_mode_records_and_sends_nothing(start: Start) -> None:
         assert company.calls(path) == 0
 
 
-async def test_an_inherited_customer_is_not_greeted_as_new(company: Company) -> None:
+async def an_inherited_customer_is_not_greeted_as_new(company: Company) -> None:
     await company.add_rule()
     added = company.people.add(company.followers[0], add_way=202, name="老客户")
     await company.settle()
@@ -171,7 +171,7 @@ async def test_an_inherited_customer_is_not_greeted_as_new(company: Company) -> 
     assert by_customer[added.follow.external_userid].reason == "inherited"
 
 
-async def test_a_read_that_lags_behind_the_add_costs_neither_the_record_nor_the_tags(company: Company) -> None:
+async def a_read_that_lags_behind_the_add_costs_neither_the_record_nor_the_tags(company: Company) -> None:
     await company.add_tag_rule(name="全部", put_on=[company.tag_ids[0]])
     company.sandbox.machine.faults.add(Fault(0, "api", "errcode", on="externalcontact/get", errcode=84061, count=1))
     added = company.scan(name="阿强")
@@ -183,7 +183,7 @@ async def test_a_read_that_lags_behind_the_add_costs_neither_the_record_nor_the_
     assert told.tag_ids == [company.tag_ids[0]]
 
 
-async def test_no_rule_no_code_are_told_apart(company: Company) -> None:
+async def no_rule_no_code_are_told_apart(company: Company) -> None:
     company.scan()
     await company.settle()
     await company.add_rule()
@@ -192,7 +192,7 @@ async def test_no_rule_no_code_are_told_apart(company: Company) -> None:
     assert [welcome.reason for welcome in await company.welcomes()] == ["no_code", "no_rule"]
 
 
-async def test_media_that_cannot_be_had_leave_the_text_alone(company: Company) -> None:
+async def media_that_cannot_be_had_leave_the_text_alone(company: Company) -> None:
     await company.add_rule(
         "有图", attachments=[{"msgtype": "image", "image": {"media": "0" * 64}}], fallback_text="图片稍后发您"
     )
@@ -203,7 +203,7 @@ async def test_media_that_cannot_be_had_leave_the_text_alone(company: Company) -
     assert (welcome.status, welcome.attachments) == ("sent", 0)
 
 
-async def test_a_customer_of_a_colleague_is_told_apart_even_from_before_the_bots_time(company: Company) -> None:
+async def a_customer_of_a_colleague_is_told_apart_even_from_before_the_bots_time(company: Company) -> None:
     await company.add_rule("新朋友您好", name="新", conditions={"customer": "new"})
     await company.add_rule("又见面了", name="老", conditions={"customer": "followed"})
     other = company.followers[1]
@@ -214,7 +214,7 @@ async def test_a_customer_of_a_colleague_is_told_apart_even_from_before_the_bots
     assert (company.texts(old), company.texts(new)) == (["又见面了"], ["新朋友您好"])
 
 
-async def test_a_colleague_s_customer_is_known_from_our_own_rows_without_a_fetch(company: Company) -> None:
+async def a_colleague_s_customer_is_known_from_our_own_rows_without_a_fetch(company: Company) -> None:
     await company.add_rule("又见面了", conditions={"customer": "followed"})
     first = company.scan(userid=company.followers[0])
     await company.settle()
@@ -247,3 +247,23 @@ async def test_a_crash_after_the_record_changes_nothing_of_it(company: Company) 
     assert await company.bot.inbox.db.read(event_rows.count_tasks) == {}
     assert company.texts(sent) == ["您好"]
     assert len(await company.alerts()) == 1
+
+
+async def test_what_is_said_to_whom(company: Company) -> None:
+    await company.each(
+        a_scan_brings_the_welcome_with_its_cards,
+        hostile_names_arrive_literally,
+        a_half_added_customer_is_greeted_without_the_name,
+        the_same_event_twice_sends_one_welcome,
+        several_customers_in_one_second_are_all_greeted,
+        the_rule_of_the_channel_wins_over_the_default_and_the_record_says_why,
+        a_welcome_comes_again_after_the_customer_left_and_came_back,
+        an_answer_lost_after_the_effect_is_recorded_as_sent_and_not_repeated,
+        a_missed_welcome_says_why_and_its_words_go_to_the_staff_member,
+        an_inherited_customer_is_not_greeted_as_new,
+        a_read_that_lags_behind_the_add_costs_neither_the_record_nor_the_tags,
+        no_rule_no_code_are_told_apart,
+        media_that_cannot_be_had_leave_the_text_alone,
+        a_customer_of_a_colleague_is_told_apart_even_from_before_the_bots_time,
+        a_colleague_s_customer_is_known_from_our_own_rows_without_a_fetch,
+    )
