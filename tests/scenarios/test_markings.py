@@ -216,7 +216,7 @@ async def test_failures_that_never_end_pause_it(company: Company) -> None:
 async def slowed(company: Company) -> int:
     """A marking whose calls take long enough to be caught in the middle."""
     await sync(company)
-    company.sandbox.machine.faults.add(Fault(0, "api", "latency", on=MARK, seconds=0.05))
+    company.sandbox.machine.faults.add(Fault(0, "api", "latency", on=MARK, seconds=0.15))
     return await ask(company, everyone(company.tag_ids[:1]))
 
 
