@@ -47,7 +47,7 @@ async def test_a_marking_is_counted_made_and_done(caller: Caller) -> None:
 async def test_it_is_paused_resumed_and_cancelled_and_failures_are_listed(caller: Caller) -> None:
     (tag, *_) = await synced(caller)
     faults = caller.sandbox.machine.faults
-    faults.add(Fault(0, "api", "latency", on="externalcontact/mark_tag", seconds=0.5))
+    faults.add(Fault(0, "api", "latency", on="externalcontact/mark_tag", seconds=1))
     faults.add(Fault(0, "api", "errcode", on="externalcontact/mark_tag", errcode=84061, count=2))
     _, made = await caller.call("POST", "/markings", {"put_on": [tag], "audience": {"everyone": True}})
     marking = f"/markings/{made['id']}"
