@@ -97,7 +97,7 @@ async def test_a_call_that_was_claimed_too_long_ago_is_not_begun_and_another_tha
     # While one run is sent, somebody who has lost the lease claims the batch of another run, and is gone.
     campaign_id = await begin_small(company, sender=1)
     _, other = await plan(company, campaign_id)
-    slow = company.sandbox.machine.faults.add(Fault(id=0, target="api", on=ADD, kind="latency", seconds=1, count=1))
+    slow = company.sandbox.machine.faults.add(Fault(id=0, target="api", on=ADD, kind="latency", seconds=2, count=1))
     sending = asyncio.create_task(send_when_due(ctx))
     async with asyncio.timeout(30):
         while not slow.struck:
