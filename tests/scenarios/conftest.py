@@ -74,7 +74,7 @@ class Company:
     async def settle(self) -> None:
         """Wait until WeCom has delivered everything and the bot has handled it."""
         try:
-            await asyncio.wait_for(self._settle(), 60)
+            await asyncio.wait_for(self._settle(), 240)
         except TimeoutError:
             tasks = [task for event in await self.bot.inbox.db.read(event_rows.list_events) for task in event["tasks"]]
             waiting = [task for task in tasks if task["status"] not in ("done", "dead")]
