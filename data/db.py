@@ -83,6 +83,9 @@ class Database(Protocol):
         for the two share one interpreter. Where the disk is slow, only the commit is left to a thread.
         """
 
+    def plan_anew(self) -> None:
+        """Have statements planned by what the planner knows now: SQLite's connections learn it when they are opened."""
+
     async def close(self) -> None:
         """Finish what runs and let go of the database."""
 
@@ -128,6 +131,7 @@ class SqliteDatabase:
         #: the pool and to give it back takes as long as several rows.
         self._here_engine = sqlite_engine(path, writes=True, wait_seconds=0, checkpoint_pages=checkpoint_pages)
         self._here: Connection | None = None
+        self._here_is_old = False
         self._closed = False
         self._writer = ThreadPoolExecutor(1, thread_name_prefix=f"write-{path.stem}")
         self._readers = ThreadPoolExecutor(READ_THREADS, thread_name_prefix=f"read-{path.stem}")
@@ -195,6 +199,10 @@ class SqliteDatabase:
     async def _run_here(self, group: list[_Waiting]) -> bool:
         """Run a group on the event loop. False: another process writes just now, and the loop may not wait for it."""
         try:
+            if self._here_is_old and self._here is not None:
+                self._here.invalidate()
+                self._here = None
+            self._here_is_old = False
             connection = self._here = self._here or self._here_engine.connect()
             with connection.begin() as transaction:
                 if len(group) == 1:
@@ -263,6 +271,11 @@ class SqliteDatabase:
                 session.rollback()
                 return None, _storage_error(error, str(self.path)) if _is_storage_fault(error) else error
         return result, None
+
+    def plan_anew(self) -> None:
+        # Whoever reads just now keeps the connection to the end of the unit; the writer learned it in telling.
+        self._read_engine.dispose()
+        self._here_is_old = True
 
     async def close(self) -> None:
         self._closed = True
@@ -354,6 +367,9 @@ class PostgresDatabase:
             if error.connection_invalidated or _sqlstate(error)[:2] in UNAVAILABLE:
                 raise _storage_error(error, "PostgreSQL") from error
             raise
+
+    def plan_anew(self) -> None:
+        """Its connections learn of it by themselves."""
 
     async def close(self) -> None:
         await self._engine.dispose()

@@ -142,6 +142,7 @@ async def send_alerts(ctx: Context) -> int:
 async def refresh_statistics(ctx: Context) -> None:
     """Tables that grew a thousandfold are planned for as they are now."""
     await ctx.db.write(statistics_rows.refresh_statistics)
+    ctx.db.plan_anew()
 
 
 JOBS: tuple[Job, ...] = (

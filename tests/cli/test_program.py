@@ -6,10 +6,11 @@ import asyncio
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import aiohttp
@@ -22,6 +23,7 @@ from bot.app import Bot
 from bot.commands import terminal
 from bot.config import load_settings
 from bot.errors import ConfigurationError
+from data import migrate
 from data.db import Database
 from data.errors import SchemaError, StorageError
 from tests.cli.conftest import SIYU, Siyu, write_config
@@ -124,9 +126,15 @@ def test_the_configuration_may_be_named_by_the_environment_or_be_the_environment
 
 
 def test_migrate_says_what_it_did(siyu: Siyu, plain_config: Path) -> None:
+    url, (before, newest) = load_settings(plain_config).database.url, migrate.revisions_of("main")[-2:]
+    asyncio.run(migrate.upgrade(url, "main", before))
     first = siyu("migrate", config=plain_config)
     assert first.code == 0
-    assert re.fullmatch(r"main: tables made \(main_\d+\)\.\ninbox: tables made \(inbox_\d+\)\.\n", first.out)
+    told = rf"main: brought from {before} to {newest}\.\ninbox: tables made \(inbox_\d+\)\.\n"
+    assert re.fullmatch(told, first.out)
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as tables:
+        kept = tables.execute("SELECT 1 FROM sqlite_master WHERE name = 'sqlite_stat1'").fetchone()
+    assert kept, "the planner was told what the tables hold"
     assert siyu("migrate", config=plain_config).out.count("nothing to do") == 2
 
 

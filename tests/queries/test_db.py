@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -204,16 +204,30 @@ async def test_migrations_make_the_tables_that_the_models_say(urls: Urls, tree: 
     await migrate.upgrade(url, tree)
 
 
-def _planner_knows(session: Session) -> bool:
-    return session.execute(text("SELECT 1 FROM sqlite_stat1 WHERE tbl = 'follows'")).first() is not None
+#: One of these finds all rows, the other one.
+_BY_TWO = "EXPLAIN QUERY PLAN SELECT remark FROM follows WHERE state = 'door' AND changed_at = '2026-01-01'"
 
 
-def _one_follow(session: Session) -> None:
-    session.add(Follow(userid="a", external_userid="wm", status="present", changed_at=datetime(2026, 1, 1, tzinfo=UTC)))
+def _plan(session: Session) -> str:
+    return str(session.execute(text(_BY_TWO)).all())
 
 
-async def test_the_planner_is_told_what_the_tables_hold(db: Database) -> None:
-    await db.write(_one_follow)
+def _follows(session: Session, many: int) -> None:
+    known = session.execute(text("SELECT count(*) FROM follows")).scalar_one()
+    for number in range(known, many):
+        at = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=number)
+        session.add(Follow(userid="a", external_userid=f"wm{number}", state="door", status="present", changed_at=at))
+
+
+async def test_statements_are_planned_by_what_the_tables_hold(db: Database) -> None:
+    await db.write(_follows, 1)
     await db.write(refresh_statistics)
-    if db.dialect == "sqlite":
-        assert await db.read(_planner_knows)
+    if db.dialect != "sqlite":
+        return
+    assert "ix_follows_changed_at" not in await db.read(_plan)
+    await db.write(_follows, 500)
+    await db.write(refresh_statistics)
+    assert "ix_follows_changed_at" not in await db.read(_plan), "a connection knows what it was told when it was opened"
+    db.plan_anew()
+    assert "ix_follows_changed_at" in await db.read(_plan)
+    assert await db.write_here(add_tag, "t1") == "t1"
