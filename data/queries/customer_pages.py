@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, tzinfo
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import Select, exists, func, literal_column, select
@@ -16,7 +17,7 @@ from data.errors import NotFoundError
 from data.models import Customer, Follow, FollowTag, Staff, Tag
 from data.queries.segment_plans import FEW, make_plan
 from data.queries.segment_sql import selected
-from data.queries.segments import asking, plan_segment
+from data.queries.segments import asking, list_newest, plan_segment
 from data.rules.segments import Node
 
 C: Any = Customer.__table__  # type: ignore[attr-defined]
@@ -54,10 +55,12 @@ def list_page(
     userids: Collection[str] | None = None,
     among_ids: Collection[int] | None = None,
 ) -> list[Shown]:
-    """Follows of a segment, newest first. `among_ids`: of these alone."""
-    query = _asked(session, tree, now, zone, userids, among_ids, F.c.id)
-    if before_id is not None:
-        query = query.where(F.c.id < before_id)
+    """Follows of a segment, newest first. `among_ids`: of these alone; `before_id`: only older ones than this."""
+    if among_ids is None:
+        ids = list_newest(session, tree, now, zone, limit=limit, before_id=before_id, userids=userids)
+        return list_shown(session, ids)
+    given = among_ids if before_id is None else [each for each in among_ids if each < before_id]
+    query = _asked(session, tree, now, zone, userids, given, F.c.id)
     return list_shown(session, session.execute(query.order_by(F.c.id.desc()).limit(limit)).scalars().all())
 
 
@@ -115,27 +118,37 @@ def list_shown(session: Session, ids: Iterable[int]) -> list[Shown]:
     if not wanted:
         return []
     tags: dict[int, list[str]] = {}
-    for follow_id, name in session.execute(
+    dialect = session.get_bind().dialect.name
+    for follow_id, name in session.execute(_tags_of(dialect), {"ids": wanted}):
+        tags.setdefault(follow_id, []).append(name)
+    return [Shown(*row, tags.get(row[0], [])) for row in session.execute(_rows_of(dialect), {"ids": wanted})]
+
+
+@lru_cache
+def _tags_of(dialect: str) -> Any:
+    return (
         select(col(FollowTag.follow_id), col(Tag.name))
         .join(Tag, col(Tag.tag_no) == col(FollowTag.tag_no))
-        .where(col(FollowTag.follow_id).in_(wanted), col(Tag.deleted_at).is_(None))
+        .where(among(dialect, col(FollowTag.follow_id), "ids"), col(Tag.deleted_at).is_(None))
         .order_by(col(Tag.order).desc(), col(Tag.tag_id))
-    ):
-        tags.setdefault(follow_id, []).append(name)
-    rows = session.execute(
+    )
+
+
+@lru_cache
+def _rows_of(dialect: str) -> Any:
+    """SELECT of what `Shown` has, in its order."""
+    return (
         select(
-            F.c.id.label("follow_id"), F.c.external_userid, func.coalesce(C.c.name, "").label("name"), F.c.remark,
-            func.coalesce(C.c.type, 0).label("type"), func.coalesce(C.c.corp_name, "").label("corp_name"), F.c.status,
-            F.c.state, F.c.userid, func.coalesce(S.c.name, "").label("staff_name"),
+            F.c.id, F.c.external_userid, func.coalesce(C.c.name, ""), F.c.remark, func.coalesce(C.c.type, 0),
+            func.coalesce(C.c.corp_name, ""), F.c.status, F.c.state, F.c.userid, func.coalesce(S.c.name, ""),
             F.c.added_at, F.c.touched_at, F.c.remark_mobiles,
         )
         .select_from(F)
         .outerjoin(C, C.c.external_userid == F.c.external_userid)
         .outerjoin(S, S.c.userid == F.c.userid)
-        .where(F.c.id.in_(wanted))
+        .where(among(dialect, F.c.id, "ids"))
         .order_by(F.c.id.desc())
     )  # fmt: skip
-    return [Shown(**row, tags=tags.get(row["follow_id"], [])) for row in rows.mappings()]
 
 
 def require_visible(session: Session, external_userid: str, userids: Collection[str] | None) -> None:

@@ -96,11 +96,13 @@ def make_plan(
     *,
     one: bool = False,
     whole: bool = False,
+    page: bool = False,
     userids: Collection[str] | None = None,
 ) -> Plan:
     """How to ask a segment; for `one` follow that is known by its id there is nothing to choose.
 
-    `whole`: it is to be asked for all of the segment in one statement, too. `userids`: of these members' follows alone.
+    `whole`: it is to be asked for all of the segment in one statement, too. `page`: for some of it in the order of the
+    ids; what finds many is then met on the way. `userids`: of these members' follows alone.
     """
     asked = lower(tree, asking)
     if userids is not None:
@@ -113,7 +115,7 @@ def make_plan(
         return replace(plan, conjuncts=tuple(conjuncts), few=True)
     if len(conjuncts) == 1 and is_tagged(conjuncts[0]):  # nothing else could lead, and its rows are the answer
         return replace(plan, conjuncts=tuple(conjuncts), leader=conjuncts[0], rows=FEW + 1)
-    sizes = _sizes(session, [each for each in conjuncts if _can_lead(each)], plan)
+    sizes = _sizes(session, [each for each in conjuncts if _can_lead(each)], plan, FEW if page else None)
     if sizes:
         number = min(sizes, key=lambda number: sizes[number][1])
         leader, rows = sizes[number]
@@ -136,12 +138,13 @@ def _can_lead(condition: Condition) -> bool:
             return False
 
 
-def _sizes(session: Session, candidates: list[Any], plan: Plan) -> dict[int, tuple[Is, int]]:
-    """About how many rows each candidate finds (by identity), as far as they are few enough to lead."""
+def _sizes(session: Session, candidates: list[Any], plan: Plan, most: int | None) -> dict[int, tuple[Is, int]]:
+    """About how many rows each candidate finds (by identity), as far as they are few enough to lead: `most`, or a share
+    of all follows."""
     if not candidates:
         return {}
-    total = find_last_follow_id(session)
-    largest = max(int(total * LEADING_SHARE), PROBED_ROWS[0])
+    largest = max(int(find_last_follow_id(session) * LEADING_SHARE), PROBED_ROWS[0])
+    largest = largest if most is None else min(largest, most)
     for rows in (*(each for each in PROBED_ROWS if each < largest), largest):
         found = {id(each): (each, _count(session, each, plan, rows)) for each in candidates}
         small = {number: sized for number, sized in found.items() if sized[1] < rows}

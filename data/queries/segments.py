@@ -17,13 +17,15 @@ from data.errors import NotFoundError
 from data.models import Customer, FollowStatus, Staff
 from data.queries.customers import find_last_follow_id
 from data.queries.segment_names import read_known
-from data.queries.segment_plans import FEW, lower, make_plan, prepare, simplified
-from data.queries.segment_sql import Plan, counted, selected, sql_of
+from data.queries.segment_plans import lower, make_plan, prepare, simplified
+from data.queries.segment_sql import Plan, counted, is_tagged, rows_where, selected, sql_of
 from data.queries.segment_terms import Asking, F, SetTerm, opposite
 from data.rules.segments import Node, list_nodes, names_status
 
 #: Follows that are looked at at a time when all of a segment are gone through.
 CHUNK_ROWS = 20_000
+#: So many of the newest are looked at, whatever a page is of.
+LOOKED_AT = 3_000
 
 C: Any = Customer.__table__  # type: ignore[attr-defined]
 S: Any = Staff.__table__  # type: ignore[attr-defined]
@@ -96,6 +98,44 @@ def sample(session: Session, tree: Node, now: datetime, zone: tzinfo, size: int,
     return [Recipient(*row) for row in rows]
 
 
+def list_newest(
+    session: Session,
+    tree: Node,
+    now: datetime,
+    zone: tzinfo,
+    *,
+    limit: int,
+    before_id: int | None = None,
+    userids: Collection[str] | None = None,
+) -> list[int]:
+    """Ids of a segment's follows, newest first.
+
+    `before_id`: only older ones than this follow; `userids`: only these members'. Most pages are full after a look at
+    the newest follows; what a segment is best asked by is found out where that one is not.
+    """
+    prepare(session)
+    asked = asking(session, tree, now, zone)
+    last = find_last_follow_id(session) if before_id is None else before_id - 1
+    plan, older = make_plan(session, tree, asked, one=True, userids=userids), last - LOOKED_AT
+    near = selected(plan, F.c.id, within=(older, last)).order_by(F.c.id.desc()).limit(limit)
+    found = list(session.execute(near).scalars())
+    if len(found) == limit or older <= 0 or plan.never:
+        return found
+    plan = make_plan(session, tree, asked, page=True, userids=userids)
+    return found + list(session.execute(_newest(plan, older).limit(limit - len(found))).scalars())
+
+
+def _newest(plan: Plan, until: int) -> Any:
+    """SELECT of the ids up to one, newest first: on the way through whatever leads, where that lies in their order."""
+    if plan.needs_tags_only and plan.leader.term.unique:
+        ids = plan.leader.term.member
+        others = (sql_of(each, plan, {"id": ids}) for each in plan.conjuncts if each is not plan.leader)
+        return select(ids).where(*rows_where(plan.leader.term, plan), ids <= until, *others).order_by(ids.desc())
+    if plan.leader is None or is_tagged(plan.leader):
+        return selected(plan, F.c.id, within=(0, until)).order_by(F.c.id.desc())
+    return selected(plan, F.c.id).where(F.c.id <= until).order_by(F.c.id.desc())
+
+
 def list_page(
     session: Session,
     tree: Node,
@@ -110,11 +150,7 @@ def list_page(
 
     `before_id`: only older ones than this follow; `userids`: only these members'.
     """
-    plan = plan_segment(session, tree, now, zone, userids=userids)
-    found = selected(plan, F.c.id, in_order=plan.leader is None or plan.rows > FEW)
-    if before_id is not None:
-        found = found.where(F.c.id < before_id)
-    ids = session.execute(found.order_by(F.c.id.desc()).limit(limit)).scalars().all()
+    ids = list_newest(session, tree, now, zone, limit=limit, before_id=before_id, userids=userids)
     columns = (
         F.c.id, F.c.userid, S.c.name.label("staff_name"), F.c.external_userid, C.c.name, F.c.remark, F.c.status,
         F.c.state, F.c.added_at,

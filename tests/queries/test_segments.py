@@ -43,6 +43,7 @@ from data.queries.segment_sql import counted, selected
 from data.queries.segment_terms import F
 from data.rules.problems import InvalidRuleError, parse
 from data.rules.segments import Node, Segment
+from tests.facts import settle
 from tests.queries import segment_meaning as meaning
 from tests.queries import segment_world as world_of
 from tests.queries.segment_world import NOW, ZONE, World
@@ -308,11 +309,33 @@ def _old_ids(session: Session) -> set[int]:
     return set(session.execute(select(F.c.id).where(F.c.id <= 100)).scalars())
 
 
-async def test_a_page_goes_from_the_newest_to_the_oldest(company: Database, now: datetime) -> None:
+async def test_a_page_goes_from_the_newest_to_the_oldest(
+    company: Database, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await company.write(_make_many, 25)
-    tree = tree_of({"staff": {"userids": ["BO"]}})
-    first = await company.read(rows.list_page, tree, now, ZONE, limit=10)
-    second = await company.read(rows.list_page, tree, now, ZONE, limit=20, before_id=first[-1]["id"])
-    ids = [each["id"] for each in first + second]
-    assert ids == sorted(ids, reverse=True)
-    assert len(ids) == 25
+    await company.write(_tag_some)
+    tag, other = {"tags": {"tag_ids": ["t1"]}}, {"tags": {"tag_ids": ["t2"]}}
+    staff = {"staff": {"userids": ["BO"]}}
+    trees = (staff, tag, {"all": [tag, {"not": other}]}, {"all": [tag, staff]}, {"any": [tag, staff]}, {"all": []})
+    for looked_at in (rows.LOOKED_AT, 3):
+        monkeypatch.setattr(rows, "LOOKED_AT", looked_at)
+        for tree in map(tree_of, trees):
+            every = {each.follow_id async for part in rows.iterate(company, tree, now, ZONE) for each in part}
+            first = await company.read(rows.list_page, tree, now, ZONE, limit=7)
+            second = await company.read(rows.list_page, tree, now, ZONE, limit=50, before_id=first[-1]["id"])
+            assert [each["id"] for each in first + second] == sorted(every, reverse=True)
+            theirs = await company.read(rows.list_newest, tree, now, ZONE, limit=50, userids={"bo"})
+            assert set(theirs) == every & await company.read(_ids_of_bo)
+            assert theirs == sorted(theirs, reverse=True)
+
+
+def _tag_some(session: Session) -> None:
+    """Tags on every third and every ninth."""
+    for tag_no, every in ((1, 3), (2, 9)):
+        for follow_id in session.execute(select(F.c.id).where(F.c.id % every == 0)).scalars().all():
+            session.add(FollowTag(follow_id=follow_id, tag_no=tag_no, live=True))
+    settle(session)
+
+
+def _ids_of_bo(session: Session) -> set[int]:
+    return set(session.execute(select(F.c.id).where(F.c.userid == "bo")).scalars())
