@@ -5,7 +5,7 @@ from __future__ import annotations
 import calendar as days
 from datetime import date, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiohttp import web
 from sqlmodel import Session
@@ -27,25 +27,28 @@ from data.rules.schedule import day_began, local_datetime
 from data.rules.timings import Calendar
 
 PATH = "/console/calendar"
+#: Entries of a day in a month; the others are on the page of the day.
+PER_DAY = 6
+#: Entries of a day on its page.
+MOST = 500
 
 
 async def show(ask: Ask) -> web.Response:
-    """One month."""
+    """One month, or all of one day."""
+    day = _date(ask.request.query.get("day", ""))
+    if day is not None:
+        return await _page(ask, day.replace(day=1), day=day)
     return await _page(ask, _month_of(ask, ask.request.query.get("month", "")))
 
 
-async def _page(ask: Ask, month: date, status: int = 200, *, fault: str = "") -> web.Response:
-    weeks = days.Calendar().monthdatescalendar(month.year, month.month)
-    first, last = weeks[0][0], weeks[-1][-1]
-    entries, load = await ask.db.read(
-        partial(_read, account=ask.account, begin=day_began(first, ask.zone),
-                end=day_began(last + timedelta(days=1), ask.zone), now=ask.now, calendar=calendar_of(ask.settings))
+async def _page(ask: Ask, month: date, status: int = 200, *, day: date | None = None, fault: str = "") -> web.Response:
+    weeks = days.Calendar().monthdatescalendar(month.year, month.month) if day is None else [[day]]
+    shown = await ask.db.read(
+        partial(_read, account=ask.account, wanted=[each for week in weeks for each in week], now=ask.now,
+                calendar=calendar_of(ask.settings), most=PER_DAY if day is None else MOST)
     )  # fmt: skip
-    by_day: dict[date, list[Any]] = {}
-    for each in entries:
-        by_day.setdefault(local_datetime(each.at, ask.zone).date(), []).append(each)
     return ask.show(
-        "calendar", status, weeks=weeks, month=month, by_day=by_day, load=load, words=words, fault=fault,
+        "calendar", status, weeks=weeks, month=month, one=day, shown=shown, words=words, fault=fault,
         today=local_datetime(ask.now, ask.zone).date(), before=f"{month - timedelta(days=1):%Y-%m}",
         after=f"{month + timedelta(days=31):%Y-%m}", time=lambda at: f"{local_datetime(at, ask.zone):%H:%M}",
         typed=lambda at: local_input(ask, at), movable=(RunStatus.DUE, RunStatus.WORDS_DUE),
@@ -53,30 +56,31 @@ async def _page(ask: Ask, month: date, status: int = 200, *, fault: str = "") ->
 
 
 def _month_of(ask: Ask, asked: str) -> date:
+    return _date(f"{asked}-01") or local_datetime(ask.now, ask.zone).date().replace(day=1)
+
+
+def _date(asked: str) -> date | None:
     try:
-        found = date.fromisoformat(f"{asked}-01")
-        return found if 2000 < found.year < 2099 else local_datetime(ask.now, ask.zone).date().replace(day=1)
+        found = date.fromisoformat(asked)
     except ValueError:
-        return local_datetime(ask.now, ask.zone).date().replace(day=1)
+        return None
+    return found if 2000 < found.year < 2099 else None
 
 
-def _read(
-    session: Session, *, account: Any, begin: Any, end: Any, now: Any, calendar: Calendar
-) -> tuple[list[Any], Load]:
+class Shown(NamedTuple):
+    """What the page shows. `mine`: the campaigns on which its reader may act."""
+
+    days: dict[date, calendar_rows.Day]
+    mine: set[int]
+    load: Load
+
+
+def _read(session: Session, *, account: Any, wanted: list[date], now: Any, calendar: Calendar, most: int) -> Shown:
     sight = rows.read_sight(session, account)
-    found = calendar_rows.list_entries(session, sight, begin, end, now, calendar)
-    whole = {each.campaign_id for each in found}
-    mine = rows.list_made(session, sight, whole)
-    load = read_load(session, sight.userids, end, now, calendar.zone)
-    return [_Shown(each, is_mine=each.campaign_id in mine) for each in found], load
-
-
-class _Shown:
-    """An entry, and whether its reader may move it."""
-
-    def __init__(self, entry: calendar_rows.Entry, *, is_mine: bool) -> None:
-        self.entry, self.at, self.is_mine = entry, entry.at, is_mine and entry.journey_id is None
-        self.campaign_id = entry.campaign_id
+    found = calendar_rows.read_days(session, sight, wanted, calendar, most)
+    mine = rows.list_made(session, sight, {each.campaign_id for day in found.values() for each in day.entries})
+    end = day_began(wanted[-1] + timedelta(days=1), calendar.zone)
+    return Shown(found, mine, read_load(session, sight.userids, end, now, calendar.zone))
 
 
 async def move(ask: Ask) -> web.Response:

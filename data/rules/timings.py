@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta, tzinfo
 from enum import StrEnum
-from itertools import islice
+from functools import lru_cache
+from itertools import islice, takewhile
 from typing import Literal, NamedTuple
 
 from pydantic import Field
@@ -67,6 +68,12 @@ class Timing(RuleModel):
         cron, without = parse_cron(self.cron), self._without(calendar)
         return next_occurrence(cron, after, calendar.zone, until=self.until, without=without)
 
+    def list_due(self, begin: datetime, end: datetime, calendar: Calendar) -> Sequence[datetime]:
+        """When it repeats from `begin` until before `end`."""
+        if self.cron is None:
+            return ()
+        return _list_due(self.cron, begin, end, calendar.zone, self.until, tuple(self._without(calendar)))
+
     def following(self, after: datetime, now: datetime, calendar: Calendar) -> datetime | None:
         """When it is due again; of several times that have passed since, the last."""
         due = self.due_after(after, calendar)
@@ -77,6 +84,15 @@ class Timing(RuleModel):
 
     def _without(self, calendar: Calendar) -> Days:
         return calendar.holidays if self.skip_holidays else ()
+
+
+@lru_cache(maxsize=2_000)
+def _list_due(
+    line: str, begin: datetime, end: datetime, zone: tzinfo, until: date | None, without: Days
+) -> tuple[datetime, ...]:
+    """Kept: to find one takes APScheduler a tenth of a millisecond, and a month is looked at again and again."""
+    found = list_occurrences(parse_cron(line), begin - timedelta(microseconds=1), zone, until=until, without=without)
+    return tuple(takewhile(lambda at: at < end, found))
 
 
 def problems(timing: Timing, now: datetime, calendar: Calendar) -> list[Problem]:
