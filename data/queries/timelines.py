@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import String, bindparam, func, literal, or_, select
 from sqlmodel import Session, col
 
 from data.models import (
@@ -84,7 +84,9 @@ def read_place(text: str) -> Before | None:
 
 def list_entries(session: Session, external_userid: str, before: Before | None, limit: int) -> list[Entry]:
     """The next entries before a place, newest first."""
-    found = [entry for source in SOURCES for entry in source(session, external_userid, before, limit)]
+    are_there = session.execute(_ARE_THERE, {"whose": external_userid}).one()
+    sources = (source for (source, _), is_there in zip(SOURCES, are_there, strict=True) if is_there)
+    found = [entry for source in sources for entry in source(session, external_userid, before, limit)]
     if before is not None:
         found = [each for each in found if each[:3] < before[:3]]
     return sorted(found, key=lambda each: each[:3], reverse=True)[:limit]
@@ -283,7 +285,40 @@ def _service(session: Session, whose: str, before: Before | None, limit: int) ->
         yield Entry(row.sent_at, "kf", _key(row.id), told)
 
 
-SOURCES: tuple[Callable[[Session, str, Before | None, int], Iterable[Entry]], ...] = (
-    _follows, _touches, _welcomes, _orders, _tasks, _enrolments, _steps, _unreached, _clicks, _answers, _groups,
-    _reactions, _changes, _notes, _contacts, _service,
-)  # fmt: skip
+_WHOSE: Any = bindparam("whose", type_=String)
+
+
+def _of(column: Any) -> Any:
+    """That there is a row of the customer's."""
+    return select(literal(1)).where(column == _WHOSE).exists()
+
+
+_THEIR_WELCOME = (
+    select(literal(1))
+    .where(
+        col(Welcome.userid).in_(select(col(Follow.userid)).where(col(Follow.external_userid) == _WHOSE)),
+        col(Welcome.external_userid) == _WHOSE,
+    )
+    .exists()
+)
+#: Where things are read from, and whether there may be any of a customer's.
+SOURCES: tuple[tuple[Callable[[Session, str, Before | None, int], Iterable[Entry]], Any], ...] = (
+    (_follows, _of(col(Follow.external_userid))),
+    (_touches, _of(col(Touch.external_userid))),
+    (_welcomes, _THEIR_WELCOME),
+    (_orders, _of(col(Order.external_userid))),
+    (_tasks, _of(col(StaffTask.external_userid))),
+    (_enrolments, _of(col(Enrolment.external_userid))),
+    (_steps, _of(col(Enrolment.external_userid))),
+    (_unreached, select(literal(1)).select_from(Run).exists()),
+    (_clicks, _of(col(LinkClick.external_userid))),
+    (_answers, _of(col(FormAnswer.external_userid))),
+    (_groups, _of(col(GroupMember.userid))),
+    (_reactions, _of(col(MomentReaction.external_userid))),
+    (_changes, _of(col(AuditEntry.external_userid))),
+    (_notes, _of(col(Note.external_userid))),
+    (_contacts, _of(col(NextContact.external_userid))),
+    (_service, _of(col(KfSession.contact_id))),
+)
+#: One statement: most customers have had a few of all these.
+_ARE_THERE = select(*(is_there.label(f"is_{number}") for number, (_, is_there) in enumerate(SOURCES)))
