@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from datetime import tzinfo
 from functools import partial
 
 from aiohttp import web
@@ -29,9 +30,11 @@ async def send_customers(ask: Ask, found: Filter) -> web.StreamResponse:
     return await send_pieces(ask, f"customers-{ask.now:%Y%m%d}", head, _rows(ask, found))
 
 
-async def _rows(ask: Ask, found: Filter) -> AsyncIterator[list[list[str]]]:
+async def _rows(ask: Ask, found: Filter) -> AsyncIterator[Iterable[list[str]]]:
+    row = partial(_row, ask.zone, ask._("、"), {key: ask._(text) for key, text in FOLLOW_STATUSES.items()})
     async for ids in _pieces(ask, found):
-        yield [_row(ask, each) for each in await ask.db.read(rows.list_shown, ids)]
+        # Made where they are written, which is not on the event loop.
+        yield map(row, await ask.db.read(rows.list_shown, ids))
 
 
 async def _pieces(ask: Ask, found: Filter) -> AsyncIterator[Sequence[int]]:
@@ -46,10 +49,9 @@ async def _pieces(ask: Ask, found: Filter) -> AsyncIterator[Sequence[int]]:
             yield [each.follow_id for each in part[start : start + PIECE]]
 
 
-def _row(ask: Ask, shown: rows.Shown) -> list[str]:
+def _row(zone: tzinfo, between: str, statuses: Mapping[str, str], shown: rows.Shown) -> list[str]:
     return [
         shown.name, shown.remark, shown.external_userid, shown.corp_name, shown.staff_name, shown.userid,
-        ask._(FOLLOW_STATUSES.get(shown.status, shown.status)), ask._("、").join(shown.tags), shown.state,
-        moment(shown.added_at, zone=ask.zone), moment(shown.touched_at, zone=ask.zone),
-        ask._("、").join(shown.remark_mobiles),
+        statuses.get(shown.status, shown.status), between.join(shown.tags), shown.state,
+        moment(shown.added_at, zone=zone), moment(shown.touched_at, zone=zone), between.join(shown.remark_mobiles),
     ]  # fmt: skip
