@@ -23,6 +23,7 @@ from bot.saying import Words, told
 from data.db import Database
 from data.models import Account, Role
 from data.queries import audit
+from data.queries.accounts import list_visible
 from data.queries.audit import Actor
 
 if TYPE_CHECKING:
@@ -79,10 +80,17 @@ class Ask:
     parts: Parts
     reader: Reader
     form: MultiDict[Any] = field(default_factory=MultiDict)
+    _visible: list[frozenset[str] | None] = field(default_factory=list, repr=False)
 
     @property
     def account(self) -> Account:
         return self.reader.account
+
+    def visible(self, session: Session) -> frozenset[str] | None:
+        """The members whose customers who asks sees (None: everybody's), found out once for a request."""
+        if not self._visible:
+            self._visible.append(list_visible(session, self.account))
+        return self._visible[0]
 
     @property
     def ctx(self) -> Context:

@@ -14,7 +14,6 @@ from bot.console.painting import N_
 from bot.console.sheets import send_rows
 from data.queries import channel_days as rows
 from data.queries import channel_plans as plan_rows
-from data.queries.accounts import list_visible
 from data.queries.channel_plans import PlanFilter
 from data.rules.schedule import local_datetime
 
@@ -40,7 +39,7 @@ def _read_asked(session: Session, ask: Ask) -> Asked:
     days = next((each for each in PERIODS if str(each) == ask.request.query.get("days")), 30)
     until = local_datetime(ask.now, ask.zone).date()
     since = until - timedelta(days=days - 1)
-    visible = list_visible(session, ask.account)
+    visible = ask.visible(session)
     if id_ := ask.asked_number("channel"):
         plan = plan_rows.get_plan(session, id_, visible)
         return Asked(days, since, until, plan, [plan.state])

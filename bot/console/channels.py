@@ -29,7 +29,6 @@ from data.queries import acquisition as link_rows
 from data.queries import channel_days as day_rows
 from data.queries import channel_plans as rows
 from data.queries import staff as staff_rows
-from data.queries.accounts import list_visible
 from data.queries.channel_plans import PlanFilter
 from data.rules.acquisition import LOW_BALANCE, scheme_of
 from data.rules.channels import ChannelDraft, made_up_state
@@ -67,7 +66,7 @@ def editing(ask: Ask, visible: Collection[str] | None) -> Editing:
 
 def read_visible(session: Session, ask: Ask) -> frozenset[str] | None:
     """Whom whoever asks sees."""
-    return list_visible(session, ask.account)
+    return ask.visible(session)
 
 
 def read_names(session: Session) -> dict[str, str]:

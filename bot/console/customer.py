@@ -13,7 +13,6 @@ from bot.console.timeline_words import ENTRIES, TOUCHES, said
 from bot.journey_explanations import explain_customer
 from data.models import FieldDefinition, NextContact, Note, Order, Preference
 from data.queries import customer_lists, fields, notes, orders, preferences, timelines, touches
-from data.queries.accounts import list_visible
 from data.queries.customer_pages import map_names, require_visible
 from data.queries.segment_choices import read_tags
 
@@ -52,7 +51,7 @@ async def page(ask: Ask, status: int = 200, **more: Any) -> web.Response:
     before = timelines.read_place(ask.request.query.get("before", ""))
 
     def read(session: Session) -> Page:
-        visible = list_visible(session, ask.account)
+        visible = ask.visible(session)
         require_visible(session, whose, visible)
         found = customer_lists.get_customer(session, whose)
         entries = timelines.list_entries(session, whose, before, ENTRIES_SHOWN + 1)
@@ -86,7 +85,7 @@ async def show_why(ask: Ask) -> web.Response:
     whose = external_userid_of(ask)
 
     def read(session: Session) -> tuple[list[touches.Explained], dict[str, Any], dict[str, str]]:
-        require_visible(session, whose, list_visible(session, ask.account))
+        require_visible(session, whose, ask.visible(session))
         before = ask.asked_number("before")
         told = touches.list_explained(session, whose, TOUCHES_SHOWN + 1, before)
         names = map_names(session, {each.touch.userid for each in told})

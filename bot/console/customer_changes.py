@@ -25,7 +25,6 @@ from data.models import FieldDefinition
 from data.queries import customers as rows
 from data.queries import fields as field_rows
 from data.queries import preferences as preference_rows
-from data.queries.accounts import list_visible
 from data.queries.customer_pages import require_visible
 from data.rules.fields import BIRTHDAY, FieldKind
 from data.rules.preferences import Preference
@@ -73,7 +72,7 @@ async def through(ask: Ask) -> str:
     userid = ask.text("userid", 64)
 
     def read(session: Session) -> None:
-        visible = list_visible(session, ask.account)
+        visible = ask.visible(session)
         if visible is not None and userid not in visible:
             raise NotFoundError(Phrase("没有这位客户，或者不在您能看到的范围内。"), Phrase("请从客户列表进入。"))
         rows.get_contact(session, userid, external_userid_of(ask))
@@ -206,7 +205,7 @@ async def require(ask: Ask) -> None:
     """Raises NotFoundError for a customer whom whoever asks does not see."""
 
     def read(session: Session) -> None:
-        require_visible(session, external_userid_of(ask), list_visible(session, ask.account))
+        require_visible(session, external_userid_of(ask), ask.visible(session))
 
     await ask.db.read(read)
 

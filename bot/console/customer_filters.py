@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -17,7 +16,6 @@ from bot.console.segment_forms import Whole
 from bot.phrases import Phrase
 from bot.rule_edits import usable_tree
 from data.queries import customer_search, segment_names
-from data.queries.accounts import list_visible
 from data.rules.problems import InvalidRuleError, Problem, parse
 from data.rules.segment_leaves import IDS_MAX
 from data.rules.segments import DEFINITION, EVERYBODY, Node, Segment
@@ -73,15 +71,18 @@ def definition_of(tree: Node) -> str:
 
 async def read_filter(ask: Ask, given: Mapping[str, Any]) -> Filter:
     """What an address or a form asks for. Raises InvalidRuleError, NotFoundError."""
-    visible = await ask.db.read(list_visible, ask.account)
-    text = _text(given, "q")[:SEARCH_MAX]
-    segment, tree = await ask.db.read(partial(_read_tree, given))
-    if not text:
-        return Filter(text, segment, tree, visible, None)
-    return Filter(text, segment, tree, visible, await ask.db.read(customer_search.search, text, visible))
+    return await ask.db.read(find_filter, ask, given)
 
 
-def _read_tree(given: Mapping[str, Any], session: Session) -> tuple[Segment | None, Node]:
+def find_filter(session: Session, ask: Ask, given: Mapping[str, Any]) -> Filter:
+    """The same, as a part of what is read."""
+    text, visible = _text(given, "q")[:SEARCH_MAX], ask.visible(session)
+    segment, tree = _read_tree(session, given)
+    found = customer_search.search(session, text, visible) if text else None
+    return Filter(text, segment, tree, visible, found)
+
+
+def _read_tree(session: Session, given: Mapping[str, Any]) -> tuple[Segment | None, Node]:
     segment_id = number_of(_text(given, "segment_id"))
     if segment_id is not None:
         segment = segment_names.get_segment(session, segment_id)

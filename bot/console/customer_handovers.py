@@ -15,7 +15,6 @@ from bot.console import handovers
 from bot.console.asks import Ask
 from bot.console.customer_filters import Filter, read_filter
 from data.queries import customer_pages as rows
-from data.queries.accounts import list_visible
 from data.queries.customer_pages import map_names
 from data.rules.handovers import LISTED_MAX
 from data.rules.problems import InvalidRuleError, Problem
@@ -61,7 +60,7 @@ def _list(given: MultiDict[str], external_userids: Iterable[str]) -> None:
 
 async def _read_chosen(ask: Ask) -> list[tuple[str, str]]:
     """Members and customers of the rows that are ticked, as far as one sees the members."""
-    visible = await ask.db.read(list_visible, ask.account)
+    visible = await ask.db.read(ask.visible)
     pairs = [each.partition(" ") for each in ask.texts("chosen")[:CHOSEN_MAX]]
     return [(userid, other) for userid, _, other in pairs if other and (visible is None or userid in visible)]
 

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import NamedTuple
 
 from aiohttp import web
 from sqlmodel import Session
 
 from bot.console.asks import Ask
 from bot.console.customer_exports import send_customers
-from bot.console.customer_filters import Filter, definition_of, read_filter
+from bot.console.customer_filters import Filter, definition_of, find_filter, read_filter
 from bot.console.customer_words import FOLLOW_STATUSES
-from bot.console.segment_forms import open_fields, read_fields
+from bot.console.segment_forms import Fields, fields_of, read_fields
 from bot.journey_enrolling import LISTED_MAX, enrol_listed
 from bot.markings import ask_for_marking
-from data.models import JourneyRow, JourneyStatus
 from data.queries import customer_pages as rows
 from data.queries import journeys as journey_rows
 from data.queries import segment_names
@@ -30,22 +29,33 @@ ROWS = 50
 
 async def show_list(ask: Ask) -> web.Response:
     """Customers, newest first: all that one may see, or whom a search and a segment leave."""
-
-    found = await read_filter(ask, ask.request.query)
-
-    def read(session: Session) -> tuple[list[rows.Shown], list[Any], list[JourneyRow], dict[str, str]]:
-        before = ask.asked_number("before")
-        shown = rows.list_page(
-            session, found.tree, ask.now, ask.zone, limit=ROWS + 1, before_id=before, **found.asked
-        )  # fmt: skip
-        journeys = [each for each in journey_rows.list_journeys(session, 200) if each.status == JourneyStatus.RUNNING]
-        return shown, segment_names.list_segments(session), journeys, read_tags(session)
-
-    shown, segments, journeys, tags = await ask.db.read(read)
+    page = await ask.db.read(_read_page, ask)
+    shown, found = page.shown, page.filter
     return ask.show(
-        "customers", filter=found, rows=shown[:ROWS], segments=segments, journeys=journeys, tags=tags,
+        "customers", filter=found, rows=shown[:ROWS], segments=page.segments, journeys=page.journeys, tags=page.tags,
         older=shown[ROWS - 1].follow_id if len(shown) > ROWS else None, statuses=FOLLOW_STATUSES,
-        fields=await open_fields(ask, found.tree), edited=found.tree != EVERYBODY and found.segment is None,
+        fields=page.fields, edited=found.tree != EVERYBODY and found.segment is None,
+    )  # fmt: skip
+
+
+class Page(NamedTuple):
+    """What the list shows, and what one may choose among."""
+
+    filter: Filter
+    shown: list[rows.Shown]
+    segments: list[tuple[int, str]]
+    journeys: list[tuple[int, str]]
+    tags: dict[str, str]
+    fields: Fields
+
+
+def _read_page(session: Session, ask: Ask) -> Page:
+    found = find_filter(session, ask, ask.request.query)
+    before = ask.asked_number("before")
+    shown = rows.list_page(session, found.tree, ask.now, ask.zone, limit=ROWS + 1, before_id=before, **found.asked)
+    return Page(
+        found, shown, segment_names.list_names(session), journey_rows.list_running(session), read_tags(session),
+        fields_of(session, ask, found.tree),
     )  # fmt: skip
 
 

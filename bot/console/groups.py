@@ -14,7 +14,6 @@ from bot.console.painting import N_
 from bot.refresh import refresh_group
 from data.queries import group_figures as figures
 from data.queries import group_pages as rows
-from data.queries.accounts import list_visible
 from data.queries.customer_pages import map_names
 from data.rules.schedule import local_datetime
 
@@ -37,7 +36,7 @@ async def show_list(ask: Ask) -> web.Response:
 
     def read(session: Session) -> list[rows.GroupShown]:
         return rows.list_page(
-            session, list_visible(session, ask.account), text=text, dismissed=dismissed, limit=ROWS + 1,
+            session, ask.visible(session), text=text, dismissed=dismissed, limit=ROWS + 1,
             before=rows.read_place(ask.request.query.get("before", "")),
         )  # fmt: skip
 
@@ -51,7 +50,7 @@ async def show_one(ask: Ask) -> web.Response:
     chat_id, gone = ask.request.match_info["chat_id"], ask.request.query.get("members") == "gone"
 
     def read(session: Session) -> dict[str, Any]:
-        visible = list_visible(session, ask.account)
+        visible = ask.visible(session)
         group = rows.get_shown(session, chat_id, visible)
         after = ask.request.query.get("after", "")[:64]
         members = rows.list_members(session, chat_id, visible, gone=gone, after=after, limit=MEMBERS_SHOWN + 1)
@@ -69,7 +68,7 @@ async def show_one(ask: Ask) -> web.Response:
 async def fetch(ask: Ask) -> web.Response:
     """Read one from WeCom again: what missed events left wrong is mended."""
     chat_id = ask.request.match_info["chat_id"]
-    await ask.db.read(lambda session: rows.get_shown(session, chat_id, list_visible(session, ask.account)))
+    await ask.db.read(lambda session: rows.get_shown(session, chat_id, ask.visible(session)))
     await refresh_group(ask.ctx, chat_id)
     return ask.go(f"{PATH}/{chat_id}", "saved")
 
@@ -81,7 +80,7 @@ async def show_statistics(ask: Ask) -> web.Response:
     since, chosen = until - timedelta(days=days - 1), ask.request.query.get("owner", "")[:64]
 
     def read(session: Session) -> dict[str, Any]:
-        visible = list_visible(session, ask.account)
+        visible = ask.visible(session)
         owners = figures.list_owners(session, since, until, visible)
         wanted = [chosen] if chosen in owners else visible
         return {

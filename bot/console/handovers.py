@@ -23,7 +23,6 @@ from data.queries import handovers as rows
 from data.queries import leavers as leaver_rows
 from data.queries import segment_names
 from data.queries import staff as staff_rows
-from data.queries.accounts import list_visible
 from data.queries.customer_pages import map_names
 from data.queries.segment_choices import read_tags
 from data.rules.handovers import ACTS, Act, HandoverDraft
@@ -53,7 +52,7 @@ async def show_list(ask: Ask) -> web.Response:
     before = ask.asked_number("before")
 
     def read(session: Session) -> dict[str, Any]:
-        visible = list_visible(session, ask.account)
+        visible = ask.visible(session)
         found = rows.list_handovers(session, ROWS + 1, before, visible)
         return {
             "handovers": [(each, rows.count_statuses(session, each.id or 0)) for each in found[:ROWS]],
@@ -191,7 +190,7 @@ def _look(handover_id: int, session: Session) -> dict[str, Any]:
 def _own(session: Session, ask: Ask) -> Handover:
     """A hand-over of somebody whose customers the reader sees. Raises NotFoundError."""
     row = rows.get_handover(session, ask.path_number())
-    visible = list_visible(session, ask.account)
+    visible = ask.visible(session)
     if visible is not None and row.userid not in visible:
         raise NotFoundError(ask._("没有这次交接，或者不在您能看到的范围内。"), ask._("请从交接列表进入。"))
     return row
@@ -199,7 +198,7 @@ def _own(session: Session, ask: Ask) -> Handover:
 
 def _require_seen(session: Session, ask: Ask, userid: str) -> None:
     """Raises NotFoundError for a member whose customers the reader does not see."""
-    visible = list_visible(session, ask.account)
+    visible = ask.visible(session)
     known = staff_rows.find_staff(session, userid) is not None or leaver_rows.has_left(session, userid)
     if not known or (visible is not None and userid not in visible):
         raise NotFoundError(ask._("没有成员 %(userid)s，或者不在您能看到的范围内。", userid=userid[:64]), "")
@@ -222,7 +221,7 @@ async def _form(
     faults: dict[str, str] | None = None,
 ) -> web.Response:
     def read(session: Session) -> dict[str, Any]:
-        visible = list_visible(session, ask.account)
+        visible = ask.visible(session)
         leavers = [each.userid for each in leaver_rows.list_leavers(session, visible)]
         followers = [
             each

@@ -14,7 +14,6 @@ from bot.console.sheets import send_rows
 from bot.notes import list_due
 from bot.staff_tasks import read_list
 from data.models import JobState, SyncStatus
-from data.queries import accounts as account_rows
 from data.queries import channel_plans as plan_rows
 from data.queries import channels as channel_rows
 from data.queries import cohorts as cohort_rows
@@ -114,7 +113,7 @@ def _cohort_kind(ask: Ask) -> Kind:
 
 def _read_cohorts(session: Session, ask: Ask) -> list[cohort_rows.Line]:
     today = local_datetime(ask.now, ask.zone).date()
-    visible = account_rows.list_visible(session, ask.account)
+    visible = ask.visible(session)
     return cohort_rows.list_cohorts(session, _cohort_kind(ask), today, visible)
 
 
@@ -124,7 +123,7 @@ def _days(ask: Ask) -> int:
 
 
 def _read_numbers(session: Session, ask: Ask, days: int) -> dict[str, Any]:
-    userids = account_rows.list_visible(session, ask.account)
+    userids = ask.visible(session)
     began = day_began(local_datetime(ask.now, ask.zone).date(), ask.zone)
     places = staff_rows.map_places(session)
     when = (ask.now, ask.zone, days, userids)
@@ -174,11 +173,11 @@ async def _list_needs(ask: Ask, welcomes: numbers.WelcomeNumbers) -> list[Need]:
 
 
 def _list_leavers(session: Session, ask: Ask) -> list[Leaver]:
-    return list_leavers(session, account_rows.list_visible(session, ask.account))
+    return list_leavers(session, ask.visible(session))
 
 
 def _count_troubled(session: Session, ask: Ask) -> int:
-    wanted = PlanFilter(account_rows.list_visible(session, ask.account), trouble=True)
+    wanted = PlanFilter(ask.visible(session), trouble=True)
     return plan_rows.count_plans(session, wanted)
 
 

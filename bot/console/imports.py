@@ -20,7 +20,6 @@ from data.models import Import, ImportStatus, RowState
 from data.queries import import_rows
 from data.queries import imports as rows
 from data.queries import markings as marking_rows
-from data.queries.accounts import list_visible
 from data.queries.segment_choices import read_tags
 from data.rules.imports import FIELD, Options
 from data.rules.problems import InvalidRuleError, Problem, parse
@@ -164,7 +163,7 @@ async def show_rows(ask: Ask) -> web.Response:
         some = import_rows.list_rows(session, found.id or 0, state, after=min(after, 2**31 - 1), limit=ROWS + 1)
         shown = some[:ROWS]
         doubtful = (
-            imports.find_people(session, found, shown, list_visible(session, ask.account), ask.zone)
+            imports.find_people(session, found, shown, ask.visible(session), ask.zone)
             if state in import_rows.UNDECIDED
             else [imports.Doubtful(row, []) for row in shown]
         )
@@ -187,7 +186,7 @@ async def decide(ask: Ask) -> web.Response:
 
     def do(session: Session) -> None:
         _require_own(ask, rows.get_import(session, import_id))
-        imports.decide(session, import_id, line, whose, list_visible(session, ask.account))
+        imports.decide(session, import_id, line, whose, ask.visible(session))
 
     await ask.change("imports.decide", f"import {import_id}", do, external_userid=whose)
     return ask.go(

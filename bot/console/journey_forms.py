@@ -31,7 +31,6 @@ from bot.console.message_forms import read_message
 from bot.console.segment_forms import OTHER, Fields, Row, check, fill, read_fields
 from bot.errors import SiyuError
 from bot.phrases import Phrase
-from data.queries.accounts import list_visible
 from data.queries.segment_choices import read_choices
 from data.rules.journeys import CASES_MAX, STEPS_MAX
 from data.rules.problems import Problem
@@ -201,7 +200,7 @@ async def open_segments(ask: Ask, draft: Draft) -> dict[str, Fields]:
 
 
 def _open_segments(ask: Ask, draft: Draft, session: Session) -> dict[str, Fields]:
-    choices = read_choices(session, list_visible(session, ask.account))
+    choices = read_choices(session, ask.visible(session))
     found = {}
     for place in draft.places:
         within, fields = draft.segments.get(place.prefix, (None, None))

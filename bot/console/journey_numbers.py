@@ -87,7 +87,7 @@ async def show_people(ask: Ask) -> web.Response:
             EndReason(status) if steps is None and status not in ("", "running", "ended") else None,
             steps,
         )
-        visible = accounts.list_visible(session, ask.account)
+        visible = ask.visible(session)
         found: list[Enrolment] = rows.list_enrolments(
             session, journey_id, wanted, ROWS + 1, ask.asked_number("before"), visible
         )

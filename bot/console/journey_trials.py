@@ -16,7 +16,7 @@ from bot.console.trials import Trial
 from bot.journey_simulations import DAYS_MAX, PER_DAY_MAX, Simulate, simulate
 from data.errors import NotFoundError
 from data.models import JourneyRow
-from data.queries import accounts, customer_names
+from data.queries import customer_names
 from data.queries import journeys as rows
 from data.rules.journeys import Journey
 from data.rules.problems import Problem
@@ -74,7 +74,7 @@ async def show_trial(ask: Ask) -> web.Response:
     told, fault = trial.told, trial.fault
 
     def read(session: Session) -> tuple[frozenset[str] | None, Mapping[str, str], Mapping[str, str]]:
-        visible = accounts.list_visible(session, ask.account)
+        visible = ask.visible(session)
         found = told or {"sample": [], "staff": {"fullest": []}}
         customers = [each["external_userid"] for each in found["sample"]]
         userids = {each["userid"] for each in [*found["sample"], *found["staff"]["fullest"]]}

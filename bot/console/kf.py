@@ -25,7 +25,6 @@ from data.queries import drafts as draft_rows
 from data.queries import kf_accounts as account_rows
 from data.queries import kf_rules as rule_rows
 from data.queries import kf_sessions as rows
-from data.queries.accounts import list_visible
 from data.queries.customer_pages import map_names
 from data.queries.customers import find_customer
 from data.rules.kf import KfChoices
@@ -133,7 +132,7 @@ async def show_sessions(ask: Ask) -> web.Response:
 
     def read(session: Session) -> Any:
         found = rows.list_sessions(
-            session, open_kfid=account, state=state, now=ask.now, visible=list_visible(session, ask.account),
+            session, open_kfid=account, state=state, now=ask.now, visible=ask.visible(session),
             before_id=ask.asked_number("before"), limit=SESSIONS_SHOWN + 1,
         )  # fmt: skip
         return found, account_rows.list_accounts(session), map_names(session, {each.servicer_userid for each in found})
@@ -179,7 +178,7 @@ async def _session_page(ask: Ask, status: int = 200, *, fault: str = "", text: s
 
 def _require_seen(ask: Ask, session: Session, number: int) -> KfSession:
     row = rows.get_session(session, number)
-    visible = list_visible(session, ask.account)
+    visible = ask.visible(session)
     if visible is not None and not rows.is_seen(session, number, visible):
         raise NotFoundError("There is no such conversation.")
     return row

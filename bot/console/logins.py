@@ -58,7 +58,7 @@ class Logins:
         if not token:
             return None
         now = self.context.clock.now()
-        found = await self.context.db.read(rows.find_session, token, now)
+        found = await self.context.db.read_here(rows.find_session, token, now)
         if found is None:
             return None
         account, kept = found

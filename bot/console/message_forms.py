@@ -19,7 +19,6 @@ from bot.console.asks import Ask
 from bot.console.message_previews import Preview, preview_of
 from bot.console.painting import N_
 from bot.render import LINK_PREFIX, contract_for
-from data.queries import accounts
 from data.queries import links as link_rows
 from data.queries import media as media_rows
 from data.queries.preview_people import PreviewPerson, list_people
@@ -316,7 +315,7 @@ def _read(session: Session, ask: Ask, kind: Kind) -> _Found:
         if kind.contract
         else []
     )
-    visible = accounts.list_visible(session, ask.account)
+    visible = ask.visible(session)
     return _Found(tuple(files), tuple(links), tuple(list_people(session, visible)))
 
 

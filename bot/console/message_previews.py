@@ -11,7 +11,7 @@ from sqlmodel import Session
 from bot.console.asks import Ask
 from bot.render import LINK_PREFIX, Contract, Problem, TemplateError, contract_for
 from bot.render.contracts import SAMPLE_LINK
-from data.queries import accounts, channels
+from data.queries import channels
 from data.queries import media as media_rows
 from data.queries import staff as staff_rows
 from data.queries.preview_people import find_facts
@@ -98,7 +98,7 @@ def _read(
     values: dict[str, str | None] = dict(contract.samples()) if contract else {}
     facts = None
     if follow_id is not None:
-        facts = find_facts(session, follow_id, accounts.list_visible(session, ask.account))
+        facts = find_facts(session, follow_id, ask.visible(session))
     if facts is not None:
         channel = channels.find_by_state(session, facts.state)
         known = _known(

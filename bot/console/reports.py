@@ -14,7 +14,6 @@ from bot.console.sheets import send_rows
 from bot.reports import COLUMNS, head_of, name_of, rows_of, words_of
 from data.errors import NotFoundError
 from data.models import Role
-from data.queries import accounts as account_rows
 from data.queries import reports as rows
 from data.queries.reports import Report
 from data.rules.reports import Kind, Period, last_over, period_of
@@ -76,7 +75,7 @@ async def _read(ask: Ask, period: Period) -> Report:
 
 
 def _read_visible(session: Session, ask: Ask, period: Period) -> Report:
-    return rows.read_report(session, period, ask.now, ask.zone, account_rows.list_visible(session, ask.account))
+    return rows.read_report(session, period, ask.now, ask.zone, ask.visible(session))
 
 
 def _asked_period(ask: Ask) -> Period:

@@ -18,7 +18,6 @@ from bot.console.rule_forms import Overtaken, find_overtaken, problems_at, read_
 from bot.console.sheets import send_rows
 from bot.spreadsheets import XlsxWriter
 from data.errors import ConflictError, NotFoundError, StaleError
-from data.queries import accounts as account_rows
 from data.queries import scripts as rows
 from data.queries import staff as staff_rows
 from data.rules.problems import InvalidRuleError, Problem, parse
@@ -68,7 +67,7 @@ async def show_uses(ask: Ask) -> web.Response:
     """Who uses which script: of those members whom the reader sees."""
 
     def read(session: Session) -> Any:
-        visible = account_rows.list_visible(session, ask.account)
+        visible = ask.visible(session)
         return rows.list_uses(
             session, _since(ask), userids=visible, script_id=ask.asked_number("script"), limit=USES_SHOWN
         )

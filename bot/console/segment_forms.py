@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -23,7 +23,6 @@ from bot.console.asks import Ask
 from bot.console.segment_questions import LEAVES, LISTS, Asked, Question, questions_of_kind
 from bot.phrases import Phrase
 from bot.rule_edits import usable_tree
-from data.queries.accounts import list_visible
 from data.queries.segment_choices import Choices, read_choices
 from data.rules.problems import InvalidRuleError, Problem, RuleModel, parse
 from data.rules.segments import DEFINITION, EVERYBODY, Node, Tree
@@ -130,17 +129,42 @@ class Fields:
         """What can be asked."""
         return LEAVES
 
+    def all_rows(self) -> Iterator[Row]:
+        """The conditions, those within groups, too."""
+        waiting = [*self.rows]
+        while waiting:
+            row = waiting.pop()
+            waiting += row.rows
+            yield row
+
+    @property
+    def suggested(self) -> list[str]:
+        """The kinds of things whose names are suggested while they are typed."""
+        asked = [question for row in self.all_rows() if row.kind in LEAVES for question in row.asked.questions]
+        return sorted({each.source for each in asked if each.kind == "named" and self.choices.names.get(each.source)})
+
 
 async def open_fields(ask: Ask, tree: Node = EVERYBODY, prefix: str = PREFIX) -> Fields:
     """The fields of a tree."""
+    return await ask.db.read(fields_of, ask, tree, prefix)
 
-    def read(session: Session) -> Fields:
-        fields = Fields(read_choices(session, list_visible(session, ask.account)), prefix)
-        fill(fields, tree.model_dump(mode="json"))
+
+def fields_of(session: Session, ask: Ask, tree: Node, prefix: str = PREFIX) -> Fields:
+    """The same, as a part of what is read."""
+    fields = Fields(Choices({}, {}), prefix)
+    fill(fields, tree.model_dump(mode="json"))
+    if fields.rows:
+        fields.choices = read_choices(session, ask.visible(session), _sources({row.kind for row in fields.all_rows()}))
         check(session, fields)
-        return fields
+    else:
+        fields.tree = tree
+    return fields
 
-    return await ask.db.read(read)
+
+def _sources(kinds: Iterable[str]) -> frozenset[str]:
+    """What the questions of these leaves let one choose among; there are thousands of the others."""
+    asked = (LEAVES[each] for each in kinds if each in LEAVES)
+    return frozenset(question.source for each in asked for question in each.questions) - {""}
 
 
 async def read_fields(ask: Ask, prefix: str = PREFIX) -> Fields:
@@ -151,8 +175,8 @@ async def read_fields(ask: Ask, prefix: str = PREFIX) -> Fields:
 
 
 def _read_all(ask: Ask, prefix: str, session: Session) -> Fields:
-    choices = read_choices(session, list_visible(session, ask.account))
-    fields = read_form(ask.form, choices, prefix)
+    named = _sources(each for each in ask.form.values() if isinstance(each, str))
+    fields = read_form(ask.form, read_choices(session, ask.visible(session), named), prefix)
     check(session, fields)
     if fields.pressed:
         # What has just been added cannot be filled in yet.

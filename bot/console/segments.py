@@ -13,7 +13,6 @@ from bot.rule_edits import save_segment
 from data.errors import ConflictError
 from data.queries import segment_names as saved_rows
 from data.queries import segments as rows
-from data.queries.accounts import list_visible
 from data.queries.roster_uses import RosterUse
 from data.queries.segment_estimates import estimate
 from data.queries.segment_uses import list_same
@@ -123,7 +122,7 @@ async def _told(ask: Ask, tree: Node, again: str = "") -> web.Response:
     exact = bool(ask.text(EXACT) or ask.request.query.get(EXACT))
 
     def count(session: Session) -> rows.Counted | int:
-        visible = list_visible(session, ask.account)
+        visible = ask.visible(session)
         about = None if exact else estimate(session, tree, ask.now, ask.zone, visible)
         return rows.count_both(session, tree, ask.now, ask.zone, visible) if about is None else about
 

@@ -40,7 +40,6 @@ from data.queries import (
 from data.queries import media as media_rows
 from data.queries import scripts as script_rows
 from data.queries import staff_tasks as task_rows
-from data.queries.accounts import list_visible
 from data.queries.customer_pages import map_names, require_visible
 from data.queries.segment_choices import read_tags
 from data.rules.messages import MessageContent, media_of
@@ -88,7 +87,7 @@ class Head(NamedTuple):
 
 def _read_head(session: Session, ask: Ask) -> Head:
     """Raises NotFoundError for a customer whom whoever asks does not see."""
-    whose, visible = external_userid_of(ask), list_visible(session, ask.account)
+    whose, visible = external_userid_of(ask), ask.visible(session)
     require_visible(session, whose, visible)
     found = customer_lists.get_customer(session, whose)
     mine = [
@@ -235,7 +234,7 @@ async def show_group(ask: Ask) -> web.Response:
     chat_id, me = ask.request.match_info["chat_id"], ask.account.userid or ""
 
     def read(session: Session) -> dict[str, Any]:
-        visible = list_visible(session, ask.account)
+        visible = ask.visible(session)
         group = group_pages.get_shown(
             session, chat_id, None if group_pages.is_member(session, chat_id, me) else visible
         )

@@ -14,7 +14,6 @@ from bot.tag_edits import ForeignTagError
 from bot.wecom.errors import WeComError
 from data.errors import ConflictError, NotFoundError
 from data.queries import tags as rows
-from data.queries.accounts import list_visible
 from data.rules.problems import InvalidRuleError
 from data.rules.tags import NewTag, NewTags, TagEdit
 
@@ -84,7 +83,7 @@ async def _list(ask: Ask, status: int = 200, *, fault: str = "") -> web.Response
     counted = "counts" in ask.request.query
 
     def read(session: Session) -> tuple[list[Any], list[Any], dict[str, int] | None]:
-        counts = rows.count_each(session, list_visible(session, ask.account)) if counted else None
+        counts = rows.count_each(session, ask.visible(session)) if counted else None
         return rows.list_groups(session), rows.list_tags(session), counts
 
     if counted:

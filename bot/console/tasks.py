@@ -12,7 +12,7 @@ from bot import staff_tasks
 from bot.console.asks import Ask
 from data.errors import NotFoundError
 from data.models import Staff
-from data.queries import accounts, customer_names, task_boards
+from data.queries import customer_names, task_boards
 from data.queries import staff as staff_rows
 from data.rules.schedule import day_began, local_datetime
 
@@ -52,7 +52,7 @@ async def show_one(ask: Ask) -> web.Response:
 
 def _members(session: Session, ask: Ask) -> frozenset[str]:
     """Whose lists the reader may see."""
-    visible = accounts.list_visible(session, ask.account)
+    visible = ask.visible(session)
     return frozenset(staff_rows.list_followers(session)) if visible is None else visible
 
 

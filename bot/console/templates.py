@@ -25,7 +25,6 @@ from bot.render import Problem as Fault
 from bot.render import contract_for
 from data.errors import ConflictError, NotFoundError, StaleError
 from data.models import TemplateRow, TemplateVersion
-from data.queries import accounts
 from data.queries import rules as rule_rows
 from data.queries import templates as rows
 from data.queries.campaign_tests import add_trial
@@ -208,7 +207,7 @@ async def _page(
     follow_id = ask.number("preview_as")
 
     def read(session: Session) -> Any:
-        people = list_people(session, accounts.list_visible(session, ask.account)) if kind in SAMPLES else []
+        people = list_people(session, ask.visible(session)) if kind in SAMPLES else []
         compared = rows.get_version(session, kind, slug, wanted) if wanted else None
         same = rule_rows.list_welcome_rules(session) if kind in SAMPLES else []
         return rows.find_template(session, kind, slug), rows.list_versions(session, kind, slug), people, compared, same

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, select
+from sqlalchemy import bindparam, delete, select
 from sqlmodel import Session, col
 
 from data.models import Account, AccountSession
@@ -14,6 +14,11 @@ from data.rules.accounts import SESSION_LIFE, SESSIONS_AT_MOST
 
 #: `seen_at` is for people: it need not cost a write for every page.
 SEEN_EVERY = timedelta(minutes=5)
+_SESSION = (
+    select(Account, AccountSession)
+    .join(AccountSession, col(AccountSession.account_id) == col(Account.id))
+    .where(col(AccountSession.digest) == bindparam("digest"))
+)
 
 
 def begin_session(
@@ -54,11 +59,11 @@ def begin_for_member(
 
 def find_session(session: Session, token: str, now: datetime) -> tuple[Account, AccountSession] | None:
     """Whose session it is; None: nobody's, or it is over."""
-    found = session.get(AccountSession, digest_of(token))
-    if found is None or found.expires_at <= now:
+    row = session.execute(_SESSION, {"digest": digest_of(token)}).one_or_none()
+    if row is None or row[1].expires_at <= now:
         return None
-    account = session.get(Account, found.account_id)
-    return (account, found) if account is not None and is_open(session, account) else None
+    account, found = row
+    return (account, found) if is_open(session, account) else None
 
 
 def note_seen(session: Session, digest: str, now: datetime) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, func, or_, select
+from sqlalchemy import bindparam, delete, func, or_, select
 from sqlmodel import Session, col
 
 from bot.phrases import Phrase
@@ -17,14 +17,14 @@ from data.queries.staff import list_within
 from data.rules.accounts import INVITATION_LIFE, wait_after
 
 _ACTIVE = 1
+_MEMBER = select(col(Staff.userid)).where(
+    col(Staff.userid) == bindparam("userid"), col(Staff.gone_at).is_(None), col(Staff.status) == _ACTIVE
+)
 
 
 def is_member(session: Session, userid: str) -> bool:
     """Whether somebody works for the company, as far as we know."""
-    member = select(col(Staff.userid)).where(
-        col(Staff.userid) == userid, col(Staff.gone_at).is_(None), col(Staff.status) == _ACTIVE
-    )
-    return session.execute(member).first() is not None
+    return session.execute(_MEMBER, {"userid": userid}).first() is not None
 
 
 def is_open(session: Session, account: Account) -> bool:

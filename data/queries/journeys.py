@@ -136,6 +136,21 @@ def list_journeys(session: Session, limit: int = 50, before_id: int | None = Non
     return list(session.execute(query).scalars())
 
 
+#: Of journeys that are offered to choose among, the newest.
+OFFERED = 200
+_RUNNING = (
+    select(col(JourneyRow.id), col(JourneyRow.name))
+    .where(col(JourneyRow.status) == JourneyStatus.RUNNING)
+    .order_by(col(JourneyRow.id).desc())
+    .limit(OFFERED)
+)
+
+
+def list_running(session: Session) -> list[tuple[int, str]]:
+    """Journeys that customers may begin, newest first: their ids and names."""
+    return [(id_, name) for id_, name in session.execute(_RUNNING)]
+
+
 #: Those whose customers go on.
 GOING_ON = (JourneyStatus.RUNNING, JourneyStatus.CLOSED)
 

@@ -18,6 +18,8 @@ from data.rules.forms import Form
 from data.rules.problems import InvalidRuleError, Problem, parse
 from data.rules.segments import DEFINITION, BySegment, Known, KnownForm, Node, Segment, list_leaves, unknown_names
 
+_NAMES = select(col(SegmentRow.id), col(SegmentRow.name)).order_by(col(SegmentRow.id))
+
 
 def read_known(session: Session, *trees: Node) -> Known:
     """What there is of everything that these trees name."""
@@ -108,6 +110,11 @@ def _field_kinds(session: Session, names: Iterable[str]) -> dict[str, str]:
 def list_segments(session: Session) -> list[Segment]:
     """All saved segments, by id."""
     return [_segment(row) for row in session.execute(select(SegmentRow).order_by(col(SegmentRow.id))).scalars()]
+
+
+def list_names(session: Session) -> list[tuple[int, str]]:
+    """All saved segments by id, their names alone."""
+    return [(id_, name) for id_, name in session.execute(_NAMES)]
 
 
 def get_segment(session: Session, segment_id: int) -> Segment:

@@ -14,6 +14,8 @@ from data.models import Department, Staff
 from data.queries.upsert import PER_STATEMENT, upsert_differing
 
 ROOT_DEPARTMENT_ID = 1
+_PARENTS = select(col(Department.id), col(Department.parent_id))
+_DEPARTMENTS = select(col(Staff.userid), col(Staff.department_ids))
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,16 +120,26 @@ def _with_ancestors(department_ids: Sequence[int], parents: Mapping[int, int]) -
 
 def map_departments(session: Session) -> dict[str, frozenset[int]]:
     """The departments of every known member, with those above them."""
-    parents: dict[int, int] = dict(session.execute(select(col(Department.id), col(Department.parent_id))).all())
-    rows = session.execute(select(col(Staff.userid), col(Staff.department_ids)))
-    return {userid: _with_ancestors(department_ids, parents) for userid, department_ids in rows}
+    parents: dict[int, int] = dict(session.execute(_PARENTS).all())
+    return {userid: _with_ancestors(theirs, parents) for userid, theirs in session.execute(_DEPARTMENTS)}
 
 
 def list_within(session: Session, userids: Collection[str], department_ids: Collection[int]) -> frozenset[str]:
     """These members, and those of these departments and of the ones below."""
-    departments = map_departments(session) if department_ids else {}
-    inside = {userid for userid, within in departments.items() if within & {*department_ids}}
-    return frozenset({*userids} | inside)
+    if not department_ids:
+        return frozenset(userids)
+    below: dict[int, list[int]] = {}
+    for department_id, parent_id in session.execute(_PARENTS):
+        below.setdefault(parent_id, []).append(department_id)
+    # The root's parent is 0, which is no department.
+    within, waiting = set[int](), [each for each in department_ids if each > 0]
+    while waiting:
+        department_id = waiting.pop()
+        if department_id not in within:  # a circle of departments ends too
+            within.add(department_id)
+            waiting += below.get(department_id, ())
+    inside = (userid for userid, theirs in session.execute(_DEPARTMENTS) if not within.isdisjoint(theirs))
+    return frozenset({*userids, *inside})
 
 
 def list_managers(session: Session, userid: str) -> list[str]:
