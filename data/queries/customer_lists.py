@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import exists, func, literal_column, select
+from sqlalchemy import bindparam, exists, func, literal_column, select
 from sqlmodel import Session, col
 
 from data.bulk import among
@@ -157,14 +158,7 @@ def get_customer(session: Session, external_userid: str) -> CustomerShown:
     customer = session.get(Customer, external_userid)
     if customer is None:
         raise NotFoundError("There is no such customer.", "Check the id; siyu sync reads all customers from WeCom.")
-    groups = session.execute(
-        select(
-            col(GroupMember.chat_id), col(CustomerGroup.name), col(GroupMember.joined_at), col(GroupMember.left_at)
-        )
-        .join(CustomerGroup, col(CustomerGroup.chat_id) == col(GroupMember.chat_id))
-        .where(col(GroupMember.userid) == external_userid)
-        .order_by(col(GroupMember.joined_at))
-    )  # fmt: skip
+    groups = session.execute(_GROUPS, {"userid": external_userid})
     return CustomerShown(
         customer,
         _follows(session, [external_userid]).get(external_userid, []),
@@ -175,22 +169,37 @@ def get_customer(session: Session, external_userid: str) -> CustomerShown:
 
 
 def _follows(session: Session, external_userids: Sequence[str]) -> dict[str, list[FollowShown]]:
-    follows = list(
-        session.execute(
-            select(Follow).where(col(Follow.external_userid).in_(external_userids)).order_by(col(Follow.id))
-        ).scalars()
-    )
+    dialect = session.get_bind().dialect.name
+    follows = list(session.execute(_follows_of(dialect), {"ids": list(external_userids)}).scalars())
     tags: dict[int, list[TagShown]] = {}
-    rows = session.execute(
-        select(FT.c.follow_id, col(Tag.tag_id), col(Tag.name), col(TagGroup.name))
-        .join(Tag, col(Tag.tag_no) == FT.c.tag_no)
-        .outerjoin(TagGroup, col(TagGroup.group_id) == col(Tag.group_id))
-        .where(FT.c.follow_id.in_([follow.id for follow in follows]))
-        .order_by(col(Tag.tag_id))
-    )
+    rows = session.execute(_tags_of(dialect), {"ids": [follow.id for follow in follows]})
     for follow_id, tag_id, name, group_name in rows:
         tags.setdefault(follow_id, []).append(TagShown(tag_id, name, group_name or ""))
     found: dict[str, list[FollowShown]] = {}
     for follow in follows:
         found.setdefault(follow.external_userid, []).append(FollowShown(follow, tags.get(follow.id or 0, [])))
     return found
+
+
+_GROUPS = (
+    select(col(GroupMember.chat_id), col(CustomerGroup.name), col(GroupMember.joined_at), col(GroupMember.left_at))
+    .join(CustomerGroup, col(CustomerGroup.chat_id) == col(GroupMember.chat_id))
+    .where(col(GroupMember.userid) == bindparam("userid"))
+    .order_by(col(GroupMember.joined_at))
+)
+
+
+@lru_cache
+def _follows_of(dialect: str) -> Any:
+    return select(Follow).where(among(dialect, col(Follow.external_userid), "ids")).order_by(col(Follow.id))
+
+
+@lru_cache
+def _tags_of(dialect: str) -> Any:
+    return (
+        select(FT.c.follow_id, col(Tag.tag_id), col(Tag.name), col(TagGroup.name))
+        .join(Tag, col(Tag.tag_no) == FT.c.tag_no)
+        .outerjoin(TagGroup, col(TagGroup.group_id) == col(Tag.group_id))
+        .where(among(dialect, FT.c.follow_id, "ids"))
+        .order_by(col(Tag.tag_id))
+    )
