@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 from urllib.parse import urlencode
 
@@ -35,7 +36,7 @@ class Filter:
     visible: frozenset[str] | None
     found: list[int] | None
 
-    @property
+    @cached_property
     def kept(self) -> dict[str, str]:
         """What says the same in an address or a form."""
         kept = {"q": self.text} if self.text else {}

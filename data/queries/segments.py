@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from typing import Any, NamedTuple
 
@@ -25,7 +25,7 @@ from data.rules.segments import Node, list_nodes, names_status
 #: Follows that are looked at at a time when all of a segment are gone through.
 CHUNK_ROWS = 20_000
 #: So many of the newest are looked at, whatever a page is of.
-LOOKED_AT = 3_000
+LOOKED_AT = 4_000
 
 C: Any = Customer.__table__  # type: ignore[attr-defined]
 S: Any = Staff.__table__  # type: ignore[attr-defined]
@@ -111,12 +111,12 @@ def list_newest(
     """Ids of a segment's follows, newest first.
 
     `before_id`: only older ones than this follow; `userids`: only these members'. Most pages are full after a look at
-    the newest follows; what a segment is best asked by is found out where that one is not.
+    the newest; what a segment is best asked by is found out where that one is not.
     """
     prepare(session)
     asked = asking(session, tree, now, zone)
     last = find_last_follow_id(session) if before_id is None else before_id - 1
-    plan, older = make_plan(session, tree, asked, one=True, userids=userids), last - LOOKED_AT
+    plan, older = _near(session, make_plan(session, tree, asked, one=True, userids=userids), last)
     near = selected(plan, F.c.id, within=(older, last)).order_by(F.c.id.desc()).limit(limit)
     found = list(session.execute(near).scalars())
     if len(found) == limit or older <= 0 or plan.never:
@@ -125,12 +125,21 @@ def list_newest(
     return found + list(session.execute(_newest(plan, older).limit(limit - len(found))).scalars())
 
 
+def _near(session: Session, plan: Plan, last: int) -> tuple[Plan, int]:
+    """How to look at the newest follows up to one, and where these end: so many of all, or of those with the rarest of
+    the tags that are asked for."""
+    older, leader = last - LOOKED_AT, None
+    for each in plan.conjuncts:
+        if is_tagged(each) and each.term.unique:
+            ids = each.term.member
+            rows = select(ids).where(*rows_where(each.term, plan), ids <= last).order_by(ids.desc())
+            end = session.execute(rows.offset(LOOKED_AT).limit(1)).scalar() or 0
+            older, leader = (end, each) if end < older else (older, leader)
+    return replace(plan, leader=leader), older
+
+
 def _newest(plan: Plan, until: int) -> Any:
     """SELECT of the ids up to one, newest first: on the way through whatever leads, where that lies in their order."""
-    if plan.needs_tags_only and plan.leader.term.unique:
-        ids = plan.leader.term.member
-        others = (sql_of(each, plan, {"id": ids}) for each in plan.conjuncts if each is not plan.leader)
-        return select(ids).where(*rows_where(plan.leader.term, plan), ids <= until, *others).order_by(ids.desc())
     if plan.leader is None or is_tagged(plan.leader):
         return selected(plan, F.c.id, within=(0, until)).order_by(F.c.id.desc())
     return selected(plan, F.c.id).where(F.c.id <= until).order_by(F.c.id.desc())
