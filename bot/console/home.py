@@ -25,6 +25,7 @@ from data.queries import staff as staff_rows
 from data.queries import sync_runs as sync_rows
 from data.queries.channel_plans import PlanFilter
 from data.queries.leavers import Leaver, list_leavers
+from data.queries.segment_choices import read_choices
 from data.rules.cohorts import AGES
 from data.rules.reports import Kind
 from data.rules.schedule import day_began, local_datetime
@@ -131,7 +132,10 @@ def _read_numbers(session: Session, ask: Ask, days: int) -> dict[str, Any]:
         "days": numbers.list_days(session, *when),
         "members": numbers.list_shares(session, "userid", *when),
         "channels": numbers.list_shares(session, "state", *when),
-        "names": {userid: place.name for userid, place in places.items()},
+        "names": {
+            "userid": {userid: place.name for userid, place in places.items()},
+            "state": read_choices(session, kinds=frozenset({"channels"})).names["channels"],
+        },
         "welcomes": numbers.count_welcomes(session, began, userids),
     }
 
