@@ -116,7 +116,7 @@ def _repeats(session: Session, sight: Sight, bounds: Sequence[datetime], calenda
 
 def _said(name: str) -> Any:
     """A wave's timing says something of this name."""
-    return col(Wave.timing)[name].as_string().is_not(None)  # type: ignore[index]
+    return col(Wave.timing)[name].as_string().is_not(None)
 
 
 def _drafts(session: Session, sight: Sight, bounds: Sequence[datetime]) -> Iterable[_Place]:

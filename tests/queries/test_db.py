@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -204,8 +204,8 @@ async def test_migrations_make_the_tables_that_the_models_say(urls: Urls, tree: 
     await migrate.upgrade(url, tree)
 
 
-#: One of these finds all rows, the other one.
-_BY_TWO = "EXPLAIN QUERY PLAN SELECT remark FROM follows WHERE state = 'door' AND changed_at = '2026-01-01'"
+#: One of these finds one row, the other all.
+_BY_TWO = "EXPLAIN QUERY PLAN SELECT remark FROM follows WHERE state = 'door1' AND changed_at = '2026-01-01'"
 
 
 def _plan(session: Session) -> str:
@@ -215,8 +215,8 @@ def _plan(session: Session) -> str:
 def _follows(session: Session, many: int) -> None:
     known = session.execute(text("SELECT count(*) FROM follows")).scalar_one()
     for number in range(known, many):
-        at = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=number)
-        session.add(Follow(userid="a", external_userid=f"wm{number}", state="door", status="present", changed_at=at))
+        row = {"external_userid": f"wm{number}", "state": f"door{number}", "status": "present"}
+        session.add(Follow(userid="a", changed_at=datetime(2026, 1, 1, tzinfo=UTC), **row))
 
 
 async def test_statements_are_planned_by_what_the_tables_hold(db: Database) -> None:
@@ -224,10 +224,10 @@ async def test_statements_are_planned_by_what_the_tables_hold(db: Database) -> N
     await db.write(refresh_statistics)
     if db.dialect != "sqlite":
         return
-    assert "ix_follows_changed_at" not in await db.read(_plan)
+    assert "ix_follows_state" not in await db.read(_plan)
     await db.write(_follows, 500)
     await db.write(refresh_statistics)
-    assert "ix_follows_changed_at" not in await db.read(_plan), "a connection knows what it was told when it was opened"
+    assert "ix_follows_state" not in await db.read(_plan), "a connection knows what it was told when it was opened"
     db.plan_anew()
-    assert "ix_follows_changed_at" in await db.read(_plan)
+    assert "ix_follows_state" in await db.read(_plan)
     assert await db.write_here(add_tag, "t1") == "t1"
