@@ -191,7 +191,7 @@ _GROUPS = (
 
 @lru_cache
 def _follows_of(dialect: str) -> Any:
-    return select(Follow).where(among(dialect, col(Follow.external_userid), "ids")).order_by(col(Follow.id))
+    return select(Follow).where(among(dialect, F.c.external_userid, "ids")).order_by(col(Follow.id))
 
 
 @lru_cache

@@ -19,7 +19,7 @@ from data.queries.customers import find_last_follow_id
 from data.queries.segment_names import read_known
 from data.queries.segment_plans import lower, make_plan, prepare, simplified
 from data.queries.segment_sql import Plan, counted, is_tagged, rows_where, selected, sql_of
-from data.queries.segment_terms import Asking, F, SetTerm, opposite
+from data.queries.segment_terms import Asking, F, Is, SetTerm, opposite
 from data.rules.segments import Node, list_nodes, names_status
 
 #: Follows that are looked at at a time when all of a segment are gone through.
@@ -130,7 +130,7 @@ def _near(session: Session, plan: Plan, last: int) -> tuple[Plan, int]:
     the tags that are asked for."""
     older, leader = last - LOOKED_AT, None
     for each in plan.conjuncts:
-        if is_tagged(each) and each.term.unique:
+        if isinstance(each, Is) and isinstance(each.term, SetTerm) and is_tagged(each) and each.term.unique:
             ids = each.term.member
             rows = select(ids).where(*rows_where(each.term, plan), ids <= last).order_by(ids.desc())
             end = session.execute(rows.offset(LOOKED_AT).limit(1)).scalar() or 0

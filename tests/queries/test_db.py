@@ -212,11 +212,15 @@ def _plan(session: Session) -> str:
     return str(session.execute(text(_BY_TWO)).all())
 
 
+CHANGED_AT = datetime(2026, 1, 1, tzinfo=UTC)
+
+
 def _follows(session: Session, many: int) -> None:
     known = session.execute(text("SELECT count(*) FROM follows")).scalar_one()
     for number in range(known, many):
-        row = {"external_userid": f"wm{number}", "state": f"door{number}", "status": "present"}
-        session.add(Follow(userid="a", changed_at=datetime(2026, 1, 1, tzinfo=UTC), **row))
+        row = Follow(userid="a", external_userid=f"wm{number}", status="present", changed_at=CHANGED_AT)
+        row.state = f"door{number}"
+        session.add(row)
 
 
 async def test_statements_are_planned_by_what_the_tables_hold(db: Database) -> None:

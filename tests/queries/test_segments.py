@@ -316,7 +316,14 @@ async def test_a_page_goes_from_the_newest_to_the_oldest(
     await company.write(_tag_some)
     tag, other = {"tags": {"tag_ids": ["t1"]}}, {"tags": {"tag_ids": ["t2"]}}
     staff = {"staff": {"userids": ["BO"]}}
-    trees = (staff, tag, {"all": [tag, {"not": other}]}, {"all": [tag, staff]}, {"any": [tag, staff]}, {"all": []})
+    trees: tuple[Any, ...] = (
+        staff,
+        tag,
+        {"all": [tag, {"not": other}]},
+        {"all": [tag, staff]},
+        {"any": [tag, staff]},
+        {"all": []},
+    )
     for looked_at in (rows.LOOKED_AT, 3):
         monkeypatch.setattr(rows, "LOOKED_AT", looked_at)
         for tree in map(tree_of, trees):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from sqlmodel import Session
 
-from bot.clock import Clock
+from bot.clock import Clock, FrozenClock
 from bot.context import Context
 from bot.errors import SiyuError
 from bot.metrics import Metrics
@@ -50,12 +50,15 @@ def expires_at(session: Session) -> datetime:
 
 async def test_a_long_job_keeps_its_lease_and_a_stop_does_not_wait_for_ever(db: Database, context: Any) -> None:
     work = Endless()
+    # Time passes where the test says so: on a slow machine the lease would run out meanwhile.
+    context.clock = FrozenClock(context.clock.now())
     runner = Runner([Job("slow", 3600.0, work, at_start=True)], context, lease_seconds=0.3, drain_seconds=0.05)
     runner.start()
     async with asyncio.timeout(60):
         await work.began.wait()
         first = await db.read(expires_at)
         while await db.read(expires_at) <= first:
+            context.clock.advance(timedelta(milliseconds=1))
             await asyncio.sleep(0.01)
         other = Runner([Job("slow", 3600.0, work)], context)
         await other.run_now("slow")
