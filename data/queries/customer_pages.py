@@ -22,8 +22,8 @@ from data.rules.segments import Node
 
 C: Any = Customer.__table__  # type: ignore[attr-defined]
 F: Any = Follow.__table__  # type: ignore[attr-defined]
+FT: Any = FollowTag.__table__  # type: ignore[attr-defined]
 S: Any = Staff.__table__  # type: ignore[attr-defined]
-T: Any = FollowTag.__table__  # type: ignore[attr-defined]
 
 
 class Shown(NamedTuple):
@@ -122,16 +122,15 @@ def list_shown(session: Session, ids: Iterable[int]) -> list[Shown]:
     dialect = session.get_bind().dialect.name
     for follow_id, name in session.execute(_tags_of(dialect), {"ids": wanted}):
         tags.setdefault(follow_id, []).append(name)
-    rows = session.execute(_rows_of(dialect), {"ids": wanted}).tuples()
-    return [Shown(*(*row, tags.get(row[0], []))) for row in rows]
+    return [Shown._make((*row, tags.get(row[0], []))) for row in session.execute(_rows_of(dialect), {"ids": wanted})]
 
 
 @lru_cache
 def _tags_of(dialect: str) -> Any:
     return (
-        select(col(FollowTag.follow_id), col(Tag.name))
-        .join(Tag, col(Tag.tag_no) == col(FollowTag.tag_no))
-        .where(among(dialect, T.c.follow_id, "ids"), col(Tag.deleted_at).is_(None))
+        select(FT.c.follow_id, col(Tag.name))
+        .join(Tag, col(Tag.tag_no) == FT.c.tag_no)
+        .where(among(dialect, FT.c.follow_id, "ids"), col(Tag.deleted_at).is_(None))
         .order_by(col(Tag.order).desc(), col(Tag.tag_id))
     )
 

@@ -128,13 +128,14 @@ def list_newest(
 def _near(session: Session, plan: Plan, last: int) -> tuple[Plan, int]:
     """How to look at the newest follows up to one, and where these end: so many of all, or of those with the rarest of
     the tags that are asked for."""
-    older, leader = last - LOOKED_AT, None
+    older, leader = last - LOOKED_AT, plan.leader
     for each in plan.conjuncts:
-        if isinstance(each, Is) and isinstance(each.term, SetTerm) and is_tagged(each) and each.term.unique:
-            ids = each.term.member
-            rows = select(ids).where(*rows_where(each.term, plan), ids <= last).order_by(ids.desc())
-            end = session.execute(rows.offset(LOOKED_AT).limit(1)).scalar() or 0
-            older, leader = (end, each) if end < older else (older, leader)
+        match each:
+            case Is(SetTerm(unique=True) as term, True) if term.of_tags:
+                rows = select(term.member).where(*rows_where(term, plan), term.member <= last)
+                in_order = rows.order_by(term.member.desc()).offset(LOOKED_AT).limit(1)
+                end = session.execute(in_order).scalar() or 0
+                older, leader = (end, each) if end < older else (older, leader)
     return replace(plan, leader=leader), older
 
 
