@@ -202,7 +202,7 @@ async def test_failures_that_never_end_pause_it(company: Company) -> None:
     marking = await finish(company, await ask(company, everyone(company.tag_ids[:1])))
     assert marking.status == "paused"
     assert "in a row" in marking.error
-    assert marking.failed < marking.items
+    assert 100 <= marking.failed <= marking.items
 
     company.sandbox.machine.faults.clear()
     await company.bot.db.write(rows.act_on, marking.id, Act.RETRY, company.bot.clock.now())

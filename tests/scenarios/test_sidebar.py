@@ -48,7 +48,7 @@ async def company(
     settings = settings_for(sandbox, urls)
     wecom = settings.wecom.model_copy(update={"frame_origins": (FRAMES,)})
     async with Bot(settings.model_copy(update={"server": server, "wecom": wecom}), clock, bell=False) as bot:
-        await read_company_of(bot, "poll_directory", "poll_tags")
+        await read_company_of(bot, "poll_directory", "poll_tags", "poll_channels")
         yield Company(sandbox, bot)
 
 
