@@ -24,6 +24,7 @@ from data.errors import NotFoundError
 from data.models import ChannelKind, ChannelPlan
 from data.queries import channel_images as image_rows
 from data.queries import channel_plans as rows
+from data.queries import channels as channel_rows
 from data.rules import channels as rules
 from data.rules.acquisition import address_of
 from data.rules.channels import Step
@@ -201,7 +202,7 @@ async def _look(ctx: Context, row: ChannelPlan) -> bool:
     """Look in WeCom's list for one whose making nobody knows of; it is adopted, or made again where there is none."""
     assert row.id is not None
     called_at = row.called_at or row.made_at
-    known = await ctx.db.read(rows.list_known_ids)
+    known = await ctx.db.read(channel_rows.list_known_ids, row.state)
     found = await (links.find if row.kind == ChannelKind.LINK else _find)(ctx, row, known, called_at)
     now = ctx.clock.now()
     if found is None:

@@ -26,7 +26,8 @@ from data.queries import channel_imports as rows
 from data.queries import channel_plans as plan_rows
 from data.queries import staff as staff_rows
 from data.queries import tags as tag_rows
-from data.rules.channels import ChannelDraft, state_of_row
+from data.rules.channels import ChannelDraft, read_shift, state_of_row
+from data.rules.import_cells import read_flag
 from data.rules.problems import InvalidRuleError, Problem, parse
 
 log = get_logger("channels")
@@ -47,12 +48,27 @@ HEADERS: Mapping[str, str] = {
     "每人每天上限": "daily_cap", "每日上限": "daily_cap", "daily_cap": "daily_cap",
     "标签": "tags", "tags": "tags", "欢迎语": "welcome", "welcome": "welcome", "备注": "remark", "remark": "remark",
     "海报标题": "title", "title": "title", "标识": "state", "state": "state",
+    "排班": "shifts", "shifts": "shifts", "类型": "kind", "kind": "kind",
+    "自动通过": "skip_verify", "skip_verify": "skip_verify",
+}  # fmt: skip
+#: What a row may call its kind; a code where it says nothing.
+KINDS = {
+    "活码": "code", "渠道活码": "code", "二维码": "code", "code": "code",
+    "链接": "link", "获客链接": "link", "link": "link",
 }  # fmt: skip
 EXAMPLE = (
-    ("渠道名称", "员工", "部门", "兜底员工", "每人每天上限", "标签", "欢迎语", "备注", "海报标题", "标识"),
-    ("城西店前台", "ZhangSan、LiSi", "", "WangWu", "50", "", "欢迎！", "城西-{name}", "扫码领券", ""),
+    (
+        "渠道名称", "员工", "部门", "兜底员工", "每人每天上限", "标签", "欢迎语", "备注", "海报标题", "标识", "类型",
+        "自动通过", "排班",
+    ),
+    ("城西店前台", "ZhangSan、LiSi", "", "WangWu", "50", "", "欢迎！", "城西-{name}", "扫码领券", "", "活码", "是", ""),
+    (
+        "朋友圈广告", "ZhangSan", "", "WangWu", "", "", "欢迎！", "", "", "", "获客链接", "否",
+        "周一至周五 18:00-23:00 LiSi\n周末 09:00-18:00 LiSi",
+    ),
 )  # fmt: skip
 _BETWEEN = re.compile(r"[,，、;；\n]+")
+_BETWEEN_SHIFTS = re.compile(r"[;；\n]+")
 
 
 class Read(NamedTuple):
@@ -85,6 +101,7 @@ def read_file(session: Session, content: bytes, editing: Editing, background: st
         if wrong:
             faults += [{"row": number, "path": field, "message": message} for field, message in wrong.items()]
             continue
+        cells = _spelled(cells)
         alike = repr(sorted(cells.items()))
         state = cells.get("state") or state_of_row(cells, seen[alike])
         seen[alike] += 1
@@ -110,7 +127,7 @@ def example_file() -> bytes:
     sheet: Any = book.active
     for row in EXAMPLE:
         sheet.append(row)
-    for column in "ABCDEFGHIJ":
+    for column in "ABCDEFGHIJKLM":
         sheet.column_dimensions[column].width = 18
     out = io.BytesIO()
     book.save(out)
@@ -173,40 +190,86 @@ def _read_names(session: Session) -> _Names:
     )
 
 
+def _spelled(cells: Mapping[str, str]) -> dict[str, str]:
+    """A row with its kind and its yes as they are kept; what it would be without a word is left out, so that the row
+    is the same channel whether its file has those columns or not."""
+    kind = KINDS.get(cells.get("kind", "").casefold())
+    flag = read_flag(cells.get("skip_verify", ""))
+    told = {**cells, **({"kind": kind} if kind else {}), **({"skip_verify": "no"} if flag is False else {})}
+    return {
+        field: text
+        for field, text in told.items()
+        if not (field == "kind" and kind == "code") and not (field == "skip_verify" and flag)
+    }
+
+
 def _draft(cells: Mapping[str, str], names: _Names, background: str) -> ChannelDraft:
     """A row as a channel. Raises InvalidRuleError."""
-    faults = []
-    for field, text in cells.items():
-        if len(text) > CELL_MAX_LENGTH:
-            faults.append(Problem(field, f"最多 {CELL_MAX_LENGTH} 个字"))
-    departments = []
-    for each in _split(cells.get("departments", "")):
-        if each.isascii() and each.isdecimal() and len(each) < 10:
-            departments.append(int(each))
-        elif each in names.departments:
-            departments.append(names.departments[each])
-        else:
-            faults.append(Problem("departments", f"没有（或有几个）叫 {each[:20]} 的部门：请写部门编号"))
-    tags = []
-    for each in _split(cells.get("tags", "")):
-        if each in names.tags:
-            tags.append(names.tags[each])
-        else:
-            faults.append(Problem("tags", f"没有（或有几个）叫 {each[:20]} 的标签：请写成 标签组/标签"))
+    faults = [
+        Problem(field, f"最多 {CELL_MAX_LENGTH} 个字") for field, text in cells.items() if len(text) > CELL_MAX_LENGTH
+    ]
+    departments = _read_departments(cells.get("departments", ""), names, faults)
+    tags = _read_tags(cells.get("tags", ""), names, faults)
+    shifts = _read_shifts(cells.get("shifts", ""), names, faults)
     cap = cells.get("daily_cap", "")
     if cap and not (cap.isascii() and cap.isdecimal() and len(cap) < 7):
         faults.append(Problem("daily_cap", "应为整数"))
-        cap = ""
+    if (kind := cells.get("kind", "code")) not in KINDS.values():
+        faults.append(Problem("kind", "应为 活码 或 获客链接"))
+    if (skips := cells.get("skip_verify", "yes")) not in ("yes", "no"):
+        faults.append(Problem("skip_verify", "应为 是 或 否"))
     if faults:
         raise InvalidRuleError(faults)
     fallback = cells.get("fallback", "")
     return parse(ChannelDraft, {
         "name": cells.get("name", ""), "state": cells.get("state", ""), "department_ids": departments, "tag_ids": tags,
+        "kind": kind, "skip_verify": skips == "yes", "shifts": shifts,
         "userids": [names.staff.get(each, each) for each in _split(cells.get("userids", ""))],
         "fallback": names.staff.get(fallback, fallback), "daily_cap": int(cap) if cap else None,
         "remark": cells.get("remark", ""), "welcome": {"text": text} if (text := cells.get("welcome", "")) else None,
         "poster": {"title": cells.get("title", ""), "background": background},
     })  # fmt: skip
+
+
+def _read_departments(text: str, names: _Names, faults: list[Problem]) -> list[int]:
+    found = []
+    for each in _split(text):
+        if each.isascii() and each.isdecimal() and len(each) < 10:
+            found.append(int(each))
+        elif each in names.departments:
+            found.append(names.departments[each])
+        else:
+            faults.append(Problem("departments", f"没有（或有几个）叫 {each[:20]} 的部门：请写部门编号"))
+    return found
+
+
+def _read_tags(text: str, names: _Names, faults: list[Problem]) -> list[str]:
+    found = []
+    for each in _split(text):
+        if each in names.tags:
+            found.append(names.tags[each])
+        else:
+            faults.append(Problem("tags", f"没有（或有几个）叫 {each[:20]} 的标签：请写成 标签组/标签"))
+    return found
+
+
+def _read_shifts(text: str, names: _Names, faults: list[Problem]) -> list[dict[str, Any]]:
+    found = []
+    for each in _BETWEEN_SHIFTS.split(text):
+        written = read_shift(each)
+        if written is not None:
+            found.append({"windows": [written.window], **_on_duty(written.names, names)})
+        elif each.strip():
+            words = f"看不懂「{each.strip()[:40]}」：请写成 1-5 09:00-18:00 张三、李四，几班之间换行"
+            faults.append(Problem("shifts", words))
+    return found
+
+
+def _on_duty(written: Sequence[str], names: _Names) -> dict[str, list[Any]]:
+    """Whom a shift names: members, and departments that are called so where no member is."""
+    departments = [names.departments[each] for each in written if each not in names.staff and each in names.departments]
+    members = [names.staff.get(each, each) for each in written if each in names.staff or each not in names.departments]
+    return {"userids": members, "department_ids": departments}
 
 
 def _split(text: str) -> list[str]:

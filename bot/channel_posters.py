@@ -19,10 +19,12 @@ from typing import IO, Any, NamedTuple
 
 from sqlmodel import Session
 
-from data.models import ChannelPlan
+from bot.channel_links import code_png
+from data.models import ChannelKind, ChannelPlan
 from data.queries import channel_plans as rows
 from data.queries.channel_images import find_image
 from data.queries.media import find_media
+from data.rules.acquisition import address_of
 from data.rules.channels import ChannelPlanned
 from data.rules.problems import parse
 
@@ -38,19 +40,23 @@ _FORMULA = ("=", "+", "-", "@")
 
 
 class Printed(NamedTuple):
-    """A channel as it is printed. `background`: the key of a picture of the media library."""
+    """A channel as it is printed. `background`: the key of a picture of the media library. `address`: of a link, what
+    is given to customers."""
 
     id: int
     name: str
     state: str
     title: str
     background: str
+    address: str = ""
 
 
 def printed(row: ChannelPlan) -> Printed:
     """What stands on a channel's poster."""
     poster = parse(ChannelPlanned, row.definition).poster
-    return Printed(row.id or 0, row.name, row.state, poster.title or row.name, poster.background)
+    leads = row.kind == ChannelKind.LINK and row.status not in rows.ENDED
+    address = address_of(row.qr_code, row.state) if leads else ""
+    return Printed(row.id or 0, row.name, row.state, poster.title or row.name, poster.background, address)
 
 
 def code_svg(code: bytes) -> str:
@@ -131,14 +137,14 @@ def read_backgrounds(session: Session, found: Iterable[Printed]) -> dict[str, by
 def write_zip(
     file: IO[bytes], found: Iterable[Printed], codes: Mapping[int, bytes], backgrounds: Mapping[str, bytes]
 ) -> int:
-    """Codes and posters as a ZIP, with a list of them; how many are in it.
+    """Codes and posters as a ZIP, with a list of them; how many are in it. The codes of links are drawn here.
 
     A background of many posters is in it once, beside them.
     """
     count = 0
     listed = io.StringIO()
     lines: Any = csv.writer(listed)
-    lines.writerow(("id", "name", "state", "file"))
+    lines.writerow(("id", "name", "state", "file", "address"))
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as packed:
         places = {}
         for key, content in backgrounds.items():
@@ -146,13 +152,14 @@ def write_zip(
             places[key] = f"background-{key[:12]}.{ending}"
             packed.writestr(zipfile.ZipInfo(places[key]), content)
         for each in found:
-            code, name = codes.get(each.id), file_name(each)
+            code, name = codes.get(each.id) or (code_png(each.address) if each.address else None), file_name(each)
+            picture = f"{name}.{'png' if content_type_of(code) == 'image/png' else 'jpg'}" if code else ""
             shown = f"'{each.name}" if each.name.startswith(_FORMULA) else each.name
-            lines.writerow((each.id, shown, each.state, f"{name}.png" if code else ""))
+            lines.writerow((each.id, shown, each.state, picture, each.address))
             if code is None:
                 continue
             count += 1
-            packed.writestr(zipfile.ZipInfo(f"{name}.{'png' if content_type_of(code) == 'image/png' else 'jpg'}"), code)
+            packed.writestr(zipfile.ZipInfo(picture), code)
             packed.writestr(f"{name}.svg", poster_svg(each.title, code, places.get(each.background, "")))
         packed.writestr("channels.csv", "\ufeff" + listed.getvalue())
     return count

@@ -21,6 +21,7 @@ from bot.commands import (
     fields,
     forms,
     group_welcomes,
+    groups,
     handovers,
     imports,
     jobs,
@@ -87,6 +88,7 @@ app.add_typer(journeys.app, name="journeys")
 app.add_typer(channels.app, name="channels")
 app.add_typer(testers.app, name="testers")
 app.add_typer(group_welcomes.app, name="group-welcomes")
+app.add_typer(groups.app, name="groups")
 app.add_typer(handovers.app, name="handovers")
 app.add_typer(join_ways.app, name="join-ways")
 app.add_typer(kf.app, name="kf")

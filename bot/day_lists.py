@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 
 from bot.context import Context
 from bot.staff_words import ZH, Named, render
 from data.queries.privacy import DAY_LIST
 
-#: The message's template, and its kind.
+#: The message's template, and its kind; in English it is another template.
 SLUG = DAY_LIST
 #: Customers whom it names.
 NAMED = 3
 LIST_PATH = "/staff/today"
+
+
+def key_of(day: date) -> str:
+    """What the message of a day is known by, so that nobody is told twice."""
+    return f"day:{day}"
 
 
 def words_for(ctx: Context, names: Sequence[str], language: str = ZH) -> str:

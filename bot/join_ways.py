@@ -6,6 +6,7 @@ nobody knows, so an outcome that is unknown is a person's to repeat.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from bot.context import Context
@@ -16,7 +17,7 @@ from bot.wecom.errors import GoneError, UnknownOutcomeError, WeComError
 from data.errors import ConflictError, NotFoundError
 from data.models import JoinWay, JoinWayStatus
 from data.queries import join_ways as rows
-from data.rules.join_ways import SCENE_CODE, JoinWayDraft, problems
+from data.rules.join_ways import GROUPS_MAX, SCENE_CODE, JoinWayDraft, problems, with_opened
 from data.rules.problems import InvalidRuleError
 
 log = get_logger("join_ways")
@@ -48,14 +49,21 @@ async def make_again(ctx: Context, id_: int) -> JoinWay:
     return await ctx.db.read(rows.get_join_way, id_)
 
 
-async def change(ctx: Context, id_: int, draft: JoinWayDraft) -> JoinWay:
-    """Put other values in the place of one's; its code stays. Raises InvalidRuleError, ConflictError, WeComError."""
+async def change(ctx: Context, id_: int, draft: JoinWayDraft, known: Collection[str]) -> JoinWay:
+    """Put other values in the place of one's; its code stays. Raises InvalidRuleError, ConflictError, WeComError.
+
+    `known`: the groups that it led to when the draft was made of it. Those that WeCom has opened since stay on it:
+    whoever scans it would find full ones otherwise.
+    """
     await _check(ctx, draft)
     row = await ctx.db.read(rows.get_join_way, id_)
     if row.config_id is None:
         raise ConflictError(f"WeCom does not have join way {id_}.", "Make it again, or remove it.")
+    calls = ctx.wecom.external_contact_group_chat
     try:
-        await ctx.wecom.external_contact_group_chat.update_join_way(row.config_id, **_body(draft, row.state))
+        told = (await calls.get_join_way(row.config_id))["join_way"]
+        draft = with_opened(draft, told.get("chat_id_list") or (), known)
+        await calls.update_join_way(row.config_id, **_body(draft, row.state))
     except GoneError as error:
         await ctx.db.write(rows.note_failed, id_, JoinWayStatus.GONE, str(error))
         raise
@@ -121,8 +129,8 @@ def to_json(row: JoinWay) -> dict[str, Any]:
 
 
 def draft_of(row: JoinWay) -> dict[str, Any]:
-    """What one was made of."""
-    return {name: getattr(row, name) for name in JoinWayDraft.model_fields}
+    """What one was made of, with the groups that it leads to now."""
+    return {**{name: getattr(row, name) for name in JoinWayDraft.model_fields}, "chat_ids": row.chat_ids[-GROUPS_MAX:]}
 
 
 async def _check(ctx: Context, draft: JoinWayDraft) -> None:

@@ -7,18 +7,17 @@ with what to do, and never guessed.
 
 from __future__ import annotations
 
-import codecs
 import csv
-import io
 import re
 import zipfile
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from datetime import date, datetime
 from itertools import islice
 from types import MappingProxyType
 from typing import IO, Any, NamedTuple, TextIO
 
+from bot.encodings import BROKEN_MAX, DELIMITERS, SAVE_ANEW, UNREADABLE, encoding_of, open_text, readable
 from bot.phrases import Phrase
 from data.rules.problems import InvalidRuleError, Problem
 
@@ -32,8 +31,6 @@ SHEET_ROWS_MAX = 1_048_576
 #: A record goes over so many lines at most: of a quotation mark that is never closed the lines behind it are rows.
 RECORD_LINES_MAX = 50
 LINE_MAX = 1 << 20
-BROKEN_MAX = 1_000
-DELIMITERS = {",": "逗号", "\t": "制表符", ";": "分号"}
 SIGNS = {",": '","', ";": '";"', "\t": "Tab"}
 #: Numbers that Excel keeps whole.
 WHOLE_BELOW = 10**15
@@ -42,7 +39,6 @@ WHOLE_ROW = -1
 #: Where titles and dates may stand before the row of headings.
 HEADING_ROWS = 10
 _NO_FAULTS: Mapping[int, str] = MappingProxyType({})
-_SAVE_ANEW = Phrase("请用 Excel 或 WPS 另存为“CSV UTF-8”或 .xlsx 后再上传")
 
 
 class Row(NamedTuple):
@@ -125,8 +121,7 @@ class _Lines:
 
 
 def _csv_rows(opened: IO[bytes], encoding: str, delimiter: str) -> Generator[Row, None, None]:
-    opened.seek(0)
-    text = io.TextIOWrapper(opened, encoding=encoding, newline="")
+    text = open_text(opened, encoding)
     try:
         lines = _Lines(text)
         reader = csv.reader(lines, delimiter=delimiter, strict=True)
@@ -145,103 +140,33 @@ def _csv_rows(opened: IO[bytes], encoding: str, delimiter: str) -> Generator[Row
                         Phrase(
                             "有 %(most)s 多行不是有效的 CSV：%(save_anew)s",
                             most=f"{BROKEN_MAX:,}",
-                            save_anew=_SAVE_ANEW,
+                            save_anew=SAVE_ANEW,
                         ),
                         begins,
                     ) from None
                 why = Phrase("引号没有成对") if isinstance(error, _TooLongError) else str(error)
                 yield Row(
                     begins,
-                    [lines.give_back().strip()[:2000]],
+                    [readable(lines.give_back().strip()[:2000])],
                     {WHOLE_ROW: Phrase("不是有效的 CSV（%(why)s）：请检查这一行的引号", why=why)},
                 )
                 continue
             if len(cells) > COLUMNS_MAX:
                 yield Row(
                     begins,
-                    cells[:COLUMNS_MAX],
+                    [readable(cell) for cell in cells[:COLUMNS_MAX]],
                     {WHOLE_ROW: Phrase("最多 %(most)s 列，这一行有 %(count)s 列", most=COLUMNS_MAX, count=len(cells))},
                 )
+            elif UNREADABLE.search("".join(cells)):
+                unreadable = Phrase("有无法识别的字符，文件里这一格的编码坏了：请重新填写这一格")
+                faults = {number: unreadable for number, cell in enumerate(cells) if UNREADABLE.search(cell)}
+                yield Row(begins, [readable(cell).strip() for cell in cells], faults)
             else:
                 yield Row(begins, [cell.strip() for cell in cells])
     finally:
         # The file stays open: it is the caller's, who may have closed it by now.
         if not opened.closed:
             text.detach()
-
-
-def encoding_of(opened: IO[bytes]) -> str:
-    """What a text is written in: by its mark, else UTF-16 by its NULs, else UTF-8 where it is that, else GB18030.
-
-    Raises InvalidRuleError for what is no text, and for what is one in two ways.
-    """
-    opened.seek(0)
-    beginning = opened.read(4)
-    if beginning.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return _sure(opened, "utf-16")
-    if beginning.startswith(codecs.BOM_UTF8):
-        return _sure(opened, "utf-8-sig")
-    if _has_nul(opened):
-        found = {each: _count_marks(opened, each) for each in ("utf-16-le", "utf-16-be")}
-        counts = sorted(count for count in found.values() if count is not None)
-        if not counts or counts[-1] == 0 or (len(counts) == 2 and counts[0] == counts[1]):
-            raise _no_text()
-        return next(each for each, count in found.items() if count == counts[-1])
-    if _count_marks(opened, "utf-8") is None:
-        return _sure(opened, "gb18030")
-    # Two bytes that are a Chinese character in GB18030 may be an accented letter in UTF-8; its Chinese has three.
-    if (
-        not _has_beyond(opened, "\u0800")
-        and _has_beyond(opened, "\u0080")
-        and _count_marks(opened, "gb18030") is not None
-    ):
-        raise refusal(Phrase("分不清是 UTF-8 还是 GBK：%(save_anew)s", save_anew=_SAVE_ANEW))
-    return "utf-8"
-
-
-def _no_text() -> InvalidRuleError:
-    return refusal(Phrase("不是文字文件：请保存为 CSV（UTF-8 或 GBK）或 .xlsx"))
-
-
-def _sure(opened: IO[bytes], encoding: str) -> str:
-    if _count_marks(opened, encoding) is None:
-        raise _no_text()
-    return encoding
-
-
-def _pieces(opened: IO[bytes]) -> Iterator[bytes]:
-    opened.seek(0)
-    while piece := opened.read(1 << 16):
-        yield piece
-
-
-def _has_nul(opened: IO[bytes]) -> bool:
-    return any(b"\0" in piece for piece in _pieces(opened))
-
-
-def _texts(opened: IO[bytes], encoding: str) -> Iterator[str]:
-    decoder = codecs.getincrementaldecoder(encoding)()
-    for piece in _pieces(opened):
-        yield decoder.decode(piece)
-    yield decoder.decode(b"", final=True)
-
-
-def _count_marks(opened: IO[bytes], encoding: str) -> int | None:
-    """How many line ends and delimiters there are in this encoding; None where it is no text in it."""
-    count = 0
-    try:
-        for text in _texts(opened, encoding):
-            if "\0" in text:
-                return None
-            count += sum(text.count(each) for each in ("\n", "\r", *DELIMITERS))
-    except UnicodeDecodeError:
-        return None
-    return count
-
-
-def _has_beyond(opened: IO[bytes], first: str) -> bool:
-    beyond = re.compile(f"[{first}-\U0010ffff]")
-    return any(beyond.search(text) for text in _texts(opened, "utf-8"))
 
 
 def _delimiter_of(opened: IO[bytes], encoding: str, knows: Callable[[str], bool]) -> str:
@@ -259,7 +184,7 @@ def _delimiter_of(opened: IO[bytes], encoding: str, knows: Callable[[str], bool]
             Phrase(
                 "第一行里有几种分隔符（%(words)s），分不清用的是哪一种：%(save_anew)s",
                 words=words,
-                save_anew=_SAVE_ANEW,
+                save_anew=SAVE_ANEW,
             ),
             line,
         )
@@ -277,8 +202,7 @@ def _count_known(opened: IO[bytes], encoding: str, delimiter: str, knows: Callab
 
 def _first_record(opened: IO[bytes], encoding: str) -> tuple[int, str]:
     """The line of the first record that is not blank, and what of it is outside quotation marks."""
-    opened.seek(0)
-    text = io.TextIOWrapper(opened, encoding=encoding, newline="")
+    text = open_text(opened, encoding)
     try:
         record, begins = "", 1
         for number in range(1, RECORD_LINES_MAX):

@@ -1,6 +1,7 @@
 """Digests: once a day each member is told in one message what waits for them, exactly once whatever happens.
 
-At the company's time, or at the one that they have chosen.
+At the company's time, or at the one that they have chosen. It says what is on their list of the day, too, which
+`scheduler/day_lists.py` tells of alone where no digest comes at about that time.
 """
 
 from __future__ import annotations
@@ -8,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from typing import NamedTuple
 
 from sqlmodel import Session
 
+from bot import day_lists
 from bot.context import Context
 from bot.delivery import add_words
 from bot.digests import Brief, brief_words, days_told, extra_words, people, words_for
@@ -19,11 +22,13 @@ from data.queries import accounts as account_rows
 from data.queries import assistant as assistant_rows
 from data.queries import digests as rows
 from data.queries import staff as staff_rows
+from data.queries import staff_tasks as task_rows
 from data.queries.assistant import DayCounts
 from data.queries.digests import Mine, Overview
 from data.queries.numbers import list_days
 from data.rules.digests import due_day
 from data.rules.schedule import day_began
+from scheduler.day_lists import is_in_digest, list_untold
 
 log = get_logger("digests")
 
@@ -40,8 +45,17 @@ class _News:
     counts: Mapping[str, DayCounts]
     contacts: Mapping[str, int]
     briefs: Mapping[str, Brief]
+    lists: Mapping[str, Sequence[str]]
     languages: Mapping[str, str]
     known: Mapping[str, str]
+
+
+class _Told(NamedTuple):
+    """What a member is told; `without`: the same without their list of the day, where that is in it."""
+
+    userid: str
+    words: str
+    without: str | None
 
 
 async def send_digests(ctx: Context) -> int:
@@ -61,11 +75,11 @@ async def send_digests(ctx: Context) -> int:
     waiting = [userid for userid in chosen if userid not in noted]
     if not of_company and not waiting:
         return 0
-    news = await ctx.db.read(_read_news, ctx, now)
+    news = await ctx.db.read(_read_news, ctx, now, choices, waiting, of_company)
     userids = set(waiting)
     if of_company:
         userids |= _everybody(ctx, news) - choices.keys()
-    told = [(userid, words) for userid in sorted(userids - noted) if (words := _words(ctx, userid, news, now))]
+    told = [each for userid in sorted(userids - noted) if (each := _words(ctx, userid, news, now)).words]
     sent = 0
     for start in range(0, len(told), CHUNK):
         sent += await ctx.db.write(_tell, ctx, day, told[start : start + CHUNK], now)
@@ -84,7 +98,10 @@ def _who_is_due(ctx: Context, choices: Mapping[str, str], now: datetime) -> tupl
     return found, day is not None, chosen
 
 
-def _read_news(session: Session, ctx: Context, now: datetime) -> _News:
+def _read_news(
+    session: Session, ctx: Context, now: datetime, choices: Mapping[str, str], waiting: Collection[str],
+    of_company: bool,
+) -> _News:  # fmt: skip
     overview, zone = rows.read_overview(session, now), ctx.settings.zone
     today = now.astimezone(zone).date()
     counts = assistant_rows.count_days(
@@ -93,10 +110,17 @@ def _read_news(session: Session, ctx: Context, now: datetime) -> _News:
     )  # fmt: skip
     contacts = assistant_rows.count_contacts(session, today)
     briefs = _briefs(session, ctx, overview, now)
-    wanted = people(ctx.settings, overview) | counts.keys() | contacts.keys() | briefs.keys()
-    chosen = rows.map_choices(session)
-    known = staff_rows.map_members(session, wanted | chosen.keys())
-    return _News(overview, counts, contacts, briefs, account_rows.map_languages(session), known)
+    day, untold = list_untold(session, ctx)
+    lists = {
+        userid: names
+        for userid in untold
+        if (userid in waiting or (of_company and userid not in choices))
+        and is_in_digest(ctx, choices.get(userid, ctx.settings.digest.at))
+        and (names := task_rows.list_names(session, userid, day))
+    }
+    wanted = people(ctx.settings, overview) | counts.keys() | contacts.keys() | briefs.keys() | lists.keys()
+    known = staff_rows.map_members(session, wanted | choices.keys())
+    return _News(overview, counts, contacts, briefs, lists, account_rows.map_languages(session), known)
 
 
 def _briefs(session: Session, ctx: Context, overview: Overview, now: datetime) -> dict[str, Brief]:
@@ -116,16 +140,16 @@ def _briefs(session: Session, ctx: Context, overview: Overview, now: datetime) -
 
 def _everybody(ctx: Context, news: _News) -> set[str]:
     """Those who may have to be told something, as WeCom writes them."""
-    named: Iterable[str] = people(ctx.settings, news.overview) | news.counts.keys() | news.contacts.keys()
+    named: Iterable[str] = {*people(ctx.settings, news.overview), *news.counts, *news.contacts, *news.lists}
     return {
         news.known[each.casefold()] for each in {*named, *news.briefs} if each.casefold() in news.known
     }  # fmt: skip
 
 
-def _words(ctx: Context, userid: str, news: _News, now: datetime) -> str:
+def _words(ctx: Context, userid: str, news: _News, now: datetime) -> _Told:
     """All that a member is told, in one message; empty when there is nothing."""
     if userid.casefold() not in news.known:
-        return ""
+        return _Told(userid, "", None)
     language = news.languages.get(userid, "") or ctx.settings.app.language
     counts, contacts = news.counts.get(userid, DayCounts()), news.contacts.get(userid, 0)
     parts = [
@@ -133,13 +157,26 @@ def _words(ctx: Context, userid: str, news: _News, now: datetime) -> str:
         words_for(ctx, userid, news.overview, now, language),
         brief_words(ctx, news.briefs[userid], language) if userid in news.briefs else "",
     ]
-    return "\n\n".join(each for each in parts if each)
+    without = "\n\n".join(each for each in parts if each)
+    if userid not in news.lists:
+        return _Told(userid, without, None)
+    listed = day_lists.words_for(ctx, news.lists[userid], language)
+    return _Told(userid, f"{listed}\n\n{without}".strip(), without)
 
 
-def _tell(session: Session, ctx: Context, day: date, told: Sequence[tuple[str, str]], now: datetime) -> int:
+def _tell(session: Session, ctx: Context, day: date, told: Sequence[_Told], now: datetime) -> int:
     sent = 0
-    for userid, words in told:
-        if rows.note_digest(session, day, userid, now):
+    for userid, words, without in told:
+        if not rows.note_digest(session, day, userid, now):
+            continue
+        if without is not None:
+            # Under the key of the list, so that it is not told again; it may have been told meanwhile.
+            key = day_lists.key_of(day)
+            if add_words(session, ctx, day_lists.SLUG, userid, words, dedupe_key=key):
+                sent += 1
+                continue
+            words = without
+        if words:
             sent += add_words(session, ctx, "digest", userid, words, dedupe_key=f"digest:{day}")
     return sent
 

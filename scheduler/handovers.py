@@ -203,7 +203,11 @@ class _Work:
                 await self._note_groups(batch, dict.fromkeys(batch.ids, (TransferStatus.PLANNED, None)))
                 raise
             failed = {str(each["chat_id"]): int(each["errcode"]) for each in answer.get("failed_chat_list") or []}
-            await self._note_groups(batch, {each: _group_answer(failed.get(each, 0)) for each in batch.ids})
+            answers = {each: _group_answer(failed.get(each, 0)) for each in batch.ids}
+            await self._note_groups(batch, answers)
+            if any(status == TransferStatus.ASKING for status, _ in answers.values()):
+                # Such as one that is being handed over just now: whose it is by then is looked up.
+                await self._rest(SETTLES)
 
     async def _note_groups(self, batch: Batch, answers: Answers) -> None:
         await self.ctx.db.write(work.note_group_answers, self.id, batch.takeover_userid, answers, self.ctx.clock.now())
@@ -211,16 +215,18 @@ class _Work:
     async def _look_up_groups(self) -> bool:
         """Find out about groups of which nothing was heard: whose they are now. False: it is too early to tell."""
         too_early = False
-        for chat_id, takeover, started_at in await self.ctx.db.read(work.list_unheard_groups, self.id):
+        for chat_id, takeover, started_at, cause in await self.ctx.db.read(work.list_unheard_groups, self.id):
             await read_group(self.ctx, chat_id)
             group = await self.ctx.db.read(group_rows.find_group, chat_id)
-            status = TransferStatus.PLANNED
+            answer: tuple[TransferStatus, int | None] = (TransferStatus.PLANNED, None)
             if group is not None and group.owner == takeover:
-                status = TransferStatus.DONE
+                answer = (TransferStatus.DONE, None)
+            elif cause is not None:
+                answer = (TransferStatus.FAILED, cause)
             elif self.ctx.clock.now() < started_at + SETTLES:
                 too_early = True
                 continue
-            await self._note_groups(Batch(takeover, [chat_id]), {chat_id: (status, None)})
+            await self._note_groups(Batch(takeover, [chat_id]), {chat_id: answer})
         if too_early:
             await self._rest(SETTLES)
         return not too_early
@@ -228,6 +234,8 @@ class _Work:
 
 #: Results are written so many at a time.
 PAGE = 1000
+#: Of a group: it was handed over already.
+INHERITED = 90508
 
 
 def _sort(batch: Batch, answer: Mapping[str, Any]) -> tuple[Answers, int]:
@@ -258,6 +266,12 @@ def _is_of(asked: Asked, result: Result | None) -> bool:
 
 
 def _group_answer(errcode: int) -> tuple[TransferStatus, int | None]:
+    if errcode == INHERITED:
+        # By whom is not said: its owner tells.
+        return TransferStatus.ASKING, errcode
     if errcode == 0 or isinstance(error_for("externalcontact/groupchat/transfer", errcode), AlreadyDoneError):
         return TransferStatus.DONE, None
+    code = CODES.get(errcode)
+    if code is not None and code.retryable:
+        return TransferStatus.ASKING, None
     return TransferStatus.FAILED, errcode

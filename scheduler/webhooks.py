@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from bot.context import Context
 from bot.logs import get_logger
@@ -27,16 +28,19 @@ CLAIMED = 40
 AT_ONCE = 4
 #: Longer than the slowest host takes for all of them.
 LEASE_SECONDS = CLAIMED / AT_ONCE * TIMEOUT_SECONDS + 60
+#: A host that did not answer is not asked again for so long.
+SILENCE = timedelta(minutes=1)
 
 
 @dataclass(slots=True)
 class _Run:
-    """What is known in one run of the job: a host that did not answer once is not asked again in it."""
+    """What is known in one run of the job, which may take long. `silent`: hosts that did not answer, until when they
+    are not asked, and what was wrong."""
 
     ctx: Context
     caller: WebhookCaller
-    salts: dict[int, str]
-    silent: dict[str, str] = field(default_factory=dict)
+    salts: dict[int, str] = field(default_factory=dict)
+    silent: dict[str, tuple[datetime, str]] = field(default_factory=dict)
 
 
 async def send_webhooks(ctx: Context) -> int:
@@ -52,7 +56,9 @@ async def send_webhooks(ctx: Context) -> int:
                 caller = WebhookCaller(
                     settings.webhook_secret.get_secret_value(), ctx.clock, private=settings.webhook_private
                 )
-                run = _Run(ctx, await stack.enter_async_context(caller), await ctx.db.read(map_salts))
+                run = _Run(ctx, await stack.enter_async_context(caller))
+            # Somebody may have made a webhook meanwhile, or another secret for one.
+            run.salts = await ctx.db.read(map_salts)
             taken += await _send(run, calls)
     return taken
 
@@ -71,8 +77,9 @@ async def _send(run: _Run, calls: Sequence[DueCall]) -> int:
 async def _send_one(run: _Run, host: str, call: DueCall) -> bool:
     ctx = run.ctx
     try:
-        if host in run.silent:
-            raise WebhookError(run.silent[host])
+        until, words = run.silent.get(host, (None, ""))
+        if until is not None and ctx.clock.now() < until:
+            raise WebhookError(words)
         secret = ctx.settings.journeys.webhook_secret.get_secret_value()
         if not secret:
             raise WebhookError("There is no secret to sign it with.", "Set journeys.webhook_secret.")
@@ -81,7 +88,7 @@ async def _send_one(run: _Run, host: str, call: DueCall) -> bool:
         await run.caller.tell(call.url, call_id(call.id, call.made_at), call.body, secret)
     except WebhookError as error:
         if isinstance(error, UnreachableError):
-            run.silent[host] = error.message
+            run.silent[host] = ctx.clock.now() + SILENCE, error.message
         await _note_failure(ctx, call, error)
         return False
     await ctx.db.write(rows.mark_taken, call, ctx.clock.now())

@@ -9,7 +9,7 @@ from aiohttp import web
 from sqlmodel import Session
 
 from bot.acquisition import refresh_quota
-from bot.api.answers import answer, path_id
+from bot.api.answers import answer, path_id, read_query
 from bot.api.channels import PeriodQuery, read_period
 from bot.api.described import described
 from bot.api.service import Api
@@ -65,7 +65,7 @@ async def get_quota(api: Api, _request: web.Request) -> web.Response:
 
 @described(LinkTold, query=PeriodQuery)
 async def get_link(api: Api, request: web.Request) -> web.Response:
-    id_, (since, until) = path_id(request), read_period(api, request)
+    id_, (since, until) = path_id(request), read_period(api, read_query(PeriodQuery, request))
 
     def read(session: Session) -> dict[str, Any]:
         row = plan_rows.get_plan(session, id_)

@@ -69,13 +69,16 @@ class OwnChannelTold(ChannelDraft):
 
 
 class OwnQuery(RuleModel):
-    """Which to list: archived ones, those whose name holds a text, those of a kind."""
+    """Which to list: archived ones, those whose name holds a text, those of a kind; those that need somebody
+    (`trouble`); those that name a `member` or fall back on them, archived ones among them."""
 
     limit: int = Field(default=100, ge=1, le=1000)
     before_id: int | None = Field(default=None, ge=1, lt=2**63)
     archived: bool = False
     text: str = Field(default="", max_length=64)
     kind: Literal["", "code", "link"] = ""
+    trouble: bool = False
+    member: str = Field(default="", max_length=64)
 
 
 class CopyBody(RuleModel):
@@ -164,7 +167,9 @@ async def list_channels(api: Api, _request: web.Request) -> web.Response:
 @described(Page[OwnChannelTold], query=OwnQuery)
 async def list_own(api: Api, request: web.Request) -> web.Response:
     query = read_query(OwnQuery, request)
-    wanted = PlanFilter(archived=query.archived, text=query.text, kind=query.kind)
+    wanted = PlanFilter(
+        archived=query.archived, text=query.text, kind=query.kind, trouble=query.trouble, member=query.member
+    )
     found = await api.db.read(channels.list_told, wanted, query.limit, query.before_id)
     return answer(page(found, query.limit))
 
@@ -270,7 +275,7 @@ async def get_code(api: Api, request: web.Request) -> web.Response:
 
 @described(Items[DayTold], query=PeriodQuery)
 async def list_days(api: Api, request: web.Request) -> web.Response:
-    since, until = read_period(api, request)
+    since, until = read_period(api, read_query(PeriodQuery, request))
 
     def read(session: Session) -> list[dict[str, Any]]:
         state = plan_rows.get_plan(session, path_id(request)).state
@@ -282,7 +287,7 @@ async def list_days(api: Api, request: web.Request) -> web.Response:
 
 @described(Items[ChannelNumbersTold], query=PeriodQuery)
 async def list_numbers(api: Api, request: web.Request) -> web.Response:
-    since, until = read_period(api, request)
+    since, until = read_period(api, read_query(PeriodQuery, request))
 
     def read(session: Session) -> list[dict[str, Any]]:
         names = day_rows.map_names(session)
@@ -296,9 +301,8 @@ def _numbers(each: day_rows.DayOfChannels) -> dict[str, int]:
     return {name: getattr(each, name) for name in day_rows.NAMES}
 
 
-def read_period(api: Api, request: web.Request) -> tuple[date, date]:
-    """The days that a request asks for, the last 30 where it says nothing. Raises ApiError."""
-    query = read_query(PeriodQuery, request)
+def read_period(api: Api, query: PeriodQuery) -> tuple[date, date]:
+    """The days that are asked for, the last 30 where nothing is said. Raises ApiError."""
     until = query.until or local_datetime(api.clock.now(), api.settings.zone).date()
     since = query.since or until - timedelta(days=29)
     if not 0 <= (until - since).days < DAYS_MAX:

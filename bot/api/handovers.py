@@ -117,13 +117,15 @@ class GroupTold(RuleModel):
 
 
 class LeaverTold(RuleModel):
-    """A member who left: how many customers and groups nobody takes over yet."""
+    """A member who left: how many customers and groups nobody takes over yet, and how many channels still name them or
+    fall back on them."""
 
     userid: str
     name: str
     left_at: datetime | None
     customers: int
     groups: int
+    channels: int
 
 
 class ChecklistTold(RuleModel):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from aiohttp import web
 from pydantic import Field
@@ -15,7 +17,7 @@ from bot.api.service import CALLER, Api
 from bot.api.shapes import MergePatch, Page
 from bot.channel_posters import code_svg, content_type_of
 from bot.rule_edits import merged
-from data.models import JoinWayStatus
+from data.models import JoinWay, JoinWayStatus
 from data.queries import join_ways as rows
 from data.rules.join_ways import JoinWayDraft
 from data.rules.problems import RuleModel, parse
@@ -29,7 +31,8 @@ class ListQuery(RuleModel):
 
 
 class JoinWayTold(RuleModel):
-    """A code into groups. `state` comes with everybody who joined by it; `qr_code`: where WeCom has its picture."""
+    """A code into groups. `state` comes with everybody who joined by it, `joined` of them are customers (in their group
+    by now or not); `qr_code`: where WeCom has its picture."""
 
     id: int
     name: str
@@ -45,6 +48,7 @@ class JoinWayTold(RuleModel):
     made_by: str
     made_at: datetime
     read_at: datetime | None
+    joined: int
 
 
 class JoinCodeTold(RuleModel):
@@ -65,18 +69,18 @@ class Removed(RuleModel):
 async def list_all(api: Api, request: web.Request) -> web.Response:
     query = read_query(ListQuery, request)
     found = await api.db.read(rows.list_join_ways, query.limit, query.before_id)
-    return answer(page([join_ways.to_json(each) for each in found], query.limit))
+    return answer(page(await _tell(api, found), query.limit))
 
 
 @described(JoinWayTold, status=201, body=JoinWayDraft)
 async def make(api: Api, request: web.Request) -> web.Response:
     made = await join_ways.make(api.context, parse(JoinWayDraft, await read_object(request)), request[CALLER])
-    return answer(join_ways.to_json(made), 201, Location=f"/api/v1/join-ways/{made.id}")
+    return answer((await _tell(api, [made]))[0], 201, Location=f"/api/v1/join-ways/{made.id}")
 
 
 @described(JoinWayTold)
 async def get_one(api: Api, request: web.Request) -> web.Response:
-    return answer(join_ways.to_json(await api.db.read(rows.get_join_way, path_id(request))))
+    return answer((await _tell(api, [await api.db.read(rows.get_join_way, path_id(request))]))[0])
 
 
 @described(JoinCodeTold)
@@ -91,15 +95,29 @@ async def change(api: Api, request: web.Request) -> web.Response:
     changes = await read_object(request)
     row = await api.db.read(rows.get_join_way, path_id(request))
     draft = parse(JoinWayDraft, merged(join_ways.draft_of(row), changes))
-    return answer(join_ways.to_json(await join_ways.change(api.context, path_id(request), draft)))
+    changed = await join_ways.change(api.context, path_id(request), draft, row.chat_ids)
+    return answer((await _tell(api, [changed]))[0])
+
+
+@described(JoinWayTold)
+async def read_again(api: Api, request: web.Request) -> web.Response:
+    row = await api.db.read(rows.get_join_way, path_id(request))
+    if row.config_id is not None:
+        await join_ways.read(api.context, path_id(request), row.config_id)
+    return answer((await _tell(api, [await api.db.read(rows.get_join_way, path_id(request))]))[0])
 
 
 @described(JoinWayTold)
 async def make_again(api: Api, request: web.Request) -> web.Response:
-    return answer(join_ways.to_json(await join_ways.make_again(api.context, path_id(request))))
+    return answer((await _tell(api, [await join_ways.make_again(api.context, path_id(request))]))[0])
 
 
 @described(Removed)
 async def remove(api: Api, request: web.Request) -> web.Response:
     await join_ways.remove(api.context, path_id(request))
     return answer({"removed": path_id(request)})
+
+
+async def _tell(api: Api, found: Sequence[JoinWay]) -> list[dict[str, Any]]:
+    joined = await api.db.read(rows.count_joined, [each.state for each in found])
+    return [{**join_ways.to_json(each), "joined": joined.get(each.state, 0)} for each in found]

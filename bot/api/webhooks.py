@@ -63,6 +63,17 @@ async def try_again(api: Api, request: web.Request) -> web.Response:
     return answer(_told(await api.db.write(rows.try_again, path_id(request), api.clock.now())))
 
 
+class AgainTold(RuleModel):
+    """How many calls are tried once more."""
+
+    again: int
+
+
+@described(AgainTold)
+async def try_all_again(api: Api, _request: web.Request) -> web.Response:
+    return answer(AgainTold(again=await api.db.write(rows.try_all_again, api.clock.now())))
+
+
 def _told(call: WebhookCall) -> CallTold:
     return CallTold.model_validate({**call.model_dump(), "state": rows.state_of(call)})
 
@@ -120,6 +131,12 @@ async def change_webhook(api: Api, request: web.Request) -> web.Response:
 async def switch_webhook(api: Api, request: web.Request) -> web.Response:
     on = parse(Switch, await read_object(request)).enabled
     return answer(_row(await api.db.write(targets.switch_webhook, path_id(request), api.clock.now(), on=on)))
+
+
+@described(WebhookMade)
+async def renew_secret(api: Api, request: web.Request) -> web.Response:
+    row, secret = await api.db.write(edits.renew_secret, api.settings.journeys, path_id(request))
+    return answer({**_row(row), "secret": secret})
 
 
 class Tried(RuleModel):

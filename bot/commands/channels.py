@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import secrets
-from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bot.commands import channel_links
+from bot.commands import channel_files, channel_links
 from bot.commands.channel_links import ChannelId
 from bot.commands.rule_options import given
 from bot.commands.terminal import AsJson, Config, Limit, cut, refuse, say, say_json, say_table, work, work_with_wecom
@@ -27,9 +26,16 @@ app = typer.Typer(
 Members = Annotated[list[str] | None, typer.Option("--member", "-m", help="Userid on the code; may be repeated.")]
 Departments = Annotated[list[int] | None, typer.Option("--department", help="Department on the code; may be repeated.")]
 Fallback = Annotated[str | None, typer.Option("--fallback", help="Userid that takes over where nobody else can.")]
-Cap = Annotated[int | None, typer.Option("--daily-cap", min=1, help="So many a day for each member.")]
+Cap = Annotated[int | None, typer.Option("--daily-cap", min=0, help="So many a day for each member; 0: no cap.")]
 Tags = Annotated[list[str] | None, typer.Option("--tag", help="tag_id that customers get; may be repeated.")]
 Welcome = Annotated[str | None, typer.Option("--welcome", help="A welcome of its own.")]
+Title = Annotated[str | None, typer.Option("--title", help="What stands on its poster.")]
+Background = Annotated[
+    str | None, typer.Option("--background", help="Key of the picture behind its poster: siyu media list.")
+]
+Verify = Annotated[
+    bool | None, typer.Option("--auto-accept/--ask-first", help="Whether customers come in before a member has agreed.")
+]
 Remark = Annotated[str | None, typer.Option("--remark", help="What customers are called: {name} is their name.")]
 Shifts = Annotated[
     list[str] | None,
@@ -41,6 +47,9 @@ Shifts = Annotated[
 def list_all(
     text: Annotated[str, typer.Option("--name", help="Those whose name holds this.")] = "",
     archived: Annotated[bool, typer.Option("--archived", help="Archived ones.")] = False,
+    links: Annotated[bool, typer.Option("--links", help="Links (获客链接) alone.")] = False,
+    member: Annotated[str, typer.Option("--member", help="Those that name this userid, or fall back on it.")] = "",
+    trouble: Annotated[bool, typer.Option("--trouble", help="Those that need somebody.")] = False,
     limit: Limit = 100,
     config: Config = None,
     as_json: AsJson = False,
@@ -51,7 +60,9 @@ def list_all(
         from bot.channels import list_told
         from data.queries.channel_plans import PlanFilter
 
-        return list_told(session, PlanFilter(archived=archived, text=text), limit)
+        kind = "link" if links else ""
+        wanted = PlanFilter(archived=archived, text=text, trouble=trouble, kind=kind, member=member)
+        return list_told(session, wanted, limit)
 
     found = work(config, lambda place: place.db.read(read))
     if as_json:
@@ -87,6 +98,9 @@ def add(
     tags: Tags = None,
     welcome: Welcome = None,
     remark: Remark = None,
+    title: Title = None,
+    background: Background = None,
+    auto_accept: Verify = None,
     state: Annotated[str | None, typer.Option("--state", help="Its state, made up if not given.")] = None,
     link: Annotated[
         bool, typer.Option("--link", help="A customer-acquisition link (获客链接) instead of a code.")
@@ -107,6 +121,7 @@ def add(
             "kind": "link" if link else "code", "name": name, "userids": members or [],
             "department_ids": departments or [],
             **_options(fallback, None, None, shifts, daily_cap, tags, welcome, remark), **given(state=state),
+            **_more(title, background, auto_accept),
         })  # fmt: skip
         made = made_up_state(secrets.token_bytes(10))
         return await ctx.db.write(
@@ -128,11 +143,14 @@ def edit(
     tags: Tags = None,
     welcome: Welcome = None,
     remark: Remark = None,
+    title: Title = None,
+    background: Background = None,
+    auto_accept: Verify = None,
     config: Config = None,
 ) -> None:
     """Change one; what is given replaces what was there, and the code stays the same."""
     options = _options(fallback, members, departments, shifts, daily_cap, tags, welcome, remark)
-    changes = given(name=name) | options
+    changes = given(name=name) | options | _more(title, background, auto_accept)
     if not changes:
         refuse("Say what to change, such as --member.")
 
@@ -143,6 +161,31 @@ def edit(
         editing = editing_for(ctx, ctx.clock.now())
         await ctx.db.write(lambda session: change(session, channel_id, changes, editing).id)
         return channel_id
+
+    _bring(config, keep)
+
+
+@app.command()
+def copy(
+    channel_id: ChannelId,
+    name: Annotated[str, typer.Option("--name", help="How the copy is called.")],
+    config: Config = None,
+) -> None:
+    """Make one like it, with a code of its own."""
+
+    async def keep(ctx: Context) -> int:
+        from bot.channel_files import editing_for
+        from bot.channels import copy_of, make
+        from data.queries.channel_plans import get_plan
+        from data.rules.channels import made_up_state
+
+        editing, state = editing_for(ctx, ctx.clock.now()), made_up_state(secrets.token_bytes(10))
+
+        def do(session: Session) -> int:
+            draft = copy_of(session, get_plan(session, channel_id), name)
+            return make(session, draft, "command", editing, state=state)
+
+        return await ctx.db.write(do)
 
     _bring(config, keep)
 
@@ -207,77 +250,9 @@ def code(
     say(f"Written to {file}.")
 
 
-@app.command("import")
-def import_file(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="XLSX or CSV; see docs/channels.md.", dir_okay=False)],
-    yes: Annotated[bool, typer.Option("--yes", help="Make them, instead of only telling what is wrong.")] = False,
-    config: Config = None,
-) -> None:
-    """Read a file of channels, row by row; with --yes make those that are right."""
-    if not file.is_file():
-        refuse(f"{file} cannot be read.")
-
-    async def action(ctx: Context) -> tuple[int, Any]:
-        from bot.channel_files import editing_for, read_file, work_on_imports
-        from data.queries import channel_imports as rows
-
-        now = ctx.clock.now()
-        found = await ctx.db.read(read_file, file.read_bytes(), editing_for(ctx, now))
-        if not yes or not found.rows:
-            return 0, found
-        id_ = await ctx.db.write(rows.add_import, file.name, found.rows, found.faults, "command", None, now)
-        await ctx.db.write(rows.start_import, id_)
-        await work_on_imports(ctx)
-        return id_, found
-
-    id_, found = work_with_wecom(config, action)
-    say_table(
-        ("ROW", "COLUMN", "WRONG"),
-        ((each["row"], each["path"], each["message"]) for each in found.faults),
-        "No row is wrong.",
-    )
-    say(f"{len(found.rows) - found.present:,} can be made, {found.present:,} are there already.")
-    if id_:
-        say(f"Import {id_}: the bot makes them in WeCom; siyu channels list shows how far that is.")
-
-
-@app.command()
-def statistics(
-    days: Annotated[int, typer.Option("--days", min=1, max=366, help="So many days, today the last.")] = 30,
-    config: Config = None,
-    as_json: AsJson = False,
-) -> None:
-    """What came of each channel: people and relations, who is still there, orders."""
-
-    async def read(db: Database, until: date) -> list[dict[str, Any]]:
-        from data.queries import channel_days as rows
-
-        def unit(session: Session) -> list[dict[str, Any]]:
-            names = rows.map_names(session)
-            found = rows.list_channels(session, until - timedelta(days=days - 1), until)
-            return [
-                {
-                    "state": each.key,
-                    "name": names.get(each.key, ""),
-                    **{name: getattr(each, name) for name in rows.NAMES},
-                }
-                for each in found
-            ]
-
-        return await db.read(unit)
-
-    found = work(config, lambda place: read(place.db, place.now.astimezone(place.settings.zone).date()))
-    if as_json:
-        say_json(found)
-        return
-    names = ("added", "people", "welcomed", "kept_1", "kept_7", "kept_30", "orders", "amount_fen")
-    say_table(
-        ("CHANNEL", *(name.upper() for name in names)),
-        ((cut(each["name"] or each["state"], 24), *(each[name] for name in names)) for each in found),
-        "Nobody has come through a channel, or the bot has not counted yet.",
-    )
-
-
+app.command("import")(channel_files.import_file)
+app.command()(channel_files.codes)
+app.command()(channel_files.statistics)
 app.command()(channel_links.link)
 app.command()(channel_links.quota)
 
@@ -292,9 +267,9 @@ def _options(
     welcome: str | None,
     remark: str | None,
 ) -> dict[str, Any]:
-    found = given(
-        fallback=fallback, userids=members, department_ids=departments, daily_cap=daily_cap, tag_ids=tags, remark=remark
-    )
+    found = given(fallback=fallback, userids=members, department_ids=departments, tag_ids=tags, remark=remark)
+    if daily_cap is not None:
+        found["daily_cap"] = daily_cap or None
     if shifts is not None:
         found["shifts"] = [_shift(each) for each in shifts]
     if welcome is not None:
@@ -302,16 +277,18 @@ def _options(
     return found
 
 
+def _more(title: str | None, background: str | None, auto_accept: bool | None) -> dict[str, Any]:
+    poster = given(title=title, background=background)
+    return given(skip_verify=auto_accept) | ({"poster": poster} if poster else {})
+
+
 def _shift(text: str) -> dict[str, Any]:
-    try:
-        days, times, members = text.split()
-        start, end = times.split("-")
-        first, _, last = days.partition("-")
-        weekdays = list(range(int(first), int(last or first) + 1))
-    except ValueError:
+    from data.rules.channels import read_shift
+
+    found = read_shift(text)
+    if found is None:
         refuse(f"{text!r} is no shift: write '1-5 09:00-18:00 ZhangSan,LiSi' (1 is Monday).")
-    window = {"weekdays": weekdays, "start": start, "end": end}
-    return {"windows": [window], "userids": [each for each in members.split(",") if each]}
+    return {"windows": [found.window], "userids": found.names}
 
 
 def _switch(config: Config, channel_id: int, act: str) -> None:

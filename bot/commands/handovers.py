@@ -75,6 +75,9 @@ def plan(
         list[str] | None, typer.Option("--customer", help="This customer, by external_userid (repeatable).")
     ] = None,
     groups: Annotated[bool, typer.Option("--groups", help="All customer groups of the member too.")] = False,
+    chat_ids: Annotated[
+        list[str] | None, typer.Option("--group", help="This customer group, by chat_id (repeatable).")
+    ] = None,
     message: Annotated[str, typer.Option("--message", help="What customers of a member still there are told.")] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
     config: Config = None,
@@ -94,7 +97,7 @@ def plan(
             HandoverDraft,
             {
                 "userid": userid, "takeovers": [_takeover(each) for each in takeovers], "customers": whom,
-                "groups": groups, "message": message,
+                "groups": groups, "chat_ids": chat_ids or [], "message": message,
             },
         )  # fmt: skip
         if dry_run:
@@ -175,6 +178,30 @@ def list_customers(
     work(config, read)
 
 
+@app.command("groups")
+def list_groups(handover_id: HandoverId, as_json: AsJson = False, config: Config = None) -> None:
+    """The customer groups of a hand-over, each with what became of it."""
+
+    async def read(place: Workplace) -> list[dict[str, Any]]:
+        from data.queries import handovers as rows
+
+        await place.db.read(rows.get_handover, handover_id)
+        return await place.db.read(rows.list_groups, handover_id)
+
+    found = work(config, read)
+    if as_json:
+        say_json(found)
+        return
+    say_table(
+        ("GROUP", "NAME", "TO", "STATUS", "CAUSE"),
+        (
+            (each["chat_id"], each["name"] or "", each["takeover_userid"], each["status"], each["cause"] or "")
+            for each in found
+        ),
+        "There is none.",
+    )
+
+
 @app.command()
 def pause(handover_id: HandoverId, config: Config = None) -> None:
     """Ask WeCom for no more of a hand-over."""
@@ -214,10 +241,48 @@ def leavers(
         say_json(found)
         return
     say_table(
-        ("USERID", "NAME", "CUSTOMERS", "GROUPS"),
-        ((each["userid"], each["name"], each["customers"], each["groups"]) for each in found),
+        ("USERID", "NAME", "CUSTOMERS", "GROUPS", "CHANNELS"),
+        ((each["userid"], each["name"], each["customers"], each["groups"], each["channels"]) for each in found),
         "Nothing of members who left waits for anybody.",
     )
+
+
+@app.command()
+def checklist(
+    userid: Annotated[str, typer.Argument(help="A member, who has left or is to leave.")],
+    as_json: AsJson = False,
+    config: Config = None,
+) -> None:
+    """What is to be seen to when a member leaves: customers, groups, channels, customer service, tasks, journeys."""
+
+    async def read(place: Workplace) -> dict[str, int]:
+        from data.queries.leavers import read_checklist
+
+        today = place.now.astimezone(place.settings.zone).date()
+        return (await place.db.read(read_checklist, userid, today))._asdict()
+
+    found = work(config, read)
+    if as_json:
+        say_json(found)
+        return
+    say_table(
+        ("HOW MANY", "OF WHAT"), ((number, _TO_SEE_TO[name]) for name, number in found.items() if number),
+        f"Nothing of {userid} is about.",
+    )  # fmt: skip
+
+
+_TO_SEE_TO = {
+    "customers": "customers whom nobody takes over yet: siyu handovers plan",
+    "under_way": "customers who are being handed over",
+    "groups": "customer groups that the member owns: siyu handovers plan --groups",
+    "channels": "channel codes that name the member: siyu channels list --member",
+    "links": "customer-acquisition links that name the member: siyu channels list --member",
+    "seats": "customer-service accounts in which the member answers: WeCom's admin console",
+    "tasks": "open tasks: they go to whoever takes the customers over",
+    "enrolments": "journeys that customers are on through the member",
+    "sendings": "sendings that are not over: siyu campaigns board",
+    "substitutes": "leaves in which the member is to stand in: siyu staff leave list",
+}
 
 
 def _takeover(text: str) -> dict[str, Any]:

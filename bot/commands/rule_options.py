@@ -78,19 +78,15 @@ def parse_window(text: str) -> dict[str, Any]:
         refuse(f'{text!r} is no time window: write it like "1-5 09:00-18:00", "6,7" or "22:00-06:00".')
     window: dict[str, Any] = {}
     if found["days"]:
-        window["weekdays"] = _days(found["days"])
+        from data.rules.schedule import read_weekdays
+
+        weekdays = read_weekdays(found["days"])
+        if weekdays is None:
+            refuse(f"{found['days']!r} are no weekdays: write them like 1-5 or 6,7 (1 is Monday).")
+        window["weekdays"] = weekdays
     if found["start"]:
         window |= {"start": found["start"], "end": found["end"]}
     return window
-
-
-def _days(text: str) -> list[int]:
-    days: set[int] = set()
-    for part in text.split(","):
-        first, *rest = (int(day) for day in part.split("-"))
-        last = rest[-1] if rest else first
-        days |= set(range(first, last + 1)) if first <= last else {*range(first, 8), *range(1, last + 1)}
-    return sorted(days)
 
 
 def _number(text: str) -> int:

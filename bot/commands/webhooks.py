@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bot.commands.rule_options import given
 from bot.commands.terminal import (
     AsJson,
     Config,
@@ -21,6 +22,8 @@ from bot.commands.terminal import (
 )
 
 if TYPE_CHECKING:
+    from sqlmodel import Session
+
     from bot.context import Context
 
 app = typer.Typer(no_args_is_help=True, help="Webhooks: other programs that are told what happens.")
@@ -82,6 +85,53 @@ def add(
 
     id_, secret = work(config, action)
     say(f"Webhook {id_} is told from now on. Its calls are signed with: {secret}")
+
+
+@app.command()
+def edit(
+    webhook_id: WebhookId,
+    name: Annotated[str | None, typer.Option("--name", help="The new name.")] = None,
+    url: Annotated[str | None, typer.Option("--url", help="Where calls go from now on.")] = None,
+    events: Annotated[
+        list[str] | None, typer.Option("--event", help="Of what it is told, instead of what it was; may be repeated.")
+    ] = None,
+    tags: Annotated[list[str] | None, typer.Option("--tag", help="Of `tagged`: a tag_id; may be repeated.")] = None,
+    config: Config = None,
+) -> None:
+    """Change whom or of what. What waits goes where it was to go."""
+    changes = given(name=name, url=url, events=events, tag_ids=tags)
+    if not changes:
+        refuse("Say what to change, such as --url.")
+
+    async def action(place: Workplace) -> str:
+        def change(session: Session) -> str:
+            from bot import webhook_edits
+            from data.queries.webhook_targets import get_webhook
+            from data.rules.problems import parse
+            from data.rules.webhooks import WebhookDraft
+
+            row = get_webhook(session, webhook_id)
+            before = {"name": row.name, "url": row.url, "events": row.events, "tag_ids": row.tag_ids}
+            draft = parse(WebhookDraft, before | changes)
+            changed = webhook_edits.change_webhook(session, place.settings.journeys, webhook_id, draft, place.now)
+            return f"{changed.name} is told of {', '.join(changed.events)} at {changed.url}"
+
+        return await place.db.write(change)
+
+    say(f"Webhook {webhook_id} {work(config, action)}.")
+
+
+@app.command()
+def secret(webhook_id: WebhookId, config: Config = None) -> None:
+    """Sign its calls with another secret from now on, which is shown this once."""
+
+    async def action(place: Workplace) -> str:
+        from bot.webhook_edits import renew_secret
+
+        _, made = await place.db.write(renew_secret, place.settings.journeys, webhook_id)
+        return made
+
+    say(f"The calls of webhook {webhook_id} are signed with: {work(config, action)}")
 
 
 @app.command("test")
@@ -188,7 +238,7 @@ def replay(
     every: Annotated[bool, typer.Option("--all", help="All that were given up.")] = False,
     config: Config = None,
 ) -> None:
-    """Have the bot try a call once more that was given up, or all of them."""
+    """Have the bot send a call once more that was given up, or taken; or all that were given up."""
     if (call_id is None) is not every:
         refuse("Name a call (siyu webhooks deliveries --state given_up), or write --all.")
 

@@ -11,8 +11,7 @@ from aiohttp import web
 from sqlmodel import Session
 
 from bot import channel_files
-from bot.channel_calls import fetch_images
-from bot.channel_posters import Printed, read_backgrounds, read_codes, read_printed, write_zip
+from bot.channel_zips import zip_codes
 from bot.channels import Editing
 from bot.console.asks import Ask
 from bot.console.channel_forms import read_offered
@@ -28,7 +27,6 @@ PATH = "/console/channels/import"
 #: What is sent besides the file.
 UPLOAD_MAX_BYTES = channel_files.FILE_BYTES_MAX + 100_000
 ROWS_SHOWN = 50
-CODES_AT_ONCE = 100
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 STATUS = {"previewed": N_("等您确认"), "running": N_("正在创建"), "done": N_("已完成")}
 
@@ -117,19 +115,13 @@ async def start(ask: Ask) -> web.Response:
 async def show_zip(ask: Ask) -> web.StreamResponse:
     """The codes and posters of a file's channels, as one file."""
 
-    def read(session: Session) -> tuple[list[Printed], dict[str, bytes]]:
+    def read(session: Session) -> PlanFilter:
         row = rows.get_import(session, ask.path_number(), _own(ask))
-        found = read_printed(session, PlanFilter(read_visible(session, ask), import_id=row.id), channel_files.ROWS_MAX)
-        return found, read_backgrounds(session, found)
+        return PlanFilter(read_visible(session, ask), import_id=row.id)
 
-    found, backgrounds = await ask.db.read(read)
-    while await fetch_images(ask.ctx):
-        pass
-    codes: dict[int, bytes] = {}
-    for begin in range(0, len(found), CODES_AT_ONCE):
-        codes |= await ask.db.read(read_codes, [each.id for each in found[begin : begin + CODES_AT_ONCE]])
+    wanted = await ask.db.read(read)
     with tempfile.TemporaryFile(prefix="siyu-") as file:
-        await asyncio.to_thread(write_zip, file, found, codes, backgrounds)
+        await zip_codes(ask.ctx, wanted, file)
         size = file.seek(0, 2)
         file.seek(0)
         answer = web.StreamResponse(headers={

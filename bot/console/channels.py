@@ -28,6 +28,7 @@ from data.models import ChannelKind, ChannelPlan
 from data.queries import acquisition as link_rows
 from data.queries import channel_days as day_rows
 from data.queries import channel_plans as rows
+from data.queries import channels as channel_rows
 from data.queries import staff as staff_rows
 from data.queries.channel_plans import PlanFilter
 from data.rules.acquisition import LOW_BALANCE, scheme_of
@@ -79,22 +80,27 @@ async def show_list(ask: Ask) -> web.Response:
     query = ask.request.query
     kind = asked_kind(ask)
     text, archived, trouble = query.get("q", "").strip()[:64], "archived" in query, "trouble" in query
+    member = query.get("member", "")[:64]
 
     def read(session: Session) -> Any:
         visible = read_visible(session, ask)
-        wanted = PlanFilter(visible, archived, text, trouble=trouble, kind=kind)
+        wanted = PlanFilter(visible, archived, text, trouble=trouble, kind=kind, member=member)
         found = rows.list_plans(session, wanted, ROWS + 1, ask.asked_number("before"))
         added = day_rows.count_added_today(session, [each.state for each in found], ask.now, ask.zone)
-        others = rows.list_foreign(session, ROWS, kind) if visible is None and not text and not archived else []
+        others = (
+            channel_rows.list_foreign(session, ROWS, kind)
+            if visible is None and not (text or archived or member)
+            else []
+        )
         quota = link_rows.find_quota(session) if kind == ChannelKind.LINK else None
         return found, added, others, read_names(session), quota
 
     found, added, others, names, quota = await ask.db.read(read)
-    asked = {name: query[name] for name in ("q", "archived", "trouble", "kind") if name in query}
+    asked = {name: query[name] for name in ("q", "archived", "trouble", "kind", "member") if name in query}
     older = f"{PATH}?{urlencode({**asked, 'before': found[ROWS - 1].id})}" if len(found) > ROWS else None
     return ask.show(
         "channels", found=found[:ROWS], added=added, others=others, names=names, older=older, text=text,
-        archived=archived, trouble=trouble, states=STATUS, because=BECAUSE, kind=kind, quota=quota,
+        archived=archived, trouble=trouble, member=member, states=STATUS, because=BECAUSE, kind=kind, quota=quota,
         address_of=channels.address_of, low=LOW_BALANCE,
     )  # fmt: skip
 

@@ -222,7 +222,8 @@ async def _form(
 ) -> web.Response:
     def read(session: Session) -> dict[str, Any]:
         visible = ask.visible(session)
-        leavers = [each.userid for each in leaver_rows.list_leavers(session, visible)]
+        found = leaver_rows.list_leavers(session, visible)
+        leavers = [each.userid for each in found if each.customers or each.groups]
         followers = [
             each
             for each in staff_rows.list_followers(session)

@@ -75,7 +75,8 @@ async def change(ask: Ask) -> web.Response:
     row = await ask.db.read(rows.get_join_way, ask.path_number())
     before = join_ways.draft_of(row)
     try:
-        changed = await join_ways.change(ask.ctx, ask.path_number(), parse(JoinWayDraft, typed))
+        known = ask.texts("known") or row.chat_ids
+        changed = await join_ways.change(ask.ctx, ask.path_number(), parse(JoinWayDraft, typed), known)
     except InvalidRuleError as error:
         return await _form(ask, row, typed, 400, problems=error.problems)
     await ask.note("join_ways.change", f"join way {row.id}", join_ways.draft_of(changed), before)
@@ -128,6 +129,8 @@ async def _form(
     return ask.show(
         "join_way", status, way=row, typed=typed, groups=await ask.db.read(read), statuses=STATUSES,
         problems=listed, at=partial(problems_at, listed), places=range(GROUPS_MAX),
+        # What WeCom opens while somebody looks at the form stays on the code.
+        known=ask.texts("known") or (row.chat_ids if row else []),
     )  # fmt: skip
 
 

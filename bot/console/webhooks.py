@@ -139,7 +139,7 @@ async def test(ask: Ask) -> web.Response:
 
 
 async def try_again(ask: Ask) -> web.Response:
-    """A call that was given up is tried once more."""
+    """A call that was given up, or taken, is sent once more."""
     call_id = ask.path_number()
     await ask.change("webhooks.again", f"webhook call {call_id}",
                      partial(rows.try_again, call_id=call_id, now=ask.now))  # fmt: skip

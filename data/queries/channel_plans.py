@@ -13,7 +13,7 @@ from bot.phrases import Phrase
 from data.bulk import among
 from data.errors import ConflictError, NotFoundError, StaleError
 from data.models import Channel, ChannelImage, ChannelKind, ChannelMember, ChannelPlan, ChannelStatus
-from data.queries.channels import apply_fetched, mark_deleted
+from data.queries.channels import apply_fetched, is_stranded, mark_deleted, needs_member
 from data.rules.channels import CLAIM_SECONDS, ChannelPlanned, Duty, Step, next_step
 
 P: Any = ChannelPlan.__table__  # type: ignore[attr-defined]
@@ -61,7 +61,8 @@ def is_state_taken(session: Session, state: str) -> bool:
 
 
 class PlanFilter(NamedTuple):
-    """Which to list: of whom (None: all), archived ones, those whose name holds a text, of an import, of a kind."""
+    """Which to list: of whom (None: all), archived ones, those whose name holds a text, of an import, of a kind, those
+    that need a `member` (or may)."""
 
     visible: Collection[str] | None = None
     archived: bool = False
@@ -69,6 +70,7 @@ class PlanFilter(NamedTuple):
     import_id: int | None = None
     trouble: bool = False
     kind: str = ""
+    member: str = ""
 
 
 def list_plans(
@@ -101,8 +103,10 @@ def _filtered(session: Session, wanted: PlanFilter) -> list[Any]:
         found = [*found[1:], P.c.import_id == wanted.import_id]
     if wanted.kind:
         found.append(P.c.kind == wanted.kind)
+    if wanted.member:
+        found = [*found[1:], needs_member(wanted.member), P.c.status.not_in(ENDED)]
     if wanted.trouble:
-        found.append(or_(P.c.status.in_(NEEDS_PERSON), P.c.error != ""))
+        found.append(or_(P.c.status.in_(NEEDS_PERSON), P.c.error != "", is_stranded()))
     return found
 
 
@@ -313,19 +317,6 @@ def list_vanished(session: Session) -> list[tuple[int, str]]:
         .where(P.c.status == ChannelStatus.MADE, col(Channel.deleted_at).is_not(None))
     )
     return list(session.execute(query).all())
-
-
-def list_foreign(session: Session, limit: int, kind: str) -> list[Channel]:
-    """Contact ways (or links) that WeCom shows and nobody has made here."""
-    ours = exists(select(P.c.id).where(P.c.config_id == col(Channel.config_id)))
-    query = select(Channel).where(col(Channel.deleted_at).is_(None), col(Channel.kind) == kind, ~ours)
-    return list(session.execute(query.order_by(col(Channel.name), col(Channel.config_id)).limit(limit)).scalars())
-
-
-def list_known_ids(session: Session) -> set[str]:
-    """Contact ways of ours, and all that were known before."""
-    ours = select(P.c.config_id).where(P.c.config_id.is_not(None))
-    return {*session.execute(ours).scalars(), *session.execute(select(col(Channel.config_id))).scalars()}
 
 
 # -- duty

@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import Text, and_, bindparam, cast, exists, func, or_, select, update
 from sqlmodel import Session, col
 
-from data.models import Channel, ChannelKind, ChannelPlan
+from data.models import Channel, ChannelKind, ChannelMember, ChannelPlan, ChannelStatus, Staff
 from data.queries.upsert import upsert
+from data.rules.channels import Because, Out
+
+P: Any = ChannelPlan.__table__  # type: ignore[attr-defined]
 
 _BY_STATE = (
     select(Channel)
@@ -70,3 +73,67 @@ def list_channels(session: Session, kind: str = "") -> list[Channel]:
     """Channels that exist, all or those of a kind."""
     query = select(Channel).where(col(Channel.deleted_at).is_(None)).order_by(col(Channel.name))
     return list(session.execute(query.where(col(Channel.kind) == kind) if kind else query).scalars())
+
+
+def list_foreign(session: Session, limit: int, kind: str) -> list[Channel]:
+    """Contact ways (or links) that WeCom shows and nobody has made here."""
+    query = select(Channel).where(is_foreign(), col(Channel.kind) == kind)
+    return list(session.execute(query.order_by(col(Channel.name), col(Channel.config_id)).limit(limit)).scalars())
+
+
+def is_foreign() -> Any:
+    """Of `Channel`: WeCom shows it, and nobody has made it here."""
+    ours = exists(select(P.c.id).where(P.c.config_id == col(Channel.config_id)))
+    return and_(col(Channel.deleted_at).is_(None), ~ours)
+
+
+def list_known_ids(session: Session, but_of: str) -> set[str]:
+    """Contact ways of ours, and all that were known before; but those that only bear the state of a channel of which
+    it is not known whether it was made: the hourly reading may have come to know its contact way first."""
+    ours = select(P.c.config_id).where(P.c.config_id.is_not(None))
+    others = select(col(Channel.config_id)).where(col(Channel.state) != but_of)
+    return {*session.execute(ours).scalars(), *session.execute(others).scalars()}
+
+
+# -- of those that were made here
+
+
+def needs_member(userid: str) -> Any:
+    """Of `ChannelPlan`: it names a member, or falls back on them. Of an archived one only the fallback counts, which
+    its code leads to."""
+    named = exists(
+        select(col(ChannelMember.plan_id)).where(
+            col(ChannelMember.plan_id) == P.c.id, col(ChannelMember.userid) == userid
+        )
+    )
+    return or_(and_(named, P.c.archived_at.is_(None)), P.c.definition["fallback"].as_string() == userid)
+
+
+def count_needed(session: Session, among_staff: Any) -> list[tuple[str, int]]:
+    """Of members of whom a condition of `Staff` holds: how many channels need each (`needs_member`)."""
+    there = P.c.status.not_in([ChannelStatus.GONE, ChannelStatus.DELETING, ChannelStatus.DELETED])
+    named = (
+        select(col(ChannelMember.userid).label("userid"), P.c.id.label("plan_id"))
+        .join(P, P.c.id == col(ChannelMember.plan_id))
+        .where(there, P.c.archived_at.is_(None))
+    )
+    fallback = select(P.c.definition["fallback"].as_string().label("userid"), P.c.id.label("plan_id")).where(there)
+    both = named.union(fallback).subquery()
+    query = (
+        select(both.c.userid, func.count())
+        .join(Staff, col(Staff.userid) == both.c.userid)
+        .where(among_staff)
+        .group_by(both.c.userid)
+    )
+    return [(userid, int(number)) for userid, number in session.execute(query)]
+
+
+def is_stranded() -> Any:
+    """Of `ChannelPlan`: nobody whom it names can have customers any more, so that the fallback, or whoever is left, has
+    them all until somebody gives it other members."""
+    because, out = P.c.duty["because"].as_string(), cast(P.c.duty, Text)
+    # Those who are full or away are back soon.
+    only_unable = and_(
+        because == Because.NOBODY.value, ~or_(*(out.contains(f'"{each.value}"') for each in (Out.FULL, Out.AWAY)))
+    )
+    return or_(because.in_([Because.LAST_RESORT.value, Because.STUCK.value]), only_unable)

@@ -84,7 +84,7 @@ def note_answers(
 ) -> None:
     """What WeCom answered of customers who were asked for. What an event has told meanwhile stays."""
     by_answer: dict[tuple[TransferStatus, int | None], list[str]] = {}
-    for external_userid, answer in answers.items():
+    for external_userid, answer in _as_it_stands(session, handover_id, answers).items():
         by_answer.setdefault(answer, []).append(external_userid)
     for (status, cause), ids in by_answer.items():
         ended_at = None if status in OPEN else now
@@ -104,7 +104,7 @@ def note_group_answers(
     now: datetime,
 ) -> None:
     """What WeCom answered of groups; those that have a new owner have it in our rows too, for nothing calls back."""
-    for chat_id, (status, cause) in answers.items():
+    for chat_id, (status, cause) in _as_it_stands(session, handover_id, answers).items():
         session.execute(
             update(G)
             .where(G.c.handover_id == handover_id, G.c.chat_id == chat_id)
@@ -122,6 +122,16 @@ class Asked(NamedTuple):
     external_userid: str
     started_at: datetime
     refused_before: bool
+
+
+def _as_it_stands(
+    session: Session, handover_id: int, answers: Mapping[str, tuple[TransferStatus, int | None]]
+) -> Mapping[str, tuple[TransferStatus, int | None]]:
+    """The answers; what is to be asked for again is cancelled where the hand-over was, for nobody would ask."""
+    if lock_handover(session, handover_id).status != HandoverStatus.CANCELLED:
+        return answers
+    over = {TransferStatus.PLANNED: TransferStatus.CANCELLED}
+    return {id_: (over.get(status, status), cause) for id_, (status, cause) in answers.items()}
 
 
 def list_unheard(session: Session, handover_id: int) -> dict[str, list[Asked]]:
@@ -145,12 +155,21 @@ def list_unheard(session: Session, handover_id: int) -> dict[str, list[Asked]]:
     return found
 
 
-def list_unheard_groups(session: Session, handover_id: int) -> list[tuple[str, str, datetime]]:
-    """(chat_id, who takes over, when WeCom was asked) of groups of which it was not heard."""
-    query = select(G.c.chat_id, G.c.takeover_userid, G.c.started_at).where(
+class AskedGroup(NamedTuple):
+    """A group of which WeCom was asked, and it is not known what became of it. `cause`: what WeCom said."""
+
+    chat_id: str
+    takeover_userid: str
+    started_at: datetime
+    cause: int | None
+
+
+def list_unheard_groups(session: Session, handover_id: int) -> list[AskedGroup]:
+    """Groups of which nothing was heard, or nothing that says whose they are."""
+    query = select(G.c.chat_id, G.c.takeover_userid, G.c.started_at, G.c.cause).where(
         G.c.handover_id == handover_id, G.c.status == TransferStatus.ASKING
     )
-    return [(row[0], row[1], row[2]) for row in session.execute(query)]
+    return [AskedGroup(*row) for row in session.execute(query)]
 
 
 def list_waiting_shares(session: Session, handover_id: int) -> list[str]:

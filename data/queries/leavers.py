@@ -27,6 +27,8 @@ from data.models import (
     TransferStatus,
     Unassigned,
 )
+from data.queries.channel_plans import PlanFilter, count_plans
+from data.queries.channels import count_needed, is_foreign
 from data.queries.erasures import list_erased
 from data.queries.handovers import OPEN
 from data.rules.handovers import OF_ACTIVE, OF_LEAVER
@@ -86,13 +88,15 @@ def is_listed(session: Session, userid: str) -> bool:
 
 
 class Leaver(NamedTuple):
-    """Somebody who left: customers and groups that nobody takes over yet."""
+    """Somebody who left: customers and groups that nobody takes over yet, and channels that still name them or fall
+    back on them."""
 
     userid: str
     name: str
     left_at: datetime | None
     customers: int
     groups: int
+    channels: int
 
 
 def list_leavers(session: Session, userids: Collection[str] | None = None) -> list[Leaver]:
@@ -116,7 +120,10 @@ def list_leavers(session: Session, userids: Collection[str] | None = None) -> li
             .group_by(owner)
         ).all()
     )
-    wanted = sorted(customers.keys() | groups.keys())
+    channels = {
+        userid: number for userid, number in count_needed(session, gone) if userids is None or userid in userids
+    }
+    wanted = sorted(customers.keys() | groups.keys() | channels.keys())
     staff = {
         row.userid: row
         for row in session.execute(select(S.c.userid, S.c.name, S.c.gone_at).where(S.c.userid.in_(wanted)))
@@ -129,6 +136,7 @@ def list_leavers(session: Session, userids: Collection[str] | None = None) -> li
             customers.get(userid, nobody)[1] or (staff[userid].gone_at if userid in staff else None),
             customers.get(userid, nobody)[0],
             groups.get(userid, 0),
+            channels.get(userid, 0),
         )
         for userid in wanted
     ]
@@ -176,12 +184,12 @@ def read_checklist(session: Session, userid: str, today: date) -> Checklist:
     named = f'"{userid}"'
 
     def count_channels(kind: str) -> int:
-        return count(
-            select(func.count()).where(
-                col(Channel.deleted_at).is_(None), col(Channel.kind) == kind,
-                cast(col(Channel.userids), Text).contains(named, autoescape=True),
-            )
-        )  # fmt: skip
+        """Those that name the member here, whoever else has them meanwhile; of others, whom WeCom has on them."""
+        wanted = PlanFilter(kind=kind, member=userid)
+        others = select(func.count()).where(
+            is_foreign(), col(Channel.kind) == kind, cast(col(Channel.userids), Text).contains(named, autoescape=True)
+        )
+        return count_plans(session, wanted) + count(others)
 
     return Checklist(
         customers=count(select(func.count()).select_from(whose).where(~_taken(userid, whose.c.external_userid))),

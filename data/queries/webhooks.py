@@ -69,16 +69,17 @@ def mark_failed(session: Session, call: DueCall, error: str, next_at: datetime |
 
 
 def try_again(session: Session, call_id: int, now: datetime) -> WebhookCall:
-    """Have a call that was given up tried once more. Raises NotFoundError, ConflictError."""
+    """Have a call sent once more that was given up; or taken, for whoever said so may have lost it. Raises
+    NotFoundError, ConflictError."""
     call = session.get(WebhookCall, call_id, with_for_update=True)
     if call is None:
         raise NotFoundError(f"There is no webhook call {call_id}.", "GET /webhook-calls lists those that there are.")
     state = state_of(call)
-    if state is not CallState.GIVEN_UP:
+    if state is CallState.WAITING:
         raise ConflictError(f"Webhook call {call_id} is {state.value}: there is nothing to try again.")
     if call.webhook_id is not None and not session.execute(_ENABLED.where(col(Webhook.id) == call.webhook_id)).first():
         raise ConflictError("Its webhook is switched off or was removed.", "Switch it on first.")
-    call.next_at = now
+    call.next_at, call.taken_at = now, None
     return call
 
 

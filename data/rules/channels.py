@@ -5,18 +5,19 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Collection, Mapping, Set
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field
 
 from data.rules.conditions import RuleName, UserID
 from data.rules.messages import MessageContent
 from data.rules.problems import Problem, RuleModel, SortedSet
-from data.rules.schedule import TimeWindow, any_holds
+from data.rules.schedule import TimeWindow, any_holds, read_weekdays
 from data.rules.tagging import TagID
 
 #: Of WeCom (doc 92228): a contact way's members all together, its state, and its remark.
@@ -45,6 +46,28 @@ class Shift(RuleModel):
     windows: Annotated[tuple[TimeWindow, ...], Field(min_length=1, max_length=7)]
     userids: SortedSet[UserID] = frozenset()
     department_ids: SortedSet[int] = frozenset()
+
+
+_TIME = "[0-9]{1,2}[:：][0-9]{2}"
+_SHIFT = re.compile(rf"(?P<days>\S+)\s+(?P<start>{_TIME})\s*[-–—~～至到]\s*(?P<end>{_TIME})\s+(?P<who>\S.*)", re.DOTALL)
+
+
+class WrittenShift(NamedTuple):
+    """A shift as it is written in one line: its window (a `TimeWindow`), and whom it names."""
+
+    window: dict[str, Any]
+    names: list[str]
+
+
+def read_shift(text: str) -> WrittenShift | None:
+    """`1-5 09:00-18:00 ZhangSan、LiSi`, or `周一至周五 9:00-18:00 张三`; None for what is no shift."""
+    found = _SHIFT.fullmatch(text.strip())
+    weekdays = read_weekdays(found["days"]) if found is not None else None
+    if found is None or weekdays is None:
+        return None
+    start, end = (found[name].replace("：", ":").zfill(5) for name in ("start", "end"))
+    names = [each.strip() for each in re.split("[,，、]+", found["who"])]
+    return WrittenShift({"weekdays": weekdays, "start": start, "end": end}, [each for each in names if each])
 
 
 class Poster(RuleModel):
@@ -167,8 +190,10 @@ def find_duty(
     because = Because.ARCHIVED if archived else Because.PAUSED
     if not paused and not archived:
         wanted = set(plan.userids).union(*(company.members_of.get(each, none) for each in plan.department_ids))
+        is_planned = bool(plan.userids or plan.department_ids)
         for shift in plan.shifts:
             if any_holds(shift.windows, at, zone):
+                is_planned = True
                 wanted |= shift.userids.union(*(company.members_of.get(each, none) for each in shift.department_ids))
         for userid in wanted:
             if userid not in company.able:
@@ -179,7 +204,8 @@ def find_duty(
                 out[userid] = Out.FULL
         if on := sorted(wanted - out.keys()):
             return Duty(tuple(on[:members_max]), Because.PLANNED, out)
-        because = Because.NOBODY if wanted else Because.OFF_HOURS
+        # A department of which nobody can have customers any more is not a time without anybody.
+        because = Because.NOBODY if is_planned else Because.OFF_HOURS
     if plan.fallback in company.able:
         return Duty((plan.fallback,), because, out)
     rest = sorted(named_members(plan, company) & company.able)

@@ -10,6 +10,8 @@ from data.rules.schedule import local_datetime
 
 #: One that could not be sent in time is sent so much later at most.
 LATE = timedelta(hours=6)
+#: What else would be told of the day so long before or after it is told in it.
+TOGETHER = timedelta(hours=1)
 
 
 class DigestDays(NamedTuple):
@@ -33,6 +35,22 @@ def due_day(at: time, days: DigestDays, now: datetime) -> date | None:
 
     Of a time that the clock shows twice the first counts, of one that it skips the instant after.
     """
-    today = local_datetime(now, days.zone).date()
-    due = datetime.combine(today, at, days.zone).astimezone(UTC)
+    today, due = _today(at, days, now)
     return today if days.holds(today) and due <= now <= due + LATE else None
+
+
+def comes(at: time, days: DigestDays, now: datetime) -> bool:
+    """Whether the day of `now` has a digest, for which it is not too late."""
+    today, due = _today(at, days, now)
+    return days.holds(today) and now <= due + LATE
+
+
+def is_together(at: time, digest_at: time) -> bool:
+    """Whether what is told at a time of the day is told in a digest of that day."""
+    day = date.min
+    return abs(datetime.combine(day, at) - datetime.combine(day, digest_at)) <= TOGETHER
+
+
+def _today(at: time, days: DigestDays, now: datetime) -> tuple[date, datetime]:
+    today = local_datetime(now, days.zone).date()
+    return today, datetime.combine(today, at, days.zone).astimezone(UTC)

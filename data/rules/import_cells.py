@@ -58,6 +58,12 @@ _ORDER_COLUMNS = {"number": ORDER_NUMBER, "amount_fen": ORDER_AMOUNT, "placed_at
 _MOBILE_DIGITS = range(5, 21)
 
 
+def read_flag(text: str) -> bool | None:
+    """A yes or no as people write it; None: it is neither."""
+    plain = unicodedata.normalize("NFKC", text).strip().casefold()
+    return True if plain in _YES else False if plain in _NO else None
+
+
 def read_moment(text: str, zone: tzinfo) -> datetime | None:
     """An instant as tables have it, by the wall clock of `zone`: `2026-03-04 10:00`, `2026/3/4`, `2026年3月4日`."""
     plain = unicodedata.normalize("NFKC", text).strip()
@@ -215,9 +221,8 @@ def _field_value(kind: FieldKind | None, text: str, zone: tzinfo) -> tuple[Any, 
             except ValueError:
                 return None, "不是数字：请只填数字"
         case FieldKind.FLAG:
-            if plain.casefold() in _YES | _NO:
-                return plain.casefold() in _YES, ""
-            return None, "应为 是 或 否"
+            flag = read_flag(plain)
+            return flag, "" if flag is not None else "应为 是 或 否"
         case FieldKind.DATE:
             at = read_moment(plain, zone)
             return (at.date().isoformat(), "") if at else (None, "不是日期：应为 2026-03-04 或 2026/3/4")

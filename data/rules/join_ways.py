@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from typing import Annotated
 
 from pydantic import Field, StringConstraints
@@ -26,6 +27,13 @@ class JoinWayDraft(RuleModel):
     auto_create: bool = True
     base_name: Annotated[Line, StringConstraints(max_length=40)] = ""
     base_id: int = Field(default=1, ge=1, le=100_000)
+
+
+def with_opened(draft: JoinWayDraft, told: Iterable[str], known: Collection[str]) -> JoinWayDraft:
+    """The draft with the groups that WeCom has opened by itself since. `told`: what it shows; `known`: what the draft
+    was made of. Of more than it takes those go that were there first, which are full."""
+    opened = [str(each) for each in told if each not in known and each not in draft.chat_ids]
+    return draft.model_copy(update={"chat_ids": (*draft.chat_ids, *opened)[-GROUPS_MAX:]})
 
 
 def problems(draft: JoinWayDraft, known: frozenset[str]) -> list[Problem]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Annotated, Any
@@ -65,6 +66,31 @@ class TimeWindow(RuleModel):
         if self.start < self.end:
             return self.start <= at < self.end
         return at >= self.start or at < self.end
+
+
+#: What people write for weekdays and between them.
+_WEEKDAY_WORDS = (
+    ("星期", "周"), ("礼拜", "周"), ("工作日", "1-5"), ("周末", "6-7"), ("每天", "1-7"), ("周一", "1"), ("周二", "2"),
+    ("周三", "3"), ("周四", "4"), ("周五", "5"), ("周六", "6"), ("周日", "7"), ("周天", "7"), ("至", "-"), ("到", "-"),
+    ("~", "-"), ("–", "-"), ("—", "-"), ("、", ","),
+)  # fmt: skip
+_WEEKDAYS = re.compile(r"[1-7](?:-[1-7])?(?:,[1-7](?:-[1-7])?)*")
+
+
+def read_weekdays(text: str) -> list[int] | None:
+    """`1-5`, `6,7`, `周一至周五`, `周末` as weekdays, 1 for Monday; `6-1` goes on over Sunday. None for anything
+    else."""
+    plain = unicodedata.normalize("NFKC", text).strip()
+    for word, sign in _WEEKDAY_WORDS:
+        plain = plain.replace(word, sign)
+    if not _WEEKDAYS.fullmatch(plain):
+        return None
+    days: set[int] = set()
+    for part in plain.split(","):
+        first, *rest = (int(day) for day in part.split("-"))
+        last = rest[-1] if rest else first
+        days |= set(range(first, last + 1)) if first <= last else {*range(first, 8), *range(1, last + 1)}
+    return sorted(days)
 
 
 def any_holds(windows: Iterable[TimeWindow], at: datetime, zone: tzinfo) -> bool:

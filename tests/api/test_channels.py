@@ -48,6 +48,8 @@ async def test_channels(caller: Caller) -> None:
     assert (status, link["status"], link["address"][-21:]) == (201, "made", "?customer_channel=ads"[-21:]), link
     _, listed = await caller.call("GET", "/channels/own?kind=link")
     assert [each["id"] for each in listed["items"]] == [link["id"]]
+    for asked, found in ((f"member={last}", 3), ("member=nobody", 0), (f"member={last}&trouble=true", 0)):
+        assert len((await caller.call("GET", f"/channels/own?{asked}"))[1]["items"]) == found, asked
     assert (await caller.call("PATCH", f"/channels/{link['id']}", {"kind": "code"}))[0] == 409
     assert (await caller.call("GET", f"/channels/{link['id']}/link"))[1] == {"days": [], "customers": 0, "written": 0}
     assert (await caller.call("GET", f"{path}/link"))[0] == 404

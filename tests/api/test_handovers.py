@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+from sqlmodel import Session
+
 from bot.sandbox.faults import Fault
+from data.models import OwnerDay
 from tests.api.conftest import Caller
 from tests.api.test_markings import synced
 
@@ -55,10 +60,58 @@ async def test_hand_overs_leavers_and_join_ways(caller: Caller) -> None:
     status, made = await caller.call("POST", "/join-ways", way)
     assert (status, made["status"], bool(made["qr_code"])) == (201, "made", True)
     path = f"/join-ways/{made['id']}"
-    assert (await caller.call("PATCH", path, {"base_name": "老客户群"}))[1]["base_name"] == "老客户群"
-    assert world.ways.join[made["config_id"]].room_base_name == "老客户群"
+    # All are full, and WeCom opens another by itself: a change by somebody who does not know of it yet leaves it there.
+    caller.sandbox.machine.group_acts.members_max = 1
+    opened = caller.sandbox.machine.group_acts.join("", [], config_id=made["config_id"])
+    assert opened.chat_id != group.chat_id
+    status, changed = await caller.call("PATCH", path, {"base_name": "老客户群"})
+    assert (status, changed["base_name"], changed["chat_ids"]) == (200, "老客户群", [group.chat_id, opened.chat_id])
+    on_code = world.ways.join[made["config_id"]]
+    assert (on_code.room_base_name, on_code.chat_id_list) == ("老客户群", [group.chat_id, opened.chat_id])
+    await caller.settle()
     assert (await caller.call("POST", f"{path}/again"))[0] == 409
+    status, again = await caller.call("POST", f"{path}/read")
+    assert (status, again["chat_ids"], again["joined"] in (0, 1)) == (200, changed["chat_ids"], True)
     assert (await caller.call("GET", path))[1]["state"] == made["state"]
     assert len((await caller.call("GET", "/join-ways"))[1]["items"]) == 1
     assert (await caller.call("DELETE", path))[1] == {"removed": made["id"]}
     assert (await caller.call("GET", path))[0] == 404
+    await check_groups(caller, group.chat_id)
+
+
+async def check_groups(caller: Caller, chat_id: str) -> None:
+    """Groups are listed, one shown with who is in it, and what WeCom counts of them."""
+    group = caller.sandbox.world.groups.get(chat_id)
+    status, page = await caller.call("GET", "/groups?limit=1")
+    assert (status, len(page["items"])) == (200, 1)
+    _, others = await caller.call("GET", f"/groups?limit=200&before={page['next_before']}")
+    listed = [each["chat_id"] for each in (*page["items"], *others["items"])]
+    assert sorted(listed) == sorted(each.chat_id for each in caller.sandbox.world.groups if not each.dismissed)
+    assert (await caller.call("GET", "/groups?before=nonsense"))[0] == 400
+    _, found = await caller.call("GET", f"/groups?q={chat_id}")
+    assert [(each["name"], each["owner"]) for each in found["items"]] == [(group.name, group.owner)]
+    _, one = await caller.call("GET", f"/groups/{chat_id}")
+    assert (one["members"], len(one["days"])) == (len(group.members), 30)
+    _, members = await caller.call("GET", f"/groups/{chat_id}/members?limit=500")
+    assert {each["userid"] for each in members["items"]} == {each.userid for each in group.members}
+    assert (await caller.call("POST", f"/groups/{chat_id}/read"))[1]["members"] == len(group.members)
+    for method, path in (("GET", "/groups/wrNone/members"), ("POST", "/groups/wrNone/read")):
+        assert (await caller.call(method, path))[0] == 404
+
+    today = caller.bot.clock.now().astimezone(caller.bot.settings.zone).date()
+    names = ("chats_total", "members_total", "messages")
+
+    def count(session: Session) -> None:
+        for back, owner, numbers in ((1, "ann", (2, 9, 5)), (1, "bo", (1, 3, 1)), (2, "ann", (2, 8, 7))):
+            day = today - timedelta(days=back)
+            session.add(OwnerDay(day=day, userid=owner, **dict(zip(names, numbers, strict=True))))
+
+    await caller.bot.db.write(count)
+    _, told = await caller.call("GET", "/groups/statistics")
+    assert [tuple(each[name] for name in names) for each in told["days"]] == [(2, 8, 7), (3, 12, 6)]
+    assert [(each["userid"], *(each[name] for name in names)) for each in told["owners"]] == [
+        ("ann", 2, 9, 12), ("bo", 1, 3, 1),
+    ]  # fmt: skip
+    _, told = await caller.call("GET", f"/groups/statistics?owner=bo&since={today - timedelta(days=9)}")
+    assert [each["members_total"] for each in told["days"]] == [3]
+    assert (await caller.call("GET", "/groups/statistics?since=2020-01-01"))[0] == 400

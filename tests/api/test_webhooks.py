@@ -33,12 +33,15 @@ async def test_calls_are_listed_by_how_they_stand_and_tried_once_more(caller: Ca
     status, told = await caller.call("GET", "/webhook-calls?state=given_up&external_userid=wm2")
     assert [(each["id"], each["error"], each["body"]) for each in told["items"]] == [(2, "HTTP 500", {"a": 1})]
     assert (await caller.call("GET", "/webhook-calls?limit=1"))[1]["next_before_id"] == 3
-    assert (await caller.call("POST", "/webhook-calls/1/again"))[0] == 409
+    assert (await caller.call("POST", "/webhook-calls/3/again"))[0] == 409, "it waits anyway"
+    status, told = await caller.call("POST", "/webhook-calls/1/again")
+    assert (status, told["state"], told["taken_at"]) == (200, "waiting", None), "whoever took it may have lost it"
     assert (await caller.call("POST", "/webhook-calls/9/again"))[0] == 404
     reader = await caller.make_token("webhooks:read")
     assert (await caller.call("POST", "/webhook-calls/2/again", token=reader))[0] == 403
     status, told = await caller.call("POST", "/webhook-calls/2/again")
     assert (status, told["state"]) == (200, "waiting")
+    assert await caller.call("POST", "/webhook-calls/again") == (200, {"again": 0})
 
 
 @pytest.mark.parametrize("urls", ["sqlite"], indirect=True)
@@ -58,6 +61,8 @@ async def test_webhooks_are_made_changed_switched_and_removed(caller: Caller) ->
     status, told = await caller.call("PUT", path, {**draft, "events": ["ordered"]})
     assert (status, told["events"]) == (200, ["ordered"])
     assert (await caller.call("POST", f"{path}/switch", {"enabled": False}))[1]["enabled"] is False
+    status, renewed = await caller.call("POST", f"{path}/secret")
+    assert (status, len(renewed["secret"]), renewed["secret"] != made["secret"]) == (200, 64, True)
     status, told = await caller.call("GET", "/webhooks")
     assert [(each["name"], "secret" in each) for each in told["items"]] == [("crm", False)]
     status, tried = await caller.call("POST", f"{path}/test")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,7 @@ async def test_a_channel_is_made_changed_and_printed(urls: Urls, tmp_path: Path)
             assert ended.code == code, ended.err
             return ended.out + ended.err
 
+        group = sandbox.machine.group_acts.create(first, "会员群", [])
         await siyu("sync")
         told = await siyu("channels", "add", "--name", "前台", "--member", first, code=2)
         assert "--fallback names who takes over" in told
@@ -62,6 +64,16 @@ async def test_a_channel_is_made_changed_and_printed(urls: Urls, tmp_path: Path)
         assert "Channel 3 广告: deleted" in await siyu("channels", "delete", "3")
         assert "不能删除" in await siyu("channels", "delete", "1", code=2)
         assert "Nobody has come" in await siyu("channels", "statistics")
+        assert "DAY" in await siyu("channels", "statistics", "--channel", "1", "--days", "2")
+        assert "Channel 4 副本: made" in await siyu("channels", "copy", "1", "--name", "副本")
+        listed = await siyu("channels", "list", "--member", last)
+        assert ("前台" in listed, "广告" in listed) == (True, False), "deleted ones need nobody"
+        assert "There is none" in await siyu("channels", "list", "--links", "--member", last)
+        await siyu("channels", "edit", "4", "--title", "扫码领券", "--daily-cap", "0", "--ask-first")
+        shown = await siyu("channels", "show", "4")
+        assert ('"title": "扫码领券"' in shown, '"daily_cap": null' in shown) == (True, True)
+        assert "0 codes are in" in await siyu("channels", "codes", "1", str(tmp_path / "codes.zip"))
+        await groups_and_their_codes(siyu, first, group.chat_id)
         for args, words in (
             (("edit", "1"), "Say what to change"),
             (("edit", "1", "--shift", "monday"), "is no shift"),
@@ -69,3 +81,20 @@ async def test_a_channel_is_made_changed_and_printed(urls: Urls, tmp_path: Path)
             (("show", "9"), "没有编号为 9"),
         ):
             assert words in await siyu("channels", *args, code=2)
+
+
+async def groups_and_their_codes(siyu: Callable[..., Awaitable[str]], owner: str, chat_id: str) -> None:
+    """Groups, what is to be handed over of a member, and join codes."""
+    assert "会员群" in await siyu("groups", "list", "--name", chat_id)
+    assert f'"owner": "{owner}"' in await siyu("groups", "show", chat_id)
+    assert "会员群: 1 members, 0 of them customers." in await siyu("groups", "read", chat_id)
+    assert "Nothing was read yet" in await siyu("groups", "statistics", "--owner", owner)
+    told = await siyu("handovers", "checklist", owner)
+    assert ("customer groups that the member owns" in told, "channel codes" in told) == (True, True)
+    await siyu("handovers", "groups", "1", code=2)
+    made = await siyu("join-ways", "add", "--name", "门店", "--group", chat_id, "--base-name", "会员群")
+    assert f"Join code 1 门店: made, groups: {chat_id}." in made
+    assert "Say what to change" in await siyu("join-ways", "edit", "1", code=2)
+    assert "Join code 1 前台: made" in await siyu("join-ways", "edit", "1", "--name", "前台")
+    assert "Join code 1 前台: made" in await siyu("join-ways", "read", "1")
+    assert "is made" in await siyu("join-ways", "again", "1", code=2)

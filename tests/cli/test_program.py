@@ -61,6 +61,7 @@ def test_every_command_explains_itself(siyu: Siyu) -> None:
         "campaigns",
         "testers",
         "group-welcomes",
+        "groups",
         "handovers",
         "join-ways",
         "kf",

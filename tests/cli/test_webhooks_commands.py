@@ -46,6 +46,12 @@ def _webhooks(siyu: Siyu, config: Path, url: str) -> None:
     made = siyu("webhooks", "add", "--name", "crm", "--url", url, "--event", "added", config=config)
     assert "signed with: " in made.out
     assert siyu("webhooks", "test", 1, config=config).out == "It was taken.\n"
+    changed = siyu("webhooks", "edit", 1, "--event", "lost", "--event", "added", config=config).out
+    assert changed == f"Webhook 1 crm is told of added, lost at {url}.\n"
+    for wrong in ((), ("--event", "explode"), ("--event", "tagged")):
+        assert siyu("webhooks", "edit", 1, *wrong, config=config).code == 2, wrong
+    renewed = siyu("webhooks", "secret", 1, config=config).out
+    assert ("signed with: " in renewed, renewed[-65:] != made.out[-65:]) == (True, True)
     refused = siyu("webhooks", "test", 1, config=config)
     assert (refused.code, "500" in refused.err) == (1, True)
     assert siyu("webhooks", "test", 9, config=config).code == 2

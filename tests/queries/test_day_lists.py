@@ -10,19 +10,23 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from bot.assembly import open_context
 from bot.clock import FrozenClock
 from bot.config import AppSettings, CompanySettings, JourneysSettings, ServerSettings, Settings
 from bot.context import Context
+from bot.day_lists import SLUG, key_of, words_for
+from bot.delivery import add_words
 from bot.erasing import erase_customer
 from bot.metrics import Metrics
 from bot.staff_tasks import Asked, do_task
 from data.db import Database
 from data.models import Alert, StaffTask
+from data.queries import digests as digest_rows
 from data.queries import staff_tasks as rows
 from scheduler.day_lists import tell_lists
+from scheduler.digests import _tell, _Told, send_digests
 from scheduler.staff_tasks import tend_tasks
 from tests.staff_tasks import add_contact, add_journey, add_leave, add_staff, add_task
 
@@ -87,6 +91,41 @@ async def test_who_has_something_to_do_is_told_once_a_day(ctx: Context) -> None:
     assert (await db.read(told)).keys() == {"ann", "bo", "dee"}
     assert await tell_lists(at(ctx, timedelta(hours=2))) == 0
     assert await tell_lists(at(ctx, timedelta(days=1))) == 3, "and on the next day"
+
+
+def all_told(session: Session) -> list[tuple[str, str]]:
+    return [(each.userid, each.words) for each in session.scalars(select(Alert).order_by(col(Alert.id))).all()]
+
+
+async def test_a_digest_at_about_that_time_says_it_in_the_same_message(ctx: Context) -> None:
+    db = ctx.db
+    await db.write(fill)
+    # Whose digest comes hours later, or never, is told of the list alone.
+    await db.write(digest_rows.choose, "bo", "12:00", NOW)
+    monday = timedelta(days=2, minutes=-30)
+    assert await tell_lists(at(ctx, monday)) == 1
+    bo = "【今日待办】有 1 位客户等您联系：{{ 7 * 7 }}\n小鱼。\nhttps://bot.example.com/staff/today"
+    assert await db.read(all_told) == [("bo", bo)]
+    assert sum(await asyncio.gather(send_digests(at(ctx, monday)), tell_lists(at(ctx, monday)))) == 3
+    assert await tell_lists(at(ctx, monday + timedelta(hours=1))) == 0
+    told_of = await db.read(all_told)
+    assert sorted(userid for userid, _ in told_of) == ["ann", "bo", "cy", "dee"], "one message each"
+    words = dict(told_of)
+    listed, blank, digest = words["ann"].partition("\n\n")
+    assert listed == "【今日待办】有 5 位客户等您联系：老张、客户4、客户3 等。\nhttps://bot.example.com/staff/today"
+    assert (blank, digest.startswith("【早报】")) == ("\n\n", True)
+    assert words["cy"].startswith("【早报】"), "with nothing on a list it is the digest alone"
+    # Noon: the other's digest, without what was told. The same where a list was told while a digest was written.
+    assert await send_digests(at(ctx, monday + timedelta(hours=3))) == 1
+    assert (await db.read(all_told))[-1] == ("bo", "【早报】1 位新客户还没有备注；发送「今天」查看。")
+    tuesday = TODAY + timedelta(days=3)
+    await db.write(add_words, ctx, SLUG, "bo", "list", dedupe_key=key_of(tuesday))
+    assert await db.write(_tell, ctx, tuesday, [_Told("bo", "list and more", "more")], NOW) == 1
+    assert (await db.read(all_told))[-1] == ("bo", "more")
+    english = words_for(ctx, ["老张", "Ann", "", "Bo"], "en")
+    assert (
+        english == "[Today] 4 customers are to be contacted: 老张, Ann and others.\nhttps://bot.example.com/staff/today"
+    )
 
 
 async def test_on_leave_a_substitute_is_told_instead(ctx: Context) -> None:

@@ -142,7 +142,7 @@ async def test_links(start: Start) -> None:
     assert (row.status, address_of(row) != address) == (ChannelStatus.MADE, True)
     await poll_channels(ctx)
     assert row.config_id in {each.config_id for each in await company.read(channel_rows.list_channels, "link")}
-    assert len(await company.read(plan_rows.list_foreign, 10, "link")) == 1
+    assert len(await company.read(channel_rows.list_foreign, 10, "link")) == 1
     await act(company, id_, "delete")
     row = await plan(company, id_)
     assert (row.status, world.links.find(row.config_id or "")) == (ChannelStatus.DELETED, None)

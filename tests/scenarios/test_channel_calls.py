@@ -13,6 +13,7 @@ from sqlmodel import Session
 from bot.channel_calls import bring, image_of
 from bot.channel_files import editing_for
 from bot.channels import change, make, switch
+from bot.refresh import refresh_channels
 from bot.sandbox.faults import Fault
 from data.models import ChannelPlan, ChannelStatus, Leave
 from data.queries import channel_days as day_rows
@@ -21,6 +22,7 @@ from data.queries import channel_plans as rows
 from data.queries import channels as channel_rows
 from data.queries import customers as customer_rows
 from data.queries import follow_tags
+from data.queries import leavers as leaver_rows
 from data.rules.channels import CLAIM_SECONDS, SETTLE_SECONDS, ChannelDraft
 from data.rules.problems import parse
 from scheduler.channels import count_channel_days, tend_channels, watch_seats
@@ -76,6 +78,8 @@ async def test_a_code_is_made_once_and_leads_to_whom_it_should(company: Company)
         await asyncio.gather(call, return_exceptions=True)
         if effect:
             await ctx.wecom.external_contact.add_contact_way(2, 2, state=state, user=[first])
+            # The hourly reading comes to know it before anybody has looked whose it is.
+            await refresh_channels(ctx)
         assert await tend_channels(ctx) == 0, "whoever called may still be waiting for the answer"
         clock.advance(timedelta(seconds=CLAIM_SECONDS))
         await tend_channels(ctx)
@@ -142,6 +146,15 @@ async def test_a_code_is_made_once_and_leads_to_whom_it_should(company: Company)
     assert await watch_seats(ctx)
     await tend_channels(ctx)
     assert {on_code(company, state)[0] for state in ("lost", "killed", "cut")} == {last}
+    # The three need another member, and the checklist of the one who is to leave says so, although nobody reaches them.
+    for wanted in (rows.PlanFilter(member=first), rows.PlanFilter(trouble=True)):
+        found = await company.read(rows.list_plans, wanted)
+        assert {each.state for each in found} == {"lost", "killed", "cut"}, wanted
+    foreign = await company.read(channel_rows.list_foreign, 100, "code")
+    others = {userid: sum(userid in each.userids for each in foreign) for userid in (first, last)}
+    today = clock.now().date()
+    told = {userid: (await company.read(leaver_rows.read_checklist, userid, today)).channels for userid in others}
+    assert told == {userid: count + 3 for userid, count in others.items()}, "their fallback is one of them, too"
     # And somebody new on it whom WeCom refuses, before we know: the company is read again, the others take over.
     company.world.directory.get(second).customer_contact = False
     await ctx.db.write(partial(change, id_=lost, changes={"userids": [first, second, third]}, editing=editing))

@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 from openpyxl import Workbook
 
+from bot.channels import address_of
 from data.models import Role
 from data.queries import audit
 from data.queries import channel_plans as rows
@@ -24,6 +25,7 @@ from tests.scenarios.conftest import Company
 HOSTILE = "<script>alert(1)</script>{{7*7}}\u202e🙂"
 PATH = "/console/channels"
 ADD = "externalcontact/add_contact_way"
+ADD_LINK = "externalcontact/customer_acquisition/create_link"
 
 
 @pytest.fixture
@@ -55,7 +57,9 @@ async def download(browser: Browser, path: str) -> tuple[str, bytes]:
 def workbook(*lines: tuple[Any, ...]) -> bytes:
     book = Workbook()
     sheet: Any = book.active
-    sheet.append(("渠道名称", "员工", "部门", "兜底员工", "每日上限", "标签", "欢迎语", "海报标题"))
+    sheet.append(
+        ("渠道名称", "员工", "部门", "兜底员工", "每日上限", "标签", "欢迎语", "海报标题", "类型", "自动通过", "排班")
+    )
     for line in lines:
         sheet.append(line)
     out = io.BytesIO()
@@ -152,30 +156,40 @@ async def test_channels(company: Company, http: aiohttp.ClientSession) -> None:
 
     # From a file: every row is checked, a wrong one stops no other, and the same file makes nothing twice.
     lines = [(f"门店 {number}", first, "", second, 50, "", "", "扫码领券") for number in range(1, 13)]
-    content = workbook(*lines, ("坏行", "nobody", "没有的部门", second, "x", "没有的标签", "{{ x }}", ""), lines[0])
-    calls = company.calls(ADD)
+    bad = ("坏行", "nobody", "没有的部门", second, "x", "没有的标签", "{{ x }}", "", "视频号", "大概", "明天 有空")
+    link = ("广告", first, "", second, 9, "", "您好", "点开领券", "获客链接", "否", f"每天 0:00-0:00 {second}")
+    content = workbook(*lines, bad, (*lines[0], "活码", True), link)
+    calls, links = company.calls(ADD), company.calls(ADD_LINK)
     where = await send_file(admin, content)
     assert re.fullmatch(rf"{PATH}/import/\d+", where), where
     shown = await admin.get(where)
-    for words in ("可以创建 13 个渠道", "没有（或有几个）叫 没有的部门", "没有（或有几个）叫 没有的标签", "应为整数"):
+    for words in (
+        "可以创建 14 个渠道", "没有（或有几个）叫 没有的部门", "没有（或有几个）叫 没有的标签", "应为整数",
+        "应为 活码 或 获客链接", "应为 是 或 否", "看不懂「明天 有空」", "广告 获客链接",
+    ):  # fmt: skip
         assert words in shown.text, words
     assert company.calls(ADD) == calls, "nothing is made before somebody says so"
     assert (await other.get(where)).status == 404
     assert (await admin.post(f"{where}/start")).location == f"{where}?said=started"
     await tend_channels(ctx)
-    assert company.calls(ADD) == calls + 13
-    assert "已在企业微信创建 13 / 13" in (await admin.get(where)).text
+    assert (company.calls(ADD), company.calls(ADD_LINK)) == (calls + 13, links + 1)
+    assert "已在企业微信创建 14 / 14" in (await admin.get(where)).text
+    (ours,) = await db.read(rows.list_plans, PlanFilter(kind="link"))
+    made_link = company.world.links.get(ours.config_id or "")
+    assert (ours.name, made_link.skip_verify, made_link.user_list) == ("广告", False, sorted([first, second]))
     _, packed = await download(admin, f"{where}/codes.zip")
-    names = zipfile.ZipFile(io.BytesIO(packed)).namelist()
-    assert (sum(name.endswith(".png") for name in names), sum(name.endswith(".svg") for name in names)) == (13, 13)
-    assert "channels.csv" in names
-    twice = await send_file(admin, content)
+    zipped = zipfile.ZipFile(io.BytesIO(packed))
+    names = zipped.namelist()
+    assert (sum(name.endswith(".png") for name in names), sum(name.endswith(".svg") for name in names)) == (14, 14)
+    assert f",{address_of(ours)}\r\n" in zipped.read("channels.csv").decode("utf-8-sig"), "what an advert needs"
+    # The same rows without the columns of links are the same channels.
+    twice = await send_file(admin, workbook(*lines, (*lines[0], "活码", "是"), link))
     shown = await admin.get(twice)
     assert "可以创建 0 个渠道" in shown.text
     await admin.post(f"{twice}/start")
     await tend_channels(ctx)
     assert company.calls(ADD) == calls + 13
-    assert "另外 13 行已经是渠道" in (await admin.get(twice)).text
+    assert "另外 14 行已经是渠道" in (await admin.get(twice)).text
     for content, words in ((b"\x00\x01", "不是"), (b"a,b\n1,2\n", "渠道名称"), (b"PK\x03\x04", "xlsx")):
         assert words in await send_file(admin, content), content
 
@@ -188,4 +202,4 @@ async def test_channels(company: Company, http: aiohttp.ClientSession) -> None:
     _, csv = await download(admin, f"{PATH}/statistics.csv?channel=1")
     assert csv.decode("utf-8-sig").splitlines()[1].split(",")[2:5] == ["front", "1", "1"]
     assert (await other.get(f"{PATH}/statistics?channel=1")).status == 404
-    assert len(await db.read(rows.list_plans, PlanFilter())) == 15
+    assert len(await db.read(rows.list_plans, PlanFilter())) == 16

@@ -26,7 +26,7 @@ from data.queries import handovers as rows
 from data.queries import leavers as leaver_rows
 from data.rules.handovers import Act, HandoverDraft
 from data.rules.problems import InvalidRuleError
-from scheduler.handovers import hand_over_when_due
+from scheduler.handovers import _group_answer, hand_over_when_due
 from tests.conftest import Urls
 from tests.forks import Fork
 from tests.scenarios import handover_worker
@@ -206,6 +206,22 @@ async def test_of_a_member_who_is_still_there(company: Company) -> None:
     assert (await counts(company, rest), company.calls(ASK)) == ({"cancelled": rest.planned}, calls)
     with pytest.raises(ConflictError):
         await company.bot.db.write(rows.act_on, rest.id, Act.RESUME, company.bot.clock.now())
+
+    # Cancelled before it is known that a call came to nothing: then nothing of it is under way for ever.
+    late = await ask(company, draft(giver, [taker]))
+    busy = company.sandbox.machine.faults.add(Fault(0, "api", "errcode", on=ASK, errcode=-1))
+    await work(company)
+    assert (await counts(company, late))["asking"] > 0
+    await company.bot.db.write(rows.act_on, late.id, Act.CANCEL, company.bot.clock.now())
+    company.sandbox.machine.faults.clear(busy.id)
+    await work(company, hours=1)
+    assert await counts(company, late) == {"cancelled": late.planned}
+    assert (await handovers.look_at(company.bot.context, draft(giver, [taker]))).customers == late.planned
+
+
+def test_a_group_that_is_being_handed_over_is_looked_up_again_and_not_given_up() -> None:
+    told = {errcode: _group_answer(errcode)[0] for errcode in (0, 90504, 90507, 90508, -1, 90501)}
+    assert told == {0: "done", 90504: "done", 90507: "asking", 90508: "asking", -1: "asking", 90501: "failed"}
 
 
 def let_leases_run_out(session: Session) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -22,11 +22,12 @@ from bot.clock import FrozenClock
 from bot.config import AppSettings, CompanySettings, JourneysSettings, Settings
 from bot.context import Context
 from bot.metrics import Metrics
+from bot.webhook_edits import add_webhook
 from data.db import Database
 from data.models import WebhookCall
 from data.queries import webhooks as rows
 from data.queries.webhooks import CallState
-from data.rules.webhooks import signature
+from data.rules.webhooks import WebhookDraft, signature
 from scheduler.webhooks import AT_ONCE, send_webhooks
 
 SECRET = "a secret of the tests"
@@ -40,9 +41,13 @@ class Shop:
     url: str = ""
     status: dict[str, int] = field(default_factory=dict)
     heard: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
+    #: What happens while it answers a path.
+    meanwhile: dict[str, Callable[[], Awaitable[None]]] = field(default_factory=dict)
 
     async def answer(self, request: web.Request) -> web.Response:
         self.heard.append((request.path, dict(request.headers), await request.read()))
+        if request.path in self.meanwhile:
+            await self.meanwhile.pop(request.path)()
         status = self.status.get(request.path)
         if status is None:
             assert request.transport is not None
@@ -148,6 +153,38 @@ async def test_a_host_that_does_not_answer_keeps_nobody_else_waiting(ctx: Contex
 
 
 @ON_SQLITE
+async def test_while_one_run_goes_on_a_host_comes_back_and_a_webhook_is_made(ctx: Context, shop: Shop) -> None:
+    shop.status = {"/crm": 200, "/new": 200}
+    other = shop.url.replace("127.0.0.1", "localhost")
+    await ctx.db.write(add, ctx, f"{shop.url}/back", f"{other}/crm")
+    secrets: list[str] = []
+
+    def make(session: Session) -> None:
+        now = ctx.clock.now()
+        draft = WebhookDraft.model_validate({"name": "new", "url": f"{other}/new", "events": ["added"]})
+        row, secret = add_webhook(session, ctx.settings.journeys, draft, "test", now)
+        secrets.append(secret)
+        session.add(
+            WebhookCall(webhook_id=row.id, enrolment_id=0, external_userid="wm1", url=row.url, body={}, made_at=now,
+                        next_at=now)
+        )  # fmt: skip
+
+    async def time_passes() -> None:
+        async with asyncio.timeout(60):
+            while not [each for each in await calls(ctx, CallState.WAITING) if each.attempts]:
+                await asyncio.sleep(0.01)
+        ctx.clock.advance(timedelta(minutes=10))
+        shop.status["/back"] = 200
+        await ctx.db.write(make)
+
+    shop.meanwhile["/crm"] = time_passes
+    assert await send_webhooks(ctx) == 3
+    assert [path for path, _, _ in shop.heard].count("/back") == 2
+    (told,) = [(headers, body) for path, headers, body in shop.heard if path == "/new"]
+    assert told[0]["X-Siyu-Signature"] == signature(secrets[0], int(told[0]["X-Siyu-Timestamp"]), told[1])
+
+
+@ON_SQLITE
 async def test_private_addresses_are_not_called_unless_that_is_allowed(ctx: Context, shop: Shop) -> None:
     shop.status = {"/crm": 200}
     outside = replace(ctx, settings=settings(private=False))
@@ -195,6 +232,8 @@ async def test_whatever_answers_a_call_it_is_put_off_and_the_others_go_on(
         "status": b"HTTP/1.1 999999 \r\n\r\n",
         "length": b"HTTP/1.1 500 No\r\nContent-Length: -5\r\nRetry-After: 1e999\r\n\r\n",
         "silence": b"",
+        # Taken: what comes behind the first line is not waited for.
+        "endless": b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000000\r\n\r\n" + b"a" * 100_000,
     }
     heard: list[str] = []
 
@@ -213,7 +252,7 @@ async def test_whatever_answers_a_call_it_is_put_off_and_the_others_go_on(
             server = await stack.enter_async_context(await asyncio.start_server(answer, "127.0.0.1", 0))
             await ctx.db.write(add, ctx, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/{name}")
         await ctx.db.write(add, ctx, f"{shop.url}/crm")
-        assert await send_webhooks(ctx) == 1
+        assert await send_webhooks(ctx) == 2
     assert sorted(heard) == sorted(answers)
     waiting = await calls(ctx, CallState.WAITING)
-    assert [(each.attempts, bool(each.error)) for each in waiting] == [(1, True)] * len(answers)
+    assert [(each.attempts, bool(each.error)) for each in waiting] == [(1, True)] * (len(answers) - 1)

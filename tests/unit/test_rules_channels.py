@@ -16,6 +16,7 @@ from data.rules.channels import (
     find_duty,
     next_step,
     problems,
+    read_shift,
     remark_for,
     state_of_row,
     wecom_body,
@@ -51,6 +52,15 @@ def test_a_shift_adds_its_members_while_it_holds() -> None:
     assert (night.userids, night.because) == (("deng",), Because.OFF_HOURS)
 
 
+def test_a_department_of_which_nobody_is_left_is_not_a_time_without_a_shift() -> None:
+    for wanted in (
+        plan(userids=[], department_ids=[7]),
+        plan(userids=[], shifts=[{"windows": [{"weekdays": [1]}], "department_ids": [7]}]),
+    ):
+        duty = find_duty(wanted, Company(frozenset({"deng"}), members_of={7: frozenset()}), MONDAY, ZONE, {})
+        assert (duty.userids, duty.because, duty.out) == (("deng",), Because.NOBODY, {})
+
+
 def test_whoever_is_away_full_or_gone_is_passed_over_and_told() -> None:
     wanted = plan(userids=["an", "bo", "chen"], daily_cap=5)
     company = Company(frozenset({"an", "bo", "deng"}), frozenset({"bo"}))
@@ -67,6 +77,26 @@ def test_without_the_fallback_whoever_can_keeps_the_code_alive() -> None:
     stuck = find_duty(wanted, Company(frozenset()), MONDAY, ZONE, {})
     assert (stuck.userids, stuck.because) == ((), Because.STUCK)
     assert next_step("made", wecom_body(wanted, "x", ()), {"user": ["an"]}) is None, "WeCom takes no empty code"
+
+
+def test_a_shift_is_read_as_people_write_it() -> None:
+    def told(text: str) -> tuple[list[int], str, str, list[str]] | None:
+        found = read_shift(text)
+        return found and (*found.window.values(), found.names)
+
+    assert told("1-5 09:00-18:00 an,bo") == ([1, 2, 3, 4, 5], "09:00", "18:00", ["an", "bo"])
+    assert told(" 周一至周三、周日 9：00 到 18:00 张三、 李 四 ") == ([1, 2, 3, 7], "09:00", "18:00", ["张三", "李 四"])
+    assert told("周末 22:00~06:00 an") == ([6, 7], "22:00", "06:00", ["an"])
+    assert told("6-1 00:00-00:00 an") == ([1, 6, 7], "00:00", "00:00", ["an"])
+    for wrong in (
+        "",
+        "1-8 09:00-18:00 an",
+        "1-5 09:00-18:00",
+        "an 09:00-18:00 1-5",
+        "1-3-5 09:00-18:00 an",
+        "1,, 9:00-9:30 a",
+    ):
+        assert told(wrong) is None, wrong
 
 
 @given(

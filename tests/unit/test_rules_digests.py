@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.rules.digests import LATE, DigestDays, due_day
+from data.rules.digests import LATE, DigestDays, comes, due_day, is_together
 
 zones = st.sampled_from(["Asia/Shanghai", "America/New_York", "Australia/Lord_Howe", "Pacific/Apia", "UTC"]).map(
     ZoneInfo
@@ -29,6 +29,20 @@ def test_a_day_is_due_from_its_time_on_and_not_long_after(at: time, zone: ZoneIn
         assert day == local.date()
         due = datetime.combine(day, at, zone).astimezone(UTC)
         assert due <= now <= due + LATE
+
+
+@given(times, times, zones, instants)
+def test_what_is_told_at_about_the_same_time_waits_for_a_digest_that_still_comes(
+    at: time, other: time, zone: ZoneInfo, now: datetime
+) -> None:
+    days = DigestDays(zone, every_day=True)
+    if due_day(at, days, now) is not None:
+        assert comes(at, days, now)
+        late = now + LATE + timedelta(minutes=1)
+        assert not comes(at, days, late) or late.astimezone(zone).date() != now.astimezone(zone).date()
+    assert is_together(at, other) == is_together(other, at)
+    minutes = abs((at.hour - other.hour) * 60 + at.minute - other.minute)
+    assert is_together(at, other) == (minutes <= 60)
 
 
 @given(times, zones, st.dates(date(2020, 1, 2), date(2029, 12, 30)), st.data())

@@ -79,6 +79,19 @@ def test_a_broken_row_is_told_and_the_others_are_read() -> None:
     assert ("列" in wide[1].faults[WHOLE_ROW], wide[2].cells) == (True, ["a", "b"])
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030"])
+def test_a_character_that_a_tool_has_cut_spoils_its_cell_and_nothing_else(encoding: str) -> None:
+    names = [f"客户{number}" if number != 7 else "李断" for number in range(60)]
+    content = written([["客户昵称", "标签"], *([name, "老客户"] for name in names)], ",", encoding)
+    whole = "李断,".encode(encoding.removesuffix("-sig"))
+    head, *rows = read(content.replace(whole, whole[:-2] + b","))
+    assert head.cells == ["客户昵称", "标签"]
+    assert [row.cells[0] for row in rows if not row.faults] == [name for name in names if name != "李断"]
+    (broken,) = [row for row in rows if row.faults]
+    assert (broken.line, broken.cells[0][:2], broken.cells[1]) == (9, "李\ufffd", "老客户")
+    assert ["编码坏了" in broken.faults[0], len(broken.faults)] == [True, 1]
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [

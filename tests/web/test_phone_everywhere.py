@@ -10,6 +10,7 @@ from playwright.async_api import Request, Route, expect
 from bot.sandbox.phone import phone_routes
 from bot.sandbox.server import Sandbox
 from bot.sandbox.world import World
+from tests.sandbox.conftest import Client
 from tests.web.conftest import BOT_URL, OpenPhone, PlayedBot
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
@@ -99,14 +100,32 @@ async def test_the_clock_moves_the_world(sandbox: Sandbox, open_phone: OpenPhone
     phone.check()
 
 
-async def test_a_code_on_paper_leads_back_to_its_channel(
-    sandbox: Sandbox, bot: PlayedBot, open_phone: OpenPhone
+async def test_a_code_on_paper_and_a_link_lead_back_to_their_channel(
+    sandbox: Sandbox, client: Client, bot: PlayedBot, open_phone: OpenPhone
 ) -> None:
     way = sandbox.world.ways.by_state("referral")
     assert way is not None
     phone = await open_phone(sandbox)
+    page = phone.page
     await phone.open(f"#scan={way.config_id}")
-    await expect(phone.page.locator(".code").first).to_have_attribute("data-state", "referral")
+    first = page.locator(".code").first
+    await expect(first).to_have_attribute("data-state", "referral")
+
+    # A customer-acquisition link is opened at its address: what stands behind it goes on as the customer's state.
+    member = sandbox.world.population.service[0].userid
+    asked = {"link_name": "朋友圈广告", "range": {"user_list": [member]}, "skip_verify": True}
+    link = (await client.post("externalcontact/customer_acquisition/create_link", asked))["link"]
+    await page.goto(f"{link['url']}?customer_channel=ads")
+    await expect(first).to_have_attribute("data-config", link["link_id"])
+    await expect(page.locator(".codes li").first.locator("input")).to_have_value("ads")
+    await page.fill("#scan-name", "看广告来的")
+    await first.click()
+    await expect(page.locator('#customer .message[data-type="text"]')).to_contain_text("欢迎来到云杉生活")
+    (came,) = sandbox.world.links.get(link["link_id"]).customers
+    assert (came.userid, came.state) == (member, "ads")
+    follow = sandbox.world.customers.find_follow(member, came.external_userid)
+    assert follow is not None
+    assert (follow.add_way, follow.state) == (16, "ads")
     phone.check()
 
 
