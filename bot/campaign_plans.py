@@ -174,7 +174,7 @@ async def plan_run(ctx: Context, run_id: int) -> RunStatus:
 
 async def _write(ctx: Context, run_id: int, assigned: Any, grown: Any, piece: Piece, mark: Mark) -> Run:
     found = (assigned, grown, piece.tally, piece.after, piece.upto)
-    return await ctx.db.write(recipient_rows.write_span, run_id, *found, mark)
+    return await ctx.db.write_many(recipient_rows.write_span, run_id, *found, mark)
 
 
 async def count_wave(ctx: Context, source: Source, unknown: int, as_of: datetime, timing: Timing) -> Tally:
