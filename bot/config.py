@@ -271,7 +271,7 @@ class PrivacySettings(Section):
         366, description="Messages of customer service: 0 or at least 31 days."
     )
     journeys_days: Annotated[int, AfterValidator(never_or(366))] = Field(
-        730, description="Staff tasks with their words, what became of journeys' steps: 0 or at least 366 days."
+        730, description="Staff tasks with their words, what became of journeys: 0 or at least 366 days."
     )
     imports_days: Annotated[int, AfterValidator(never_or(1))] = Field(
         30, description="Rows of imported files, once the import has ended or was left lying: 0 or at least 1 day."

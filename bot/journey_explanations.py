@@ -1,5 +1,5 @@
-"""Why a customer got something of a journey, or did not: all their journeys with every step, and why others did not
-begin."""
+"""Why a customer got something of a journey, or did not: all their journeys with every step, what would have begun
+others, and why those did not begin."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from sqlmodel import Session
 
 from data.models import (
+    BarReason,
     EndReason,
     Enrolment,
     JourneyRow,
@@ -21,6 +22,7 @@ from data.models import (
     WebhookCall,
 )
 from data.models import StepRecord as Record
+from data.queries import barred as barred_rows
 from data.queries import journey_explanations as rows
 from data.queries import journeys as journey_rows
 from data.queries import preferences as preference_rows
@@ -59,8 +61,27 @@ def explain_customer(session: Session, external_userid: str, now: datetime, zone
             }
             for enrolment, row in found
         ],
+        "barred": list_barred(session, external_userid),
         "not_on": _not_on(session, external_userid, now, zone),
     }
+
+
+def list_barred(session: Session, external_userid: str, limit: int = TOLD) -> list[dict[str, Any]]:
+    """What would have begun journeys for a customer and why it did not, the latest first."""
+    return [
+        {
+            "journey_id": row.journey_id,
+            "name": name,
+            "version": row.version,
+            "cause": row.cause,
+            "at": row.at,
+            "last_at": row.last_at,
+            "times": row.times,
+            "reason": row.reason,
+            "reason_words": words.BARS[BarReason(row.reason)],
+        }
+        for row, name in barred_rows.list_barred(session, external_userid, limit)
+    ]
 
 
 def list_next(session: Session, external_userid: str) -> list[dict[str, Any]]:

@@ -18,10 +18,11 @@ from bot.campaign_plans import calendar_of
 from bot.context import Context
 from bot.errors import SiyuError
 from bot.logs import get_logger
-from data.models import EndReason, JourneyStatus
+from data.models import BarReason, EndReason, JourneyRow, JourneyStatus
 from data.queries import enrolments as enrolment_rows
 from data.queries import happenings as rows
 from data.queries import journey_versions as version_rows
+from data.queries.barred import Barred, note_barred
 from data.queries.beginners import Candidate, Version, begin
 from data.queries.webhook_targets import tell
 from data.rules.happenings import Happened, begins, cause_of, end_of
@@ -128,10 +129,11 @@ class Journeys:
         begun = 0
         for row in self._rows:
             journey_id, journey = row.id or 0, self._definitions.get((row.id or 0, row.version))
-            if row.status != JourneyStatus.RUNNING or journey_id in self.broken:
+            if journey_id in self.broken:
                 continue
             if journey is None:
-                self.broken[journey_id] = NOT_UNDERSTOOD
+                if row.status == JourneyStatus.RUNNING:
+                    self.broken[journey_id] = NOT_UNDERSTOOD
                 continue
             since = row.started_at or row.made_at
             candidates = [
@@ -141,6 +143,9 @@ class Journeys:
             ]
             if not candidates:
                 continue
+            if row.status != JourneyStatus.RUNNING:
+                self._bar(row, candidates, calendar)
+                continue
             try:
                 begun += begin(self._session, Version(journey_id, row.version, journey), candidates, now, calendar)
             except (SiyuError, ValueError) as error:
@@ -148,3 +153,9 @@ class Journeys:
                 log.warning("journey_failed", journey=journey_id)
                 self.broken[journey_id] = why_of(error)
         return begun
+
+    def _bar(self, row: JourneyRow, candidates: Sequence[Candidate], calendar: Calendar) -> None:
+        """A journey that rests or was closed begins for nobody, and that is told of each."""
+        reason = BarReason.PAUSED if row.status == JourneyStatus.PAUSED else BarReason.CLOSED
+        barred = [Barred(each.external_userid, reason, each.cause, each.at) for each in candidates]
+        note_barred(self._session, row.id or 0, row.version, barred, calendar.zone)

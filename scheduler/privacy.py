@@ -58,6 +58,7 @@ async def purge_old(ctx: Context) -> int:
         ("kf", settings.kf_days),
         ("tasks", settings.journeys_days),
         ("steps", settings.journeys_days),
+        ("barred", settings.journeys_days),
         ("webhooks", WEBHOOKS_DAYS),
     ):
         before, after_id = ctx.clock.now() - timedelta(days=days), 0 if days else None

@@ -12,7 +12,7 @@ from bot.api.answers import answer, path_customer
 from bot.api.described import described
 from bot.api.service import Api
 from data.errors import NotFoundError
-from data.models import EndReason, JourneyStatus, StaffTaskStatus, StepOutcome
+from data.models import BarReason, EndReason, JourneyStatus, StaffTaskStatus, StepOutcome
 from data.queries import customers as customer_rows
 from data.queries.webhooks import CallState
 from data.rules.problems import RuleModel
@@ -110,6 +110,21 @@ class CustomersJourneyTold(RuleModel):
     steps: list[StepTold]
 
 
+class BarredTold(RuleModel):
+    """What would have begun a journey for the customer and did not, and why; of the same reason once a day: `times`,
+    first `at` and at last `last_at`."""
+
+    journey_id: int
+    name: str
+    version: int
+    cause: str
+    at: datetime
+    last_at: datetime
+    times: int
+    reason: BarReason
+    reason_words: str
+
+
 class NotOnTold(RuleModel):
     """A journey that was started and not stopped, that the customer is not on, and why. `may_begin`: nothing has
     happened yet that begins it."""
@@ -122,10 +137,12 @@ class NotOnTold(RuleModel):
 
 
 class CustomersJourneysTold(RuleModel):
-    """All journeys of a customer, newest first, and those that have not begun."""
+    """All journeys of a customer, newest first, what was `barred` from beginning one, the latest first, and those that
+    have not begun."""
 
     external_userid: str
     journeys: list[CustomersJourneyTold]
+    barred: list[BarredTold]
     not_on: list[NotOnTold]
 
 

@@ -30,6 +30,12 @@ def explain(
             return
         for each in told["journeys"]:
             _say_journey(place, each, words=words)
+        for each in told["barred"]:
+            times = f" ({each['times']} times)" if each["times"] > 1 else ""
+            say(
+                f"Not begun {place.local(each['last_at'])}{times}: journey {each['journey_id']}"
+                f" {cut(each['name'], 40)}, {cut(each['cause'], 80)}: {each['reason_words']}"
+            )
         for each in told["not_on"]:
             say(f"Not on journey {each['journey_id']} {cut(each['name'], 40)}: {'；'.join(each['reasons'])}")
         if not told["journeys"] and not told["not_on"]:

@@ -21,7 +21,7 @@ from bot.console.customer_words import ADD_WAYS, FOLLOW_STATUSES, ORDER_STATUSES
 from bot.console.jssdk import sdk_of
 from bot.console.painting import N_
 from bot.console.timeline_words import ENTRIES, TOUCHES, said
-from bot.journey_explanations import list_next
+from bot.journey_explanations import list_barred, list_next
 from bot.notes import list_due
 from bot.scripts import names_for, words_of
 from data.models import Follow, Preference
@@ -50,7 +50,7 @@ PATH = "/sidebar"
 TABS = ("scripts", "orders", "timeline", "profile")
 TAB_NAMES = {"": N_("概览"), "scripts": N_("话术"), "orders": N_("订单"), "timeline": N_("动态"), "profile": N_("资料")}
 LATEST, NOTES_SHOWN, TOUCHES_SHOWN, SCRIPTS_SHOWN, ORDERS_SHOWN, ENTRIES_SHOWN = 20, 5, 3, 20, 20, 20
-MEMBERS_SHOWN, SENDINGS_SHOWN = 100, 10
+MEMBERS_SHOWN, SENDINGS_SHOWN, BARRED_SHOWN = 100, 10, 3
 #: What a journey does next.
 DOES = {
     "broadcast": N_("群发"), "task": N_("请同事一对一联系"), "tags": N_("改标签"), "field": N_("改字段"),
@@ -139,6 +139,7 @@ async def _overview(ask: Ask, status: int = 200, **more: Any) -> web.Response:
             "contacts": contacts,
             "planned": next((each.due_on for each in contacts if each.userid == mine), None),
             "next": list_next(session, whose),
+            "barred": list_barred(session, whose, BARRED_SHOWN),
             "touches": told,
             "page": {"tags": read_tags(session) if head.mine else {}},
             "names": head.names | map_names(session, userids - head.names.keys()),

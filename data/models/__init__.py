@@ -56,6 +56,8 @@ from data.models.jobs import JobState
 from data.models.join_ways import JoinWay, JoinWayImage, JoinWayStatus
 from data.models.journey_scans import JourneyMember, JourneyScan
 from data.models.journeys import (
+    BarReason,
+    BarredBeginning,
     EndReason,
     Enrolment,
     JourneyRow,
@@ -113,6 +115,8 @@ __all__ = [
     "ApprovalStatus",
     "AssistantState",
     "AuditEntry",
+    "BarReason",
+    "BarredBeginning",
     "Batch",
     "BatchStatus",
     "BehaviourDay",

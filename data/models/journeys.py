@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Column, Index, Text, text
+from sqlalchemy import Column, Index, Text, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from data.types import BigInt, Json, UtcDateTime, no_items, partial_index
@@ -35,6 +35,23 @@ class EndReason(StrEnum):
     OPTED_OUT = "opted_out"
     #: A person took the customer off it, or stopped the journey.
     WITHDRAWN = "withdrawn"
+
+
+class BarReason(StrEnum):
+    """Why a journey did not begin for a customer to whom what begins it has happened."""
+
+    #: They are on it already.
+    ON_IT = "on_it"
+    #: They were on it, and it does not begin anew for them, or not yet.
+    NOT_AGAIN = "not_again"
+    NO_CONTACT = "no_contact"
+    #: They are no contact any more of the member through whom it would have begun, but somebody else's.
+    NOT_THEIRS = "not_theirs"
+    OPTED_OUT = "opted_out"
+    NOT_OF_MEMBERS = "not_of_members"
+    NOT_IN_AUDIENCE = "not_in_audience"
+    PAUSED = "paused"
+    CLOSED = "closed"
 
 
 class StepOutcome(StrEnum):
@@ -136,6 +153,28 @@ class Enrolment(SQLModel, table=True):
     held_out: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     ended_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
     end_reason: str = Field(default="", max_length=10, description="An EndReason.")
+
+
+class BarredBeginning(SQLModel, table=True):
+    """What begins a journey has happened to a customer, and it did not begin. Of the same reason (a BarReason) one row
+    a day (`day`, by the company's calendar, as YYYY-MM-DD), however often it happened: `times`, first at `at` and last
+    at `last_at`, when it was `cause`."""
+
+    __tablename__ = "barred_beginnings"
+    __table_args__ = (
+        UniqueConstraint("external_userid", "journey_id", "reason", "day", name="uq_barred_beginnings_day"),
+    )
+
+    id: int | None = Field(default=None, sa_column=Column(BigInt, primary_key=True, autoincrement=True))
+    journey_id: int = Field(sa_column=Column(BigInt, nullable=False))
+    version: int
+    external_userid: str = Field(max_length=64)
+    reason: str = Field(max_length=16)
+    day: str = Field(max_length=10)
+    cause: str = Field(default="", max_length=200)
+    at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+    last_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+    times: int = 1
 
 
 class StepRecord(SQLModel, table=True):

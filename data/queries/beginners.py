@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -11,7 +11,8 @@ from sqlalchemy import select
 from sqlmodel import Session
 
 from data.bulk import among
-from data.models import Follow, FollowStatus, Preference
+from data.models import BarReason, Follow, FollowStatus, Preference
+from data.queries.barred import Barred, note_barred
 from data.queries.enrolments import Before, Beginner, add_enrolments, map_before
 from data.queries.segments import list_members
 from data.queries.senders import list_only
@@ -52,27 +53,39 @@ def begin(
     """Enrol those of some customers, each once among them, who may begin a journey; how many.
 
     They are contacts of somebody, want to hear from us, are in its audience (`is_of_audience`: that was seen to) and
-    are not on it already. Raises ValueError where its first step is never due.
+    are not on it already. Why it does not begin for the others is written down. Raises ValueError where its first step
+    is never due.
     """
-    journey = version.journey
-    before = map_before(session, version.journey_id, {each.external_userid for each in candidates})
-    wanted = {
-        each.external_userid: each
-        for each in candidates
-        if _may_begin(before.get(each.external_userid), each.at, journey.again.after_days, calendar)
-    }
-    follows = _map_follows(session, wanted, list_only(session, journey))
+    journey, asked = version.journey, {each.external_userid: each for each in candidates}
+    before = map_before(session, version.journey_id, set(asked))
+    barred = _bar_before(asked, before, journey.again.after_days, calendar)
+    follows, unreached = _map_follows(session, asked, list_only(session, journey))
+    barred = unreached | barred
+    follows = {follow_id: whom for follow_id, whom in follows.items() if whom not in barred}
     if journey.audience is not None and not is_of_audience:
         found = list_members(session, journey.audience, now, calendar.zone, list(follows))
-        follows = {follow_id: whom for follow_id, whom in follows.items() if whom in found}
-    return enrol(session, version, [wanted[whom] for whom in sorted(set(follows.values()))], calendar)
+        barred |= dict.fromkeys(set(follows.values()) - found, BarReason.NOT_IN_AUDIENCE)
+    note_barred(
+        session,
+        version.journey_id,
+        version.version,
+        [Barred(whom, reason, asked[whom].cause, asked[whom].at) for whom, reason in sorted(barred.items())],
+        calendar.zone,
+    )
+    return enrol(session, version, [asked[whom] for whom in sorted(asked.keys() - barred.keys())], calendar)
 
 
-def _may_begin(before: Before | None, at: datetime, after_days: int | None, calendar: Calendar) -> bool:
-    """Whether a journey may begin at an instant for a customer who is on it, was on it, or never was."""
-    if before is None:
-        return True
-    return not before.is_on and may_begin_again(before.began_at, after_days, at, calendar.zone)
+def _bar_before(
+    asked: Mapping[str, Candidate], before: Mapping[str, Before], after_days: int | None, calendar: Calendar
+) -> dict[str, BarReason]:
+    """For whom a journey may not begin because of when it began for them before."""
+    found: dict[str, BarReason] = {}
+    for whom, last in before.items():
+        if last.is_on:
+            found[whom] = BarReason.ON_IT
+        elif not may_begin_again(last.began_at, after_days, asked[whom].at, calendar.zone):
+            found[whom] = BarReason.NOT_AGAIN
+    return found
 
 
 def enrol(session: Session, version: Version, beginners: Sequence[Candidate], calendar: Calendar) -> int:
@@ -85,26 +98,41 @@ def enrol(session: Session, version: Version, beginners: Sequence[Candidate], ca
     return add_enrolments(session, version.journey_id, version.version, rows)
 
 
-def _map_follows(session: Session, wanted: dict[str, Candidate], only: frozenset[str] | None) -> dict[int, str]:
+def _map_follows(
+    session: Session, asked: Mapping[str, Candidate], only: frozenset[str] | None
+) -> tuple[dict[int, str], dict[str, BarReason]]:
     """The present follows of customers who want to hear from us: of those who begin through somebody, that one; `only`
-    those of some members."""
-    if not wanted:
-        return {}
-    rows = session.execute(_reachable(session.get_bind().dialect.name), {"customers": sorted(wanted)})
-    return {
-        follow_id: whom for follow_id, userid, whom in rows
-        if wanted[whom].userid in ("", userid) and (only is None or userid in only)
-    }  # fmt: skip
+    those of some members. And why there is none of the others."""
+    found: dict[int, str] = {}
+    barred = dict.fromkeys(asked, BarReason.NO_CONTACT)
+    if not asked:
+        return found, barred
+    rows = session.execute(_present(session.get_bind().dialect.name), {"customers": sorted(asked)}).all()
+    for follow_id, userid, whom, is_opted_out in rows:
+        if asked[whom].userid not in ("", userid):
+            barred[whom] = _nearer(barred[whom], BarReason.NOT_THEIRS)
+        elif is_opted_out:
+            barred[whom] = BarReason.OPTED_OUT
+        elif only is not None and userid not in only:
+            barred[whom] = _nearer(barred[whom], BarReason.NOT_OF_MEMBERS)
+        else:
+            found[follow_id] = whom
+    begins = set(found.values())
+    return found, {whom: reason for whom, reason in barred.items() if whom not in begins}
+
+
+#: Of several contacts of a customer the one is told of who comes nearest to beginning it.
+_NEARER = (BarReason.NO_CONTACT, BarReason.NOT_THEIRS, BarReason.NOT_OF_MEMBERS, BarReason.OPTED_OUT)
+
+
+def _nearer(one: BarReason, other: BarReason) -> BarReason:
+    return max(one, other, key=_NEARER.index)
 
 
 @lru_cache
-def _reachable(dialect: str) -> Any:
+def _present(dialect: str) -> Any:
     return (
-        select(F.c.id, F.c.userid, F.c.external_userid)
+        select(F.c.id, F.c.userid, F.c.external_userid, P.c.opted_out_at.is_not(None))
         .outerjoin(P, P.c.external_userid == F.c.external_userid)
-        .where(
-            among(dialect, F.c.external_userid, "customers"),
-            F.c.status == FollowStatus.PRESENT.value,
-            P.c.opted_out_at.is_(None),
-        )
+        .where(among(dialect, F.c.external_userid, "customers"), F.c.status == FollowStatus.PRESENT.value)
     )

@@ -49,8 +49,9 @@ class Page(NamedTuple):
 def record_answer(session: Session, page: Page, external_userid: str, answers: Answers, now: datetime) -> FormAnswer:
     """A customer has sent a form: their fields, what they want to hear, what journeys listen for, and the answer.
 
-    What was sent before from the same page, or is the same as their last answer, is that one again. Raises
-    NotFoundError for a customer whom we do not know, ClosedFormError, ChangedFormError, TooManyAnswersError.
+    What was sent before from the same page is that one again; from a page that was opened anew it is another answer,
+    whatever it says. Raises NotFoundError for a customer whom we do not know, ClosedFormError, ChangedFormError,
+    TooManyAnswersError.
     """
     # One answer of a customer after the other.
     if session.get(Customer, external_userid, with_for_update=True) is None:
@@ -63,7 +64,7 @@ def record_answer(session: Session, page: Page, external_userid: str, answers: A
     form = Form.model_validate(row.definition)
     last = find_last(session, page.form_id, external_userid)
     kept = to_kept(form, answers)
-    for sent in (*_list_of_page(session, page, external_userid), *([last] if last is not None else [])):
+    for sent in _list_of_page(session, page, external_userid):
         if sent.answers == kept:
             return sent
     if last is not None and _count(session, page.form_id, external_userid) >= ANSWERS_MAX:

@@ -11,7 +11,18 @@ from typing import Any
 from sqlalchemy import ColumnElement, delete, select
 from sqlmodel import Session, SQLModel, col
 
-from data.models import Alert, KfMessage, LinkClick, StaffTask, StaffTaskStatus, StepRecord, Touch, WebhookCall, Welcome
+from data.models import (
+    Alert,
+    BarredBeginning,
+    KfMessage,
+    LinkClick,
+    StaffTask,
+    StaffTaskStatus,
+    StepRecord,
+    Touch,
+    WebhookCall,
+    Welcome,
+)
 from data.queries.follow_facts import Facts, note_facts
 
 #: Rows that are looked at in one go.
@@ -40,6 +51,7 @@ AGEING: Mapping[str, Ageing] = MappingProxyType(
         "kf": Ageing(KfMessage, "sent_at", col(KfMessage.status) == "open"),
         "tasks": Ageing(StaffTask, "due_at", col(StaffTask.status) == StaffTaskStatus.OPEN),
         "steps": Ageing(StepRecord, "at", key="enrolment_id"),
+        "barred": Ageing(BarredBeginning, "last_at"),
         "webhooks": Ageing(WebhookCall, "made_at", col(WebhookCall.next_at).is_not(None)),
     }
 )

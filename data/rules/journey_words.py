@@ -7,7 +7,7 @@ from datetime import datetime, tzinfo
 
 from bot.phrases import Phrase
 from data.models.campaigns import RecipientState
-from data.models.journeys import EndReason, JourneyStatus, StepOutcome
+from data.models.journeys import BarReason, EndReason, JourneyStatus, StepOutcome
 from data.models.staff_tasks import StaffTaskStatus
 from data.rules.enrolments import begins_again_at
 from data.rules.schedule import moment_words
@@ -77,12 +77,23 @@ NOBODY = Phrase("发送时客户已不在名单上")
 
 NO_CONTACT = Phrase("客户不是任何员工的联系人")
 WANTS_NOTHING = Phrase("客户不希望收到消息")
+NOT_OF_MEMBERS = Phrase("跟进客户的员工都不在这个旅程的范围里")
+NOT_IN_AUDIENCE = Phrase("客户不在旅程的人群中")
 STANDING: Mapping[JourneyStatus, str] = {
     JourneyStatus.PAUSED: Phrase("旅程暂停了：不为任何人开始，之后也不补"),
     JourneyStatus.CLOSED: Phrase("旅程关闭了：不再为任何人开始"),
 }
-NOT_OF_MEMBERS = Phrase("跟进客户的员工都不在这个旅程的范围里")
-NOT_IN_AUDIENCE = Phrase("客户不在旅程的人群中")
+BARS: Mapping[BarReason, str] = {
+    BarReason.ON_IT: Phrase("客户当时正在这个旅程中"),
+    BarReason.NOT_AGAIN: Phrase("客户走过这个旅程，当时不能重新开始"),
+    BarReason.NO_CONTACT: NO_CONTACT,
+    BarReason.NOT_THEIRS: MOVES[MoveReason.NOT_CONTACT],
+    BarReason.OPTED_OUT: WANTS_NOTHING,
+    BarReason.NOT_OF_MEMBERS: NOT_OF_MEMBERS,
+    BarReason.NOT_IN_AUDIENCE: NOT_IN_AUDIENCE,
+    BarReason.PAUSED: STANDING[JourneyStatus.PAUSED],
+    BarReason.CLOSED: STANDING[JourneyStatus.CLOSED],
+}
 NOTHING_HAPPENED = Phrase("触发旅程的事还没有发生")
 
 

@@ -65,8 +65,6 @@ async def test_an_answer_brings_fields_wishes_and_a_happening_and_a_correction_t
     # Pressed twice at once, and once more when the network was slow: one answer.
     both = await asyncio.gather(*(db.write(record_answer, page, "wm1", first, now) for _ in range(2)))
     assert both[0].id == both[1].id
-    other = page._replace(key="1" * 32)
-    assert (await db.write(record_answer, other, "wm1", first, now + timedelta(seconds=5))).id == both[0].id
     form = ("form", {"form": "tea"})
     assert await db.read(state) == ({"birthday": BORN, "taste": "绿茶", "agrees": True}, False, [form], 1)
     (told,) = await db.read(form_answers.list_of_customer, "wm1", 10)
@@ -87,6 +85,13 @@ async def test_an_answer_brings_fields_wishes_and_a_happening_and_a_correction_t
     await db.write(record_answer, page, "wm1", {**second, "agree": True}, now + timedelta(minutes=3))
     assert (await db.read(state))[1] is False, "they want to hear again"
     assert await db.read(forms.count_answers, [page.form_id]) == {page.form_id: (1, 3)}
+
+    # The same once more, on a page that was opened anew: for journeys the form was sent again.
+    anew = page._replace(key="1" * 32)
+    once_more = {**second, "agree": True}
+    again = [(await db.write(record_answer, anew, "wm1", once_more, now + timedelta(days=30))).id for _ in range(2)]
+    assert again[0] == again[1]
+    assert (await db.read(state))[2:] == ([form, form, ("opted_out", {}), form, form], 4)
 
 
 @pytest.mark.parametrize("urls", ["sqlite"], indirect=True)
