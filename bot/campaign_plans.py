@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from bot.config import Settings
 from bot.context import Context
 from bot.setting_values import days_of
+from bot.staff_tasks import company_caps
 from data.models import RecipientState, Run, RunStatus, Wave
 from data.queries import audience_counts, erasures, segments
 from data.queries import campaigns as rows
@@ -24,7 +25,7 @@ from data.queries.erasures import Mark
 from data.queries.recipients import Source, Span
 from data.rules import campaigns as rules
 from data.rules.campaigns import Audience, CustomerWave, Group, Tally, grouped, split
-from data.rules.caps import company_cap, wecom_cap
+from data.rules.caps import caps_now, wecom_cap
 from data.rules.schedule import TimeWindow
 from data.rules.segments import EVERYBODY, Node
 from data.rules.senders import Decision, SenderChoice, decide, state_alone
@@ -115,9 +116,7 @@ async def source_of_wave(ctx: Context, wave: Wave, as_of: datetime, run: Run | N
 
 def limits_of(settings: Settings, not_bought_hours: int | None, now: datetime, *, is_test: bool = False) -> Limits:
     """Who is left out now. No cap of the company's holds for a test."""
-    campaigns = settings.campaigns
-    cap = None if is_test else company_cap(campaigns.cap_count, campaigns.cap_days, now, settings.zone)
-    return Limits(not_bought_hours, cap)
+    return Limits(not_bought_hours, () if is_test else caps_now(company_caps(settings), now, settings.zone))
 
 
 async def _limits_beside_runs(
@@ -126,9 +125,9 @@ async def _limits_beside_runs(
     """The same while what waits in other runs, and what staff are asked for with journeys' tasks, counts as if it had
     been sent."""
     limits = limits_of(ctx.settings, not_bought_hours, now, is_test=is_test)
-    if limits.cap is None:
+    if not limits.caps:
         return limits
-    tasks = await ctx.db.read(has_open_tasks, limits.cap.since)
+    tasks = await ctx.db.read(has_open_tasks, min(cap.since for cap in limits.caps))
     return limits._replace(runs=await ctx.db.read(list_waiting_runs, run_id), tasks=tasks)
 
 

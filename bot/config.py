@@ -17,6 +17,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from bot.config_app import AppSettings as AppSettings
+from bot.config_caps import BOTH_GIVEN, CapsSettings
 from bot.config_drafts import DraftsSettings
 from bot.config_file import check_file
 from bot.config_kf import KfSettings
@@ -175,7 +176,7 @@ class CampaignsSettings(Section):
         description="Group-sends that WeCom lets reach a customer: as many a month as it has days, 7 a week, 1 a day.",
     )
     cap_count: int = Field(
-        0, ge=0, le=1000, description="Messages that may reach a customer in cap_days; 0: any number."
+        0, ge=0, le=1000, description="Older than [caps], and instead of it: so many within cap_days; 0: any number."
     )
     cap_days: int = Field(7, ge=1, le=365, description="Days of the company's calendar, today included.")
     remind_after_hours: int = Field(
@@ -209,7 +210,7 @@ class JourneysSettings(Section):
         1,
         ge=0,
         le=1000,
-        description="After so many messages of all kinds on a day journeys send a customer no more; 0: any number.",
+        description="Beside [caps]: after so many messages on a day journeys send a customer no more; 0: any number.",
     )
     cap_per_week: int = Field(3, ge=0, le=1000, description="The same within 7 days, today included.")
     cap_per_month: int = Field(10, ge=0, le=1000, description="The same within 30 days.")
@@ -332,6 +333,7 @@ class Settings(BaseSettings):
     sync: SyncSettings = SyncSettings()
     campaigns: CampaignsSettings = CampaignsSettings()
     journeys: JourneysSettings = JourneysSettings()
+    caps: CapsSettings = CapsSettings()
     kf: KfSettings = KfSettings()
     digest: DigestSettings = DigestSettings()
     approval: ApprovalSettings = ApprovalSettings()
@@ -343,12 +345,14 @@ class Settings(BaseSettings):
     logs: LogSettings = LogSettings()
 
     @model_validator(mode="after")
-    def _distinct_callbacks(self) -> Self:
+    def _fit_together(self) -> Self:
         for what in ("name", "path"):
             values = [getattr(callback, what) for callback in self.callbacks]
             for value in values:
                 if values.count(value) > 1:
                     raise ValueError(f"two [[callbacks]] have the same {what} {value!r}")
+        if self.caps.is_set and self.campaigns.cap_count:
+            raise ValueError(f"campaigns.cap_count {BOTH_GIVEN}")
         return self
 
     @property

@@ -20,9 +20,9 @@ from data.queries import segments
 from data.queries import senders as sender_rows
 from data.queries.journey_dues import Contact, Due, Known
 from data.rules import preferences
-from data.rules.caps import WecomCap, wecom_cap
+from data.rules.caps import DaysCap, WecomCap, wecom_cap
 from data.rules.happenings import TAKEN_OVER
-from data.rules.journey_caps import DaysCap, is_full, room, since_of
+from data.rules.journey_caps import is_full, room, since_of
 from data.rules.journey_steps import Decision, Facts, decide
 from data.rules.journeys import Branch, Journey, SendBroadcast, Step, WriteInService
 from data.rules.kf_sessions import Talk, why_closed

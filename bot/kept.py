@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from sqlmodel import Session
 
 from bot.config import Settings
+from bot.config_caps import BOTH_GIVEN
 from bot.context import Context, Restore
 from bot.errors import ConfigurationError
 from bot.logs import get_logger
@@ -32,6 +33,7 @@ EDITABLE: Mapping[str, tuple[str, ...]] = {
     "journeys": (
         "cap_per_day", "cap_per_week", "cap_per_month", "gather_minutes", "tasks_per_day", "day_at",
     ),
+    "caps": ("per_day", "per_week", "per_month"),
     "digest": ("at", "days"),
     "company": ("holidays", "workdays"),
 }  # fmt: skip
@@ -123,7 +125,17 @@ def problems(filed: Settings, wanted: Set) -> dict[str, str]:
         except ValidationError as error:
             for detail in error.errors():
                 found.setdefault(f"{section}.{detail['loc'][0]}", str(detail["msg"]))
-    return found
+    return found or _both_caps(filed, wanted)
+
+
+def _both_caps(filed: Settings, wanted: Set) -> dict[str, str]:
+    """The company's limits, if they would be given in the older way too."""
+    campaigns, caps = wanted.get("campaigns", {}), wanted.get("caps", {})
+    older = campaigns.get("cap_count", filed.campaigns.cap_count)
+    if not older or not any({**dict(filed.caps), **caps}.values()):
+        return {}
+    names = ["campaigns.cap_count"] if campaigns.get("cap_count") else [f"caps.{each}" for each in caps if caps[each]]
+    return dict.fromkeys(names, f"campaigns.cap_count {BOTH_GIVEN}")
 
 
 def differing(filed: Settings, wanted: Set) -> dict[str, dict[str, Any]]:

@@ -13,7 +13,7 @@ from data.models import StaffTask
 from data.queries import staff as staff_rows
 from data.queries import staff_tasks as rows
 from data.queries.staff_tasks import Day, DayList, Listed
-from data.rules.journey_caps import DaysCap
+from data.rules.caps import DaysCap
 from data.rules.staff_tasks import Later, later_until, may_answer
 
 
@@ -24,12 +24,18 @@ class Asked(NamedTuple):
     userid: str = ""
 
 
+def company_caps(settings: Settings) -> tuple[DaysCap, ...]:
+    """The company's limits on what reaches a customer, which journeys and campaigns keep alike."""
+    both, older = settings.caps, settings.campaigns
+    caps = [DaysCap(1, both.per_day), DaysCap(7, both.per_week), DaysCap(30, both.per_month)]
+    return tuple(cap for cap in (*caps, DaysCap(older.cap_days, older.cap_count)) if cap.most)
+
+
 def caps_of(settings: Settings) -> tuple[DaysCap, ...]:
-    """The company's limits on what reaches a customer over all journeys and campaigns."""
-    ours, campaigns = settings.journeys, settings.campaigns
+    """The same with those that only journeys keep."""
+    ours = settings.journeys
     caps = [DaysCap(1, ours.cap_per_day), DaysCap(7, ours.cap_per_week), DaysCap(30, ours.cap_per_month)]
-    caps.append(DaysCap(campaigns.cap_days, campaigns.cap_count))
-    return tuple(cap for cap in caps if cap.most)
+    return (*company_caps(settings), *(cap for cap in caps if cap.most))
 
 
 def read_day(session: Session, settings: Settings, now: datetime) -> Day:

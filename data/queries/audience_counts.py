@@ -33,7 +33,8 @@ _NOBODY: Any = cast(null(), Text)
 def count_audience(session: Session, source: Source, now: datetime, zone: Any) -> Tally:
     """What `decide` would decide about all of an audience, in numbers."""
     dialect = session.get_bind().dialect.name
-    state = reason_of(session, now, zone, source.limits).label("state")
+    of_many = source.plan is not None and not source.plan.few
+    state = reason_of(session, now, zone, source.limits, of_many=of_many).label("state")
     likely = _likely(source).label("likely")
     columns, given = (F.c.userid, state, likely, F.c.external_userid), dict[str, Any]()
     if source.plan is not None:

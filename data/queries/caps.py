@@ -6,14 +6,14 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import and_, case, func, literal, select
+from sqlalchemy import and_, case, func, literal, or_, select
 from sqlmodel import Session, col
 
 from data.models import Campaign, Follow, Recipient, RecipientState, Run, StaffTask, StaffTaskStatus, Touch
 from data.queries import preferences
 from data.queries.preferences import cap_windows, refusal_of
 from data.rules.caps import Cap
-from data.rules.preferences import NOT_COUNTED, TouchKind
+from data.rules.preferences import ANSWERS, NOT_COUNTED, TouchKind
 
 F: Any = Follow.__table__  # type: ignore[attr-defined]
 S: Any = F.alias("siblings")
@@ -24,29 +24,31 @@ _OPEN = StaffTaskStatus.OPEN.value
 
 
 class Limits(NamedTuple):
-    """Who has bought within so many hours is left out, and who would get more than the company's `cap` allows.
+    """Who has bought within so many hours is left out, and who would get more than the company's `caps` allow.
 
-    What waits in `runs` counts for that cap as if it had been sent, and with `tasks` what staff are asked to write to
+    What waits in `runs` counts for these as if it had been sent, and with `tasks` what staff are asked to write to
     customers of journeys. `wecom`: the cap that WeCom applies when staff
     confirm; nobody is left out for it, but they are counted.
     """
 
     not_bought_hours: int | None = None
-    cap: Cap | None = None
+    caps: tuple[Cap, ...] = ()
     runs: tuple[int, ...] = ()
     wecom: Cap | None = None
     tasks: bool = False
 
 
-def reason_of(session: Session, now: datetime, zone: Any, limits: Limits) -> Any:
-    """Why nothing is sent to a follow's customer now, as SQL; `state_of` reads it."""
+def reason_of(session: Session, now: datetime, zone: Any, limits: Limits, *, of_many: bool = False) -> Any:
+    """Why nothing is sent to a follow's customer now, as SQL; `state_of` reads it. `of_many`: a statement that goes
+    through a large part of all follows asks."""
     refusal = refusal_of(F.c.external_userid, now, cap_windows(session, now, zone))
     more: list[Any] = []
     if limits.not_bought_hours is not None:
         since = now - timedelta(hours=limits.not_bought_hours)
         more.append((F.c.bought_at >= since, literal(RecipientState.BOUGHT.name.lower())))
-    if limits.cap is not None:
-        more.append((_has_reached(limits.cap, limits), literal(RecipientState.CAPPED.name.lower())))
+    if limits.caps:
+        reached = [_has_reached(cap, limits, of_many=of_many) for cap in limits.caps]
+        more.append((or_(*reached), literal(RecipientState.CAPPED.name.lower())))
     return func.coalesce(refusal, case(*more)) if more else refusal
 
 
@@ -59,21 +61,22 @@ def room_of(session: Session, now: datetime, zone: Any, limits: Limits) -> Any:
     """How many more messages may reach a follow's customer now, as SQL; None where there is no cap."""
     windows = cap_windows(session, now, zone)
     wanted = preferences.room_of(F.c.external_userid, windows) if windows else None
-    if limits.cap is None:
+    allowed = [cap.most - _reached(cap, runs=limits.runs, tasks=limits.tasks) for cap in limits.caps]
+    if not allowed:
         return wanted
-    allowed = limits.cap.most - _reached(limits.cap, runs=limits.runs, tasks=limits.tasks)
-    if wanted is None:
-        return allowed
-    least = func.min if session.get_bind().dialect.name == "sqlite" else func.least
-    return least(allowed, func.coalesce(wanted, limits.cap.most))
+    if wanted is not None:
+        allowed.append(func.coalesce(wanted, limits.caps[0].most))
+    if len(allowed) == 1:
+        return allowed[0]
+    return (func.min if session.get_bind().dialect.name == "sqlite" else func.least)(*allowed)
 
 
-def has_reached(cap: Cap, kinds: Collection[TouchKind]) -> Any:
-    """Whether what reached a follow's customer in these ways leaves no room for more."""
+def has_reached(cap: Cap, kinds: Collection[TouchKind] = ()) -> Any:
+    """Whether what reached a follow's customer in these ways (or in all that count) leaves no room for more."""
     return and_(F.c.touched_at >= cap.since, _reached(cap, kinds) >= cap.most)
 
 
-def have_reached(cap: Cap, kinds: Collection[TouchKind]) -> Any:
+def have_reached(cap: Cap, kinds: Collection[TouchKind] = ()) -> Any:
     """The same for a statement that goes through a large part of all follows. Nearly all of them may have been written
     to lately, but few so often: these are found first, in one walk, and only they are looked up one by one."""
     if cap.most == 1:
@@ -87,15 +90,17 @@ def have_reached(cap: Cap, kinds: Collection[TouchKind]) -> Any:
     return and_(F.c.touched_at >= cap.since, F.c.external_userid.in_(often), has_reached(cap, kinds))
 
 
-def _has_reached(cap: Cap, limits: Limits) -> Any:
+def _has_reached(cap: Cap, limits: Limits, *, of_many: bool) -> Any:
     """The same for all ways, with what waits for them."""
-    reached = _reached(cap, runs=limits.runs, tasks=limits.tasks) >= cap.most
-    return reached if limits.runs or limits.tasks else and_(F.c.touched_at >= cap.since, reached)
+    if limits.runs or limits.tasks:
+        return _reached(cap, runs=limits.runs, tasks=limits.tasks) >= cap.most
+    return have_reached(cap) if of_many else has_reached(cap)
 
 
 def _reached(cap: Cap, kinds: Collection[TouchKind] = (), runs: Sequence[int] = (), *, tasks: bool = False) -> Any:
     """How much has reached a follow's customer, or waits for them. Who was not touched lately is not counted."""
-    counted = T.c.kind.in_(sorted(kinds)) if kinds else T.c.kind.not_in(sorted(NOT_COUNTED))
+    # As journeys count: what answers an act of the customer's own is no touch of the company's.
+    counted = T.c.kind.in_(sorted(kinds)) if kinds else T.c.kind.not_in(sorted(NOT_COUNTED | ANSWERS))
     touches = (
         select(func.count())
         .select_from(T)

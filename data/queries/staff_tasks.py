@@ -26,9 +26,8 @@ from data.queries.leaves import map_substitutes
 from data.queries.preferences import cap_windows, join_preferences, refusal_of
 from data.queries.senders import list_unable
 from data.queries.touches import record, task_origin
-from data.rules.caps import Cap
-from data.rules.journey_caps import DaysCap
-from data.rules.preferences import ANSWERS, NOT_COUNTED, TouchKind, window_start
+from data.rules.caps import Cap, DaysCap, caps_now
+from data.rules.preferences import ANSWERS, NOT_COUNTED, TouchKind
 from data.rules.schedule import day_began, local_datetime
 from data.rules.senders import Senders
 from data.rules.staff_tasks import LapseReason, owners_of, room
@@ -121,7 +120,7 @@ def _stand_ins(session: Session, day: date, on_leave: Mapping[str, str]) -> Mapp
 
 def read_day(session: Session, now: datetime, zone: tzinfo, per_day: int, caps: Iterable[DaysCap]) -> Day:
     """What lists of the day that is now are made of."""
-    since = [Cap(window_start(now, zone, cap.days), cap.most) for cap in caps]
+    since = caps_now(caps, now, zone)
     day = local_datetime(now, zone).date()
     on_leave = map_substitutes(session, day)
     substitutes, windows = _stand_ins(session, day, on_leave), cap_windows(session, now, zone)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import calendar
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Literal, NamedTuple
 
@@ -35,6 +36,13 @@ def wecom_cap(kind: WecomCap, now: datetime, zone: tzinfo) -> Cap:
     return Cap(datetime.combine(first, MIDNIGHT, zone).astimezone(UTC), most)
 
 
-def company_cap(count: int, days: int, now: datetime, zone: tzinfo) -> Cap | None:
-    """How many messages of all kinds may reach a customer within so many days, today included; None: any number."""
-    return Cap(window_start(now, zone, days), count) if count else None
+class DaysCap(NamedTuple):
+    """At most `most` messages within any `days` days of the company's calendar, today included."""
+
+    days: int
+    most: int
+
+
+def caps_now(caps: Iterable[DaysCap], now: datetime, zone: tzinfo) -> tuple[Cap, ...]:
+    """The same as they hold on the day of `now`, the shortest first."""
+    return tuple(Cap(window_start(now, zone, cap.days), cap.most) for cap in sorted(caps))

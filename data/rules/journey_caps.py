@@ -4,17 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, tzinfo
-from typing import NamedTuple
 
-from data.rules.caps import Cap
+from data.rules.caps import Cap, DaysCap
 from data.rules.preferences import window_start
-
-
-class DaysCap(NamedTuple):
-    """At most `most` messages within any `days` days of the company's calendar, today included."""
-
-    days: int
-    most: int
 
 
 def since_of(caps: Iterable[DaysCap], at: datetime, zone: tzinfo) -> datetime | None:

@@ -14,9 +14,9 @@ from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from data.models.journeys import EndReason, StepOutcome
-from data.rules.caps import WecomCap, wecom_cap
+from data.rules.caps import DaysCap, WecomCap, wecom_cap
 from data.rules.enrolments import may_begin_again
-from data.rules.journey_caps import DaysCap, is_full, room
+from data.rules.journey_caps import is_full, room
 from data.rules.journey_steps import Decision, Facts, Standing, decide
 from data.rules.journeys import Branch, GiveTask, Journey, SendBroadcast, Step, WriteInService
 from data.rules.kf_sessions import Talk, why_closed

@@ -139,3 +139,19 @@ def test_the_reference_holds_every_setting_once_with_its_default_and_description
         else:
             wanted = list(setting.default) if isinstance(setting.default, tuple) else setting.default
             assert json.loads(default.strip("`")) == wanted, name
+
+
+def test_the_companys_caps_are_said_in_one_way(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.touch(0o600)
+    path.write_text("[campaigns]\ncap_count = 2\n[caps]\nper_week = 3\n", "utf-8")
+    with pytest.raises(ConfigurationError, match="campaigns.cap_count is the older way"):
+        load_settings(path)
+    path.write_text("[campaigns]\ncap_count = 2\n", "utf-8")
+    older = load_settings(path)
+    assert kept.problems(older, {"caps": {"per_day": 1}}).keys() == {"caps.per_day"}
+    assert kept.problems(older, {"caps": {"per_day": 1}, "campaigns": {"cap_count": 0}}) == {}
+    assert kept.problems(Settings(caps=CapsSettings(per_day=1)), {"campaigns": {"cap_count": 4}}).keys() == {
+        "campaigns.cap_count"
+    }
+    assert kept.settled(older, {"caps": {"per_day": 1}, "digest": {"days": "all"}}).digest.days == "all"

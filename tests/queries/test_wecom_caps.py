@@ -1,8 +1,10 @@
-"""To how many WeCom would likely not deliver: counted for a whole company as for a few, by the day of the sending."""
+"""To how many WeCom would likely not deliver, and whom the company's own caps leave out: counted for a whole company as
+for a few, by the day of the sending."""
 
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,6 +14,7 @@ from bot import customer_waves
 from bot.assembly import open_context
 from bot.clock import FrozenClock
 from bot.config import AppSettings, CampaignsSettings, CompanySettings, Settings
+from bot.config_caps import CapsSettings
 from bot.metrics import Metrics
 from data.db import Database
 from data.models import Customer, Follow, Staff
@@ -68,3 +71,8 @@ async def test_the_week_of_the_sending_counts_for_whom_wecom_would_likely_not_de
             assert await count(audience, at=now + timedelta(days=1)) == (5, 2)
             assert await count(audience, at=now + timedelta(days=7)) == (5, 0), "then they have room again"
             assert await count(audience, cron="0 10 * * mon") == (5, 0)
+            for caps, left in ((CapsSettings(per_day=1), 2), (CapsSettings(per_week=8, per_month=11), 4)):
+                limited = replace(ctx, settings=settings.model_copy(update={"caps": caps}))
+                said = {"content": {"text": "x"}, "audience": audience}
+                tally = (await customer_waves.preview_draft(limited, CustomerWave.model_validate(said))).tally
+                assert (tally.recipients, tally.left_out["capped"]) == (left, 5 - left), "a welcome is no touch of ours"

@@ -10,6 +10,7 @@ from sqlmodel import Session, col, select
 
 from bot import customer_waves
 from bot.config import CampaignsSettings
+from bot.config_caps import CapsSettings
 from bot.sandbox.faults import Fault
 from bot.wecom.errors import WeComError
 from data.models import Touch
@@ -78,7 +79,7 @@ async def test_the_preview_says_to_whom_wecom_would_likely_not_deliver(start: St
 
 
 async def test_the_companys_own_cap_counts_what_reached_a_customer_and_what_waits(start: Start) -> None:
-    company = await start(campaigns=CampaignsSettings(hours="00:00-00:00", cap_count=2, cap_days=7))
+    company = await start(campaigns=CampaignsSettings(hours="00:00-00:00"), caps=CapsSettings(per_day=9, per_week=2))
     await ready(company)
     userid = company.followers[0]
     one, other = list(company.world.customers.listed_by(userid))[:2]

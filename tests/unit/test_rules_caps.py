@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.sandbox.group_send_caps import period_of
-from data.rules.caps import WecomCap, company_cap, wecom_cap
+from data.rules.caps import DaysCap, WecomCap, caps_now, wecom_cap
 
 ZONE = ZoneInfo("Asia/Shanghai")
 
@@ -34,7 +34,9 @@ def test_the_local_wecom_counts_in_the_same_periods(seconds: int, kind: WecomCap
     assert (cap.since.timestamp(), cap.most) == (begin, most)
 
 
-def test_without_a_number_the_company_has_no_cap() -> None:
+def test_the_companys_caps_hold_for_days_of_the_calendar_today_included() -> None:
     now = datetime(2026, 3, 4, 12, tzinfo=ZONE)
-    assert company_cap(0, 7, now, ZONE) is None
-    assert company_cap(2, 1, now, ZONE) == (datetime(2026, 3, 4, tzinfo=ZONE), 2)
+    assert caps_now((), now, ZONE) == ()
+    assert caps_now((DaysCap(7, 3), DaysCap(1, 2)), now, ZONE) == (
+        (datetime(2026, 3, 4, tzinfo=ZONE), 2), (datetime(2026, 2, 26, tzinfo=ZONE), 3),
+    )  # fmt: skip

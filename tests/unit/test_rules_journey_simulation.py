@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from data.models import StepOutcome
 from data.models.kf import KfState
-from data.rules.journey_caps import DaysCap
+from data.rules.caps import DaysCap
 from data.rules.journey_simulation import (
     BARRED,
     BEGINS,
