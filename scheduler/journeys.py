@@ -60,7 +60,7 @@ async def _work_off(ctx: Context) -> None:
         except Exception:  # noqa: BLE001 - whatever it is, it is found out whose it is
             # One journey with which something is wrong does not keep the others waiting.
             broken |= await _work_one_by_one(ctx, book, due)
-    await ctx.db.write(close_waves, _opened_before(ctx), ctx.clock.now())
+    await ctx.db.write(close_waves, _opened_before(ctx), ctx.clock.now(), ctx.settings.approval.above)
     await ctx.db.write(start_markings, ctx.clock.now())
 
 

@@ -71,6 +71,10 @@ class BatchStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
+#: In the place of a journey's id: of several journeys at once.
+SEVERAL = -1
+
+
 class RecipientState(IntEnum):
     """What became of a recipient. 0 to 3 are WeCom's own numbers; from 10 on it is why nothing is sent to them."""
 
@@ -109,7 +113,8 @@ class Campaign(SQLModel, table=True):
     `test_first`: nothing is sent until a person has seen a test of what it says; `go_version` is the newest version of
     which somebody has. `test_of`: it is a test itself, of `test_version` of that campaign; 0: of words that are no
     campaign's.
-    `journey_id`: it holds the broadcasts of that journey and is planned by it, not by people.
+    `journey_id`: it holds the broadcasts of that journey and is planned by it, not by people. SEVERAL: one that several
+    journeys send together.
     `accepted_at`: whoever resumed it then knew what had happened until then; its brakes count what comes after.
     """
 

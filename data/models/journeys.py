@@ -216,12 +216,17 @@ class StepCount(SQLModel, table=True):
 
 class JourneyWave(SQLModel, table=True):
     """A broadcast of a journey's step: a wave of the journey's own campaign. While it is open customers are put on its
-    list; then it is sent as any other is."""
+    list; then it is sent as any other is.
+
+    `sent_with`: others said the same at the same time, and all were sent as this wave, which has the lists of all. Of
+    several journeys it has a campaign of its own, and as its `journey_id` SEVERAL.
+    """
 
     __tablename__ = "journey_waves"
     __table_args__ = (
         Index("ix_journey_waves_journey", "journey_id", "step"),
         partial_index("ix_journey_waves_open", "opened_at", where="closed_at IS NULL"),
+        partial_index("ix_journey_waves_together", "sent_with", where="sent_with IS NOT NULL"),
     )
 
     wave_id: int = Field(sa_column=Column(BigInt, primary_key=True, autoincrement=False))
@@ -230,3 +235,4 @@ class JourneyWave(SQLModel, table=True):
     step: int
     opened_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
     closed_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
+    sent_with: int | None = Field(default=None, sa_column=Column(BigInt))

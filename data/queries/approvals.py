@@ -67,7 +67,9 @@ def find_covering(session: Session, campaign: Campaign, waves: Sequence[Wave]) -
 
 def _steps_of(session: Session, wave_ids: Sequence[int]) -> set[tuple[int, int]]:
     """The versions and steps of a journey whose broadcasts some waves are."""
-    query = select(col(JourneyWave.version), col(JourneyWave.step)).where(col(JourneyWave.wave_id).in_(wave_ids))
+    sent = func.coalesce(col(JourneyWave.sent_with), col(JourneyWave.wave_id)).in_(wave_ids)
+    # What several steps say at once has a row of its own beside theirs.
+    query = select(col(JourneyWave.version), col(JourneyWave.step)).where(sent, col(JourneyWave.version) > 0)
     return {(version, step) for version, step in session.execute(query)}
 
 

@@ -12,6 +12,7 @@ from sqlmodel import Session, col
 from data.bulk import BulkUpsert
 from data.errors import ConflictError, NotFoundError
 from data.models import Campaign, PauseRule, Run, RunStatus, Wave, WaveCustomer
+from data.models.campaigns import SEVERAL
 from data.queries.winners import find_variant
 from data.rules.campaigns import ACTS, Act, CampaignDraft, CustomerWave, WaveDraft, after
 from data.rules.group_waves import GroupWave
@@ -146,6 +147,11 @@ def start_campaign(session: Session, campaign_id: int, due_at: datetime, calenda
 
 def refuse_planned_by_journey(campaign: Campaign) -> None:
     """Raises ConflictError for a campaign that holds the broadcasts of a journey: it alone starts and changes them."""
+    if campaign.journey_id == SEVERAL:
+        raise ConflictError(
+            f"Campaign {campaign.id} holds what several journeys send together; they plan it.",
+            f"Change, pause or stop one of them: {campaign.name}.",
+        )
     if campaign.journey_id is not None:
         raise ConflictError(
             f"Campaign {campaign.id} holds the broadcasts of journey {campaign.journey_id}, which plans them.",

@@ -33,7 +33,7 @@ from data.models import (
 )
 from data.queries.caps import list_waiting_runs
 from data.queries.journey_waves import to_close
-from data.queries.journeys import GOING_ON
+from data.queries.journey_versions import GOING_ON
 from data.queries.preferences import to_rule
 from data.queries.segment_plans import prepare
 from data.rules import preferences

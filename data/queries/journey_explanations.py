@@ -92,7 +92,7 @@ def map_broadcasts(session: Session, external_userid: str, wave_ids: Collection[
     )
     query = (
         select(JourneyWave, Run, Recipient, Batch)
-        .outerjoin(Run, col(Run.wave_id) == col(JourneyWave.wave_id))
+        .outerjoin(Run, col(Run.wave_id) == func.coalesce(col(JourneyWave.sent_with), col(JourneyWave.wave_id)))
         .outerjoin(Recipient, recipient)
         .outerjoin(
             Batch, and_(col(Batch.run_id) == col(Run.id), col(Batch.batch_no) == col(Recipient.batch_no))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import case, func, select
+from sqlalchemy import case, exists, func, select
 from sqlmodel import Session
 
 from data.models import (
     EndReason,
     Enrolment,
+    Follow,
     JourneyWave,
     Recipient,
     RecipientState,
@@ -18,9 +19,12 @@ from data.models import (
     StaffTaskStatus,
     StepCount,
     StepOutcome,
+    WaveCustomer,
 )
 
 E: Any = Enrolment.__table__  # type: ignore[attr-defined]
+F: Any = Follow.__table__  # type: ignore[attr-defined]
+L: Any = WaveCustomer.__table__  # type: ignore[attr-defined]
 S: Any = StepCount.__table__  # type: ignore[attr-defined]
 T: Any = StaffTask.__table__  # type: ignore[attr-defined]
 W: Any = JourneyWave.__table__  # type: ignore[attr-defined]
@@ -97,14 +101,26 @@ def count_tasks(session: Session, journey_id: int) -> dict[tuple[int, int], dict
 def count_recipients(session: Session, journey_id: int) -> dict[tuple[int, int], dict[RecipientState, int]]:
     """What became of the recipients of broadcasts, by version and number of the step."""
     columns = (W.c.version, W.c.step, R.c.state)
-    query = (
+    alone = (
         select(*columns, func.count())
         .join_from(W, U, U.c.wave_id == W.c.wave_id)
         .join(R, R.c.run_id == U.c.id)
-        .where(W.c.journey_id == journey_id)
+        .where(W.c.journey_id == journey_id, W.c.sent_with.is_(None))
+        .group_by(*columns)
+    )
+    # Of what was sent together with others those count whom this one has put on the list.
+    mine = exists().where(L.c.wave_id == W.c.wave_id, L.c.external_userid == F.c.external_userid)
+    together = (
+        select(*columns, func.count())
+        .join_from(W, U, U.c.wave_id == W.c.sent_with)
+        .join(R, R.c.run_id == U.c.id)
+        .join(F, F.c.id == R.c.follow_id)
+        .where(W.c.journey_id == journey_id, W.c.sent_with.is_not(None), mine)
         .group_by(*columns)
     )
     found: dict[tuple[int, int], dict[RecipientState, int]] = {}
-    for version, step, state, number in session.execute(query):
-        found.setdefault((version, step), {})[RecipientState(state)] = number
+    for query in (alone, together):
+        for version, step, state, number in session.execute(query):
+            states = found.setdefault((version, step), {})
+            states[RecipientState(state)] = states.get(RecipientState(state), 0) + number
     return found

@@ -17,6 +17,8 @@ from data.rules.problems import InvalidRuleError, parse
 
 #: Those that were started and not stopped: what happens may begin them for somebody, or end them.
 NOT_OVER = (JourneyStatus.RUNNING, JourneyStatus.PAUSED, JourneyStatus.CLOSED)
+#: Those whose customers go on.
+GOING_ON = (JourneyStatus.RUNNING, JourneyStatus.CLOSED)
 
 
 def list_not_over(session: Session) -> list[JourneyRow]:

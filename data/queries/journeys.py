@@ -11,6 +11,8 @@ from sqlmodel import Session, col
 from data.errors import ConflictError, NotFoundError
 from data.models import Campaign, JourneyRow, JourneyStatus, JourneyVersion, JourneyWave, Run
 from data.queries import campaigns as campaign_rows
+from data.queries.journey_versions import GOING_ON
+from data.queries.journey_waves import list_together
 from data.rules import campaigns
 from data.rules.happenings import list_ears
 from data.rules.journey_acts import ACTS, REPEATED, Act, after
@@ -151,10 +153,6 @@ def list_running(session: Session) -> list[tuple[int, str]]:
     return [(id_, name) for id_, name in session.execute(_RUNNING)]
 
 
-#: Those whose customers go on.
-GOING_ON = (JourneyStatus.RUNNING, JourneyStatus.CLOSED)
-
-
 def pause_journey(session: Session, journey_id: int, why: str) -> JourneyRow | None:
     """Something is wrong with a journey: it stands still until a person has mended that. None: it does not run."""
     row = lock_journey(session, journey_id)
@@ -202,13 +200,34 @@ _REMEDIES = {
 
 
 def _act_on_broadcasts(session: Session, journey_id: int, act: campaigns.Act, by: str, now: datetime) -> None:
-    """The same with the journey's own campaign, as far as a run of it is in a state for it."""
+    """The same with the journey's own campaign, and with what it sends together with others, as far as a run is in a
+    state for it."""
     mine = select(col(Campaign.id)).where(col(Campaign.journey_id) == journey_id)
-    runs = select(col(Run.campaign_id)).where(
-        col(Run.campaign_id).in_(mine), col(Run.status).in_([each.value for each in campaigns.ACTS[act]])
-    )
-    for campaign_id in session.execute(runs.distinct()).scalars().all():
-        campaign_rows.act_on(session, campaign_id, act, now, by)
+    for campaign_id in session.execute(mine).scalars().all():
+        _act_on_campaign(session, campaign_id or 0, act, by, now)
+    session.flush()
+    for campaign_id, stand in list_together(session, journey_id):
+        if JourneyStatus.PAUSED in stand:
+            # It is one sending: it rests while one of them does.
+            _act_on_campaign(session, campaign_id, campaigns.Act.PAUSE, by, now)
+        elif stand == {JourneyStatus.STOPPED}:
+            _act_on_campaign(session, campaign_id, campaigns.Act.CANCEL, by, now)
+        else:
+            # The one that is stopped takes out its customers of whom nothing was asked yet (`is_over_now`).
+            is_resumed = act is campaigns.Act.RESUME
+            _act_on_campaign(session, campaign_id, campaigns.Act.RESUME, by, now, also_ruled=is_resumed)
     if act is campaigns.Act.CANCEL:
         still_open = (col(JourneyWave.journey_id) == journey_id, col(JourneyWave.closed_at).is_(None))
         session.execute(update(JourneyWave).where(*still_open).values(closed_at=now))
+
+
+def _act_on_campaign(
+    session: Session, campaign_id: int, act: campaigns.Act, by: str, now: datetime, *, also_ruled: bool = True
+) -> None:
+    runs = select(col(Run.id)).where(
+        col(Run.campaign_id) == campaign_id, col(Run.status).in_([each.value for each in campaigns.ACTS[act]])
+    )
+    if not also_ruled:  # what a rule has stopped waits for a person's word about that
+        runs = runs.where(col(Run.pause_rule) == "")
+    if session.execute(runs.limit(1)).first() is not None:
+        campaign_rows.act_on(session, campaign_id, act, now, by)

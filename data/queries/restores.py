@@ -97,6 +97,9 @@ def settle_restored(session: Session, made_at: datetime, now: datetime, by: str,
     campaigns = {run.campaign_id for run in runs}
     sending = select(col(Campaign.journey_id)).where(col(Campaign.journey_id).is_not(None))
     journeys = set(session.execute(sending.where(col(Campaign.id).in_(campaigns))).scalars())
+    waves = {run.wave_id for run in runs}
+    together = select(col(JourneyWave.journey_id)).where(col(JourneyWave.sent_with).in_(waves))
+    journeys |= set(session.execute(together).scalars())
     open_waves = select(col(JourneyWave.journey_id)).where(col(JourneyWave.closed_at).is_(None))
     journeys |= set(session.execute(open_waves).scalars())
     there = select(col(JourneyRow.id)).where(col(JourneyRow.id).in_(journeys)).order_by(col(JourneyRow.id))

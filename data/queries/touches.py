@@ -12,7 +12,22 @@ from sqlalchemy import func, select, tuple_
 from sqlmodel import Session, col
 
 from data.bulk import BulkUpsert
-from data.models import Batch, Campaign, JourneyRow, Recipient, Run, StaffTask, Touch, Wave, Welcome, WelcomeRuleRow
+from data.models import (
+    Batch,
+    Campaign,
+    Follow,
+    JourneyRow,
+    JourneyWave,
+    Recipient,
+    Run,
+    StaffTask,
+    Touch,
+    Wave,
+    WaveCustomer,
+    Welcome,
+    WelcomeRuleRow,
+)
+from data.models.campaigns import SEVERAL
 from data.queries.erasures import find_erased_at, list_erased
 from data.queries.follow_facts import Facts, note_facts, note_touched
 from data.queries.upsert import insert_into
@@ -179,9 +194,9 @@ def _explain_broadcasts(session: Session, origins: Iterable[str]) -> dict[str, d
     return {
         broadcast_origin(recipient.run_id, recipient.follow_id): {
             "campaign_id": campaign.id,
-            "campaign": campaign.name,
+            "campaign": "、".join(name for _, name in theirs) or campaign.name,
             "made_by": campaign.made_by,
-            "journey_id": campaign.journey_id,
+            "journey_id": theirs[0][0] if theirs else campaign.journey_id,
             "run_id": run.id,
             "due_at": run.due_at.isoformat(),
             "audience": wave.audience,
@@ -192,7 +207,22 @@ def _explain_broadcasts(session: Session, origins: Iterable[str]) -> dict[str, d
             "msgid": batch.msgid,
         }
         for recipient, run, wave, campaign, batch in rows
+        for theirs in (_journeys_of(session, wave, recipient) if campaign.journey_id == SEVERAL else [],)
     }
+
+
+def _journeys_of(session: Session, wave: Wave, recipient: Recipient) -> list[tuple[int, str]]:
+    """The journeys, of several that have sent a wave together, that have put a customer on its list."""
+    whose = select(col(Follow.external_userid)).where(col(Follow.id) == recipient.follow_id).scalar_subquery()
+    query = (
+        select(col(JourneyRow.id), col(JourneyRow.name))
+        .join(JourneyWave, col(JourneyWave.journey_id) == col(JourneyRow.id))
+        .join(WaveCustomer, col(WaveCustomer.wave_id) == col(JourneyWave.wave_id))
+        .where(col(JourneyWave.sent_with) == wave.id, col(WaveCustomer.external_userid) == whose)
+        .distinct()
+        .order_by(col(JourneyRow.id))
+    )
+    return [(number or 0, name) for number, name in session.execute(query)]
 
 
 def moment_origin(run_id: int, follow_id: int) -> str:

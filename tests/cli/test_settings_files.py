@@ -14,8 +14,11 @@ import pytest
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
+from bot import kept
 from bot.config import CallbackSettings, Settings, load_settings
+from bot.config_caps import CapsSettings
 from bot.config_section import Section
+from bot.errors import ConfigurationError
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "config.example.toml"
