@@ -3,18 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from sqlmodel import Session
+from sqlmodel import Session, col, select
 
 from bot.api.journey_explanations import CustomersJourneysTold
 from bot.campaign_plans import calendar_of, plan_run
+from bot.config import ApprovalSettings
+from bot.journey_edits import end_for_all
 from bot.journey_explanations import explain_customer
 from bot.journey_simulations import Simulate, simulate
-from data.models import Customer, Enrolment, PauseRule, Run, RunStatus, WebhookCall
+from bot.journey_statistics import read_statistics
+from data.models import (
+    BarredBeginning,
+    Customer,
+    Enrolment,
+    Follow,
+    JourneyRow,
+    PauseRule,
+    Recipient,
+    RecipientState,
+    Run,
+    RunStatus,
+    WebhookCall,
+)
 from data.queries import batches as batch_rows
 from data.queries import journeys as journey_rows
+from data.queries import touches as touch_rows
 from data.queries.caps import Limits
 from data.queries.enrolment_lists import withdraw
 from data.queries.happenings import note
@@ -192,3 +209,113 @@ async def test_what_another_program_made_of_a_call_is_told_with_its_step(company
     await company.ctx.db.write(journey_rows.act_on, journey - 1, Act.PAUSE, "test", company.clock.now())
     other, _ = (await explain(company, "an"))["not_on"]
     assert (other["reasons"][0], other["may_begin"]) == ("旅程暂停了：不为任何人开始，之后也不补", False)
+
+
+async def test_equal_words_of_two_journeys_are_one_broadcast_counted_for_each(open_company: Callable[..., Any]) -> None:
+    company: Company = await open_company(gather_minutes=5)
+    ctx = company.ctx
+    for name in ("an", "bo", "cy", "di"):
+        await company.add_customer(name, "li")
+    one = await company.add_journey({"key": "news", "action": NEWS}, name="一", goal=BOUGHT)
+    other = await company.add_journey({"key": "hello", "action": NEWS}, name="二", goal=BOUGHT)
+    await company.enrol(one, "an", "cy", "di")
+    await run_due_steps(ctx)
+    company.clock.advance(3 * MINUTE)
+    await company.enrol(other, "bo", "cy")
+    await run_due_steps(ctx)
+    company.clock.advance(3 * MINUTE)
+    await run_due_steps(ctx)
+    (run,) = await company.all(Run)
+    waiting = [(await explain(company, "cy"))["journeys"][place]["steps"][0]["broadcast"] for place in (0, 1)]
+    assert {(each["run_id"], each["state_words"]) for each in waiting} == {(run.id, "群发还没有开始")}
+
+    async def act(journey_id: int, act: Act) -> str:
+        await ctx.db.write(journey_rows.act_on, journey_id, act, "test", company.clock.now())
+        return (await company.all(Run))[0].status
+
+    # It is one sending: it rests while one of the journeys does.
+    assert await act(one, Act.PAUSE) == RunStatus.PAUSED
+    assert await act(other, Act.PAUSE) == RunStatus.PAUSED
+    assert await act(one, Act.RESUME) == RunStatus.PAUSED
+    assert await act(other, Act.RESUME) == RunStatus.DUE
+    await happen(company, "di")
+    # Who is on both still gets it after one of them has ended, and once.
+    assert await act(one, Act.STOP) == RunStatus.DUE
+    await end_for_all(ctx, one)
+    assert sorted(await ask_for(company)) == ["bo", "cy"]
+    (run,) = await company.all(Run)
+    assert (run.recipients, run.left_out) == (2, {"journey_over": 2})
+
+    def send(session: Any) -> None:
+        follows = {each.id: each.external_userid for each in session.exec(select(Follow))}
+        for each in session.exec(select(Recipient).where(col(Recipient.state) == RecipientState.WAITING)):
+            each.state = RecipientState.SENT
+            origin = touch_rows.broadcast_origin(each.run_id, each.follow_id)
+            new = [touch_rows.NewTouch(origin, follows[each.follow_id], "li", company.clock.now())]
+            touch_rows.record_many(session, new, TouchKind.BROADCAST, run.campaign_id)
+
+    await ctx.db.write(send)
+    counts = []
+    for journey_id in (one, other):
+        (version,) = (await read_statistics(ctx.db, journey_id))["versions"]
+        counts.append(version["steps"][0]["recipients"])
+    assert counts == [{"sent": 1, "journey_over": 2}, {"sent": 2}]
+    for name, journeys in (("bo", "二"), ("cy", "一、二")):
+        (told,) = await ctx.db.read(touch_rows.list_explained, name, 9)
+        assert told.because["campaign"] == journeys
+    assert await act(other, Act.STOP) == RunStatus.CANCELLED
+
+
+async def test_what_would_need_an_approval_together_or_says_something_else_is_sent_apart(
+    open_company: Callable[..., Any],
+) -> None:
+    company: Company = await open_company(gather_minutes=0)
+    ctx = replace(company.ctx, settings=company.ctx.settings.model_copy(update={"approval": ApprovalSettings(above=2)}))
+    named = {"do": "broadcast", "content": {"text": "{{ campaign_name }}上新"}}
+    for name, action in (("an", NEWS), ("bo", NEWS), ("cy", NEWS), ("di", named), ("ed", named)):
+        await company.add_customer(name, "li")
+        await company.enrol(await company.add_journey({"key": "news", "action": action}), name)
+    await run_due_steps(ctx)
+    company.clock.advance(MINUTE)
+    await run_due_steps(ctx)
+    assert len(await company.all(Run)) == 5
+    for name in ("fu", "ga"):
+        await company.add_customer(name, "li")
+        await company.enrol(await company.add_journey({"key": "news", "action": NEWS}), name)
+    await run_due_steps(ctx)
+    company.clock.advance(MINUTE)
+    await run_due_steps(ctx)
+    assert len(await company.all(Run)) == 6, "two are not more than two"
+
+
+async def test_what_was_barred_from_beginning_a_journey_is_told_with_why_once_a_day(company: Company) -> None:
+    for name in ("an", "bo", "cy"):
+        await company.add_customer(name, "li" if name != "cy" else "wu")
+    await company.add_customer("no")
+    await company.change(Customer, lambda row: row.external_userid == "an", gender=2)
+    await company.add_journey(task(when={"minutes": 1}), name="女士", audience=FEMALE)
+    await company.add_journey(task(when={"days": 9}), name="吴", members={"userids": ["wu"]})
+    rests = await company.add_journey(task(), name="休息")
+    await company.change(JourneyRow, lambda row: row.id == rests, status="paused")
+    await company.ctx.db.write(save_preference, "bo", Preference(opted_out=True), "test", company.clock.now())
+    for _ in range(3):
+        company.clock.advance(MINUTE)
+        for name in ("an", "bo", "cy", "no"):
+            await happen(company, name, "begin")
+        await run_due_steps(company.ctx)
+
+    async def barred(whom: str) -> set[tuple[str, str, int]]:
+        return {(each["name"], each["reason"], each["times"]) for each in (await explain(company, whom))["barred"]}
+
+    assert await barred("an") == {("女士", "on_it", 1), ("女士", "not_again", 1), ("吴", "not_of_members", 3),
+                                  ("休息", "paused", 3)}  # fmt: skip
+    assert await barred("bo") == {("女士", "opted_out", 3), ("吴", "opted_out", 3), ("休息", "paused", 3)}
+    assert await barred("cy") == {("女士", "not_in_audience", 3), ("吴", "on_it", 2), ("休息", "paused", 3)}
+    assert await barred("no") == {("女士", "no_contact", 3), ("吴", "no_contact", 3), ("休息", "paused", 3)}
+    company.clock.advance(DAY)
+    await happen(company, "no", "begin")
+    await happen(company, "stranger", "begin")
+    rows = [each for each in (await explain(company, "no"))["barred"] if each["name"] == "女士"]
+    assert [each["times"] for each in rows] == [1, 3]
+    assert rows[0]["reason_words"] == "客户不是任何员工的联系人"
+    assert {each.external_userid for each in await company.all(BarredBeginning)} == {"an", "bo", "cy", "no"}
