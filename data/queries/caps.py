@@ -37,6 +37,11 @@ class Limits(NamedTuple):
     wecom: Cap | None = None
     tasks: bool = False
 
+    @property
+    def waits(self) -> bool:
+        """Whether there is anything that waits."""
+        return bool(self.runs or self.tasks)
+
 
 def reason_of(session: Session, now: datetime, zone: Any, limits: Limits, *, of_many: bool = False) -> Any:
     """Why nothing is sent to a follow's customer now, as SQL; `state_of` reads it. `of_many`: a statement that goes
@@ -47,8 +52,8 @@ def reason_of(session: Session, now: datetime, zone: Any, limits: Limits, *, of_
         since = now - timedelta(hours=limits.not_bought_hours)
         more.append((F.c.bought_at >= since, literal(RecipientState.BOUGHT.name.lower())))
     if limits.caps:
-        reached = [_has_reached(cap, limits, of_many=of_many) for cap in limits.caps]
-        more.append((or_(*reached), literal(RecipientState.CAPPED.name.lower())))
+        left_out = _have_reached(limits.caps, of_many=of_many) if not limits.waits else _room(session, limits) <= 0
+        more.append((left_out, literal(RecipientState.CAPPED.name.lower())))
     return func.coalesce(refusal, case(*more)) if more else refusal
 
 
@@ -61,14 +66,23 @@ def room_of(session: Session, now: datetime, zone: Any, limits: Limits) -> Any:
     """How many more messages may reach a follow's customer now, as SQL; None where there is no cap."""
     windows = cap_windows(session, now, zone)
     wanted = preferences.room_of(F.c.external_userid, windows) if windows else None
-    allowed = [cap.most - _reached(cap, runs=limits.runs, tasks=limits.tasks) for cap in limits.caps]
-    if not allowed:
+    if not limits.caps:
         return wanted
-    if wanted is not None:
-        allowed.append(func.coalesce(wanted, limits.caps[0].most))
-    if len(allowed) == 1:
-        return allowed[0]
-    return (func.min if session.get_bind().dialect.name == "sqlite" else func.least)(*allowed)
+    room = _room(session, limits)
+    return room if wanted is None else _least(session, room, func.coalesce(wanted, limits.caps[0].most))
+
+
+def _room(session: Session, limits: Limits) -> Any:
+    """How many more messages the company's caps allow, with what waits; what waits in runs is counted once for all."""
+    left = [cap.most - _reached(cap) - (_asked(cap) if limits.tasks else 0) for cap in limits.caps]
+    room = _least(session, *left)
+    return room - _waiting(limits.runs) if limits.runs else room
+
+
+def _least(session: Session, *numbers: Any) -> Any:
+    if len(numbers) == 1:
+        return numbers[0]
+    return (func.min if session.get_bind().dialect.name == "sqlite" else func.least)(*numbers)
 
 
 def has_reached(cap: Cap, kinds: Collection[TouchKind] = ()) -> Any:
@@ -90,15 +104,13 @@ def have_reached(cap: Cap, kinds: Collection[TouchKind] = ()) -> Any:
     return and_(F.c.touched_at >= cap.since, F.c.external_userid.in_(often), has_reached(cap, kinds))
 
 
-def _has_reached(cap: Cap, limits: Limits, *, of_many: bool) -> Any:
-    """The same for all ways, with what waits for them."""
-    if limits.runs or limits.tasks:
-        return _reached(cap, runs=limits.runs, tasks=limits.tasks) >= cap.most
-    return have_reached(cap) if of_many else has_reached(cap)
+def _have_reached(caps: Sequence[Cap], *, of_many: bool) -> Any:
+    """Whether what reached a follow's customer leaves no room within any of the caps."""
+    return or_(*(have_reached(cap) if of_many else has_reached(cap) for cap in caps))
 
 
-def _reached(cap: Cap, kinds: Collection[TouchKind] = (), runs: Sequence[int] = (), *, tasks: bool = False) -> Any:
-    """How much has reached a follow's customer, or waits for them. Who was not touched lately is not counted."""
+def _reached(cap: Cap, kinds: Collection[TouchKind] = ()) -> Any:
+    """How much has reached a follow's customer. Who was not touched lately is not counted."""
     # As journeys count: what answers an act of the customer's own is no touch of the company's.
     counted = T.c.kind.in_(sorted(kinds)) if kinds else T.c.kind.not_in(sorted(NOT_COUNTED | ANSWERS))
     touches = (
@@ -107,26 +119,30 @@ def _reached(cap: Cap, kinds: Collection[TouchKind] = (), runs: Sequence[int] = 
         .where(T.c.external_userid == F.c.external_userid, T.c.touched_at >= cap.since, counted)
         .scalar_subquery()
     )
-    reached: Any = case((F.c.touched_at >= cap.since, touches), else_=0)
-    if runs:
-        waiting = (
-            select(func.count())
-            .select_from(S)
-            .join(R, R.c.follow_id == S.c.id)
-            .where(
-                S.c.external_userid == F.c.external_userid, R.c.run_id.in_(runs),
-                R.c.state == RecipientState.WAITING,
-            )
-        )  # fmt: skip
-        reached += waiting.scalar_subquery()
-    if tasks:
-        asked = (
-            select(func.count())
-            .select_from(A)
-            .where(A.c.external_userid == F.c.external_userid, A.c.due_at >= cap.since, A.c.status == _OPEN)
+    return case((F.c.touched_at >= cap.since, touches), else_=0)
+
+
+def _waiting(runs: Sequence[int]) -> Any:
+    """How much waits in runs for a follow's customer."""
+    waiting = (
+        select(func.count())
+        .select_from(S)
+        .join(R, R.c.follow_id == S.c.id)
+        .where(
+            S.c.external_userid == F.c.external_userid, R.c.run_id.in_(runs), R.c.state == RecipientState.WAITING,
         )
-        reached += asked.scalar_subquery()
-    return reached
+    )  # fmt: skip
+    return waiting.scalar_subquery()
+
+
+def _asked(cap: Cap) -> Any:
+    """What staff are asked to write to a follow's customer."""
+    asked = (
+        select(func.count())
+        .select_from(A)
+        .where(A.c.external_userid == F.c.external_userid, A.c.due_at >= cap.since, A.c.status == _OPEN)
+    )
+    return asked.scalar_subquery()
 
 
 def has_open_tasks(session: Session, since: datetime) -> bool:
