@@ -15,6 +15,7 @@ from bot.channels import Editing, make
 from bot.journey_edits import make_journey
 from data.models import (
     AcquisitionDay,
+    BarredBeginning,
     Batch,
     Campaign,
     ChannelPlan,
@@ -144,9 +145,11 @@ def _add_campaign(session: Session, name: str, now: datetime, userid: str) -> Ru
 
 
 def _add_journey(session: Session, journey_id: int, now: datetime, userid: str) -> None:
-    """It runs, a customer is on it, two were; some steps were done and some not."""
+    """It runs, a customer is on it, two were; some steps were done and some not, and it did not begin once more."""
     row = session.get_one(JourneyRow, journey_id)
     row.status, row.started_at = "running", now
+    barred = {"journey_id": journey_id, "version": 1, "external_userid": CUSTOMER, "day": "2026-03-04", "last_at": now}
+    session.add(BarredBeginning(**barred, reason="on_it", at=now, times=2, cause=f"event {userid}"))
     for whom, ended in ((CUSTOMER, ""), ("wmto0", "goal"), ("wmto1", "finished")):
         on = Enrolment(
             journey_id=journey_id, version=1, external_userid=whom, userid=userid, cause="added", started_at=now,
