@@ -11,7 +11,7 @@ from sqlmodel import Session, SQLModel
 
 from bot.config import PrivacySettings
 from data.db import Database
-from data.models import Alert, KfMessage, LinkClick, StaffTask, StepRecord, Touch, WebhookCall, Welcome
+from data.models import Alert, BarredBeginning, KfMessage, LinkClick, StaffTask, StepRecord, Touch, WebhookCall, Welcome
 from data.queries import retention as rows
 
 DAY = timedelta(days=1)
@@ -24,6 +24,7 @@ MODELS: dict[str, tuple[type[SQLModel], str]] = {
     "webhooks": (WebhookCall, "id"),
     "tasks": (StaffTask, "id"),
     "steps": (StepRecord, "enrolment_id"),
+    "barred": (BarredBeginning, "id"),
 }
 
 
@@ -52,6 +53,8 @@ def fill(session: Session, now: datetime, number: int) -> None:
                 sent_at=at, status="open" if each == 3 else "done",
             )
         )  # fmt: skip
+        barred = {"journey_id": 1, "version": 1, "external_userid": "wm1", "reason": "on_it", "at": at, "last_at": at}
+        session.add(BarredBeginning(**barred, day=f"{each}"))
         enrolment = each // 2 + 1
         session.add(StepRecord(enrolment_id=enrolment, step=each % 2, at=at, version=1, key="k", outcome="done"))
         session.flush()
