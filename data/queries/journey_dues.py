@@ -32,8 +32,8 @@ from data.models import (
     WaveCustomer,
 )
 from data.queries.caps import list_waiting_runs
-from data.queries.journey_waves import to_close
 from data.queries.journey_versions import GOING_ON
+from data.queries.journey_waves import to_close
 from data.queries.preferences import to_rule
 from data.queries.segment_plans import prepare
 from data.rules import preferences

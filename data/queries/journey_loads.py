@@ -16,8 +16,7 @@ from sqlmodel import Session, col
 
 from data.bulk import among
 from data.models import Enrolment, Follow, FollowStatus, JourneyRow
-from data.queries.journey_versions import read_kept
-from data.queries.journey_versions import GOING_ON
+from data.queries.journey_versions import GOING_ON, read_kept
 from data.rules.schedule import local_datetime
 
 E: Any = Enrolment.__table__  # type: ignore[attr-defined]

@@ -27,8 +27,8 @@ from data.queries import step_counts
 from data.queries.enrolments import withdraw_tasks
 from data.queries.journey_dues import Due
 from data.queries.journey_marks import add_marks
-from data.queries.journey_waves import find_open_wave
 from data.queries.journey_versions import GOING_ON
+from data.queries.journey_waves import find_open_wave
 from data.rules.journey_steps import Decision
 from data.rules.journeys import Journey, PutTags
 

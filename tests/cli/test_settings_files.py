@@ -148,7 +148,7 @@ def test_the_companys_caps_are_said_in_one_way(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     path.touch(0o600)
     path.write_text("[campaigns]\ncap_count = 2\n[caps]\nper_week = 3\n", "utf-8")
-    with pytest.raises(ConfigurationError, match="campaigns.cap_count is the older way"):
+    with pytest.raises(ConfigurationError, match="cap_count is the older way"):
         load_settings(path)
     path.write_text("[campaigns]\ncap_count = 2\n", "utf-8")
     older = load_settings(path)
