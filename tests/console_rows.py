@@ -148,8 +148,12 @@ def _add_journey(session: Session, journey_id: int, now: datetime, userid: str) 
     """It runs, a customer is on it, two were; some steps were done and some not, and it did not begin once more."""
     row = session.get_one(JourneyRow, journey_id)
     row.status, row.started_at = "running", now
-    barred = {"journey_id": journey_id, "version": 1, "external_userid": CUSTOMER, "day": "2026-03-04", "last_at": now}
-    session.add(BarredBeginning(**barred, reason="on_it", at=now, times=2, cause=f"event {userid}"))
+    session.add(
+        BarredBeginning(
+            journey_id=journey_id, version=1, external_userid=CUSTOMER, reason="on_it", day="2026-03-04", at=now,
+            last_at=now, times=2, cause=f"event {userid}",
+        )
+    )  # fmt: skip
     for whom, ended in ((CUSTOMER, ""), ("wmto0", "goal"), ("wmto1", "finished")):
         on = Enrolment(
             journey_id=journey_id, version=1, external_userid=whom, userid=userid, cause="added", started_at=now,

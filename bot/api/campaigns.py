@@ -168,7 +168,7 @@ class CampaignTold(RuleModel):
     `tests`: the newest first. With `test_first` a run is sent once there is a `go_version`, not below its
     `words_version`. `test_of`: it is a test itself, of `test_version` of that campaign; 0: of words that are no
     campaign's.
-    `journey_id`: it holds the broadcasts of that journey, and is planned by it; -1: what several journeys send together.
+    `journey_id`: it holds the broadcasts of that journey, and is planned by it; -1: several send it together.
     `accepted_at`: who resumed it then knew what had happened until then; its brakes count what comes after.
     """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -53,7 +54,14 @@ def fill(session: Session, now: datetime, number: int) -> None:
                 sent_at=at, status="open" if each == 3 else "done",
             )
         )  # fmt: skip
-        barred = {"journey_id": 1, "version": 1, "external_userid": "wm1", "reason": "on_it", "at": at, "last_at": at}
+        barred: dict[str, Any] = {
+            "journey_id": 1,
+            "version": 1,
+            "external_userid": "wm1",
+            "reason": "on_it",
+            "at": at,
+            "last_at": at,
+        }
         session.add(BarredBeginning(**barred, day=f"{each}"))
         enrolment = each // 2 + 1
         session.add(StepRecord(enrolment_id=enrolment, step=each % 2, at=at, version=1, key="k", outcome="done"))
