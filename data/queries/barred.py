@@ -65,7 +65,7 @@ def _before(dialect: str) -> Any:
 def list_barred(session: Session, external_userid: str, limit: int) -> list[tuple[BarredBeginning, str]]:
     """What would have begun journeys for a customer and did not, the latest first, with the journeys' names."""
     query = (
-        select(BarredBeginning, JourneyRow.name)
+        select(BarredBeginning, col(JourneyRow.name))
         .join(JourneyRow, col(JourneyRow.id) == col(BarredBeginning.journey_id))
         .where(col(BarredBeginning.external_userid) == external_userid)
         .order_by(col(BarredBeginning.last_at).desc(), col(BarredBeginning.id).desc())
