@@ -80,13 +80,14 @@ def sqlite_time(at: datetime) -> str:
 
 
 def sqlite_times(instants: Sequence[datetime | None]) -> list[str | None]:
-    """As `sqlite_time`; in a column of one batch most are the same instant."""
-    known: dict[datetime | None, str | None] = {None: None}
+    """As `sqlite_time`; in a column of one batch many are the very same instant."""
+    last: datetime | None = None
+    text_: str | None = None
     kept = []
     for instant in instants:
-        text_ = known.get(instant)
-        if text_ is None and instant is not None:
-            text_ = known[instant] = sqlite_time(instant)
+        if instant is not last:
+            last = instant
+            text_ = None if instant is None else sqlite_time(instant)
         kept.append(text_)
     return kept
 

@@ -42,6 +42,7 @@ C: Any = Customer.__table__  # type: ignore[attr-defined]
 F: Any = Follow.__table__  # type: ignore[attr-defined]
 FT: Any = FollowTag.__table__  # type: ignore[attr-defined]
 
+PRESENT = FollowStatus.PRESENT.value
 #: Where a card tells what a follow repeats of it.
 _CARD = (ContactFacts._fields.index("gender"), ContactFacts._fields.index("type"))
 #: Of either, what customers are found by.
@@ -140,7 +141,9 @@ class _Differences:
     touched: set[Pair] = field(default_factory=set)
 
     def of(self, userid: str) -> PageChanges:
-        return self.changes.setdefault(userid, PageChanges())
+        if userid not in self.changes:
+            self.changes[userid] = PageChanges()
+        return self.changes[userid]
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,17 +308,20 @@ def _compare(
             by_id[follow_id].add(tag_no)
     found, compared = _Differences(), set[str]()
     for each in listed:
-        if each.external_userid not in compared:
-            compared.add(each.external_userid)
-            if each.external_userid in new:
+        whom = each.external_userid
+        if whom not in compared:
+            compared.add(whom)
+            if whom in new:
                 found.of(each.userid).customers_new += 1
             else:
-                _compare_customer(found, each, customers.get(each.external_userid), now)
+                _compare_customer(found, each, customers.get(whom), now)
         known = follows.get(each.pair)
-        if known is not None and known.changed_at > each.asked_at:
+        if known is None:
+            _add_follow(found, each, tag_nos, now, customer_is_known=whom in customers)
+        elif known.changed_at > each.asked_at:
             found.of(each.userid).kept += 1
-            continue
-        _compare_follow(found, each, known, tag_nos, now, customer_is_known=each.external_userid in customers)
+        else:
+            _compare_follow(found, each, known, tag_nos, now)
     return found
 
 
@@ -337,48 +343,57 @@ def _compare_customer(
     found.customers[listed.external_userid] = (listed.external_userid, *listed.contact, now, now)
 
 
+def _add_follow(
+    found: _Differences, listed: Listed, tag_nos: Mapping[str, int], now: datetime, *, customer_is_known: bool
+) -> None:
+    userid, whom, contact, follow, tag_ids, _ = listed
+    pair = userid, whom
+    wanted = [tag_nos[tag_id] for tag_id in tag_ids]
+    found.touched.add(pair)
+    found.added.append((*pair, *follow, now, tag_list_of(wanted), contact.gender, contact.type))
+    found.put_on += [(pair, tag_no, follow.status == PRESENT) for tag_no in wanted]
+    if follow.remark_mobiles:
+        found.mobiles[pair] = follow.remark_mobiles
+    changes = found.of(userid)
+    changes.follows_new += 1
+    changes.tags_put_on += len(wanted)
+    if customer_is_known or whom in found.new_follows:
+        found.other_order.add(whom)
+        found.other_names.add(whom)
+    else:
+        found.names[pair] = Names(contact.name, contact.corp_name, follow.remark, follow.remark_corp_name)
+    found.new_follows.add(whom)
+
+
 def _compare_follow(
-    found: _Differences, listed: Listed, known: _Known | None, tag_nos: Mapping[str, int], now: datetime,
-    *, customer_is_known: bool,
-) -> None:  # fmt: skip
-    before, has = (known.facts, known.tag_nos) if known else (None, set[int]())
+    found: _Differences, listed: Listed, known: _Known, tag_nos: Mapping[str, int], now: datetime
+) -> None:
+    before, has, pair = known.facts, known.tag_nos, listed.pair
     after = merge_follow(before, listed.follow, listed.asked_at)
     wanted = {tag_nos[tag_id] for tag_id in listed.tag_ids}
     if before == after and wanted == has:
         return
-    found.touched.add(listed.pair)
-    card = (listed.contact.gender, listed.contact.type)
-    row = (*listed.pair, *after, now, tag_list_of(wanted), *card)
-    (found.added if known is None else found.follows).append(row)
-    live = after.status == FollowStatus.PRESENT
-    found.put_on += [(listed.pair, tag_no, live) for tag_no in wanted - has]
-    if (before.remark_mobiles if before else []) != after.remark_mobiles:
-        found.mobiles[listed.pair] = after.remark_mobiles
+    found.touched.add(pair)
+    found.follows.append((*pair, *after, now, tag_list_of(wanted), listed.contact.gender, listed.contact.type))
+    live = after.status == PRESENT
+    found.put_on += [(pair, tag_no, live) for tag_no in wanted - has]
+    found.taken_off += [(pair, tag_no, live) for tag_no in has - wanted]
+    found.take_off += [{"whose": known.id, "which": tag_no} for tag_no in has - wanted]
+    if wanted != has:
+        found.retagged.append(known.id)
+    if before.remark_mobiles != after.remark_mobiles:
+        found.mobiles[pair] = after.remark_mobiles
+    if any(before[number] != after[number] for number in _NAMED_BY_FOLLOW):
+        found.other_names.add(listed.external_userid)
+    if before.added_at != after.added_at:
+        found.other_order.add(listed.external_userid)
+    if has_come(before, after):
+        found.came.append((pair, after.added_at or now))
+    if before.status != after.status:
+        found.status.setdefault(after.status, []).append(known.id)
     changes = found.of(listed.userid)
     changes.tags_put_on += len(wanted - has)
     changes.tags_taken_off += len(has - wanted)
-    if known is None:
-        changes.follows_new += 1
-        if listed.external_userid in found.new_follows or customer_is_known:
-            found.other_order.add(listed.external_userid)
-            found.other_names.add(listed.external_userid)
-        else:
-            named, own = listed.contact, listed.follow
-            found.names[listed.pair] = Names(named.name, named.corp_name, own.remark, own.remark_corp_name)
-        found.new_follows.add(listed.external_userid)
-        return
-    if any(known.facts[number] != after[number] for number in _NAMED_BY_FOLLOW):
-        found.other_names.add(listed.external_userid)
-    if known.facts.added_at != after.added_at:
-        found.other_order.add(listed.external_userid)
-    if wanted != has:
-        found.retagged.append(known.id)
-    found.take_off += [{"whose": known.id, "which": tag_no} for tag_no in has - wanted]
-    found.taken_off += [(listed.pair, tag_no, live) for tag_no in has - wanted]
-    if has_come(before, after):
-        found.came.append((listed.pair, after.added_at or now))
-    if known.facts.status != after.status:
-        found.status.setdefault(after.status, []).append(known.id)
     if is_revival(before, after):
         changes.follows_revived += 1
     elif before != after:

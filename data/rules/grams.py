@@ -53,7 +53,8 @@ def coded(texts: Iterable[str]) -> str:
     A blank of the text itself and every mark have other characters here, so that what stands between two blanks is a
     pair, for databases that split by blanks. Empty where there are no texts.
     """
-    kept = dict.fromkeys(searchable(text) for text in texts if text)
+    # Most remarks are the name itself.
+    kept = dict.fromkeys(map(searchable, dict.fromkeys(filter(None, texts))))
     return " ".join(_pairs(_in_code(text), _END) for text in kept if text)
 
 
