@@ -136,9 +136,9 @@ class Marker:
 
     async def _mark_all(self) -> None:
         chains = [asyncio.create_task(self._chain(), name="marking") for _ in range(self._in_flight)]
+        working: asyncio.Future[Any] = asyncio.gather(*chains)
         noting = asyncio.create_task(self._note_results(), name="marking results")
         try:
-            working: asyncio.Future[Any] = asyncio.gather(*chains)
             both: list[asyncio.Future[Any]] = [working, noting]
             await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
             if working.done():
@@ -147,7 +147,7 @@ class Marker:
         finally:
             for task in chains:
                 task.cancel()
-            await asyncio.gather(*chains, return_exceptions=True)
+            await asyncio.gather(working, *chains, return_exceptions=True)
             noting.cancel()
             await asyncio.gather(noting, return_exceptions=True)
             await self._note()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from datetime import timedelta
 from typing import Any
 
@@ -241,8 +242,12 @@ async def caught(company: Company, marking_id: int, act: Act | None = None) -> M
 
 
 async def test_it_can_be_paused_resumed_and_cancelled(company: Company) -> None:
+    complaints = list[Any]()
+    asyncio.get_running_loop().set_exception_handler(lambda _, about: complaints.append(about))
     marking_id = await slowed(company)
     marking = await caught(company, marking_id, Act.PAUSE)
+    gc.collect()
+    assert complaints == [], "what was begun is awaited"
     assert (marking.status, 0 < marking.done < marking.items) == ("paused", True)
     (slow,) = company.sandbox.machine.faults.all.values()
     assert slow.struck == marking.done, "what was under way has ended, and its result was written"
