@@ -14,7 +14,7 @@ from bot.config import load_settings
 from data.db import open_database
 from data.models import Alert, ApiToken
 from tests.cli.conftest import Siyu
-from tests.cli.test_program import serving
+from tests.cli.test_program import forked
 from tests.conftest import Urls
 
 
@@ -28,7 +28,7 @@ async def test_a_bot_that_was_killed_is_restored_and_sends_nothing_before_somebo
         return ended.code, ended.out + ended.err
 
     assert (await run("token", "create", "shop", "--scope", "welcomes:read"))[0] == 0
-    async with serving(config) as (process, _):
+    async with forked(config, tmp_path / "said") as (process, _):
         code, told = await run("backup", "--to", file)
         assert (code, "configuration file is not in it" in told) == (0, True), told
         code, told = await run("restore", file, "--yes")

@@ -28,8 +28,12 @@ from data.db import Database
 from data.errors import SchemaError, StorageError
 from tests.cli.conftest import SIYU, Siyu, write_config
 from tests.conftest import Urls
+from tests.forks import Fork
+from tests.forks import siyu as siyu_in_fork
 
 HEAVY = ("aiohttp", "alembic", "jinja2", "pydantic", "sqlalchemy", "wechatpy", "lxml", "uvloop")
+#: A guard against hanging: a busy machine takes long to load the program.
+PATIENCE_SECONDS = 240
 
 
 def test_help_loads_nothing_that_it_does_not_need() -> None:
@@ -179,7 +183,7 @@ async def serving(config: Path) -> AsyncIterator[tuple[asyncio.subprocess.Proces
     )
     assert process.stdout is not None
     try:
-        line = (await asyncio.wait_for(process.stdout.readline(), 60)).decode()
+        line = (await asyncio.wait_for(process.stdout.readline(), PATIENCE_SECONDS)).decode()
         found = re.match(r"Siyu listens on (http://\S+)", line)
         assert found, line + (await process.communicate())[1].decode()
         yield process, found[1]
@@ -189,6 +193,25 @@ async def serving(config: Path) -> AsyncIterator[tuple[asyncio.subprocess.Proces
             await process.wait()
 
 
+@asynccontextmanager
+async def forked(config: Path, log: Path) -> AsyncIterator[tuple[Fork, str]]:
+    """The same, from a process that has loaded the program already; what it says is in `log`."""
+    process = await Fork.start(siyu_in_fork, "serve", "--config", str(config), output=log, errors=True)
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not (found := re.search(r"^Siyu listens on (http://\S+)", said := _read(log), re.MULTILINE)):
+                assert process.returncode is None, said
+                await asyncio.sleep(0.02)
+        yield process, found[1]
+    finally:
+        process.kill()
+        await process.wait()
+
+
+def _read(log: Path) -> str:
+    return log.read_text("utf-8") if log.exists() else ""
+
+
 @pytest.mark.drawn
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_serve_stops_at_a_signal_and_leaves_everything_in_order(config: Path, number: signal.Signals) -> None:
@@ -196,7 +219,7 @@ async def test_serve_stops_at_a_signal_and_leaves_everything_in_order(config: Pa
         async with http.get(f"{url}/readyz") as response:
             assert response.status == 200
         process.send_signal(number)
-        out, err = await asyncio.wait_for(process.communicate(), 60)
+        out, err = await asyncio.wait_for(process.communicate(), PATIENCE_SECONDS)
         assert process.returncode == 0
         assert b"Stopping" in out
         assert b" stopped " in err
@@ -207,7 +230,7 @@ async def test_serve_stops_at_a_signal_and_leaves_everything_in_order(config: Pa
 async def test_two_bots_on_one_sqlite_file_and_two_on_one_port(
     config: Path, tmp_path: Path, sqlite_templates: Path
 ) -> None:
-    async with serving(config) as (_, url):
+    async with forked(config, tmp_path / "said") as (_, url):
         with pytest.raises(StorageError, match="Another process is running"):
             await Bot(load_settings(config)).__aenter__()
         folder = shutil.copytree(sqlite_templates, tmp_path / "other")
@@ -224,13 +247,13 @@ async def test_the_sandbox_serves_a_sample_company_until_it_is_told_to_stop() ->
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     assert process.stdout is not None
-    line = (await asyncio.wait_for(process.stdout.readline(), 60)).decode()
+    line = (await asyncio.wait_for(process.stdout.readline(), PATIENCE_SECONDS)).decode()
     found = re.search(r"http://\S+?(?=\.? )", line)
     assert found
     async with aiohttp.ClientSession() as http, http.get(f"{found[0].rstrip('.')}/sandbox/world") as response:
         assert response.status == 200
     process.terminate()
-    _, err = await asyncio.wait_for(process.communicate(), 60)
+    _, err = await asyncio.wait_for(process.communicate(), PATIENCE_SECONDS)
     assert (process.returncode, err) == (0, b"")
 
 

@@ -22,14 +22,14 @@ SEND = "externalcontact/send_welcome_msg"
 
 
 async def pair_of(start: Start) -> tuple[Company, Company]:
-    """Two replicas; WeCom calls the second one started. Jobs run on whichever has the lease."""
-    one = await start()
-    two = await _second(start)
+    """Two replicas; WeCom calls the second one started. Jobs run on whichever has the lease.
+
+    Each handles no more at a time than it has connections: on a busy machine those who wait for one are told after
+    half a minute that there is none, and their events are tried again later.
+    """
+    one = await start(inbox={"concurrency": 8})
+    two = await start(reads=False, inbox={"concurrency": 8})
     return one, two
-
-
-async def _second(start: Start) -> Company:
-    return await start(reads=False)
 
 
 async def settle(*companies: Company) -> None:
