@@ -10,7 +10,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 WORKERS = $(shell $(BIN)/python -c 'import os; print((os.cpu_count() or 2) * 2)')
 # What the console's pages are made of besides our own.
 PAGES := templates/console/vendor/.ready
-PYTEST_ARGS ?= -n $(WORKERS) --dist worksteal
+PYTEST_ARGS ?= -q --workers $(WORKERS)
 ONLY ?=
 KILLS ?= 30
 # Tests start many processes: what Python compiled is kept for the next one, whatever the environment says.
@@ -52,15 +52,13 @@ demo: $(VENV)/.runtime $(PAGES) ## the bot and a local WeCom on this machine, wi
 	@$(BIN)/siyu demo
 
 test: $(VENV)/.dev $(PAGES) ## all tests
-	@# Compiled once, and not by every worker at the same time.
-	@$(BIN)/python -m compileall -q -j 0 bot data handlers scheduler tests
 	@$(IN_MEMORY) $(BIN)/python -m pytest $(PYTEST_ARGS)
 
 everywhere: $(VENV)/.dev $(PAGES) ## the same, each on both databases
 	@SIYU_EVERYWHERE=1 $(IN_MEMORY) $(BIN)/python -m pytest $(PYTEST_ARGS)
 
 endure: $(VENV)/.dev $(PAGES) ## the tests that kill processes, each with KILLS kills on both databases (some minutes)
-	@SIYU_EVERYWHERE=1 SIYU_KILLS=$(KILLS) $(IN_MEMORY) $(BIN)/python -m pytest -n 2 -k "killed"
+	@SIYU_EVERYWHERE=1 SIYU_KILLS=$(KILLS) $(IN_MEMORY) $(BIN)/python -m pytest --workers 2 -k "killed"
 
 check: format lint types imports test ## what has to be green before a commit
 

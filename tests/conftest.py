@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 import structlog
+import uvloop
 from hypothesis import settings
 from sqlalchemy import Engine, util
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
@@ -35,12 +36,15 @@ from data.sqlite import sqlite_engine
 from tests.drawing import draw_number
 from tests.postgres import MIGRATED, Server, make_cluster
 
+pytest_plugins = ["tests.workers"]
+
 # How long an example takes is for benchmarks to tell; the first one may load modules.
 #: A third of what is usual: every run of the tests asks anew. `make everywhere` asks three times as often.
 settings.register_profile("siyu", deadline=None, max_examples=100 if "SIYU_EVERYWHERE" in os.environ else 33)
 settings.load_profile("siyu")
 
-
+#: Tests run on the loop that the program runs on, which takes less time besides.
+asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
 #: Each bot that a test starts compiles the patterns of its routes; there are more than Python keeps otherwise.
 re._MAXCACHE = 5_000  # type: ignore[attr-defined]
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from html import unescape
@@ -12,14 +13,31 @@ from html.parser import HTMLParser
 from http.cookies import SimpleCookie
 
 import aiohttp
+import pytest
+from argon2 import PasswordHasher
+from jinja2 import Environment, FileSystemBytecodeCache
 from sqlmodel import Session
 
 from bot.app import Bot
+from bot.console import painting, signing_in
 from bot.console.logins import COOKIE
 from data.models import Account, Role
 from data.queries import account_sessions
 
 Form = Mapping[str, str] | Sequence[tuple[str, str]]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cheap_console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Templates are compiled once for all workers; a password does not take tens of milliseconds and 64 MB to guess."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "pages"
+    folder.mkdir(exist_ok=True)
+    compiled = FileSystemBytecodeCache(str(folder))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(painting, "Environment", partial(Environment, bytecode_cache=compiled))
+        patch.setattr(signing_in, "PasswordHasher", partial(PasswordHasher, time_cost=1, memory_cost=64, parallelism=1))
+        yield
 
 
 @dataclass

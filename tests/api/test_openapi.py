@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from bot.api.described import description_of
-from bot.api.openapi import document
 from bot.api.routes import PREFIX, ROUTES
+from tests.api.conformance import told as documented
 from tests.api.conftest import Caller
 from tests.drawing import draw
 
@@ -26,7 +26,7 @@ def test_every_route_says_what_it_reads_and_answers() -> None:
 
 
 def test_every_route_is_in_the_document_with_its_scope() -> None:
-    paths = document(PREFIX, ROUTES)["paths"]
+    paths = documented()["paths"]
     told = {
         (method.upper(), path.removeprefix(PREFIX)): operation["security"]
         for path, operations in paths.items()
@@ -39,7 +39,7 @@ def test_every_route_is_in_the_document_with_its_scope() -> None:
 
 
 def test_operations_have_names_of_their_own() -> None:
-    paths = document(PREFIX, ROUTES)["paths"]
+    paths = documented()["paths"]
     names = [operation["operationId"] for operations in paths.values() for operation in operations.values()]
     assert len(names) == len(set(names)) == len(ROUTES)
 
@@ -48,7 +48,7 @@ async def test_the_document_is_open_to_read_and_tells_nothing_of_the_company(cal
     async with caller.http.get(f"{caller.bot.url}/api/v1/openapi.json") as response:
         assert response.status == 200
         told = await response.json()
-    assert told == document(PREFIX, ROUTES)
+    assert told == documented()
     assert told["openapi"].startswith("3.1")
     assert caller.bot.settings.company.corpid not in str(told)
 
@@ -78,7 +78,7 @@ def ask_everything(url: str, token: str, known: dict[str, Any]) -> list[str]:
     from schemathesis.specs.openapi import checks
 
     conforms = (checks.status_code_conformance, checks.content_type_conformance, checks.response_schema_conformance)
-    schema = schemathesis.openapi.from_dict(document(PREFIX, ROUTES))
+    schema = schemathesis.openapi.from_dict(documented())
     headers = {"Authorization": f"Bearer {token}"}
     failures: list[str] = []
     for found in draw(list(schema.get_all_operations()), 3, "operations"):

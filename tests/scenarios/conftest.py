@@ -46,6 +46,7 @@ from data.rules.tagging import TagRule
 from data.rules.welcome import WelcomeConditions, WelcomeRule
 from scheduler.sync import Sync
 from tests.conftest import Urls
+from tests.console import cheap_console  # noqa: F401 - for all tests here
 from tests.facts import settle
 
 #: Enough for several calls of everything, and no more: many tests read all of them.

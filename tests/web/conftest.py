@@ -25,6 +25,7 @@ from bot.sandbox.phone import phone_routes
 from bot.sandbox.server import Sandbox
 from bot.sandbox.world import World
 from tests.conftest import Urls
+from tests.console import cheap_console  # noqa: F401 - for all tests here
 from tests.sandbox.conftest import Client, Receiver
 from tests.scenarios.conftest import read_company_of, settings_for
 
