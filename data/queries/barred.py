@@ -39,12 +39,14 @@ def note_barred(session: Session, journey_id: int, version: int, barred: Sequenc
     known = set(session.connection().execute(_known(dialect), given).scalars())
     days = {each.at: f"{local_datetime(each.at, zone).date()}" for each in barred}
     asked = {"journey_id": journey_id, "days": sorted(set(days.values())), **given}
-    before = {tuple(row[:3]): row[3] for row in session.connection().execute(_before(dialect), asked)}
+    before = {tuple(row[:3]): tuple(row[3:]) for row in session.connection().execute(_before(dialect), asked)}
     rows = []
     for each in barred:
         if each.external_userid in known:
             key = (each.external_userid, each.reason.value, days[each.at])
-            times = before.get(key, 0) + 1
+            times, last_at = before.get(key, (0, None))
+            # A customer of several members is found several times at one instant.
+            times += last_at != each.at
             rows.append((journey_id, version, *key, each.cause[:200], each.at, each.at, times))
     _ROWS.write(session, rows)
 
@@ -56,7 +58,7 @@ def _known(dialect: str) -> Any:
 
 @lru_cache
 def _before(dialect: str) -> Any:
-    return select(B.c.external_userid, B.c.reason, B.c.day, B.c.times).where(
+    return select(B.c.external_userid, B.c.reason, B.c.day, B.c.times, B.c.last_at).where(
         among(dialect, B.c.external_userid, "customers"), B.c.journey_id == bindparam("journey_id"),
         among(dialect, B.c.day, "days"),
     )  # fmt: skip

@@ -65,13 +65,13 @@ def begin(
     if journey.audience is not None and not is_of_audience:
         found = list_members(session, journey.audience, now, calendar.zone, list(follows))
         barred |= dict.fromkeys(set(follows.values()) - found, BarReason.NOT_IN_AUDIENCE)
-    note_barred(
-        session,
-        version.journey_id,
-        version.version,
-        [Barred(whom, reason, asked[whom].cause, asked[whom].at) for whom, reason in sorted(barred.items())],
-        calendar.zone,
-    )
+    told = [
+        Barred(whom, reason, asked[whom].cause, asked[whom].at)
+        for whom, reason in sorted(barred.items())
+        # A customer of several members is found several times at one instant: they have begun it then.
+        if whom not in before or before[whom].began_at != asked[whom].at
+    ]
+    note_barred(session, version.journey_id, version.version, told, calendar.zone)
     return enrol(session, version, [asked[whom] for whom in sorted(asked.keys() - barred.keys())], calendar)
 
 
