@@ -11,7 +11,7 @@ from sqlmodel import Session
 
 from data.bulk import among
 from data.models import Follow, FollowStatus, Preference, RecipientState
-from data.queries.caps import has_reached, have_reached, reason_of, state_of
+from data.queries.caps import has_any_reached, has_reached, have_reached, reason_of, state_of
 from data.queries.preferences import join_preferences
 from data.queries.recipients import Source, room_in
 from data.queries.segment_plans import LISTED_ROWS, prepare
@@ -35,7 +35,7 @@ def count_audience(session: Session, source: Source, now: datetime, zone: Any) -
     dialect = session.get_bind().dialect.name
     of_many = source.plan is not None and not source.plan.few
     state = reason_of(session, now, zone, source.limits, of_many=of_many).label("state")
-    likely = _likely(source).label("likely")
+    likely = _likely(session, source).label("likely")
     columns, given = (F.c.userid, state, likely, F.c.external_userid), dict[str, Any]()
     if source.plan is not None:
         prepare(session)
@@ -62,13 +62,16 @@ def count_audience(session: Session, source: Source, now: datetime, zone: Any) -
     return tally
 
 
-def _likely(source: Source) -> Any:
+def _likely(session: Session, source: Source) -> Any:
     """Whether WeCom would not deliver to a follow's customer any more, as far as we know: 1 or 0."""
     wecom = source.limits.wecom
     if wecom is None:
         return literal(0)
-    ask = has_reached if source.plan is None or source.plan.few else have_reached
-    return case((ask(wecom, GROUP_SENDS), 1), else_=0)
+    if source.plan is None or source.plan.few:
+        return case((has_reached(wecom, GROUP_SENDS), 1), else_=0)
+    if not has_any_reached(session, wecom):
+        return literal(0)
+    return case((have_reached(wecom, GROUP_SENDS), 1), else_=0)
 
 
 def _whose(session: Session, source: Source) -> Any:
@@ -91,7 +94,7 @@ def _whose(session: Session, source: Source) -> Any:
 
 def _count_rows(session: Session, tally: Tally, source: Source, query: Any, given: Mapping[str, Any]) -> list[int]:
     """Count the follows of `query`; of those that it has `named` only the ids are told."""
-    rows = query.subquery()
+    rows = _as_it_is(query, session).subquery()
     name = rows.c.named if "named" in rows.c else None
     asked = (rows.c.userid, rows.c.state, rows.c.likely, rows.c.stand_in)
     named: list[int] = []
@@ -113,6 +116,12 @@ def _count_rows(session: Session, tally: Tally, source: Source, query: Any, give
                 _count(tally, source.senders, None, stand_in, others, likely)
         named += map(int, ids.split(",")) if ids else []
     return named
+
+
+def _as_it_is(query: Any, session: Session) -> Any:
+    """The same, each row worked out once. SQLite would put a subquery's columns into what it groups by, and keep and
+    work out again for each row all that they are made of; not of one with an OFFSET."""
+    return query.offset(0) if session.get_bind().dialect.name == "sqlite" else query
 
 
 def _count(tally: Tally, senders: Senders, why: str | None, userid: str, number: int, likely_over_cap: int) -> None:

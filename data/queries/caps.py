@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import and_, case, func, literal, or_, select
+from sqlalchemy import Select, and_, case, func, literal, or_, select
 from sqlmodel import Session, col
 
 from data.models import Campaign, Follow, Recipient, RecipientState, Run, StaffTask, StaffTaskStatus, Touch
@@ -95,13 +95,21 @@ def have_reached(cap: Cap, kinds: Collection[TouchKind] = ()) -> Any:
     to lately, but few so often: these are found first, in one walk, and only they are looked up one by one."""
     if cap.most == 1:
         return has_reached(cap, kinds)
-    often = (
+    return and_(F.c.touched_at >= cap.since, F.c.external_userid.in_(_often(cap)), has_reached(cap, kinds))
+
+
+def has_any_reached(session: Session, cap: Cap) -> bool:
+    """Whether anybody was written to so often: mostly nobody, and then nobody has to be asked about."""
+    return session.execute(_often(cap).limit(1)).first() is not None
+
+
+def _often(cap: Cap) -> Select[Any]:
+    return (
         select(T.c.external_userid)
         .where(T.c.touched_at >= cap.since)
         .group_by(T.c.external_userid)
         .having(func.count() >= cap.most)
     )
-    return and_(F.c.touched_at >= cap.since, F.c.external_userid.in_(often), has_reached(cap, kinds))
 
 
 def _have_reached(caps: Sequence[Cap], *, of_many: bool) -> Any:
