@@ -36,6 +36,8 @@ IN_FLIGHT = 8
 WRITTEN_ROWS = 1500
 #: WeCom says in this number that a task is confirmed.
 CONFIRMED = 2
+#: What WeCom says of a recipient, by its numbers.
+_TOLD = {int(state): state for state in RecipientState if state <= RecipientState.OVER_CAP}
 
 
 async def follow_results(ctx: Context) -> bool:
@@ -134,11 +136,18 @@ async def _read_results(ctx: Context, batch: Batch, userids: Sequence[str]) -> t
 
 
 def _results(listed: Sequence[Mapping[str, Any]]) -> list[Result]:
-    return [
-        Result(id_of(row), str(row.get("userid") or ""), RecipientState(state), _sent_at(row))
-        for row in listed
-        if 0 <= (state := int(row.get("status") or 0)) <= RecipientState.OVER_CAP
-    ]
+    # In a page nearly all say the same, and there are a million rows: an enumeration and an instant are looked up.
+    sent_at: dict[object, datetime | None] = {}
+    found: list[Result] = []
+    for row in listed:
+        state = _TOLD.get(int(row.get("status") or 0))
+        if state is None:
+            continue
+        seconds = row.get("send_time")
+        if seconds not in sent_at:
+            sent_at[seconds] = _sent_at(row)
+        found.append(Result(id_of(row), str(row.get("userid") or ""), state, sent_at[seconds]))
+    return found
 
 
 def _sent_at(row: Mapping[str, Any]) -> datetime | None:
