@@ -106,7 +106,7 @@ _WHOLE = """
 
 _BLANK = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
 #: Languages that part their words: a run of such letters is one.
-_RUN = "[0-9a-z\u00df-\u024f\u0370-\u052f]+"
+_RUN = r"(?:(?!\W)[0-9a-z\u00df-\u024f\u0370-\u052f])+"  # among them are signs too, such as ÷
 _IDEOGRAPH = re.compile("[\u2e80-\ufaff]")
 _TOKEN, _FILLER, _KEPT = 1, 2, 3
 #: A pair of characters of a longer unknown word is less of it than a word is.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from data.rules.knowledge import Answer, KnowledgePair, compare, digest_of, meant, pairs_of, problems, weight
@@ -75,6 +75,7 @@ def test_no_answer_is_given_where_another_is_as_like() -> None:
 
 
 @given(st.text(max_size=60))
+@example("÷")
 def test_any_text_is_read(text: str) -> None:
     assert all(0 < part <= 1 for part in terms_of(text).values())
     assert bool(terms_of(text)) is bool(pairs_of(text))
