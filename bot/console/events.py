@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
 from aiohttp import web
 
 from bot.console.asks import Ask
+from bot.console.event_words import WORDS
 from bot.console.painting import N_
 from bot.phrases import Phrase
 from bot.replays import replay
 from data.errors import NotFoundError
 from data.queries import events as rows
+from data.queries.campaign_views import map_customer_names
+from data.queries.customer_pages import map_names
 
 PATH = "/console/events"
 ROWS = 50
@@ -43,22 +47,23 @@ async def show_list(ask: Ask) -> web.Response:
     older = found[ROWS - 1]["id"] if len(found) > ROWS else None
     kept = {"state": status, "kind": kind, "customer": customer}
     further = urlencode({key: value for key, value in kept.items() if value} | {"before": older or ""})
+    found = found[:ROWS]
     return ask.show(
-        "events", events=found[:ROWS], states=STATES, task_states=TASK_STATES, older=older, further=further,
-        dead=counts.get("dead", 0), state=status, kind=kind, customer=customer,
+        "events", events=found, words=WORDS, names=await _names(ask, found), states=STATES, task_states=TASK_STATES,
+        older=older, further=further, dead=counts.get("dead", 0), state=status, kind=kind, customer=customer,
     )  # fmt: skip
 
 
 async def show_one(ask: Ask) -> web.Response:
     """One event: its tasks, and what each handler made of it."""
-    return ask.show("event", event=await _event(ask), task_states=TASK_STATES, body=None)
+    return await _show(ask, await _event(ask))
 
 
 async def show_body(ask: Ask) -> web.Response:
     """The same with what WeCom sent. That somebody looked is written down: it may hold a customer's words."""
     event = await _event(ask)
     await ask.note("events.body", f"event {event['id']}")
-    return ask.show("event", event=event, task_states=TASK_STATES, body=event["body"])
+    return await _show(ask, event, event["body"])
 
 
 async def replay_one(ask: Ask) -> web.Response:
@@ -74,6 +79,22 @@ async def replay_dead(ask: Ask) -> web.Response:
     done = await replay(ask.parts.inbox, ask.parts.plan, ask.now, dead_only=True)
     await ask.note("events.replay", "dead letters", {"tasks": done.tasks})
     return ask.go(PATH, "replayed")
+
+
+async def _show(ask: Ask, event: dict[str, Any], body: str | None = None) -> web.Response:
+    names = await _names(ask, [event])
+    return ask.show("event", event=event, task_states=TASK_STATES, words=WORDS, names=names, body=body)
+
+
+async def _names(ask: Ask, events: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """What the customers and members are called whom events are about, by `customer:…` and `staff:…`."""
+    whom = {prefix: [each["subject"].removeprefix(prefix) for each in events if each["subject"].startswith(prefix)]
+            for prefix in ("customer:", "staff:")}  # fmt: skip
+    customers = await ask.db.read(map_customer_names, whom["customer:"])
+    staff = await ask.db.read(map_names, whom["staff:"])
+    return {f"customer:{key}": name for key, name in customers.items()} | {
+        f"staff:{key}": name for key, name in staff.items()
+    }
 
 
 async def _event(ask: Ask) -> dict[str, Any]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from aiohttp import web
 
 from bot.console.asks import Ask
+from bot.console.job_words import WORDS, every
 from bot.phrases import Phrase
 from data.errors import NotFoundError
 from data.queries import jobs as rows
@@ -17,9 +16,9 @@ PATH = "/console/jobs"
 async def show_list(ask: Ask) -> web.Response:
     """Every job, those that failed first."""
     states = await ask.db.read(rows.list_states)
-    found = [(name, timedelta(seconds=seconds), states.get(name)) for name, seconds in sorted(ask.parts.jobs.items())]
+    found = [(name, every(ask, seconds), states.get(name)) for name, seconds in sorted(ask.parts.jobs.items())]
     found.sort(key=lambda each: each[2] is None or each[2].outcome != "failed")
-    return ask.show("jobs", jobs=found)
+    return ask.show("jobs", jobs=found, words=WORDS)
 
 
 async def run(ask: Ask) -> web.Response:

@@ -1,0 +1,55 @@
+"""What happened, in words, by the kind of WeCom's event. Kinds that few companies see have none and stand as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bot.console.painting import N_
+
+WORDS: Mapping[str, str] = {
+    "change_external_contact.add_external_contact": N_("成员和客户成为好友"),
+    "change_external_contact.add_half_external_contact": N_("客户添加了成员，等成员确认"),
+    "change_external_contact.edit_external_contact": N_("客户的备注或标签有变化"),
+    "change_external_contact.del_external_contact": N_("成员删除了客户"),
+    "change_external_contact.del_follow_user": N_("客户删除了成员"),
+    "change_external_contact.transfer_fail": N_("客户交接失败"),
+    "change_external_contact.msg_audit_approved": N_("客户同意存档聊天"),
+    "change_external_chat.create": N_("新建了客户群"),
+    "change_external_chat.update": N_("客户群有变化"),
+    "change_external_chat.dismiss": N_("客户群被解散"),
+    "change_external_tag.create": N_("新建了企业标签"),
+    "change_external_tag.update": N_("企业标签有变化"),
+    "change_external_tag.delete": N_("删除了企业标签"),
+    "change_external_tag.shuffle": N_("企业标签换了顺序"),
+    "kf_msg_or_event": N_("客服会话有新消息"),
+    "kf_account_auth_change": N_("客服账号的授权有变化"),
+    "customer_acquisition.balance_low": N_("获客助手额度不足"),
+    "customer_acquisition.balance_exhausted": N_("获客助手额度用完"),
+    "customer_acquisition.balance_increased": N_("获客助手额度增加"),
+    "customer_acquisition.link_unavailable": N_("获客链接不可用"),
+    "customer_acquisition.delete_link": N_("获客链接被删除"),
+    "customer_acquisition.quota_expire_soon": N_("获客助手额度快到期"),
+    "customer_acquisition.open_profile": N_("客户打开了获客链接"),
+    "customer_acquisition.friend_request": N_("客户从获客链接申请添加"),
+    "customer_acquisition.customer_start_chat": N_("获客链接来的客户发了第一句话"),
+    "customer_acquisition.message_from_customer": N_("获客链接来的客户发了消息"),
+    "template_card_event": N_("成员点了卡片按钮"),
+    "click": N_("成员点了应用菜单"),
+    "view": N_("成员点了应用菜单里的链接"),
+    "enter_agent": N_("成员打开了应用"),
+    "subscribe": N_("成员可以使用应用了"),
+    "unsubscribe": N_("成员不能再使用应用"),
+    "message.text": N_("成员发来文字"),
+    "message.image": N_("成员发来图片"),
+    "message.voice": N_("成员发来语音"),
+    "message.video": N_("成员发来视频"),
+    "message.location": N_("成员发来位置"),
+    "message.link": N_("成员发来链接"),
+    "change_contact.create_user": N_("通讯录有变化"),
+    "change_contact.update_user": N_("通讯录有变化"),
+    "change_contact.delete_user": N_("通讯录有变化"),
+    "change_contact.create_party": N_("通讯录有变化"),
+    "change_contact.update_party": N_("通讯录有变化"),
+    "change_contact.delete_party": N_("通讯录有变化"),
+    "change_contact.update_tag": N_("通讯录有变化"),
+}
