@@ -44,6 +44,7 @@ from bot.console import (
     markings,
     media,
     messages,
+    orders,
     own,
     reports,
     scripts,
@@ -56,6 +57,7 @@ from bot.console import (
     tokens,
     webhooks,
     welcome_rules,
+    welcomes,
 )
 from bot.console.campaign_editing import WAVE_MAX_BYTES
 from bot.console.frame import Route
@@ -76,6 +78,11 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/console", "staff", home.show),
     Route("GET", "/console/numbers.csv", "staff", home.export),
     Route("GET", "/console/cohorts.csv", "manager", home.export_cohorts),
+    Route("GET", "/console/effects", "manager", home.show_effects),
+    Route("GET", "/console/effects.csv", "manager", home.export_effects),
+    Route("GET", "/console/welcomes", "staff", welcomes.show_list),
+    Route("GET", "/console/orders", "admin", orders.show_list),
+    Route("POST", f"/console/orders/{ID}/claim", "admin", orders.claim),
     Route("GET", "/console/reports", "manager", reports.show),
     Route("GET", "/console/reports.csv", "manager", reports.export),
     Route("POST", "/console/reports/readers", "admin", reports.choose_readers),

@@ -89,6 +89,14 @@ def count_plans(session: Session, wanted: PlanFilter) -> int:
     return int(session.execute(query, _given(wanted)).scalar_one())
 
 
+def map_caps(session: Session, visible: Collection[str] | None) -> dict[str, int]:
+    """How many customers each member may be given a day, by the state of the channel, where that is limited."""
+    wanted = PlanFilter(visible)
+    cap = P.c.definition["daily_cap"].as_integer()
+    query = select(P.c.state, cap).where(*_filtered(session, wanted), cap > 0)
+    return dict(session.execute(query, _given(wanted)).all())
+
+
 def _filtered(session: Session, wanted: PlanFilter) -> list[Any]:
     found: list[Any] = [col(ChannelPlan.archived_at).is_not(None) if wanted.archived else P.c.archived_at.is_(None)]
     if wanted.visible is not None:

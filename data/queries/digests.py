@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, case, delete, func, select
+from sqlalchemy import and_, case, delete, func, select, union
 from sqlmodel import Session, col
 
+from data.bulk import among
 from data.models import (
     Approval,
     ApprovalStatus,
@@ -201,6 +203,23 @@ def _count_posts(
             continue
         standing.posts, standing.published = standing.posts + posts, standing.published + done
         _note_department(standing, departments.get(userid, ""), done, posts)
+
+
+def count_behind(session: Session, now: datetime, userids: Collection[str] | None = None) -> int:
+    """How many members have a task that they have not confirmed, or a post that they have not published; of these."""
+    dialect = session.get_bind().dialect.name
+    open_ = (col(Run.ended_at).is_(None), _OPEN, _goes_on(now))
+    tasks = select(B.c.userid).join(Run, col(Run.id) == B.c.run_id)
+    tasks = tasks.where(*open_, B.c.kind != MOMENTS, B.c.confirmed_at.is_(None))
+    posts = select(P.c.userid).join(Run, col(Run.id) == P.c.run_id)
+    posts = posts.join(B, and_(B.c.run_id == P.c.run_id, B.c.kind == MOMENTS))
+    posts = posts.where(*open_, P.c.state == PublisherState.WAITING)
+    if userids is not None:
+        tasks = tasks.where(among(dialect, B.c.userid, "userids"))
+        posts = posts.where(among(dialect, P.c.userid, "userids"))
+    query = select(func.count()).select_from(union(tasks, posts).subquery())
+    given = {} if userids is None else {"userids": sorted(userids)}
+    return int(session.execute(query, given).scalar_one())
 
 
 def _note_department(standing: Standing, name: str, done: int, of: int) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import and_, case, func, literal, literal_column, select, union_
 from sqlmodel import Session, col
 
 from data.bulk import among
-from data.models import Approval, ApprovalStatus, Batch, BatchStatus, Follow, FollowStatus, Run, RunStatus, Welcome
+from data.models import Approval, ApprovalStatus, Batch, BatchStatus, Follow, FollowStatus, Run, RunStatus, Welcome, WelcomeStatus
 from data.rules.schedule import day_began, local_datetime
 
 W: Any = Welcome.__table__  # type: ignore[attr-defined]
@@ -40,11 +40,17 @@ class DayNumbers(NamedTuple):
 
 
 class Share(NamedTuple):
-    """A member or a channel with the relations that began, and the new people among them."""
+    """A member or a channel with the relations that began, the new people among them, and what customers ended."""
 
     key: str
     added: int
     people: int
+    left: int = 0
+
+    @property
+    def net(self) -> int:
+        """How many more relations there are."""
+        return self.added - self.left
 
 
 def list_days(
@@ -93,7 +99,15 @@ def list_shares(
         .limit(TOP)
         .with_hint(F, "INDEXED BY ix_follows_added", "sqlite")
     )
-    return [Share(key, added, int(people)) for key, added, people in session.execute(query, given)]
+    found = session.execute(query, given).all()
+    gone = (
+        select(F.c[by], func.count())
+        .where(IS_LEFT, F.c.ended_at >= since, F.c[by].in_([row[0] for row in found]), *mine)
+        .group_by(F.c[by])
+        .with_hint(F, "INDEXED BY ix_follows_left", "sqlite")
+    )
+    left: dict[str, int] = dict(session.execute(gone, given).all()) if found else {}
+    return [Share(key, added, int(people), left.get(key, 0)) for key, added, people in found]
 
 
 class WelcomeNumbers(NamedTuple):
@@ -115,6 +129,22 @@ def count_welcomes(session: Session, since: datetime, userids: Collection[str] |
     )
     found: dict[str, int] = dict(session.execute(query, _given(userids)).all())
     return WelcomeNumbers(found.get("sent", 0), found.get("missed", 0))
+
+
+#: Of so many, the latest, one asks how long they took.
+TIMED = 500
+
+
+def time_welcomes(session: Session, since: datetime, userids: Collection[str] | None = None) -> list[float]:
+    """Seconds that the latest welcomes since an instant took, from the event to WeCom's answer, the quickest first."""
+    mine = [] if userids is None else [among(session.get_bind().dialect.name, W.c.userid, "userids")]
+    query = (
+        select(W.c.received_at, W.c.sent_at)
+        .where(W.c.received_at >= since, W.c.status == WelcomeStatus.SENT.value, W.c.sent_at.is_not(None), *mine)
+        .order_by(W.c.received_at.desc())
+        .limit(TIMED)
+    )
+    return sorted(max((sent - received).total_seconds(), 0.0) for received, sent in session.execute(query, _given(userids)))
 
 
 class Waiting(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import and_, bindparam, func, insert, or_, select, update
 from sqlmodel import Session, col
 
+from data.bulk import among
 from data.models import Welcome, WelcomeStatus
 from data.queries.erasures import refuse_erased
 from data.queries.link_clicks import note_greeted
@@ -156,10 +157,11 @@ def list_welcomes(
     external_userid: str | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
+    userids: Collection[str] | None = None,
     limit: int = 50,
     before_id: int | None = None,
 ) -> list[Welcome]:
-    """Welcomes, newest first."""
+    """Welcomes, newest first. `userids`: those of these members alone."""
     query = select(Welcome).order_by(col(Welcome.id).desc()).limit(limit)
     for condition in (
         col(Welcome.status) == status if status is not None else None,
@@ -169,10 +171,12 @@ def list_welcomes(
         col(Welcome.received_at) >= since if since is not None else None,
         col(Welcome.received_at) < until if until is not None else None,
         col(Welcome.id) < before_id if before_id is not None else None,
+        among(session.get_bind().dialect.name, W.c.userid, "userids") if userids is not None else None,
     ):
         if condition is not None:
             query = query.where(condition)
-    return list(session.execute(query).scalars())
+    given = {} if userids is None else {"userids": sorted(userids)}
+    return list(session.execute(query, given).scalars())
 
 
 def count_by_reason(session: Session, since: datetime) -> dict[tuple[str, str], int]:

@@ -11,6 +11,9 @@
     const style = getComputedStyle(document.documentElement);
     const text = style.getPropertyValue("--tblr-body-color") || "#444";
     const colors = ["--tblr-blue", "--tblr-green", "--tblr-red", "--tblr-purple"].map((each) => style.getPropertyValue(each).trim());
+    const whole = place.dataset.labels === "whole";
+    const number = (cell) => parseFloat(cell.replace(/,/g, ""));
+    place.dataset.drawn = "yes";
     const chart = window.echarts.init(place, null, { renderer: "svg" });
     chart.setOption({
       animation: false,
@@ -20,11 +23,16 @@
       tooltip: { trigger: "axis", renderMode: "richText" },
       legend: { textStyle: { color: text }, bottom: 0 },
       grid: { left: 8, right: 8, top: 16, bottom: 36, containLabel: true },
-      xAxis: { type: "category", data: rows.map((row) => (place.dataset.labels === "whole" ? row[0] : row[0].slice(5))) },
+      xAxis: { type: "category", data: rows.map((row) => (whole ? row[0] : row[0].slice(5))), axisLabel: { formatter: (words) => [...words].slice(0, 12).join("") } },
       yAxis: { type: "value", minInterval: 1 },
-      series: names.map((name, index) => ({ name, type: index === names.length - 1 && place.dataset.labels !== "whole" ? "line" : "bar", data: rows.map((row) => parseFloat(row[index + 1])) })),
+      series: names.map((name, index) => ({ name, type: index === names.length - 1 && !whole ? "line" : "bar", data: rows.map((row) => number(row[index + 1])) })),
     });
     new ResizeObserver(() => chart.resize()).observe(place);
   };
-  if (window.echarts) for (const place of document.querySelectorAll("[data-chart]")) draw(place);
+  const all = () => {
+    if (window.echarts) for (const place of document.querySelectorAll("[data-chart]:not([data-drawn])")) draw(place);
+  };
+  all();
+  // What a page fetches later may have charts, too.
+  document.addEventListener("htmx:afterSettle", all);
 })();
