@@ -19,8 +19,10 @@ from bot.console.campaign_acts import by, find_mine
 from bot.console.campaign_forms import (
     EDITORS,
     FILE_BYTES_MAX,
+    MEMBERS,
     content_problems,
     fields_of,
+    members_of,
     place_problems,
     read_timing,
     read_wave,
@@ -28,6 +30,7 @@ from bot.console.campaign_forms import (
 )
 from bot.console.campaigns import PATH, names_of
 from bot.console.message_forms import Editor, make_editor, read_message
+from bot.console.rule_forms import Option
 from bot.phrases import Phrase
 from data.errors import ConflictError, NotFoundError
 from data.queries import campaign_views as rows
@@ -245,7 +248,7 @@ async def _page(
         "campaign_form", status, told=told, wave=base, typed=typed, problems=placed, wrong=[],
         editors=await _editors(ask, kind, base, content_problems(problems), is_typed=is_typed, more=more),
         times=_times(times_of), listed=_listed_of(base), **choices, **values,
-        keeps=bool(base) and fields_of(ask, base).get("audience") == "keep",
+        chosen={name: members_of(times_of, name) for name in MEMBERS}, keeps=bool(base) and fields_of(ask, base).get("audience") == "keep",
         segment=await segment_fields(ask, base, is_typed=is_typed) if kind == CUSTOMERS else None,
         version=ask.text("version") or (told or {}).get("version", ""),
     )  # fmt: skip
@@ -296,7 +299,7 @@ def _read_choices(session: Session, account: Any) -> dict[str, Any]:
     return {
         "segments": segment_rows.list_segments(session), "departments": departments,
         "tag_groups": _grouped(tag_rows.list_tags(session)),
-        "members": [(userid, places[userid].name) for userid in members],
+        "members": [Option(userid, places[userid].name or userid) for userid in members],
     }  # fmt: skip
 
 

@@ -28,6 +28,8 @@ from data.rules.waves import CUSTOMERS, GROUPS, MOMENTS
 
 #: What is read of a file; the list itself is bounded where it is checked.
 FILE_BYTES_MAX = 5_000_000
+#: Fields in which members are chosen.
+MEMBERS = ("excluded_userids", "owners", "userids")
 EDITORS = {CUSTOMERS: "broadcast", GROUPS: "broadcast", MOMENTS: "moment"}
 REPEATS = ("daily", "workdays", "weekly", "monthly", "cron")
 _SIMPLE = re.compile(r"(\d{1,2}) (\d{1,2}) (\S+) \* (\S+)")
@@ -76,7 +78,8 @@ def fields_of(ask: Ask, wave: Mapping[str, Any]) -> Typed:
         typed.add(name, str(wave.get(name) if wave.get(name) is not None else default))
     for each in wave.get("sender_tag_ids") or ():
         typed.add("sender_tag_ids", each)
-    typed.add("excluded_userids", "\n".join(wave.get("excluded_userids") or ()))
+    for each in wave.get("excluded_userids") or ():
+        typed.add("excluded_userids", each)
     for number, each in enumerate(wave.get("variants") or ()):
         typed.add(f"variants[{number}].name", each["name"])
         typed.add(f"variants[{number}].weight", str(each.get("weight", 1)))
@@ -98,9 +101,8 @@ def _add_audience(typed: Typed, kind: str, audience: Mapping[str, Any]) -> None:
         typed.add("audience", "keep" if listed else "conditions" if audience.get("segment") else "everyone")
         return
     typed.add("audience", "everyone" if audience.get("everyone") or not any(audience.values()) else "some")
-    for name in ("owners", "chat_ids", "userids"):
-        typed.add(name, "\n".join(audience.get(name) or ()))
-    for name in ("department_ids", "tag_ids"):
+    typed.add("chat_ids", "\n".join(audience.get("chat_ids") or ()))
+    for name in ("owners", "userids", "department_ids", "tag_ids"):
         for each in audience.get(name) or ():
             typed.add(name, str(each))
     typed.add("name_contains", audience.get("name_contains") or "")
@@ -189,7 +191,7 @@ def _of_customers(ask: Ask, problems: list[Problem]) -> dict[str, Any]:
         "sender_policy": policy,
         "sender_tag_ids": ask.texts("sender_tag_ids") if policy == "tag_owner" else [],
         "sender_fallback": ask.text("sender_fallback", 20) or "first_added",
-        "excluded_userids": _ids(ask.text("excluded_userids", 200_000)),
+        "excluded_userids": members_of(ask, "excluded_userids"),
     }
     return found | ({"content": {}} if variants else {})
 
@@ -278,7 +280,7 @@ def _groups(ask: Ask, base: Mapping[str, Any], problems: list[Problem]) -> dict[
         return {"everyone": True}
     return {
         **{name: value for name, value in base.items() if name != "everyone"},
-        "owners": _ids(ask.text("owners", 400_000)),
+        "owners": members_of(ask, "owners"),
         "chat_ids": _ids(ask.text("chat_ids", 400_000)),
         "department_ids": _numbers(ask, "department_ids"),
         "name_contains": ask.text("name_contains", 100),
@@ -287,7 +289,7 @@ def _groups(ask: Ask, base: Mapping[str, Any], problems: list[Problem]) -> dict[
 
 
 def _visible(ask: Ask, base: Mapping[str, Any]) -> dict[str, Any]:
-    named = {"userids": _ids(ask.text("userids", 400_000)), "department_ids": _numbers(ask, "department_ids")}
+    named = {"userids": members_of(ask, "userids"), "department_ids": _numbers(ask, "department_ids")}
     if ask.text("audience", 20) != "some":
         named = {}
     kept = {name: value for name, value in base.items() if name not in ("userids", "department_ids", "tag_ids")}
@@ -347,6 +349,12 @@ def _number(ask: Ask, name: str, path: str, problems: list[Problem]) -> int | No
 
 def _numbers(ask: Ask, name: str) -> list[int]:
     return [int(each) for each in ask.texts(name) if each.isascii() and each.isdecimal() and len(each) < 18]
+
+
+def members_of(ask: Ask, name: str) -> list[str]:
+    """The members who were ticked in a field, and those who were written below it."""
+    typed = [*ask.texts(name), ask.text(f"{name}.more", 400_000)]
+    return list(dict.fromkeys(each for text in typed for each in _ids(text)))
 
 
 def _ids(text: str) -> list[str]:

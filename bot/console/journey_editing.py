@@ -62,12 +62,12 @@ async def begin_new(ask: Ask) -> web.Response:
         raise NotFoundError(ask._("没有这个现成的旅程。"), ask._("请从列表里选择。"))
     said = read_shipped("journeys", name, ask.language) if name else BLANK
     draft = Draft(normal({**said, "owner": ask.account.userid}))
-    return await _show(ask, draft, await ask.db.read(words.read_names))
+    return await _show(ask, draft, await ask.db.read(words.read_choices))
 
 
 async def make(ask: Ask) -> web.Response:
     """A new journey was saved, or one of the page's buttons was pressed."""
-    names = await ask.db.read(words.read_names)
+    names = await ask.db.read(words.read_choices)
     draft = await read_draft(ask, names)
     do = ask.text("do", 40)
     if do not in ("save", "simulate"):
@@ -91,14 +91,14 @@ async def edit(ask: Ask) -> web.Response:
     await ask.db.read(find_mine, ask.account, ask.path_number())
     said = await ask.db.read(journey_edits.export_journey, ask.path_number())
     draft = Draft(normal(widened(ask.account, said)), said["version"])
-    return await _show(ask, draft, await ask.db.read(words.read_names))
+    return await _show(ask, draft, await ask.db.read(words.read_choices))
 
 
 async def change(ask: Ask) -> web.Response:
     """It was saved, or one of the page's buttons was pressed."""
     journey_id = ask.path_number()
     await ask.db.read(find_mine, ask.account, journey_id)
-    names = await ask.db.read(words.read_names)
+    names = await ask.db.read(words.read_choices)
     draft, do = await read_draft(ask, names), ask.text("do", 40)
     if do not in ("save", "over", "simulate"):
         _press(ask, draft, names, do)

@@ -16,7 +16,7 @@ from bot.console.painting import N_
 
 class Question(NamedTuple):
     """`name`: the path within what is asked about. `shape`: text, long, number, time, yuan, tick, lines, choice,
-    tag, tags, field, date_field, link or form. `hint`: what a reader may not know."""
+    tag, tags, channels, member, field, date_field, link or form. `hint`: what a reader may not know."""
 
     name: str
     label: str
@@ -40,7 +40,7 @@ class Shown(NamedTuple):
 HAPPENINGS: Mapping[str, tuple[str, tuple[Question, ...]]] = {
     "added": (N_("加好友"), (
         Question("who", N_("哪些客户"), "choice", WHO),
-        Question("states", N_("只限这些渠道（state，每行一个）"), "lines"),
+        Question("states", N_("只限这些渠道（可以选几个，不选就是全部）"), "channels"),
     )),
     "ordered": (N_("付款下单"), (
         Question("nth", N_("第几单"), "number", hint=N_("不填：每一单。")),
@@ -78,7 +78,7 @@ TRIGGERS: Mapping[str, tuple[str, tuple[Question, ...]]] = {
 
 HEAD = (
     Question("name", N_("名称")),
-    Question("owner", N_("负责人（userid）"), hint=N_("出问题时通知谁。")),
+    Question("owner", N_("负责人"), "member", hint=N_("出问题时通知谁。输入姓名或 userid 选择。")),
     Question("again.after_days", N_("几天后可以重新开始"), "number", hint=N_("不填：每位客户一次。")),
     Question("goal_days", N_("最后一步之后几天内达成仍算"), "number"),
     Question("hold_out_percent", N_("对照组占百分之几"), "number", hint=N_("这些客户什么也收不到，用来比较效果。")),
@@ -161,7 +161,7 @@ def _read(ask: Ask, shape: str, path: str) -> Any:
             return True if text == "yes" else None
         case "lines":
             return [line.strip() for line in text.splitlines() if line.strip()] or None
-        case "tags":
+        case "tags" | "channels":
             return ask.texts(path) or None
         case _:
             return text.replace("\r\n", "\n") or None
@@ -215,6 +215,10 @@ def _options(ask: Ask, question: Question, value: Any, names: Names) -> list[tup
             return [(key, ask._(text)) for key, text in question.options.items()]
         case "tag" | "tags":
             return _with(names.tags, value)
+        case "channels":
+            return _with({state: name or state for state, name in names.channels.items()}, value)
+        case "member":
+            return list(names.staff.items())
         case "field":
             return _with({name: each.title for name, each in names.fields.items()}, value)
         case "date_field":

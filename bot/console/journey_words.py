@@ -19,6 +19,8 @@ from data.queries import forms as form_rows
 from data.queries import links as link_rows
 from data.queries import segment_names as segment_rows
 from data.queries import tags as tag_rows
+from data.queries.channel_days import map_names as map_channels
+from data.queries.staff import list_staff
 from data.rules.segments import Segment
 
 OFFERED = 200
@@ -70,13 +72,15 @@ class Field(NamedTuple):
 
 
 class Names(NamedTuple):
-    """What journeys name: tags by id, saved segments, fields by name, links and forms."""
+    """What journeys name: tags by id, saved segments, fields by name, links and forms, channels by state, members."""
 
     tags: Mapping[str, str]
     segments: tuple[Segment, ...]
     fields: Mapping[str, Field]
     links: tuple[str, ...]
     forms: tuple[str, ...]
+    channels: Mapping[str, str] = {}
+    staff: Mapping[str, str] = {}
 
 
 def read_names(session: Session) -> Names:
@@ -87,7 +91,14 @@ def read_names(session: Session) -> Names:
         {each.name: Field(each.title or each.name, each.kind) for each in field_rows.list_definitions(session)},
         tuple(each.name for each in link_rows.list_links(session, OFFERED) if each.retired_at is None),
         tuple(each.name for each in form_rows.list_forms(session, OFFERED) if each.closed_at is None),
+        map_channels(session),
     )
+
+
+def read_choices(session: Session) -> Names:
+    """The same with the members, for whoever edits a journey."""
+    staff = {each.userid: each.name or each.userid for each in list_staff(session)}
+    return read_names(session)._replace(staff=staff)
 
 
 def segment_words(ask: Ask, tree: Any, names: Names) -> str:
@@ -114,7 +125,8 @@ def happening_words(ask: Ask, told: Mapping[str, Any], names: Names) -> str:
     """What begins a journey, ends it, or is its goal."""
     parts = [_what_happens(ask, told, names)]
     if told.get("on") == "added":
-        channels = [*_listed(told.get("states")), *(f"{each}…" for each in _listed(told.get("state_prefixes")))]
+        channels = [names.channels.get(each) or each for each in _listed(told.get("states"))]
+        channels += [f"{each}…" for each in _listed(told.get("state_prefixes"))]
         if channels:
             parts.append(ask._("渠道：%(names)s", names="、".join(channels)))
         if count := len(_listed(told.get("userids"))) + len(_listed(told.get("department_ids"))):
