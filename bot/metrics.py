@@ -74,6 +74,16 @@ class Metrics:
         self.wecom_calls.labels(api, str(code)).inc()
         self.wecom_seconds.labels(api).observe(seconds)
 
+    def list_refused_calls(self) -> list[tuple[str, str, int]]:
+        """(API, errcode, how often) of the calls that WeCom refused or did not answer, the most frequent first."""
+        found = [
+            (each.labels["api"], each.labels["code"], int(each.value))
+            for metric in self.wecom_calls.collect()
+            for each in metric.samples
+            if each.name.endswith("_total") and each.labels["code"] != "0"
+        ]
+        return sorted(found, key=lambda each: (-each[2], *each[:2]))
+
     def exposition(self) -> bytes:
         """The text format of Prometheus."""
         return generate_latest(self.registry)

@@ -7,6 +7,7 @@ from collections import defaultdict
 from aiohttp import web
 
 from bot.console.asks import Ask
+from bot.wecom.codes import CODES
 from data.queries import budgets as rows
 
 MINUTE, HOUR = 60, 3600
@@ -20,6 +21,13 @@ async def show(ask: Ask) -> web.Response:
         sums[path][seconds] = sums[path].get(seconds, 0) + sum(count for _, count in buckets)
     found = sorted(((path, by[MINUTE], by[HOUR]) for path, by in sums.items()), key=lambda each: -each[2])
     limits = ask.settings.wecom
+    refused = [(path, code, count, _meaning(ask, code)) for path, code, count in ask.ctx.metrics.list_refused_calls()]
     return ask.show(
-        "calls", calls=found, pauses=used.pauses, minute=limits.calls_per_minute, hour=limits.calls_per_hour
+        "calls", calls=found, refused=refused, pauses=used.pauses, minute=limits.calls_per_minute, hour=limits.calls_per_hour
     )
+
+
+def _meaning(ask: Ask, code: str) -> str:
+    """What a code means, in English: WeCom's own page says it in Chinese."""
+    known = CODES.get(int(code)) if code.removeprefix("-").isdecimal() else None
+    return f"{known.meaning}. {known.remedy}" if known and ask.language == "en" else ""

@@ -29,6 +29,7 @@ from bot.console.campaign_forms import (
     segment_fields,
 )
 from bot.console.campaigns import PATH, names_of
+from bot.console.customer_filters import find_pairs, read_filter
 from bot.console.message_forms import Editor, make_editor, read_message
 from bot.console.rule_forms import Option
 from bot.phrases import Phrase
@@ -46,15 +47,26 @@ from data.rules.variants import VARIANTS_MAX
 from data.rules.waves import CUSTOMERS
 
 #: A list of customers comes as a file, or is typed.
+#: Customers of a search who are put on a list.
+LISTED_MAX = 10_000
 WAVE_MAX_BYTES = FILE_BYTES_MAX + 2_000_000
 
 
 async def show_new(ask: Ask) -> web.Response:
-    """A new campaign, with its first wave."""
+    """A new campaign, with its first wave: to everybody, or to whom a list of customers showed."""
     kind = _kind(ask)
-    typed = fields_of(ask, {"kind": kind})
+    base: dict[str, Any] = {"kind": kind}
+    found = await read_filter(ask, ask.request.query) if kind == CUSTOMERS else None
+    if found is not None and found.found is None and found.segment is None and found.kept:
+        base["audience"] = {"segment": found.tree.model_dump(mode="json", exclude_defaults=True)}
+    typed = fields_of(ask, base)
     typed.update({"name": "", "owner": ask.account.userid or ""})
-    return await _page(ask, None, kind, {}, typed)
+    if found is not None and found.found is not None:
+        pairs = await ask.db.read(find_pairs, ask, found, LISTED_MAX)
+        typed.update({"audience": "list", "listed": "\n".join(f"{whom},{who}" for who, whom in pairs)})
+    elif found is not None and found.segment is not None:
+        typed.update({"audience": "saved", "segment_id": str(found.segment.id)})
+    return await _page(ask, None, kind, base if "audience" in base else {}, typed)
 
 
 async def make(ask: Ask) -> web.Response:

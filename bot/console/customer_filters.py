@@ -16,7 +16,7 @@ from bot.console.asks import Ask, number_of
 from bot.console.segment_forms import Whole
 from bot.phrases import Phrase
 from bot.rule_edits import usable_tree
-from data.queries import customer_search, segment_names
+from data.queries import customer_pages, customer_search, segment_names
 from data.rules.problems import InvalidRuleError, Problem, parse
 from data.rules.segment_leaves import IDS_MAX
 from data.rules.segments import DEFINITION, EVERYBODY, Node, Segment
@@ -81,6 +81,12 @@ def find_filter(session: Session, ask: Ask, given: Mapping[str, Any]) -> Filter:
     segment, tree = _read_tree(session, given)
     found = customer_search.search(session, text, visible) if text else None
     return Filter(text, segment, tree, visible, found)
+
+
+def find_pairs(session: Session, ask: Ask, found: Filter, limit: int) -> list[tuple[str, str]]:
+    """(userid, external_userid) of whom a filter finds, the newest first."""
+    shown = customer_pages.list_page(session, found.tree, ask.now, ask.zone, limit=limit, **found.asked)
+    return [(each.userid, each.external_userid) for each in shown]
 
 
 def _read_tree(session: Session, given: Mapping[str, Any]) -> tuple[Segment | None, Node]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import NamedTuple
 
 from aiohttp import web
@@ -10,7 +9,7 @@ from sqlmodel import Session
 
 from bot.console.asks import Ask
 from bot.console.customer_exports import send_customers
-from bot.console.customer_filters import Filter, definition_of, find_filter, read_filter
+from bot.console.customer_filters import Filter, definition_of, find_filter, find_pairs, read_filter
 from bot.console.customer_words import FOLLOW_STATUSES
 from bot.console.segment_forms import Fields, fields_of, read_fields
 from bot.journey_enrolling import LISTED_MAX, enrol_listed
@@ -78,7 +77,8 @@ async def mark(ask: Ask) -> web.Response:
         raise InvalidRuleError([Problem("tag_id", ask._("请选择一个标签"))])
     audience = Audience(segment=found.narrowed)
     if found.found is not None:
-        audience = Audience(pairs=await ask.db.read(partial(_pairs, ask, found)))
+        pairs = await ask.db.read(find_pairs, ask, found, PAIRS_PER_REQUEST)
+        audience = Audience(pairs=tuple(Pair(userid=who, external_userid=whom) for who, whom in pairs))
     change = {"take_off" if ask.text("do") == "take_off" else "put_on": frozenset({tag_id})}
     draft = MarkingDraft.model_validate({"audience": audience, **change})
     marking = await ask_for_marking(ask.ctx, draft, asked_by(ask))
@@ -89,11 +89,6 @@ async def mark(ask: Ask) -> web.Response:
 def asked_by(ask: Ask) -> str:
     """Who asks, as the thing that is made keeps it; `is_own` knows it again."""
     return f"{ask.actor.who[:60]} (#{ask.account.id})"
-
-
-def _pairs(ask: Ask, found: Filter, session: Session) -> tuple[Pair, ...]:
-    shown = rows.list_page(session, found.tree, ask.now, ask.zone, limit=PAIRS_PER_REQUEST, **found.asked)
-    return tuple(Pair(userid=each.userid, external_userid=each.external_userid) for each in shown)
 
 
 async def enrol(ask: Ask) -> web.Response:

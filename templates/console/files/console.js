@@ -8,6 +8,10 @@
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape") for (const menu of menus()) menu.open = false;
   });
+  // Of a long menu the page that is open is in sight.
+  const here = document.querySelector(".console-side [aria-current]");
+  const side = here?.closest(".console-side");
+  if (here && here.offsetTop + here.offsetHeight > side.clientHeight) side.scrollTop = here.offsetTop - side.clientHeight / 2;
   // Progress comes as it happens; without scripts a reload shows the same.
   for (const place of document.querySelectorAll("[data-stream]")) {
     const source = new EventSource(place.dataset.stream);
