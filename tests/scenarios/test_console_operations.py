@@ -6,6 +6,7 @@ import re
 
 import aiohttp
 
+from bot.console.job_words import WORDS
 from data.models import Role
 from data.queries import access, audit
 from tests.console import Browser, sign_in
@@ -26,7 +27,9 @@ async def look_at_events(company: Company, admin: Browser) -> None:
     added = company.scan(name="<b>小鱼</b>")
     await company.settle()
     listed = await admin.get(f"/console/events?customer={added.follow.external_userid}")
-    assert "change_external_contact.add_external_contact" in listed.text
+    assert "成员和客户成为好友" in listed.text
+    assert "<b>小鱼" not in listed.page
+    assert "<b>小鱼</b>" in listed.text, "who it is about"
     event_id = re.findall(r"/console/events/(\d+)", listed.page)[0]
     one = await admin.get(f"/console/events/{event_id}")
     assert "welcome" in one.text
@@ -58,7 +61,8 @@ async def sync(company: Company, admin: Browser) -> None:
 
 
 async def run_jobs(company: Company, admin: Browser) -> None:
-    assert "poll_tags" in (await admin.get("/console/jobs")).text
+    assert company.bot.parts.jobs.keys() <= WORDS.keys(), "what each does is said in words"
+    assert "读取企业标签 poll_tags 6 小时" in (await admin.get("/console/jobs")).text
     assert (await admin.post("/console/jobs/poll_tags/run")).status == 303
     assert (await admin.post("/console/jobs/no_such/run")).status == 404
     assert (await admin.get("/console/calls")).status == 200
