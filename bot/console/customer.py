@@ -13,6 +13,7 @@ from bot.console.timeline_words import ENTRIES, TOUCHES, said
 from bot.journey_explanations import explain_customer
 from data.models import FieldDefinition, NextContact, Note, Order, Preference
 from data.queries import customer_lists, fields, notes, orders, preferences, timelines, touches
+from data.queries.channel_days import map_names as map_channels
 from data.queries.customer_pages import map_names, require_visible
 from data.queries.segment_choices import read_tags
 
@@ -29,6 +30,7 @@ class Page(NamedTuple):
     entries: list[timelines.Entry]
     orders: list[Order]
     names: dict[str, str]
+    channels: dict[str, str]
     tags: dict[str, str]
     changeable: frozenset[str] | None
     notes: list[Note]
@@ -65,6 +67,7 @@ async def page(ask: Ask, status: int = 200, **more: Any) -> web.Response:
             entries,
             orders.list_orders(session, external_userid=whose, limit=ORDERS_SHOWN),
             map_names(session, userids),
+            map_channels(session, {each.follow.state for each in found.follows if each.follow.state}),
             read_tags(session),
             visible,
             noted,

@@ -178,10 +178,12 @@ def find_counted_at(session: Session) -> datetime | None:
     return session.execute(select(func.max(D.c.counted_at)).where(D.c.state == "")).scalar()
 
 
-def map_names(session: Session) -> dict[str, str]:
-    """What channels are called, by state: ours, else as WeCom shows them."""
+def map_names(session: Session, states: Collection[str] | None = None) -> dict[str, str]:
+    """What channels are called, by state: ours, else as WeCom shows them. Of all, or of some."""
     others = select(col(Channel.state), col(Channel.name)).where(col(Channel.state) != "")
     ours = select(col(ChannelPlan.state), col(ChannelPlan.name))
+    if states is not None:
+        others, ours = others.where(col(Channel.state).in_(states)), ours.where(col(ChannelPlan.state).in_(states))
     return dict(session.execute(others).all()) | dict(session.execute(ours).all())
 
 

@@ -61,7 +61,7 @@ async def sync(company: Company, admin: Browser) -> None:
 
 
 async def run_jobs(company: Company, admin: Browser) -> None:
-    assert company.bot.parts.jobs.keys() <= WORDS.keys(), "what each does is said in words"
+    assert {job.name for job in company.bot.runner.jobs} <= WORDS.keys(), "what each does is said in words"
     assert "读取企业标签 poll_tags 6 小时" in (await admin.get("/console/jobs")).text
     assert (await admin.post("/console/jobs/poll_tags/run")).status == 303
     assert (await admin.post("/console/jobs/no_such/run")).status == 404
