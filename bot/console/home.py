@@ -184,13 +184,15 @@ async def _list_needs(ask: Ask, welcomes: numbers.WelcomeNumbers) -> list[Need]:
         needs.append(Need(len(due), ask._("到了约好联系的日子"), "/staff/today#due"))
     needs.append(Need(welcomes.missed, ask._("今天没有发出的欢迎语"), "/console/welcomes?status=missed", is_urgent=True))
     if ask.may("manager"):
-        waiting = await ask.db.read(numbers.count_waiting, ask.now)
+        waiting = await ask.db.read(
+            lambda session: numbers.count_waiting(session, ask.now, read_sight(session, ask.account))
+        )
         leavers = await ask.db.read(_list_leavers, ask)
         behind, near = await ask.db.read(_count_behind, ask)
         needs += [
             Need(waiting.approvals, ask._("待审批"), "/console/approvals", is_urgent=True),
-            Need(waiting.words_due, ask._("群发等待填写内容"), "/console/campaigns", is_urgent=True),
-            Need(waiting.paused, ask._("群发已暂停，等人处理"), "/console/campaigns", is_urgent=True),
+            Need(waiting.words_due, ask._("群发等待填写内容"), "/console/campaigns?state=held", is_urgent=True),
+            Need(waiting.paused, ask._("群发已暂停，等人处理"), "/console/campaigns?state=held", is_urgent=True),
             Need(sum(each.customers for each in leavers), ask._("离职成员的客户待交接"), "/console/handovers"),
             Need(waiting.unknown, ask._("群发结果待核对"), "/console/campaigns"),
             Need(behind, ask._("员工还没有确认群发或发表朋友圈"), "/console/campaigns?state=awaiting"),

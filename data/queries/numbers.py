@@ -13,7 +13,20 @@ from sqlalchemy import and_, case, func, literal, literal_column, select, union_
 from sqlmodel import Session, col
 
 from data.bulk import among
-from data.models import Approval, ApprovalStatus, Batch, BatchStatus, Follow, FollowStatus, Run, RunStatus, Welcome, WelcomeStatus
+from data.models import (
+    Approval,
+    ApprovalStatus,
+    Batch,
+    BatchStatus,
+    Campaign,
+    Follow,
+    FollowStatus,
+    Run,
+    RunStatus,
+    Welcome,
+    WelcomeStatus,
+)
+from data.queries.campaign_views import Sight, seen
 from data.rules.schedule import day_began, local_datetime
 
 W: Any = Welcome.__table__  # type: ignore[attr-defined]
@@ -156,19 +169,35 @@ class Waiting(NamedTuple):
     unknown: int
 
 
-def count_waiting(session: Session, now: datetime) -> Waiting:
-    """Requests for approval, runs without words, paused ones, and calls whose outcome nobody knows."""
-    approvals = select(func.count()).where(
-        col(Approval.status) == ApprovalStatus.PENDING, col(Approval.expires_at) > now
+def count_waiting(session: Session, now: datetime, sight: Sight) -> Waiting:
+    """Requests for approval, runs without words, paused ones, and calls whose outcome nobody knows, of the campaigns
+    that somebody sees."""
+    is_seen, given = seen(session, sight)
+    approvals = (
+        select(func.count())
+        .select_from(Approval)
+        .join(Campaign, col(Campaign.id) == col(Approval.campaign_id))
+        .where(col(Approval.status) == ApprovalStatus.PENDING, col(Approval.expires_at) > now, is_seen)
     )
-    runs = select(col(Run.status), func.count()).where(col(Run.status).in_([RunStatus.WORDS_DUE, RunStatus.PAUSED]))
-    unknown = select(func.count()).where(col(Batch.status) == BatchStatus.UNKNOWN)
-    by_status: dict[str, int] = dict(session.execute(runs.group_by(col(Run.status))).all())
+    runs = (
+        select(col(Run.status), func.count())
+        .join(Campaign, col(Campaign.id) == col(Run.campaign_id))
+        .where(col(Run.status).in_([RunStatus.WORDS_DUE, RunStatus.PAUSED]), is_seen)
+        .group_by(col(Run.status))
+    )
+    unknown = (
+        select(func.count())
+        .select_from(Batch)
+        .join(Run, col(Run.id) == col(Batch.run_id))
+        .join(Campaign, col(Campaign.id) == col(Run.campaign_id))
+        .where(col(Batch.status) == BatchStatus.UNKNOWN, is_seen)
+    )
+    by_status: dict[str, int] = dict(session.execute(runs, given).all())
     return Waiting(
-        int(session.execute(approvals).scalar_one()),
+        int(session.execute(approvals, given).scalar_one()),
         by_status.get(RunStatus.WORDS_DUE, 0),
         by_status.get(RunStatus.PAUSED, 0),
-        int(session.execute(unknown).scalar_one()),
+        int(session.execute(unknown, given).scalar_one()),
     )
 
 
