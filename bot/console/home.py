@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from aiohttp import web
 from sqlmodel import Session
 
+from bot.console.approvals import may_decide
 from bot.console.asks import Ask
 from bot.console.painting import N_
 from bot.console.sheets import send_rows
@@ -184,9 +185,7 @@ async def _list_needs(ask: Ask, welcomes: numbers.WelcomeNumbers) -> list[Need]:
         needs.append(Need(len(due), ask._("到了约好联系的日子"), "/staff/today#due"))
     needs.append(Need(welcomes.missed, ask._("今天没有发出的欢迎语"), "/console/welcomes?status=missed", is_urgent=True))
     if ask.may("manager"):
-        waiting = await ask.db.read(
-            lambda session: numbers.count_waiting(session, ask.now, read_sight(session, ask.account))
-        )
+        waiting = await ask.db.read(_count_waiting, ask)
         leavers = await ask.db.read(_list_leavers, ask)
         behind, near = await ask.db.read(_count_behind, ask)
         needs += [
@@ -214,6 +213,10 @@ async def _list_needs(ask: Ask, welcomes: numbers.WelcomeNumbers) -> list[Need]:
             Need(sum(unmatched.values()), ask._("没有对上客户的订单"), "/console/orders"),
         ]
     return needs
+
+
+def _count_waiting(session: Session, ask: Ask) -> numbers.Waiting:
+    return numbers.count_waiting(session, ask.now, read_sight(session, ask.account), decides=may_decide(ask))
 
 
 def _list_leavers(session: Session, ask: Ask) -> list[Leaver]:

@@ -169,16 +169,18 @@ class Waiting(NamedTuple):
     unknown: int
 
 
-def count_waiting(session: Session, now: datetime, sight: Sight) -> Waiting:
+def count_waiting(session: Session, now: datetime, sight: Sight, *, decides: bool) -> Waiting:
     """Requests for approval, runs without words, paused ones, and calls whose outcome nobody knows, of the campaigns
-    that somebody sees."""
+    that somebody sees. Whoever `decides` sees all requests."""
     is_seen, given = seen(session, sight)
     approvals = (
         select(func.count())
         .select_from(Approval)
         .join(Campaign, col(Campaign.id) == col(Approval.campaign_id))
-        .where(col(Approval.status) == ApprovalStatus.PENDING, col(Approval.expires_at) > now, is_seen)
+        .where(col(Approval.status) == ApprovalStatus.PENDING, col(Approval.expires_at) > now)
     )
+    if not decides:
+        approvals = approvals.where(is_seen)
     runs = (
         select(col(Run.status), func.count())
         .join(Campaign, col(Campaign.id) == col(Run.campaign_id))
@@ -194,7 +196,7 @@ def count_waiting(session: Session, now: datetime, sight: Sight) -> Waiting:
     )
     by_status: dict[str, int] = dict(session.execute(runs, given).all())
     return Waiting(
-        int(session.execute(approvals, given).scalar_one()),
+        int(session.execute(approvals, {} if decides else given).scalar_one()),
         by_status.get(RunStatus.WORDS_DUE, 0),
         by_status.get(RunStatus.PAUSED, 0),
         int(session.execute(unknown, given).scalar_one()),
