@@ -11,6 +11,7 @@ from sqlmodel import Session
 
 from bot.console.approvals import may_decide
 from bot.console.asks import Ask
+from bot.console.pages import FRESH, HEADERS
 from bot.console.painting import N_
 from bot.console.sheets import send_rows
 from bot.notes import list_due
@@ -121,7 +122,10 @@ async def export_cohorts(ask: Ask) -> web.StreamResponse:
 async def show_effects(ask: Ask) -> web.Response:
     """What the campaigns of these days and the journeys that go on led to. It is counted over their recipients, which
     takes a moment: the first page fetches it when it is shown."""
-    campaigns, journeys = await ask.db.read(_read_effects, ask)
+    async with ask.parts.turns.take(f"{ask.reader.digest} effects") as is_mine:
+        if not is_mine:
+            return web.Response(status=204, headers={**HEADERS, **FRESH})
+        campaigns, journeys = await ask.db.read(_read_effects, ask)
     return ask.show("effects", campaigns=campaigns, journeys=journeys, period=_days(ask), periods=PERIODS)
 
 
