@@ -124,7 +124,7 @@ def _add_campaign(session: Session, name: str, now: datetime, userid: str) -> Ru
     session.add(run)
     session.flush()
     batch = Batch(
-        run_id=run.id or 0, batch_no=1, userid=userid, recipients=2, status="made", msgid="msg1", called_at=now,
+        run_id=run.id or 0, batch_no=1, userid=userid, recipients=2, status="created", msgid="msg1", called_at=now,
         made_at=now, sent=1, body={"text": {"content": name}},
     )  # fmt: skip
     session.add(batch)

@@ -23,7 +23,12 @@ async def show(ask: Ask) -> web.Response:
     limits = ask.settings.wecom
     refused = [(path, code, count, _meaning(ask, code)) for path, code, count in ask.ctx.metrics.list_refused_calls()]
     return ask.show(
-        "calls", calls=found, refused=refused, pauses=used.pauses, minute=limits.calls_per_minute, hour=limits.calls_per_hour
+        "calls",
+        calls=found,
+        refused=refused,
+        pauses=used.pauses,
+        minute=limits.calls_per_minute,
+        hour=limits.calls_per_hour,
     )
 
 

@@ -260,7 +260,8 @@ async def _page(
         "campaign_form", status, told=told, wave=base, typed=typed, problems=placed, wrong=[],
         editors=await _editors(ask, kind, base, content_problems(problems), is_typed=is_typed, more=more),
         times=_times(times_of), listed=_listed_of(base), **choices, **values,
-        chosen={name: members_of(times_of, name) for name in MEMBERS}, keeps=bool(base) and fields_of(ask, base).get("audience") == "keep",
+        chosen={name: members_of(times_of, name) for name in MEMBERS},
+        keeps=bool(base) and fields_of(ask, base).get("audience") == "keep",
         segment=await segment_fields(ask, base, is_typed=is_typed) if kind == CUSTOMERS else None,
         version=ask.text("version") or (told or {}).get("version", ""),
     )  # fmt: skip

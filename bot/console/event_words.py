@@ -1,4 +1,4 @@
-"""What happened, in words, by the kind of WeCom's event. Kinds that few companies see have none and stand as they are."""
+"""What happened, in words, by the kind of WeCom's event. Kinds that few companies see stand as they are."""
 
 from __future__ import annotations
 

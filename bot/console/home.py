@@ -21,10 +21,9 @@ from data.queries import channel_plans as plan_rows
 from data.queries import channels as channel_rows
 from data.queries import cohorts as cohort_rows
 from data.queries import digests as digest_rows
-from data.queries import effects
+from data.queries import effects, numbers, orders
 from data.queries import events as event_rows
 from data.queries import jobs as job_rows
-from data.queries import numbers, orders
 from data.queries import rules as rule_rows
 from data.queries import staff as staff_rows
 from data.queries import sync_runs as sync_rows
@@ -187,7 +186,9 @@ async def _list_needs(ask: Ask, welcomes: numbers.WelcomeNumbers) -> list[Need]:
         needs.append(Need(len(tasks.tasks), ask._("今天要联系的客户"), "/staff/today"))
         due = await ask.db.read(list_due, ask.account.userid, ask.settings, ask.now)
         needs.append(Need(len(due), ask._("到了约好联系的日子"), "/staff/today#due"))
-    needs.append(Need(welcomes.missed, ask._("今天没有发出的欢迎语"), "/console/welcomes?status=missed", is_urgent=True))
+    needs.append(
+        Need(welcomes.missed, ask._("今天没有发出的欢迎语"), "/console/welcomes?status=missed", is_urgent=True)
+    )
     if ask.may("manager"):
         waiting = await ask.db.read(_count_waiting, ask)
         leavers = await ask.db.read(_list_leavers, ask)

@@ -1,4 +1,4 @@
-"""What campaigns and journeys led to, in short: whom they reached, and who of them clicked, bought or reached the goal."""
+"""What campaigns and journeys led to, in short: whom they reached, who clicked, bought or reached the goal."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _REACHING = ("task", "broadcast", "kf")
 
 
 class Effect(NamedTuple):
-    """What one of them led to. `meant`: whom it was planned for, or who began it; `got`: who clicked, or those on it."""
+    """What one of them led to. `meant`: whom it was planned for, or who began it; `more`: who clicked, or are on it."""
 
     id: int
     name: str
@@ -131,8 +131,8 @@ def _campaign(
 
 
 def list_journeys(session: Session, limit: int) -> list[Effect]:
-    """Journeys that go on, the newest first. `meant`: enrolments; `reached`: steps done that reach the customer; `more`:
-    those on it now; `converted`: those that reached the goal."""
+    """Journeys that go on, the newest first. `meant`: enrolments; `reached`: steps done that reach the customer;
+    `more`: those on it now; `converted`: those that reached the goal."""
     going = [JourneyStatus.RUNNING.value, JourneyStatus.PAUSED.value, JourneyStatus.CLOSED.value]
     query = (
         select(col(JourneyRow.id), col(JourneyRow.name))

@@ -157,7 +157,9 @@ def time_welcomes(session: Session, since: datetime, userids: Collection[str] | 
         .order_by(W.c.received_at.desc())
         .limit(TIMED)
     )
-    return sorted(max((sent - received).total_seconds(), 0.0) for received, sent in session.execute(query, _given(userids)))
+    return sorted(
+        max((sent - received).total_seconds(), 0.0) for received, sent in session.execute(query, _given(userids))
+    )
 
 
 class Waiting(NamedTuple):

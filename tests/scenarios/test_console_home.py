@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import aiohttp
+from sqlmodel import Session
 
 from bot.spreadsheets import guarded
-from data.models import Role
+from data.models import Role, Welcome
 from data.queries import audit
 from data.queries import orders as order_rows
 from data.rules.orders import OrderGiven, OrderStatus
@@ -65,7 +66,8 @@ async def test_what_campaigns_led_to_and_what_waits(company: Company) -> None:
     bought = OrderGiven.model_validate({**told, "number": "1", "external_userid": "wmto0"})
     lost = OrderGiven.model_validate({**told, "number": "<2>", "mobile": "13900000001"})
     await bot.db.write(order_rows.save_orders, [bought, lost], now)
-    await settle(bot.db)
+    await bot.db.write(settle)
+    await bot.db.write(_greet, greeted.follow.userid, greeted.follow.external_userid, now)
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
         admin = await sign_in(bot, http, Role.ADMIN)
         own = await sign_in(bot, http, Role.STAFF, userid=greeted.follow.userid)
@@ -75,7 +77,7 @@ async def test_what_campaigns_led_to_and_what_waits(company: Company) -> None:
         home = (await admin.get("/console")).text
         assert "1 员工还没有确认群发" in home
         assert "1 没有对上客户的订单" in home
-        assert "欢迎语成功率 100.0%" in home
+        assert "欢迎语成功率 100.0% 欢迎语速度 1.5 秒" in home
         assert "员工还没有确认" not in (await elsewhere.get("/console")).text
 
         # One of two got it and bought afterwards; whoever sees nobody of them sees none of it.
@@ -91,7 +93,7 @@ async def test_what_campaigns_led_to_and_what_waits(company: Company) -> None:
         # Each welcome, for whoever sees the member.
         for browser, count in ((admin, 1), (own, 1), (elsewhere, 0)):
             answer = await browser.get("/console/welcomes?status=sent")
-            assert (answer.status, answer.page.count("<td class=\"text-end\">")) == (200, count)
+            assert (answer.status, answer.page.count('<td class="text-end">')) == (200, count)
             assert "<script>alert" not in answer.page
         assert "没有记录" in (await admin.get("/console/welcomes?status=missed")).text
 
@@ -105,3 +107,9 @@ async def test_what_campaigns_led_to_and_what_waits(company: Company) -> None:
         assert "所有订单都有客户" in (await admin.get("/console/orders")).text
         (entry,) = await company.read(lambda session: audit.list_entries(session, limit=1))
         assert (entry.action, entry.what) == ("customers.claim_order", "customer wmto1")
+
+
+def _greet(session: Session, userid: str, external_userid: str, now: datetime) -> None:
+    values = {"event_id": 10**6, "kind": "change_external_contact.add_external_contact", "userid": userid}
+    sent = {"status": "sent", "received_at": now, "sent_at": now + timedelta(seconds=1.5)}
+    session.add(Welcome(external_userid=external_userid, **values, **sent))
