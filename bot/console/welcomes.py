@@ -44,7 +44,7 @@ async def show_list(ask: Ask) -> web.Response:
     kept: dict[str, Any] = {"status": status} if status else {}
     return ask.show(
         "welcomes", welcomes=found[:ROWS], customers=customers, staff=staff, statuses=STATUSES, colours=COLOURS,
-        status=status, older=older, further=urlencode(kept | {"before": older or ""}), took=_took,
+        state=status, older=older, further=urlencode(kept | {"before": older or ""}), took=_took,
     )  # fmt: skip
 
 

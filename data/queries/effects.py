@@ -90,7 +90,8 @@ def list_campaigns(session: Session, sight: Sight, since: datetime, limit: int) 
         .order_by(col(Campaign.id).desc())
         .limit(limit)
     )
-    return [_campaign(session, *row, since, sight.userids) for row in session.execute(query, given)]
+    found = session.execute(query, given).all()
+    return [_campaign(session, row[0], row[1], since, sight.userids) for row in found]
 
 
 def _campaign(
