@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import IO
 
 from sqlmodel import Session
@@ -15,6 +18,23 @@ from data.queries.channel_plans import PlanFilter
 
 #: Pictures that are read at once.
 CODES_AT_ONCE = 100
+#: Bytes of the file that are sent in one go.
+SENT_AT_ONCE = 1 << 16
+
+
+@asynccontextmanager
+async def zipped(ctx: Context, wanted: PlanFilter) -> AsyncIterator[tuple[int, AsyncIterator[bytes]]]:
+    """How large `zip_codes`' file of some channels is, and its pieces, to be sent."""
+    with tempfile.TemporaryFile(prefix="siyu-") as file:
+        await zip_codes(ctx, wanted, file)
+        size = file.seek(0, 2)
+        file.seek(0)
+        yield size, _pieces(file)
+
+
+async def _pieces(file: IO[bytes]) -> AsyncIterator[bytes]:
+    while piece := await asyncio.to_thread(file.read, SENT_AT_ONCE):
+        yield piece
 
 
 async def zip_codes(ctx: Context, wanted: PlanFilter, file: IO[bytes]) -> int:

@@ -19,10 +19,11 @@ from bot.table_files import HEADING_ROWS, Row, Table, open_table, refusal
 from data.db import Database
 from data.errors import NotFoundError
 from data.models import Import, ImportRow, ImportStatus, RowState
-from data.queries import import_facts, import_rows
+from data.queries import import_facts, import_ids, import_rows
 from data.queries import imports as rows
 from data.queries.customer_pages import require_visible
 from data.queries.fields import list_definitions
+from data.queries.import_ids import Converted
 from data.queries.import_rows import Read
 from data.rules.import_cells import read_row
 from data.rules.import_plans import CANDIDATES_SHOWN
@@ -235,7 +236,14 @@ def tell(session: Session, row: Import) -> dict[str, Any]:
     return {
         **row.model_dump(exclude={"begun_at", "account_id", "recheck"}),
         "states": count_states(session, row),
+        "converted": count_converted(session, row)._asdict(),
     }
+
+
+def count_converted(session: Session, row: Import) -> Converted:
+    """How far it has come with the ids of another provider's app."""
+    agentid = Options.model_validate(row.options).source_agentid
+    return import_ids.count_ids(session, row.id or 0, agentid) if agentid else Converted(0, 0)
 
 
 def count_states(session: Session, row: Import) -> dict[str, int]:

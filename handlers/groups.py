@@ -8,6 +8,7 @@ from bot.refresh import refresh_group
 from bot.router import Outcome, Router, done, skipped
 from bot.wecom.events import ChatCreate, ChatDismiss, ChatUpdate
 from data.queries import groups as group_rows
+from data.queries import join_ways as join_rows
 from data.queries import staff as staff_rows
 
 router = Router("groups")
@@ -41,6 +42,11 @@ async def on_update(event: ChatUpdate, ctx: Context, receipt: Receipt) -> Outcom
             at=event.created_at or receipt.received_at,
             now=ctx.clock.now(),
         )
+        # Of whom a scanned code brought the event does not say which code: the group does.
+        scanned = event.update_detail == "add_member" and event.join_scene == 3
+        if applied and scanned and await ctx.db.read(join_rows.has_made):
+            await refresh_group(ctx, event.chat_id)
+            return done("add_member applied; fetched for its code", members=len(event.members), by="version")
         if applied:
             return done(f"{event.update_detail} applied", members=len(event.members), by="version")
     if await refresh_group(ctx, event.chat_id):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
@@ -16,27 +16,37 @@ from typing import Any
 from sqlmodel import Session
 
 from bot.context import Context
-from bot.errors import ObservingError, SiyuError
+from bot.errors import ObservingError
 from bot.imports import read_file
 from bot.logs import get_logger
 from bot.remarks import change_remark
 from bot.tag_edits import add_tags
-from bot.wecom.errors import CredentialsError, QuotaError, WeComError
+from bot.wecom.errors import WeComError
 from data.errors import ConflictError, NotFoundError
 from data.models import Import, ImportRow, ImportStatus, RowState
-from data.queries import import_facts, import_rows, import_writes
+from data.queries import import_facts, import_ids, import_rows, import_writes
 from data.queries import imports as rows
-from data.queries.fields import list_definitions
 from data.queries.import_rows import Judged
-from data.rules.fields import FieldKind
 from data.rules.import_cells import read_row
-from data.rules.import_plans import Changes, CustomerNow, TagIndex, Tally, choose, compare, follow_fault, named_follows
+from data.rules.import_plans import (
+    NOBODY,
+    NOT_CONVERTED,
+    NOT_OURS,
+    Changes,
+    CustomerNow,
+    Tally,
+    choose,
+    compare,
+    follow_fault,
+    named_follows,
+)
 from data.rules.imports import Fault, Given, Options, Tag
-from data.rules.markings import ends_all
 from data.rules.orders import OrderGiven
 from data.rules.problems import InvalidRuleError, parse
 from data.rules.remarks import Remark
 from data.rules.tags import TAGS_PER_CALL, NewTag, NewTags
+from scheduler.import_ids import Converter, StopsError, WaitsError, raise_if_of_all
+from scheduler.import_scope import Scope, read_scope
 from scheduler.leases import LeaseHeldError, alone
 
 log = get_logger("imports")
@@ -74,37 +84,6 @@ async def run_import(ctx: Context, import_id: int) -> None:
     await alone(ctx, LEASE, Worker(ctx, import_id).run)
 
 
-class _WaitsError(SiyuError):
-    """It goes on later by itself."""
-
-
-class _StopsError(SiyuError):
-    """It cannot go on without a person."""
-
-
-@dataclass(frozen=True)
-class Scope:
-    """What is the same for all rows of an import."""
-
-    userids: frozenset[str] | None
-    kinds: Mapping[str, FieldKind]
-    staff: Mapping[str, frozenset[str]]
-    index: TagIndex
-
-    def staff_of(self, given: Given) -> Collection[str]:
-        """The members whom a row may mean."""
-        return self.staff.get(given.staff.casefold(), frozenset())
-
-
-def read_scope(session: Session, account_id: int | None) -> Scope | None:
-    """None: whoever asked may not do so any more."""
-    may, userids = import_facts.find_scope(session, account_id)
-    if not may:
-        return None
-    kinds = {each.name: FieldKind(each.kind) for each in list_definitions(session)}
-    return Scope(userids, kinds, import_facts.map_staff(session), import_facts.read_tag_index(session))
-
-
 class Worker:
     """The work on one import."""
 
@@ -114,6 +93,7 @@ class Worker:
         # A thousand calls wait for their budget; none of them is given up for it.
         self._calling = replace(ctx, wecom=ctx.wecom.within(CALL_SECONDS))
         self._numbers: dict[Any, int] = {}
+        self._converter: Converter | None = None
 
     async def run(self) -> None:
         """Check or apply it as far as that goes now."""
@@ -127,23 +107,35 @@ class Worker:
                     return
                 row, self.scope = await self._read()
             self.row, self.options = row, parse(Options, row.options)
+            await self._begin_converting()
             if row.status == ImportStatus.CHECKING:
                 await self._check()
             elif row.status == ImportStatus.RUNNING:
                 await self._apply()
-        except _WaitsError as error:
+        except WaitsError as error:
             log.info("import_waits", number=self.import_id, cause=str(error))
             await self.ctx.db.write(rows.note_error, self.import_id, str(error))
-        except (_StopsError, ObservingError) as error:
+        except (StopsError, ObservingError) as error:
             log.warning("import_paused", number=self.import_id, cause=str(error))
             open_ = (ImportStatus.READING, ImportStatus.CHECKING, ImportStatus.RUNNING)
             await self._move(open_, ImportStatus.PAUSED, str(error))
+
+    async def _begin_converting(self) -> None:
+        if agentid := self.options.source_agentid:
+            members = await self.ctx.db.read(import_ids.map_members, self.import_id, agentid)
+            self._converter = Converter(self._calling, self.import_id, agentid, members)
+            self._name_members()
+
+    def _name_members(self) -> None:
+        if self._converter is not None:
+            named = {told.casefold(): frozenset({userid}) for told, userid in self._converter.members.items()}
+            self.scope = replace(self.scope, staff={**self.scope.staff, **named})
 
     async def _read(self) -> tuple[Import, Scope]:
         row = await self.ctx.db.read(rows.get_import, self.import_id)
         scope = await self.ctx.db.read(read_scope, row.account_id)
         if scope is None:
-            raise _StopsError(NOT_PERMITTED)
+            raise StopsError(NOT_PERMITTED)
         return row, scope
 
     async def _read_file(self) -> bool:
@@ -184,8 +176,14 @@ class Worker:
 
     async def _judge(self, some: Sequence[ImportRow]) -> list[Judged]:
         """Whom rows are about."""
-        given = await self._given(some)
-        found = await self.ctx.db.read(import_facts.find_candidates, [each for each, _ in given], self.scope.userids)
+        read = await self._given(some)
+        strange: set[str] = set()
+        rows_given = [each for each, _ in read]
+        if self._converter is not None:
+            rows_given, strange = await self._converter.convert(rows_given, self.scope.staff)
+            self._name_members()
+        given = [(each, faults) for each, (_, faults) in zip(rows_given, read, strict=True)]
+        found = await self.ctx.db.read(import_facts.find_candidates, rows_given, self.scope.userids)
         numbers = [str(each.order["number"]) if each.order else "" for each, _ in given]
         lines = await self.ctx.db.read(import_rows.list_order_lines, self.import_id, {*numbers} - {""})
         judged = []
@@ -203,6 +201,8 @@ class Worker:
                 state, why = RowState.SAME, "这一行没有要导入的内容"
             elif not whose:
                 whose, why = choose(each, candidates, self.scope.staff_of(each))
+                if why == NOBODY and each.external_userid:
+                    why = NOT_CONVERTED if each.external_userid in strange else NOT_OURS
                 # An order without a customer waits for one, as those that shops send do.
                 waits = each.order is not None and not each.needs_follow and not each.fields
                 if why and not (waits and self.scope.userids is None):
@@ -344,7 +344,7 @@ class Worker:
                 except (InvalidRuleError, NotFoundError) as error:
                     return group.whose, f"备注没有写成：{error.message}"
                 except WeComError as error:
-                    _raise_if_of_all(error)
+                    raise_if_of_all(error)
                     return group.whose, f"备注没有写成：{error}"
         return None
 
@@ -354,7 +354,7 @@ class Worker:
     async def _make_tags(self, missing: Sequence[Tag]) -> None:
         """Make tags that do not exist."""
         if not self.options.make_tags:
-            raise _StopsError("有标签在检查之后被删除了。请取消后再上传一次，或者选择自动新建缺少的标签。")
+            raise StopsError("有标签在检查之后被删除了。请取消后再上传一次，或者选择自动新建缺少的标签。")
         by_group: dict[str, list[str]] = {}
         for tag in missing:
             by_group.setdefault(tag.group or self.options.tag_group, []).append(tag.name)
@@ -367,12 +367,12 @@ class Worker:
                     await add_tags(self._calling, asked)
                 except ConflictError as error:
                     # Made meanwhile by somebody else, or by us just before we died: they are read again.
-                    raise _WaitsError(str(error)) from error
+                    raise WaitsError(str(error)) from error
                 except InvalidRuleError as error:
-                    raise _StopsError(f"标签新建不了：{error.message}") from error
+                    raise StopsError(f"标签新建不了：{error.message}") from error
                 except WeComError as error:
-                    _raise_if_of_all(error)
-                    raise _StopsError(f"标签新建不了：{error}") from error
+                    raise_if_of_all(error)
+                    raise StopsError(f"标签新建不了：{error}") from error
         self.scope = replace(self.scope, index=await self.ctx.db.read(import_facts.read_tag_index))
 
 
@@ -384,11 +384,3 @@ class Group:
     ids: list[int]
     bad: list[tuple[int, str, list[Fault]]]
     changes: Changes
-
-
-def _raise_if_of_all(error: WeComError) -> None:
-    """Raises where WeCom would refuse all that is left in the same way, or is to be asked again later."""
-    if ends_all(error.errcode) or isinstance(error, CredentialsError | QuotaError):
-        raise _StopsError(str(error)) from error
-    if error.retryable:
-        raise _WaitsError(str(error)) from error

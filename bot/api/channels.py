@@ -12,13 +12,14 @@ from pydantic import Field
 from sqlmodel import Session
 
 from bot import channel_files, channels
-from bot.api.answers import ApiError, answer, page, path_id, read_body, read_object, read_query
+from bot.api.answers import HEADERS, ApiError, answer, page, path_id, read_body, read_object, read_query
 from bot.api.described import described
 from bot.api.repeats import REPLAYED, do_once
 from bot.api.service import CALLER, Api
 from bot.api.shapes import ChannelTold, Items, MergePatch, Page
 from bot.channel_calls import bring, image_of
 from bot.channel_posters import content_type_of, poster_svg, read_poster
+from bot.channel_zips import zipped
 from bot.channels import Editing
 from data.models import ChannelImport, ChannelStatus
 from data.queries import channel_days as day_rows
@@ -85,6 +86,14 @@ class CopyBody(RuleModel):
     """How the copy is called."""
 
     name: RuleName
+
+
+class ZipQuery(RuleModel):
+    """Of which channels: those of a file, those whose name holds a text, those of a kind."""
+
+    import_id: int | None = Field(default=None, ge=1, lt=2**63)
+    text: str = Field(default="", max_length=64)
+    kind: Literal["", "code", "link"] = ""
 
 
 class CodeTold(RuleModel):
@@ -268,6 +277,24 @@ async def get_code(api: Api, request: web.Request) -> web.Response:
             poster_svg=poster_svg(found.title, code, background),
         )
     )  # fmt: skip
+
+
+@described(bytes, query=ZipQuery, file="application/zip")
+async def get_zip(api: Api, request: web.Request) -> web.StreamResponse:
+    query = read_query(ZipQuery, request)
+    if query.import_id is not None:
+        await api.db.read(import_rows.get_import, query.import_id)
+    wanted = PlanFilter(import_id=query.import_id, text=query.text, kind=query.kind)
+    async with zipped(api.context, wanted) as (size, pieces):
+        response = web.StreamResponse(headers={
+            **HEADERS, "Content-Length": str(size), "Content-Type": "application/zip",
+            "Content-Disposition": 'attachment; filename="siyu-channels.zip"',
+        })  # fmt: skip
+        await response.prepare(request)
+        async for piece in pieces:
+            await response.write(piece)
+        await response.write_eof()
+    return response
 
 
 # -- numbers

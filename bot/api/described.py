@@ -16,6 +16,8 @@ _NAME = "__described__"
 class Described:
     """The models of a route. `body` None: it reads none; `content`: the type of a body that is not JSON.
 
+    `file`: the type of an answer that is not JSON; such a route may answer 404.
+
     `also`: a second answer, with its status. `keyed`: it honours an Idempotency-Key.
     """
 
@@ -26,6 +28,7 @@ class Described:
     content: str = ""
     keyed: bool = False
     also: tuple[int, Any] | None = None
+    file: str = ""
 
 
 def described(
@@ -37,11 +40,12 @@ def described(
     content: str = "",
     keyed: bool = False,
     also: tuple[int, Any] | None = None,
+    file: str = "",
 ) -> Callable[[F], F]:
     """Say what a handler answers (`answers`, with `status`) and what it reads."""
 
     def note(handle: F) -> F:
-        setattr(handle, _NAME, Described(answers, status, body, query, content, keyed, also))
+        setattr(handle, _NAME, Described(answers, status, body, query, content, keyed, also, file))
         return handle
 
     return note

@@ -61,6 +61,13 @@ class Decision(RuleModel):
     external_userid: Annotated[Line, Field(min_length=1, max_length=64)] | None
 
 
+class ConvertedTold(RuleModel):
+    """Ids of another provider's app that WeCom was asked to convert, and those for which it has one of ours."""
+
+    asked: int
+    found: int
+
+
 class ImportTold(RuleModel):
     """An import. `headings` are those of the file's columns, `targets` what each is taken for; `states` counts the rows
     by what became of them, `tally` what would change. Tags are put on by the marking with `marking_id`."""
@@ -76,6 +83,7 @@ class ImportTold(RuleModel):
     rows: int
     tally: dict[str, Any]
     states: dict[RowState, int]
+    converted: ConvertedTold
     marking_id: int | None
     error: str
     made_at: datetime | None

@@ -135,12 +135,14 @@ def _responses(route: Route, told: Described, schemas: dict[str, Any]) -> dict[s
         refusals.add(404)
     if told.content:
         refusals.add(408)
+    if told.file:
+        refusals.add(404)
     answers = {told.status: schemas[_key(route, "answers")]}
     if told.also is not None:
         answers[told.also[0]] = schemas[_key(route, "also")]
     return {
         **{
-            str(status): {"description": route.says, "content": {"application/json": {"schema": schema}}}
+            str(status): {"description": route.says, "content": {told.file or "application/json": {"schema": schema}}}
             for status, schema in sorted(answers.items())
         },
         **{str(status): {"$ref": f"#/components/responses/{status}"} for status in sorted(refusals)},

@@ -112,6 +112,7 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/channels/imports", "channels:write", channels.read_file, "Read a file of channels (XLSX or CSV, the body itself); nothing is made yet."),
     Route("GET", f"/channels/imports/{ID}", "channels:read", channels.get_import, "What a file says, what is wrong with it, and how far its channels are."),
     Route("POST", f"/channels/imports/{ID}/start", "channels:write", channels.start_import, "Make the channels of a file, in the background."),
+    Route("GET", "/channels/codes.zip", "channels:read", channels.get_zip, "The codes and posters of channels as a ZIP: of a file (`import_id`), or of all that are not archived."),
     Route("GET", f"/channels/{ID}", "channels:read", channels.get_one, "One channel that was made here."),
     Route("PATCH", f"/channels/{ID}", "channels:write", channels.change, "Change one (JSON merge patch, perhaps with its `version`); its code stays."),
     Route("POST", f"/channels/{ID}/copy", "channels:write", channels.copy, "Make one like it, with a code of its own."),

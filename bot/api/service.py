@@ -62,7 +62,7 @@ class Api:
         return self.context.settings
 
 
-Handle = Callable[[Api, web.Request], Awaitable[web.Response]]
+Handle = Callable[[Api, web.Request], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,9 @@ def import_file(
     make_tags: Annotated[bool, typer.Option("--make-tags", help="Make tags that do not exist.")] = False,
     tag_group: Annotated[str, typer.Option("--tag-group", help="The group of tags whose group is not named.")] = "导入",
     order_source: Annotated[str, typer.Option("--order-source", help="The shop of its orders.")] = "import",
+    source_agentid: Annotated[
+        int, typer.Option("--source-agentid", min=0, help="The other provider's app whose ids WeCom is to convert.")
+    ] = 0,
     columns: Annotated[
         list[str] | None, typer.Option("--column", help="HEADING=TARGET, where a heading is not known (repeatable).")
     ] = None,
@@ -57,7 +60,10 @@ def import_file(
         from scheduler.imports import run_import
         from scheduler.leases import LeaseHeldError
 
-        given = {"overwrite": overwrite, "make_tags": make_tags, "tag_group": tag_group, "order_source": order_source}
+        given = {
+            "overwrite": overwrite, "make_tags": make_tags, "tag_group": tag_group, "order_source": order_source,
+            "source_agentid": source_agentid,
+        }  # fmt: skip
         options = parse(Options, given)
         try:
             if not file.is_file() or file.stat().st_size > FILE_BYTES_MAX:
@@ -107,6 +113,11 @@ def _say(told: dict[str, Any]) -> None:
         say(f"  {cut(heading, 30)} -> {target or '(not imported)'}")
     states = ", ".join(f"{count:,} {state}" for state, count in told["states"].items() if count)
     say(f"  rows: {states or 'none'}")
+    if told["converted"]["asked"]:
+        say(
+            f"  ids of app {told['options']['source_agentid']}: {told['converted']['asked']:,} asked about, "
+            f"{told['converted']['found']:,} of them are ours"
+        )
     tally = told["tally"]
     if tally:
         gains = sum(tally["gains"].values())

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
-from functools import partial
 from typing import Any
 
 from aiohttp import web
 from sqlmodel import Session
 
 from bot import channel_files
-from bot.channel_zips import zip_codes
+from bot.channel_zips import zipped
 from bot.channels import Editing
 from bot.console.asks import Ask
 from bot.console.channel_forms import read_offered
@@ -120,16 +118,13 @@ async def show_zip(ask: Ask) -> web.StreamResponse:
         return PlanFilter(read_visible(session, ask), import_id=row.id)
 
     wanted = await ask.db.read(read)
-    with tempfile.TemporaryFile(prefix="siyu-") as file:
-        await zip_codes(ask.ctx, wanted, file)
-        size = file.seek(0, 2)
-        file.seek(0)
+    async with zipped(ask.ctx, wanted) as (size, pieces):
         answer = web.StreamResponse(headers={
             **HEADERS, "Cache-Control": "no-store", "Content-Length": str(size), "Content-Type": "application/zip",
             "Content-Disposition": f'attachment; filename="siyu-channels-{ask.path_number()}.zip"',
         })  # fmt: skip
         await answer.prepare(ask.request)
-        while piece := await asyncio.to_thread(partial(file.read, 1 << 16)):
+        async for piece in pieces:
             await answer.write(piece)
         await answer.write_eof()
     return answer

@@ -12,6 +12,7 @@ from bot.console.asks import Ask
 from bot.console.customers import asked_by, is_own
 from bot.console.import_words import GROUPS, ORDERS, STATES, STATUSES
 from bot.console.painting import N_
+from bot.console.rule_forms import whole
 from bot.console.sheets import send_pieces
 from bot.phrases import Phrase
 from bot.table_files import FILE_BYTES_MAX
@@ -98,6 +99,8 @@ async def _page(ask: Ask, status: int = 200, **more: Any) -> web.Response:
         return {
             "found": found,
             "states": imports.count_states(session, found),
+            "changeable": found.status in rows.DESCRIBED or rows.is_unchecked(session, found),
+            "converted": imports.count_converted(session, found),
             "samples": import_rows.list_rows(session, found.id or 0, limit=SAMPLES),
             "fields": imports.map_fields(session),
             "names": read_tags(session) if found.tally else {},
@@ -111,7 +114,6 @@ async def _page(ask: Ask, status: int = 200, **more: Any) -> web.Response:
     return ask.show(
         "import_part" if ask.is_htmx else "import", status, **told, acts=acts, groups=groups, statuses=STATUSES,
         row_states=STATES, listed=LISTED, field=FIELD, days=ask.settings.privacy.imports_days,
-        changeable=found.status in (ImportStatus.DRAFT, ImportStatus.CHECKING, ImportStatus.READY),
         **{"fault": "", "faults": {}, "targets": found.targets, "asked": parse(Options, found.options), **more},
     )  # fmt: skip
 
@@ -205,6 +207,8 @@ async def export(ask: Ask) -> web.StreamResponse:
 def _options(ask: Ask, before: Options) -> Options:
     given: dict[str, Any] = {"overwrite": ask.text("overwrite") == "yes", "make_tags": ask.text("make_tags") == "yes"}
     given |= {name: ask.text(name, 64) or getattr(before, name) for name in _OPTIONS}
+    typed = ask.text("source_agentid", 10) or "0"
+    given["source_agentid"] = whole(typed) if "source_agentid" in ask.form else before.source_agentid
     return parse(Options, given)
 
 

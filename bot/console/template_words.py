@@ -36,6 +36,10 @@ WORDS: Mapping[str, tuple[str, str]] = {
         N_("获客链接失效"),
         N_("获客链接在企业微信里被删除，或者上面没有人能添加客户时，发给负责人。"),
     ),
+    "staff_alert/channel_stranded": (
+        N_("渠道码没有人接待"),
+        N_("渠道码上的员工都不能再添加客户时，发给创建渠道的人和负责人。"),
+    ),
     "staff_alert/journey_paused": (N_("旅程暂停"), N_("旅程出错暂停时，发给负责人。")),
     "staff_alert/day_list": (N_("今日待办（客户）"), N_("每天告诉员工有多少客户等着联系。")),
     "staff_alert/weekly_report": (N_("周报"), N_("每周一把上一周的报表发给选定的人。")),

@@ -10,19 +10,10 @@ from bot.render.variables import ADDED_DATE, DEPARTMENT_NAME, WELCOME_MAX_BYTES,
 ALERT_CUSTOMER = Variable(name="customer_name", zh="客户昵称", en="customer's name", fallback="一位客户", sample="小鱼")
 ALERT_STAFF = Variable(name="staff_name", zh="员工姓名", en="staff member's name", fallback="一位同事", sample="李婷")
 HAPPENED_AT = Variable(
-    name="happened_at",
-    zh="发生时间",
-    en="when it happened",
-    fallback="刚刚",
-    sample="5月20日 14:05",
-    max_bytes=64,
+    name="happened_at", zh="发生时间", en="when it happened", fallback="刚刚", sample="5月20日 14:05", max_bytes=64
 )
 ALERT_CHANNEL = Variable(
-    name="channel_name",
-    zh="添加渠道",
-    en="channel the customer came through",
-    fallback="未知渠道",
-    sample="门店海报",
+    name="channel_name", zh="添加渠道", en="channel the customer came through", fallback="未知渠道", sample="门店海报"
 )
 KF_ACCOUNT = Variable(
     name="account_name", zh="客服账号", en="customer-service account", fallback="微信客服", sample="青禾客服"
@@ -47,6 +38,11 @@ def _count(name: str, zh: str, en: str, sample: str, fallback: str = "0") -> Var
 def _some(name: str, zh: str, en: str, sample: str) -> Variable:
     """A number that a text always has."""
     return _count(name, zh, en, sample, "若干")
+
+
+def _outcome(en: str, fallback: str, sample: str) -> Variable:
+    """What has happened, in one word that templates compare."""
+    return Variable(name="outcome", zh="情况", en=en, fallback=fallback, sample=sample, max_bytes=16)
 
 
 CAMPAIGN_NUMBER = Variable(
@@ -194,9 +190,7 @@ ALERTS: dict[str, tuple[Variable, ...]] = {
         CAUSE,
     ),
     "acquisition_quota": (
-        Variable(
-            name="outcome", zh="情况", en="exhausted, low or expires", fallback="low", sample="expires", max_bytes=16
-        ),
+        _outcome("exhausted, low or expires", "low", "expires"),
         _count("balance", "剩余额度", "customers who may still be added", "18"),
         _count("total", "总额度", "customers of the whole quota", "1,000"),
         _count("expiring", "将到期的额度", "how many of them end soon", "100"),
@@ -209,14 +203,19 @@ ALERTS: dict[str, tuple[Variable, ...]] = {
             name="channel_name", zh="获客链接名称", en="link's name", fallback="一个获客链接", sample="朋友圈广告"
         ),
         _some("channel_id", "渠道编号", "channel's number", "7"),
+        _outcome("unavailable or deleted", "unavailable", "deleted"),
+        HAPPENED_AT,
+    ),
+    "channel_stranded": (
         Variable(
-            name="outcome",
-            zh="情况",
-            en="unavailable or deleted",
-            fallback="unavailable",
-            sample="deleted",
-            max_bytes=16,
+            name="channel_names",
+            zh="渠道名称",
+            en="channels' names, the first five",
+            fallback="一个渠道",
+            sample="门店海报 / 朋友圈广告",
         ),
+        _count("count", "渠道数", "channels", "2"),
+        _outcome("nobody, last_resort or stuck", "nobody", "last_resort"),
         HAPPENED_AT,
     ),
     "day_list": (

@@ -48,6 +48,7 @@ from bot.sandbox import (
     control_staff,
     control_system,
     jssdk,
+    provider_ids,
 )
 from bot.sandbox.calls import Endpoint
 from bot.sandbox.control import Route, add_control
@@ -68,6 +69,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *api_apps.ENDPOINTS,
     *api_directory.ENDPOINTS,
     *api_customers.ENDPOINTS,
+    *provider_ids.ENDPOINTS,
     *api_tags.ENDPOINTS,
     *api_ways.ENDPOINTS,
     *api_links.ENDPOINTS,

@@ -68,6 +68,14 @@ class Customers(Family):
         """The customer's `openid`, for payments."""
         return self._post("externalcontact/convert_to_openid", data={"external_userid": external_userid})
 
+    def from_service_external_userid(self, external_userid: str, source_agentid: int) -> Awaitable[Json]:
+        """The company's own `external_userid` of the customer whom another provider's app knows by this one (WeCom doc
+        95884). Somebody whom they have as a contact must be in the range of both apps."""
+        return self._post(
+            "externalcontact/from_service_external_userid",
+            data={"external_userid": external_userid, "source_agentid": source_agentid},
+        )
+
     def opengid_to_chatid(self, opengid: str) -> Awaitable[Json]:
         """The `chat_id` of the group that a mini-program knows as `opengid`."""
         return self._post("externalcontact/opengid_to_chatid", data={"opengid": opengid})

@@ -29,6 +29,14 @@ class Users(Family, WeChatUser):
         """The userid behind an openid."""
         return str((await self._post("user/convert_to_userid", data={"openid": openid}))["userid"])
 
+    def openuserid_to_userid(self, open_userids: Sequence[str], source_agentid: int) -> Awaitable[Json]:
+        """`userid_list` of `open_userid` and `userid` of members whom another provider's app knows by these ids, and
+        `invalid_open_userid_list` (WeCom doc 95884); at most 1,000."""
+        return self._post(
+            "batch/openuserid_to_userid",
+            data={"open_userid_list": [*open_userids], "source_agentid": source_agentid},
+        )
+
     async def get_join_qrcode(self, size_type: int | None = None) -> str:
         """The address of the code for joining the company; it lives seven days."""
         return str((await self._get("corp/get_join_qrcode", params=given(size_type=size_type)))["join_qrcode"])

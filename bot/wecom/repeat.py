@@ -28,6 +28,7 @@ READS: Final = frozenset(
         "externalcontact/convert_to_openid",
         "externalcontact/customer_acquisition/customer",
         "externalcontact/customer_acquisition/statistic",
+        "externalcontact/from_service_external_userid",
         "externalcontact/groupchat/statistic",
         "externalcontact/groupchat/statistic_group_by_day",
         "externalcontact/opengid_to_chatid",

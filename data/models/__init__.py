@@ -50,7 +50,7 @@ from data.models.groups import CustomerGroup, GroupMember
 from data.models.handovers import GroupTransfer, Handover, HandoverStatus, Unassigned
 from data.models.happenings import Happening
 from data.models.health import CallbackHealth
-from data.models.imports import Import, ImportPiece, ImportRow, ImportStatus, RowState
+from data.models.imports import Import, ImportedId, ImportPiece, ImportRow, ImportStatus, RowState
 from data.models.inbox import InboxEvent, InboxOutcome, InboxTask, OutcomeStatus, TaskStatus, inbox_metadata
 from data.models.jobs import JobState
 from data.models.join_ways import JoinWay, JoinWayImage, JoinWayStatus
@@ -168,6 +168,7 @@ __all__ = [
     "ImportPiece",
     "ImportRow",
     "ImportStatus",
+    "ImportedId",
     "InboxEvent",
     "InboxOutcome",
     "InboxTask",

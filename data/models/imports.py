@@ -88,6 +88,23 @@ class ImportPiece(SQLModel, table=True):
     content: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
+class ImportedId(SQLModel, table=True):
+    """An id of another provider's app that WeCom was asked about, and what it is here: a customer's `external_userid`,
+    or a member's `userid`. Both empty: WeCom has none for it."""
+
+    __tablename__ = "imported_ids"
+    __table_args__ = (
+        partial_index("ix_imported_ids_customer", "external_userid", where="external_userid <> ''"),
+        {"sqlite_with_rowid": False},
+    )
+
+    import_id: int = Field(sa_column=Column(BigInt, primary_key=True, autoincrement=False))
+    source_agentid: int = Field(sa_column=Column(BigInt, primary_key=True, autoincrement=False))
+    told: str = Field(primary_key=True, max_length=64)
+    external_userid: str = Field(default="", max_length=64)
+    userid: str = Field(default="", max_length=64)
+
+
 class ImportRow(SQLModel, table=True):
     """A row of a file. `external_userid`: the customer it is about, found or `picked` by a person.
 

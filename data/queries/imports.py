@@ -12,10 +12,13 @@ from sqlmodel import Session, col
 from bot.phrases import Phrase
 from data.errors import ConflictError, NotFoundError
 from data.models import Import, ImportPiece, ImportRow, ImportStatus
+from data.queries.import_ids import forget_ids
 
 #: Being worked on, or waiting for it.
 OPEN = (ImportStatus.READING, ImportStatus.CHECKING, ImportStatus.RUNNING)
 ENDED = (ImportStatus.DONE, ImportStatus.CANCELLED)
+#: What its columns are, and how it is to be done, can be said.
+DESCRIBED = (ImportStatus.DRAFT, ImportStatus.CHECKING, ImportStatus.READY)
 #: Whoever has not finished keeping a file by then is gone.
 ABANDONED_AFTER = timedelta(hours=1)
 SWEPT_ROWS = 2_000
@@ -64,6 +67,12 @@ def lock_import(session: Session, import_id: int) -> Import:
             Phrase("没有编号为 %(import_id)s 的导入。", import_id=import_id), Phrase("请核对编号：siyu imports list")
         )
     return row
+
+
+def is_unchecked(session: Session, row: Import) -> bool:
+    """Whether it stopped while its rows were checked, all of which are there."""
+    paused = row.status == ImportStatus.PAUSED and row.started_at is None
+    return paused and find_piece(session, row.id or 0, 0) is None
 
 
 def list_imports(
@@ -116,7 +125,7 @@ def describe(session: Session, import_id: int, targets: Sequence[str], options: 
     Raises ConflictError once it has begun.
     """
     row = lock_import(session, import_id)
-    if row.status not in (ImportStatus.READING, ImportStatus.DRAFT, ImportStatus.CHECKING, ImportStatus.READY):
+    if row.status not in (ImportStatus.READING, *DESCRIBED) and not is_unchecked(session, row):
         raise ConflictError(
             Phrase("导入已经开始，不能再改列。"), Phrase("请先取消，再上传一次文件；已经导入的不会重复。")
         )
@@ -183,7 +192,7 @@ def sweep_rows(session: Session, now: datetime, before: datetime | None) -> bool
     some = select(col(ImportRow.id)).where(col(ImportRow.import_id) == row.id).limit(SWEPT_ROWS)
     ids = list(session.execute(some).scalars())
     session.execute(delete(ImportRow).where(col(ImportRow.id).in_(ids)))
-    if len(ids) < SWEPT_ROWS:
+    if len(ids) < SWEPT_ROWS and not forget_ids(session, row.id or 0, SWEPT_ROWS):
         if row.status == ImportStatus.ARRIVING:
             _forget_file(session, row.id or 0)
             session.delete(row)

@@ -147,5 +147,11 @@ def list_made(session: Session) -> list[tuple[int, str]]:
     return [(int(row[0] or 0), str(row[1])) for row in session.execute(query.order_by(col(JoinWay.id)))]
 
 
+def has_made(session: Session) -> bool:
+    """Whether there is one by which people may have come in."""
+    query = select(col(JoinWay.id)).where(col(JoinWay.status) == JoinWayStatus.MADE, col(JoinWay.removed_at).is_(None))
+    return session.execute(query.limit(1)).first() is not None
+
+
 def _values(draft: JoinWayDraft) -> dict[str, Any]:
     return {**draft.model_dump(), "chat_ids": list(draft.chat_ids)}

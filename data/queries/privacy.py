@@ -35,6 +35,7 @@ from data.models import (
     FormAnswer,
     GroupMember,
     Happening,
+    ImportedId,
     ImportRow,
     JourneyMember,
     KfMessage,
@@ -138,6 +139,12 @@ def _orders(person: Person) -> ColumnElement[bool]:
     return or_(*found)
 
 
+def _converted(person: Person) -> ColumnElement[bool]:
+    """Ids that another provider's app has for them."""
+    i: Any = ImportedId.__table__  # type: ignore[attr-defined]
+    return and_(i.c.external_userid != EMPTY, i.c.external_userid == person.external_userid)
+
+
 def _imported(person: Person) -> ColumnElement[bool]:
     """Rows of other tools' tables that are about them, or name them by anything that orders know them by."""
     r: Any = ImportRow.__table__  # type: ignore[attr-defined]
@@ -197,6 +204,7 @@ HELD: tuple[Held, ...] = (
         hidden=("body",),
     ),
     Held(ImportRow, _imported),
+    Held(ImportedId, _converted),
     Held(StepRecord, _enrolled),
     _own(StaffTask),
     _own(WebhookCall),

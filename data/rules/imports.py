@@ -84,12 +84,14 @@ def _not_of_wecom(source: str) -> str:
 
 class Options(RuleModel):
     """`overwrite`: also what is there already is replaced, else only what is empty is filled. `make_tags`: tags that do
-    not exist are made, in the group `tag_group` where the file names none. `order_source`: the shop of its orders."""
+    not exist are made, in the group `tag_group` where the file names none. `order_source`: the shop of its orders.
+    `source_agentid`: the app of another provider whose ids the file has and WeCom is asked to convert; 0: of none."""
 
     overwrite: bool = False
     make_tags: bool = False
     tag_group: Annotated[Line, Field(min_length=1, max_length=NAME_MAX_LENGTH)] = "导入"
     order_source: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$"), AfterValidator(_not_of_wecom)] = "import"
+    source_agentid: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
 
 
 class Tag(NamedTuple):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import io
+import zipfile
 
 from data.queries import channel_days as day_rows
 from tests.api.conftest import Caller
@@ -36,6 +38,14 @@ async def test_channels(caller: Caller) -> None:
     assert (await caller.call("POST", f"{path}/again"))[0] == 409, "nothing is wrong with it"
     status, copy = await caller.call("POST", f"{path}/copy", {"name": "副本"})
     assert (status, copy["daily_cap"], copy["state"] != "front") == (201, 30, True)
+    for asked, names in (("", {"前台", "副本"}), ("?text=副本", {"副本"})):
+        headers = {"Authorization": f"Bearer {caller.token}"}
+        async with caller.http.get(f"{caller.bot.url}/api/v1/channels/codes.zip{asked}", headers=headers) as zipped:
+            assert (zipped.status, zipped.content_type) == (200, "application/zip")
+            with zipfile.ZipFile(io.BytesIO(await zipped.read())) as file:
+                assert all(any(name in each for each in file.namelist()) for name in names), file.namelist()
+                assert len([each for each in file.namelist() if each.endswith(".png")]) == len(names)
+    assert (await caller.call("GET", "/channels/codes.zip?import_id=99"))[0] == 404
     _, code = await caller.call("GET", f"{path}/code")
     assert base64.b64decode(code["content"]).startswith(b"\x89PNG")
     assert "前台" in code["poster_svg"]

@@ -37,8 +37,8 @@ async def kept(company: Company, state: str, **fields: Any) -> int:
         "name": f"渠道 {state}", "userids": [company.followers[0]], "fallback": company.followers[-1], **fields,
     })  # fmt: skip
     ctx = company.bot.context
-    return await ctx.db.write(partial(make, draft=draft, made_by="test", editing=editing_for(ctx, ctx.clock.now()),
-                                      state=state))  # fmt: skip
+    editing = editing_for(ctx, ctx.clock.now())
+    return await ctx.db.write(partial(make, draft=draft, made_by=company.followers[1], editing=editing, state=state))
 
 
 async def plan(company: Company, id_: int) -> ChannelPlan:
@@ -146,6 +146,11 @@ async def test_a_code_is_made_once_and_leads_to_whom_it_should(company: Company)
     assert await watch_seats(ctx)
     await tend_channels(ctx)
     assert {on_code(company, state)[0] for state in ("lost", "killed", "cut")} == {last}
+    # Whoever made them hears of it once, of all in one message; of one who is full or away nobody has heard.
+    clock.advance(timedelta(hours=2))
+    await tend_channels(ctx)
+    (said,) = [each for each in await company.alerts() if each.kind == "channel_stranded"]
+    assert (said.userid, "3 个渠道" in said.words, "渠道 killed" in said.words) == (second, True, True), said.words
     # The three need another member, and the checklist of the one who is to leave says so, although nobody reaches them.
     for wanted in (rows.PlanFilter(member=first), rows.PlanFilter(trouble=True)):
         found = await company.read(rows.list_plans, wanted)

@@ -117,7 +117,6 @@ async def test_group_welcomes_and_join_codes(company: Company, http: aiohttp.Cli
     # Who comes by it is counted, and what WeCom has added to it is read.
     company.sandbox.machine.group_acts.join(group.chat_id, [], config_id=row.config_id or "")
     await company.settle()
-    await browser.post(f"/console/groups/{group.chat_id}/fetch")
     assert "1 位客户由此入群" in (await browser.get(path)).text
     acts = company.sandbox.machine.group_acts
     acts.members_max = 2

@@ -18,6 +18,7 @@ from sqlmodel import Session, col
 
 from bot.erasing import erase_customer
 from bot.sandbox.faults import Fault
+from bot.sandbox.provider_ids import PROVIDER_AGENTID, as_open_userid, as_provider
 from data.models import Customer, FieldDefinition, Follow, ImportRow, ImportStatus, Order, Role
 from data.queries import audit, fields
 from data.queries import imports as rows
@@ -299,3 +300,55 @@ async def test_managers_move_in_their_own_customers_and_orders_are_for_admins(
     again = number_of(await upload(admin, content, order_source="old_shop"))
     assert await work(company, again) == "ready"
     assert {each.state for each in (await company.read(lines_of, again)).values()} == {"same", "bad"}
+    await ids_of_another_providers_app_are_converted(company, admin)
+
+
+async def ids_of_another_providers_app_are_converted(company: Company, admin: Browser) -> None:
+    """Ids as another provider's app exports them; what WeCom has nothing for is left to a person."""
+    mine = company.followers[0]
+    first, second = list(company.world.customers.listed_by(mine))[1:3]
+    head = ("客户ID", "所属员工", "备注名")
+    lines = [
+        (as_provider(first), as_open_userid(mine), "搬来一"), (as_provider(second), "wo" + "y" * 30, "搬来二"),
+        ("wm" + "x" * 30, as_open_userid(mine), "搬来三"), (as_provider(first), as_open_userid(mine), "搬来四"),
+    ]  # fmt: skip
+    content = table(*lines, head=head).encode("utf-16")
+    number = number_of(await upload(admin, content, source_agentid="99"))
+    one, convert = f"{PATH}/{number}", "externalcontact/from_service_external_userid"
+    assert await work(company, number) == "paused"
+    page = await admin.get(one)
+    assert ("不换算应用 99" in page.text, "source_agentid" in page.page) == (True, True)
+
+    async def describe(**more: str) -> None:
+        columns = [("target", each) for each in ("external_userid", "staff", "remark")]
+        assert (await admin.post(f"{one}/columns", [*columns, *more.items()])).status == 303
+        assert await work(company, number) == "ready"
+
+    # Each id is asked once, and nothing is asked again when the rows are looked at anew.
+    before = company.calls(convert)
+    await describe(source_agentid=str(PROVIDER_AGENTID))
+    assert company.calls(convert) == before + 3, "each id once"
+    await describe(overwrite="yes", source_agentid=str(PROVIDER_AGENTID))
+    assert (company.calls(convert), company.calls("batch/openuserid_to_userid")) == (before + 3, 2)
+    found = await company.read(lines_of, number)
+    assert [found[line].external_userid for line in range(2, 6)] == [first, second, "", first]
+    assert [found[line].state for line in range(2, 6)] == ["ready", "ready", "review", "ready"]
+    assert "没有把这个编号换成" in found[4].faults[0][1]
+    assert "换算了 5 个旧工具的编号，3 个是" in (await admin.get(one)).text
+    assert (await admin.post(f"{one}/act/start")).status == 303
+    assert await work(company, number) == "done"
+    remarks = [company.world.customers.find_follow(mine, whose).remark for whose in (first, second)]  # type: ignore[union-attr]
+    assert remarks == ["搬来四", "搬来二"]
+    await describe_nothing_without_an_app(company, admin, lines, head)
+
+
+async def describe_nothing_without_an_app(
+    company: Company, admin: Browser, lines: Sequence[tuple[str, ...]], head: Sequence[str]
+) -> None:
+    """Without the app nothing is asked, and the list says what is missing."""
+    before = company.calls("externalcontact/from_service_external_userid")
+    number = number_of(await upload(admin, table(*lines, head=head).encode()))
+    assert await work(company, number) == "ready"
+    found = await company.read(lines_of, number)
+    assert "填那个应用的 agentid" in found[4].faults[0][1]
+    assert company.calls("externalcontact/from_service_external_userid") == before
