@@ -110,6 +110,8 @@ async def test_what_campaigns_led_to_and_what_waits(company: Company) -> None:
 
 
 def _greet(session: Session, userid: str, external_userid: str, now: datetime) -> None:
-    values = {"event_id": 10**6, "kind": "change_external_contact.add_external_contact", "userid": userid}
-    sent = {"status": "sent", "received_at": now, "sent_at": now + timedelta(seconds=1.5)}
-    session.add(Welcome(external_userid=external_userid, **values, **sent))
+    greeted = Welcome(
+        event_id=10**6, kind="change_external_contact.add_external_contact", userid=userid, status="sent",
+        external_userid=external_userid, received_at=now, sent_at=now + timedelta(seconds=1.5),
+    )  # fmt: skip
+    session.add(greeted)
