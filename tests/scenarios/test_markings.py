@@ -198,11 +198,15 @@ async def test_what_only_a_person_can_mend_pauses_it_and_resuming_goes_on(compan
 
 
 async def test_failures_that_never_end_pause_it(company: Company) -> None:
+    complaints = list[Any]()
+    asyncio.get_running_loop().set_exception_handler(lambda _, about: complaints.append(about))
     await sync(company)
     company.sandbox.machine.faults.add(Fault(0, "api", "errcode", on=MARK, errcode=40035))
     marking = await finish(company, await ask(company, everyone(company.tag_ids[:1])))
     assert marking.status == "paused"
     assert "in a row" in marking.error
+    gc.collect()
+    assert complaints == [], "what was begun is awaited"
     assert 100 <= marking.failed <= marking.items
 
     company.sandbox.machine.faults.clear()
@@ -242,12 +246,8 @@ async def caught(company: Company, marking_id: int, act: Act | None = None) -> M
 
 
 async def test_it_can_be_paused_resumed_and_cancelled(company: Company) -> None:
-    complaints = list[Any]()
-    asyncio.get_running_loop().set_exception_handler(lambda _, about: complaints.append(about))
     marking_id = await slowed(company)
     marking = await caught(company, marking_id, Act.PAUSE)
-    gc.collect()
-    assert complaints == [], "what was begun is awaited"
     assert (marking.status, 0 < marking.done < marking.items) == ("paused", True)
     (slow,) = company.sandbox.machine.faults.all.values()
     assert slow.struck == marking.done, "what was under way has ended, and its result was written"
