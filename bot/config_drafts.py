@@ -27,6 +27,12 @@ class DraftsSettings(Section):
         6, description="An answer that is not there by then is not waited for: the rules go on."
     )
 
+    hold: bool = Field(
+        True,
+        description="draft: the customer gets the answer when somebody sends it; false: the knowledge's own words go "
+        "out at once, and the draft is shown besides.",
+    )
+
     @model_validator(mode="after")
     def _knows_whom_to_ask(self) -> Self:
         if self.mode != "off" and not (self.url and self.model):

@@ -87,7 +87,7 @@ async def _pull(ctx: Context, open_kfid: str, token: str) -> Pulled:
         items = [read_item(item, began) for item in answer.get("msg_list") or ()]
         known = [item for item in items if item is not None]
         has_more, following = bool(answer.get("has_more")), str(answer.get("next_cursor") or cursor)
-        page = Page(open_kfid, cursor, following, has_more, known, began)
+        page = Page(open_kfid, cursor, following, has_more, known, began, ctx.wecom.ahead)
         stored = await ctx.db.write(pull_rows.store_page, page, ctx.clock.now())
         if stored is None:
             # Another is at it: on from where they are, until WeCom says that there is no more.

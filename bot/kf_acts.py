@@ -14,13 +14,15 @@ from bot.context import Context
 from bot.errors import ObservingError
 from bot.kf import own_message, read_state
 from bot.kf_work import work_on_one
+from bot.knowledge import pair_of
 from bot.phrases import Phrase
 from bot.wecom.errors import WeComError
-from data.errors import ConflictError
+from data.errors import ConflictError, NotFoundError
 from data.models import KfAccount, KfMessage, KfSession
 from data.models.kf import KfOrigin, KfState, KfStatus
 from data.queries import kf_accounts as account_rows
 from data.queries import kf_sessions as rows
+from data.queries import knowledge as pair_rows
 from data.rules import kf_answers
 from data.rules.kf_answers import KfAnswer, KfText, words_of
 from data.rules.kf_sessions import BOTS, LONG_CODE, Window, change_problem, shown_state, window_of
@@ -28,6 +30,8 @@ from data.rules.problems import InvalidRuleError, RuleModel
 
 ANSWER: TypeAdapter[KfAnswer] = TypeAdapter(KfAnswer)
 NO_CHANGE = 95016
+#: What is sent, or is about to be.
+GOING = (KfStatus.SENT.value, KfStatus.OPEN.value)
 TO: Mapping[str, KfState] = {
     "queue": KfState.QUEUED,
     "person": KfState.PERSON,
@@ -64,6 +68,31 @@ async def say(ctx: Context, session_id: int, answer: KfAnswer, by: str) -> KfMes
 async def say_text(ctx: Context, session_id: int, text: str, by: str) -> KfMessage:
     """The same for a text."""
     return await say(ctx, session_id, KfText(text=text), by)
+
+
+async def say_held(ctx: Context, session_id: int, asked_id: int | None, text: str, by: str) -> KfMessage:
+    """Send a text; where it is the answer that waits under the message `asked_id`, its card with it, and once. Raises
+    as `say`."""
+    known = await ctx.db.write(rows.take_held, asked_id, session_id) if asked_id is not None else {}
+    card = await _card_of(ctx, int(known["held"])) if known.get("held") else None
+    sent: KfMessage | None = None
+    try:
+        if text.strip() or card is None:
+            sent = await say_text(ctx, session_id, text, by)
+        if card is not None and (sent is None or sent.status in GOING):
+            sent = await say(ctx, session_id, card, by)
+    finally:
+        if known and (sent is None or sent.status not in GOING):
+            await ctx.db.write(rows.note_knowledge, asked_id, {"sent": False})
+    assert sent is not None
+    return sent
+
+
+async def _card_of(ctx: Context, pair_id: int) -> KfAnswer | None:
+    try:
+        return pair_of(*await ctx.db.read(pair_rows.get_pair, pair_id)).attachment
+    except NotFoundError:
+        return None
 
 
 async def change_state(ctx: Context, session_id: int, change: Change, by: str) -> KfSession:

@@ -65,7 +65,7 @@ async def ask_rules(ctx: Context, rules: Sequence[KfRule], facts: KfFacts, asked
     if not found.asks_knowledge:
         return Asked(found)
     told = await ask_knowledge(ctx, facts, asked_by)
-    return Asked(match(rules, replace(facts, known=bool(told.answers))), told)
+    return Asked(match(rules, replace(facts, known=told.known)), told)
 
 
 async def decide(ctx: Context, work: Work, rules: Sequence[KfRule]) -> list[Decided]:

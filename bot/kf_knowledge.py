@@ -24,11 +24,18 @@ SOURCES = 3
 @dataclass(frozen=True, slots=True)
 class Told:
     """What is answered, nothing where nothing is known; `sources`: which pairs it is of, and how it was made.
-    `drafted`: of what a language model is to make a draft, once the customer has the answer."""
+    `drafted`: of what a language model is to make a draft, once everything else is done; `held`: something is known,
+    and waits for a person to send it."""
 
     answers: tuple[KfAnswer, ...] = ()
     sources: dict[str, Any] = field(default_factory=dict)
     drafted: tuple[Answer, ...] = ()
+    held: bool = False
+
+    @property
+    def known(self) -> bool:
+        """There is an answer, whoever sends it."""
+        return self.held or bool(self.answers)
 
 
 async def ask_knowledge(ctx: Context, facts: KfFacts, asked_by: str) -> Told:
@@ -53,7 +60,8 @@ async def ask_knowledge(ctx: Context, facts: KfFacts, asked_by: str) -> Told:
         "score": round(best.score, 3),
     }
     # What is for staff alone keeps no customer waiting.
-    later = bool(asked_by) and ctx.settings.drafts.mode == "draft"
+    mode = ctx.settings.drafts.mode
+    later, held = bool(asked_by) and mode == "draft", mode == "draft" and ctx.settings.drafts.hold
     draft = None
     if not later:
         draft = await draft_answer(ctx, facts.text, found, open_kfid=facts.open_kfid, external_userid=asked_by)
@@ -64,9 +72,14 @@ async def ask_knowledge(ctx: Context, facts: KfFacts, asked_by: str) -> Told:
     if draft is not None:
         # A person may send it from the conversation's page.
         sources |= {"draft": draft.id, "draft_text": draft.text}
+    if held:
+        card = best.attachment
+        sources |= {"held": best.pair_id, "draft_text": sources.get("draft_text") or best.text}
+        if card is not None:
+            sources["card"] = card.msgtype
     if asked_by:
         await ctx.db.write(pair_rows.count_use, best.pair_id, ctx.clock.now())
-    return Told(best.messages, sources, tuple(found) if later else ())
+    return Told(() if held else best.messages, sources, tuple(found) if later else (), held)
 
 
 async def add_draft(ctx: Context, message_id: int, question: str, pairs: Sequence[Answer], asked: KfSession) -> None:

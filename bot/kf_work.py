@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -26,7 +26,7 @@ from data.errors import StorageError
 from data.models import KfMessage
 from data.models.kf import KfOrigin, KfState, KfStatus
 from data.queries import kf_work as rows
-from data.queries.kf_work import Ended, Sent, Work
+from data.queries.kf_work import Decided, Ended, Sent, Work
 from data.rules.kf import KfRule
 from data.rules.kf_sessions import PEOPLES
 
@@ -86,7 +86,7 @@ async def _decide_and_send(ctx: Context, claim: str, works: Sequence[Work], rule
     # Side by side: one whose answer a language model words does not keep the others waiting for long.
     found_all = await asyncio.gather(*(decide(ctx, work, rules) for work in works))
     decided = {work.session.id or 0: found for work, found in zip(works, found_all, strict=True) if found}
-    answers = await ctx.db.write(rows.record_decisions, claim, decided, ctx.clock.now()) if decided else {}
+    answers = await ctx.db.write(_record, ctx, claim, works, decided) if decided else {}
     for found in decided.values():
         for each in found:
             ctx.metrics.kf_messages.labels("answered" if each.answers else "left").inc()
@@ -104,6 +104,18 @@ async def _decide_and_send(ctx: Context, claim: str, works: Sequence[Work], rule
             if each.drafted
         )
     )
+
+
+def _record(
+    session: Session, ctx: Context, claim: str, works: Sequence[Work], decided: Mapping[int, Sequence[Decided]]
+) -> dict[int, list[KfMessage]]:
+    """Write down what was decided, and tell staff where an answer waits for one of them."""
+    answers = rows.record_decisions(session, claim, decided, ctx.clock.now())
+    for work in works:
+        number = work.session.id or 0
+        if number in answers and any(each.explanation.get("knowledge", {}).get("held") for each in decided[number]):
+            _tell(session, ctx, work, "kf_draft", set(work.choices.told) or servicers_of(work), ctx.clock.timestamp())
+    return answers
 
 
 class Done(NamedTuple):
@@ -202,16 +214,20 @@ def _put_down(session: Session, ctx: Context, claim: str, group: Sequence[Done])
 def _tell_waiting(session: Session, ctx: Context, work: Work, ended: Ended) -> None:
     """A customer waits for a person: the member who was asked for, or whoever is chosen for the account."""
     servicer = ended.servicer_userid if ended.state is KfState.PERSON else ""
+    told = {servicer} - {""} or set(work.choices.told) or servicers_of(work)
+    _tell(session, ctx, work, "kf_waiting", told, ctx.clock.timestamp())
+
+
+def _tell(session: Session, ctx: Context, work: Work, kind: str, told: set[str], at: float) -> None:
     values: dict[str, Value] = {
         "customer_name": work.session.nickname,
         "account_name": work.account.name if work.account else "",
         "happened_at": ctx.clock.now(),
     }
-    told = {servicer} - {""} or set(work.choices.told) or servicers_of(work)
     for userid in sorted(told)[:TOLD_MAX]:
         add_alert(
-            session, ctx, "kf_waiting", userid, values, external_userid=work.session.contact_id,
-            dedupe_key=f"kf:{work.session.id}:{int(ctx.clock.timestamp())}",
+            session, ctx, kind, userid, values, external_userid=work.session.contact_id,
+            dedupe_key=f"{'kf' if kind == 'kf_waiting' else kind}:{work.session.id}:{int(at)}",
         )  # fmt: skip
 
 

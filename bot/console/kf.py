@@ -189,7 +189,7 @@ async def say(ask: Ask) -> web.Response:
     number, text = ask.path_number(), ask.text("text", 3000)
     row = await ask.db.read(partial(_read_seen, ask, number))
     try:
-        sent = await acts.say_text(ask.ctx, number, text, ask.actor.who)
+        sent = await acts.say_held(ask.ctx, number, ask.number("asked"), text, ask.actor.who)
     except SiyuError as error:
         return await _session_page(ask, 400, fault=ask.told(error), text=text)
     draft = ask.number("draft")

@@ -19,6 +19,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "staff_alert/welcome_missed": (N_("欢迎语未发出"), N_("欢迎语没能发出时，把原文发给员工自己发送。")),
     "staff_alert/kf_missed": (N_("客服消息没有发出"), N_("客服的欢迎语或结束语没有发出时，发给账号里选择的成员。")),
     "staff_alert/kf_waiting": (N_("客户等待人工"), N_("客户在微信客服里要求人工接待时，发给接待人员。")),
+    "staff_alert/kf_draft": (N_("客服答案待发送"), N_("答案由人发送时，客户提了问题就告诉接待人员。")),
     "staff_alert/transfer_failed": (N_("客户接替失败"), N_("客户没有转接成功时，发给接替的员工。")),
     "staff_alert/group_dismissed": (N_("客户群解散"), N_("客户群被解散后，发给负责人。")),
     "staff_alert/link_clicked": (N_("客户点击链接"), N_("客户打开要通知员工的跟踪链接后，发给员工。")),

@@ -97,6 +97,7 @@ ALERTS: dict[str, tuple[Variable, ...]] = {
     ),
     "transfer_failed": (ALERT_CUSTOMER, ALERT_STAFF, HAPPENED_AT, CAUSE),
     "kf_waiting": (ALERT_CUSTOMER, KF_ACCOUNT, HAPPENED_AT),
+    "kf_draft": (ALERT_CUSTOMER, KF_ACCOUNT, HAPPENED_AT),
     "kf_missed": (
         ALERT_CUSTOMER,
         KF_ACCOUNT,

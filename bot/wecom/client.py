@@ -13,6 +13,7 @@ import json
 import mimetypes
 import random
 from collections.abc import Mapping
+from datetime import timedelta
 from functools import cache
 from pathlib import PurePath
 from typing import Any, Final, Self, TypeVar
@@ -154,6 +155,11 @@ class WeComClient(WeChatClient):
     def access_token(self) -> str:
         """Not here: a token takes waiting. Use `await client.fetch_access_token()`."""
         raise AttributeError("access_token needs waiting: await client.fetch_access_token()")
+
+    @property
+    def ahead(self) -> timedelta:
+        """By how much WeCom's clock is ahead of this machine's, as its last answer said."""
+        return timedelta(seconds=self._transport.ahead_seconds)
 
     async def fetch_access_token(self) -> str:
         """The present access token, fetched if there is none. Raises WeComError."""

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from email.message import Message
+from email.utils import parsedate_to_datetime
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -134,6 +135,7 @@ class Transport:
         self._chance = chance
         self._sleep = sleep
         self._warned: set[str] = set()
+        self.ahead_seconds = 0.0
         self._log = get_logger("wecom")
         self.token = TokenSource(self._fetch_token, store, token_key(corpid, secret), clock)
 
@@ -255,6 +257,7 @@ class Transport:
         )
         body: bytes | aiohttp.FormData | None = _form(call.uploads) if call.uploads else call.body
         headers = {"Content-Type": "application/json"} if call.body is not None else None
+        began = time.time()
         try:
             async with session.request(
                 call.method,
@@ -265,6 +268,7 @@ class Transport:
                 timeout=timeout,
                 allow_redirects=False,
             ) as response:
+                self.ahead_seconds = ahead_of(response.headers.get("Date"), began, time.time(), self.ahead_seconds)
                 content = bytearray()
                 async for chunk in response.content.iter_chunked(65_536):
                     content += chunk
@@ -328,6 +332,20 @@ class Transport:
         if not value:
             raise no_answer("gettoken", "an answer without a token", sent=True, repeatable=True)
         return Token(value, asked_at + timedelta(seconds=expires_in))
+
+
+def ahead_of(date: str | None, began: float, ended: float, before: float = 0.0) -> float:
+    """By how many seconds the clock that wrote `date` (a header, in whole seconds) is ahead of ours, by which the call
+    ran from `began` to `ended`: 0 where both may show the same; `before` where there is no date."""
+    try:
+        theirs = parsedate_to_datetime(date).timestamp() if date else None
+    except (ValueError, TypeError, OverflowError):
+        theirs = None
+    if theirs is None:
+        return before
+    if theirs + 1 >= began and theirs <= ended:
+        return 0.0
+    return theirs - ended if theirs > ended else theirs + 1 - began
 
 
 def _was_sent_in_vain(failure: WeComError, call: Call) -> bool:

@@ -30,7 +30,8 @@ PER_STATEMENT = 100
 
 
 class Page(NamedTuple):
-    """One page as it was read from `cursor` on."""
+    """One page as it was read from `cursor` on. `ahead`: by how much WeCom's clock, by which its codes end, is ahead of
+    ours."""
 
     open_kfid: str
     cursor: str
@@ -38,6 +39,7 @@ class Page(NamedTuple):
     has_more: bool
     items: Sequence[Pulled]
     read_at: datetime
+    ahead: timedelta = timedelta()
 
 
 def store_page(session: Session, page: Page, now: datetime) -> int | None:
@@ -64,7 +66,7 @@ def _store(session: Session, page: Page, choices: KfChoices, now: datetime) -> i
     if not items:
         return 0
     sessions = _read_sessions(session, page.open_kfid, items, now)
-    new = _insert(session, page.open_kfid, items, sessions, choices)
+    new = _insert(session, page, items, sessions, choices)
     _Effects(session, page.open_kfid, choices, now).apply(
         [(item, sessions[item.external_userid]) for item in items if item.msgid in new]
     )
@@ -117,7 +119,7 @@ def _lock_sessions(session: Session, open_kfid: str, whom: Sequence[str]) -> dic
 
 def _insert(
     session: Session,
-    open_kfid: str,
+    page: Page,
     items: Sequence[Pulled],
     sessions: dict[str, KfSession],
     choices: KfChoices,
@@ -133,12 +135,13 @@ def _insert(
         if is_customers:
             written[item.external_userid] = item.sent_at
         rows.append({
-            "session_id": row.id, "open_kfid": open_kfid, "external_userid": item.external_userid,
+            "session_id": row.id, "open_kfid": page.open_kfid, "external_userid": item.external_userid,
             "msgid": item.msgid, "origin": int(item.origin), "msgtype": item.event or item.msgtype,
             "content": dict(item.content), "words": item.words, "servicer_userid": item.servicer_userid,
             "made_by": "", "sent_at": item.sent_at,
             "status": (KfStatus.OPEN if is_customers or code else KfStatus.DONE).value, "reason": "",
-            "explanation": {"first": True} if first else {}, "code": code, "code_until": until, "attempts": 0,
+            "explanation": {"first": True} if first else {}, "code": code,
+            "code_until": until - page.ahead if until else None, "attempts": 0,
         })  # fmt: skip
     statement = insert_into(session, KfMessage).on_conflict_do_nothing(index_elements=["open_kfid", "msgid"])
     return set(session.execute(statement.returning(statement.table.c.msgid), rows).scalars())

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, and_, exists, func, or_, select, update
 from sqlmodel import Session, col
 
 from bot.phrases import Phrase
-from data.errors import NotFoundError
+from data.errors import ConflictError, NotFoundError
 from data.models import Customer, Follow, FollowStatus, KfMessage, KfSession
 from data.models.kf import KfOrigin, KfState, KfStatus
 from data.queries.follow_facts import Facts, note_facts
@@ -239,6 +239,19 @@ def get_message(session: Session, message_id: int) -> KfMessage:
     if row is None:
         raise NotFoundError(Phrase("没有编号为 %(message_id)s 的消息。", message_id=message_id))
     return row
+
+
+def take_held(session: Session, message_id: int, session_id: int) -> dict[str, Any]:
+    """What is known of the answer to a message, to send it: it is noted as sent. Raises ConflictError where it was."""
+    row = session.get(KfMessage, message_id, with_for_update=True, populate_existing=True)
+    if row is None or row.session_id != session_id:
+        return {}
+    known: dict[str, Any] = dict(row.explanation.get("knowledge", {}))
+    if known.get("sent"):
+        raise ConflictError(Phrase("这个答案已经发送过了"))
+    if known:
+        row.explanation = {**row.explanation, "knowledge": {**known, "sent": True}}
+    return known
 
 
 def note_knowledge(session: Session, message_id: int, told: Mapping[str, Any]) -> None:

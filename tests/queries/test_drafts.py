@@ -146,6 +146,9 @@ async def test_a_draft_keeps_no_customer_waiting_and_is_added_to_their_message(
     await sources(db, now)
     ctx = context(db, clock, model)
     told = await ask_knowledge(ctx, KfFacts(open_kfid="wk1", at=now, text="多久发货"), "wm1")
+    assert (told.answers, told.known, model.asked) == ((), True, [])
+    besides = context(db, clock, model, hold=False)
+    told = await ask_knowledge(besides, KfFacts(open_kfid="wk1", at=now, text="多久发货"), "wm1")
     assert ([each.msgtype for each in told.answers], model.asked) == (["text"], [])
     asked = KfSession(
         open_kfid="wk1", external_userid="wm1", contact_id="wm1", state_at=now, began_at=now, changed_at=now

@@ -79,3 +79,17 @@ def told_of(account: KfAccount) -> set[str]:
         open_kfid="wk1", external_userid="wm1", contact_id="wm1", state_at=NOW, began_at=NOW, changed_at=NOW
     )
     return servicers_of(kf_work.Work(session, account, KfChoices(), []))
+
+
+async def test_a_code_ends_by_the_clock_that_gave_it(db: Database) -> None:
+    """WeCom's clock is 25 s behind ours: what it gave now looks 25 s old, and is good for 20 s more."""
+    given = NOW - timedelta(seconds=25)
+    told = {"event_type": "enter_session", "open_kfid": "wk1", "external_userid": "wm1", "welcome_code": "code"}
+    item = {"msgid": "e1", "send_time": int(given.timestamp()), "origin": 4, "msgtype": "event", "event": told}
+    read = read_item(item, NOW)
+    assert read is not None
+    await db.write(kf_accounts.find_cursor, "wk1", NOW)
+    page = kf_pulls.Page("wk1", "", "c1", False, [read], NOW, timedelta(seconds=-25))
+    assert await db.write(kf_pulls.store_page, page, NOW) == 1
+    (work,) = await db.write(kf_work.claim_due, NOW, "me", NOW + timedelta(seconds=30), 9)
+    assert work.open[0].code_until == NOW + timedelta(seconds=20)

@@ -27,6 +27,7 @@ from bot.wecom.errors import (
     UnreachableError,
     WeComError,
 )
+from bot.wecom.transport import ahead_of
 from tests.wecom_client.calls import BUSY, CREATE, EXPIRED, READ, WELCOME, Calling, create, read, welcome
 from tests.wecom_client.conftest import OK, MakeClient, ScriptedWeCom, drop_connection, hang
 
@@ -333,3 +334,12 @@ def test_client_wants_its_credentials() -> None:
 async def test_access_token_is_not_a_property(client: WeComClient) -> None:
     with pytest.raises(AttributeError, match="fetch_access_token"):
         _ = client.access_token
+
+
+def test_how_far_a_clock_is_ahead_is_read_from_its_date() -> None:
+    date, at = "Wed, 04 Mar 2026 02:00:00 GMT", datetime(2026, 3, 4, 2, tzinfo=UTC).timestamp()
+    assert ahead_of(date, at + 0.9, at + 0.95) == 0, "within its second"
+    assert ahead_of(date, at - 3, at + 30) == 0, "somewhere in a long call"
+    assert ahead_of(date, at + 25, at + 26) == -24
+    assert ahead_of(date, at - 31, at - 30) == 30
+    assert [ahead_of(each, at, at, 7.0) for each in (None, "", "yesterday", "\x00")] == [7.0] * 4
