@@ -99,7 +99,7 @@ class KfPages(RulePages[KfRule]):
             "answers": read_answers(ask),
             "knowledge": ask.text("knowledge") == "yes",
             "put_on": chosen(ask, "put_on"),
-            "hand_over": {"userid": ask.text("hand_over.userid", 64), "notice": ask.text("hand_over.notice", 700)}
+            "hand_over": {"userid": ask.text("hand_over.userid", 64), "notice": ask.text("hand_over.notice", 3000)}
             if handed
             else None,
         }

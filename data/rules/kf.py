@@ -26,7 +26,7 @@ from data.rules.conditions import (
     explanation,
     quoted,
 )
-from data.rules.kf_answers import ANSWERS_MAX, BY_CODE, KfAnswer
+from data.rules.kf_answers import ANSWERS_MAX, BY_CODE, KNOWN_MAX, KfAnswer
 from data.rules.occurrences import among
 from data.rules.problems import Problem, RuleModel, SortedSet
 from data.rules.schedule import TimeWindow, local_datetime
@@ -206,7 +206,10 @@ def problems(rule: KfRule) -> list[Problem]:
     entering = rule.on is Happening.ENTER
     if not rule.answers and not rule.knowledge and rule.hand_over is None and not rule.put_on:
         found.append(Problem("answers", Phrase("至少要有一条回复、知识库、标签或转人工")))
-    if len(rule.answers) > (1 if entering else ANSWERS_MAX):
+    if rule.knowledge and len(rule.answers) > ANSWERS_MAX - KNOWN_MAX:
+        most = ANSWERS_MAX - KNOWN_MAX
+        found.append(Problem("answers", Phrase("知识库的答案最多占 2 条，其余最多 %(most)s 条", most=most)))
+    elif len(rule.answers) > (1 if entering else ANSWERS_MAX):
         most = 1 if entering else ANSWERS_MAX
         found.append(Problem("answers", Phrase("最多 %(most)s 条回复", most=most)))
     for index, answer in enumerate(rule.answers):

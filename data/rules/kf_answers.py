@@ -28,6 +28,8 @@ MENU_ITEMS_MAX = 50
 TAPPED_MAX = 10
 #: So many messages may follow one of the customer's.
 ANSWERS_MAX = 5
+#: So many of them may be what the knowledge says: a text and a card.
+KNOWN_MAX = 2
 
 
 class KfText(RuleModel):

@@ -211,3 +211,10 @@ def test_a_step_of_a_journey_waits_for_the_window_and_goes_without_a_sender() ->
     over = decide(journey, held.standing, facts, held.standing.due_at, calendar)
     assert (over.outcome, over.reason) == (StepOutcome.CLOSED, "客户没有通过微信客服咨询过")
     assert decide(journey, standing, facts._replace(no_window=""), NOW, calendar).acts
+
+
+def test_what_the_knowledge_says_is_counted_among_the_five() -> None:
+    text = {"msgtype": "text", "text": "好"}
+    assert problems(rule(1, knowledge=True, answers=[text] * 3)) == []
+    assert [each.path for each in problems(rule(1, knowledge=True, answers=[text] * 4))] == ["answers"]
+    assert problems(rule(1, answers=[text] * 5)) == []

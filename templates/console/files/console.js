@@ -24,6 +24,15 @@
     source.addEventListener("end", () => source.close());
     addEventListener("pagehide", () => source.close());
   }
+  // WeCom counts bytes: what is typed is counted as it is.
+  const counted = (field) => {
+    const bytes = new TextEncoder().encode(field.value.replace(/\r\n/g, "\n")).length;
+    const told = document.getElementById(`${field.id}-bytes`);
+    told.textContent = `${bytes.toLocaleString()} / ${Number(field.dataset.bytes).toLocaleString()}`;
+    told.classList.toggle("text-danger", bytes > Number(field.dataset.bytes));
+  };
+  document.querySelectorAll("[data-bytes]").forEach(counted);
+  document.addEventListener("input", (event) => event.target.matches?.("[data-bytes]") && counted(event.target));
   // What cannot be undone asks first.
   document.addEventListener("submit", (event) => {
     const words = event.submitter?.dataset.confirm ?? event.target.dataset.confirm;
