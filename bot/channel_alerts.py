@@ -12,7 +12,7 @@ from bot.context import Context
 from bot.delivery import add_alert
 from bot.logs import get_logger
 from bot.staff_words import Value
-from data.models import ChannelPlan
+from data.models import ChannelKind, ChannelPlan
 from data.queries.accounts import is_member
 from data.rules.channels import Because, read_duty
 
@@ -33,8 +33,9 @@ def write_and_tell(session: Session, ctx: Context, turns: Iterable[Turn], now: d
         if not turn.duty.is_stranded or (before is not None and before.is_stranded):
             continue
         plan = session.get(ChannelPlan, turn.standing.id)
-        # One that somebody changed meanwhile shows them what came of it.
-        if plan is not None and plan.duty == turn.duty.to_json():
+        # One that somebody changed meanwhile shows them what came of it. Of a link WeCom itself says so, and they are
+        # told then (`bot/acquisition.py`).
+        if plan is not None and plan.kind == ChannelKind.CODE and plan.duty == turn.duty.to_json():
             log.warning("channel_stranded", channel=plan.id, because=turn.duty.because.value)
             maker = {plan.made_by} if is_member(session, plan.made_by) else set[str]()
             for userid in {*ctx.settings.campaigns.managers, *maker}:

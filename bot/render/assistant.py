@@ -129,6 +129,7 @@ _IN_ENGLISH = {
     "客户服务部": "no department", "微信客服": "customer service", "未命名的客户群": "unnamed group",
     "一个链接": "a link", "一张表单": "a form", "审批状态有变化": "the request for approval has changed",
     "编号": "NUMBER", "未命名的旅程": "unnamed journey", "近期": "a day soon", "一个获客链接": "an acquisition link",
+    "一个渠道": "a channel",
     "客户": "customers", "上一周": "last week", "若干成员": "some members", "？": "?",
     "（没有文字）": "(no words)", "（这条欢迎语没有文字）": "(this welcome has no words)",
 }  # fmt: skip

@@ -48,9 +48,7 @@ def known_calls() -> Iterator[tuple[str, str]]:
 
 def test_every_listed_path_is_one_that_is_called_or_will_be() -> None:
     called = {path for _, path in known_calls()}
-    later = {
-        "batch/openuserid_to_userid", "idconvert/convert_tmp_external_userid",
-    }  # fmt: skip
+    later = {"idconvert/convert_tmp_external_userid"}
     assert {*READS, *WRITES} - later <= called
     assert called & later == set(), "take them off the list above"
 
