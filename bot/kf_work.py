@@ -114,7 +114,7 @@ def _record(
     for work in works:
         number = work.session.id or 0
         if number in answers and any(each.explanation.get("knowledge", {}).get("held") for each in decided[number]):
-            _tell(session, ctx, work, "kf_draft", set(work.choices.told) or servicers_of(work), ctx.clock.timestamp())
+            _tell(session, ctx, work, "kf_draft", set(work.choices.told) or servicers_of(work))
     return answers
 
 
@@ -215,10 +215,10 @@ def _tell_waiting(session: Session, ctx: Context, work: Work, ended: Ended) -> N
     """A customer waits for a person: the member who was asked for, or whoever is chosen for the account."""
     servicer = ended.servicer_userid if ended.state is KfState.PERSON else ""
     told = {servicer} - {""} or set(work.choices.told) or servicers_of(work)
-    _tell(session, ctx, work, "kf_waiting", told, ctx.clock.timestamp())
+    _tell(session, ctx, work, "kf_waiting", told)
 
 
-def _tell(session: Session, ctx: Context, work: Work, kind: str, told: set[str], at: float) -> None:
+def _tell(session: Session, ctx: Context, work: Work, kind: str, told: set[str]) -> None:
     values: dict[str, Value] = {
         "customer_name": work.session.nickname,
         "account_name": work.account.name if work.account else "",
@@ -227,7 +227,7 @@ def _tell(session: Session, ctx: Context, work: Work, kind: str, told: set[str],
     for userid in sorted(told)[:TOLD_MAX]:
         add_alert(
             session, ctx, kind, userid, values, external_userid=work.session.contact_id,
-            dedupe_key=f"{'kf' if kind == 'kf_waiting' else kind}:{work.session.id}:{int(at)}",
+            dedupe_key=f"{kind}:{work.session.id}:{int(ctx.clock.timestamp())}",
         )  # fmt: skip
 
 

@@ -38,7 +38,7 @@ def explain(
             )
         for each in told["not_on"]:
             say(f"Not on journey {each['journey_id']} {cut(each['name'], 40)}: {'；'.join(each['reasons'])}")
-        if not told["journeys"] and not told["not_on"]:
+        if not told["journeys"] and not told["barred"] and not told["not_on"]:
             say("The customer was on no journey, and none runs.")
 
     work(config, read)

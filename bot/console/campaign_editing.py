@@ -46,9 +46,9 @@ from data.rules.timings import Timing
 from data.rules.variants import VARIANTS_MAX
 from data.rules.waves import CUSTOMERS
 
-#: A list of customers comes as a file, or is typed.
 #: Customers of a search who are put on a list.
 LISTED_MAX = 10_000
+#: A list of customers comes as a file, or is typed.
 WAVE_MAX_BYTES = FILE_BYTES_MAX + 2_000_000
 
 
