@@ -9,7 +9,7 @@ from aiohttp import web
 from pydantic import Field
 from sqlmodel import Session
 
-from bot import knowledge
+from bot import knowledge, synonyms
 from bot.api.answers import answer, page, path_id, read_object, read_query
 from bot.api.described import described
 from bot.api.repeats import REPLAYED, do_once
@@ -18,9 +18,11 @@ from bot.api.shapes import Items, MergePatch, Nothing, Page
 from bot.api.uploads import received
 from data.queries import knowledge as rows
 from data.queries import unanswered as unanswered_rows
+from data.queries.audit import Actor
 from data.queries.repeated_requests import Answered
 from data.rules.knowledge import QUESTION_MAX_LENGTH, KnowledgeAttachment, KnowledgePair
 from data.rules.problems import RuleModel, parse
+from data.rules.synonyms import Synonyms, words_from
 
 
 class KnowledgeDraft(RuleModel):
@@ -104,6 +106,41 @@ class UnansweredTold(RuleModel):
     asked_at: datetime
 
 
+class SynonymsDraft(RuleModel):
+    """Words that mean the same; they are kept as they are compared, each once."""
+
+    words: list[str]
+
+
+class NewSynonyms(SynonymsDraft):
+    """`replaces`: the name of the group in the program of which these words take the place; empty: it is a new one."""
+
+    replaces: str = Field(default="", max_length=64)
+
+
+class SynonymsTold(SynonymsDraft):
+    """A group in use. `id`: of a company's own, null of one as it is in the program; `built_in`: the words that the
+    program has under the name `replaces`."""
+
+    id: int | None
+    replaces: str
+    built_in: list[str]
+    version: int
+    changed_by: str
+
+
+class SynonymsQuery(RuleModel):
+    """`q`: groups with a word that has this in it."""
+
+    q: str = Field(default="", max_length=100)
+
+
+class VersionQuery(RuleModel):
+    """`version`: the one that was read; another meanwhile is a conflict."""
+
+    version: int | None = Field(default=None, ge=1)
+
+
 @described(Page[KnowledgeTold], query=ListQuery)
 async def list_pairs(api: Api, request: web.Request) -> web.Response:
     query = read_query(ListQuery, request)
@@ -171,6 +208,35 @@ async def import_pairs(api: Api, request: web.Request) -> web.Response:
 async def list_unanswered(api: Api, _request: web.Request) -> web.Response:
     found = await api.db.read(unanswered_rows.list_unanswered, 200)
     return answer({"items": [each._asdict() for each in found]})
+
+
+@described(Items[SynonymsTold], query=SynonymsQuery)
+async def list_synonyms(api: Api, request: web.Request) -> web.Response:
+    query = read_query(SynonymsQuery, request)
+    found = await api.db.read(synonyms.list_all, query.q)
+    return answer({"items": [synonyms.to_json(each) for each in found]})
+
+
+@described(SynonymsTold, status=201, body=NewSynonyms)
+async def make_synonyms(api: Api, request: web.Request) -> web.Response:
+    draft = parse(NewSynonyms, await read_object(request))
+    group = Synonyms(words_from("\n".join(draft.words)), replaces=draft.replaces)
+    kept = await api.db.write(synonyms.save, group, Actor(None, request[CALLER]), api.clock.now())
+    return answer(synonyms.to_json(kept), 201, Location=f"/api/v1/knowledge/synonyms/{kept.id}")
+
+
+@described(SynonymsTold, body=SynonymsDraft, query=VersionQuery)
+async def change_synonyms(api: Api, request: web.Request) -> web.Response:
+    draft, version = parse(SynonymsDraft, await read_object(request)), read_query(VersionQuery, request).version
+    group = Synonyms(words_from("\n".join(draft.words)), path_id(request))
+    kept = await api.db.write(synonyms.save, group, Actor(None, request[CALLER]), api.clock.now(), version)
+    return answer(synonyms.to_json(kept))
+
+
+@described(Nothing)
+async def remove_synonyms(api: Api, request: web.Request) -> web.Response:
+    await api.db.write(synonyms.remove, path_id(request), Actor(None, request[CALLER]), api.clock.now())
+    return answer({})
 
 
 async def _told(api: Api, id_: int, status: int = 200, **headers: str) -> web.Response:

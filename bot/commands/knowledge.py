@@ -7,12 +7,29 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bot.commands.terminal import AsJson, Config, Limit, Workplace, cut, refuse, say, say_json, say_table, work
+from bot.commands.customers import who_types
+from bot.commands.terminal import (
+    AsJson,
+    Config,
+    Limit,
+    Workplace,
+    cut,
+    refuse,
+    say,
+    say_json,
+    say_table,
+    work,
+)
 
 if TYPE_CHECKING:
     from bot.knowledge import Imported
 
 app = typer.Typer(no_args_is_help=True, help="Knowledge (知识库): questions with their answers.")
+synonyms = typer.Typer(no_args_is_help=True, help="Synonyms (同义词): words that mean the same when answers are found.")
+app.add_typer(synonyms, name="synonyms")
+
+GroupId = Annotated[int, typer.Argument(metavar="ID", min=1, help="The number of a group of one's own.")]
+Words = Annotated[list[str], typer.Argument(metavar="WORD…", help="Words that mean the same.")]
 
 
 @app.command("list")
@@ -176,3 +193,75 @@ def unanswered(limit: Limit = 50, as_json: AsJson = False, config: Config = None
         )
 
     work(config, read)
+
+
+@synonyms.command("list")
+def list_synonyms(
+    words: Annotated[str, typer.Option("--words", help="Only groups with a word that has this in it.")] = "",
+    own: Annotated[bool, typer.Option("--own", help="Only those that are the company's own.")] = False,
+    as_json: AsJson = False,
+    config: Config = None,
+) -> None:
+    """All groups that are in use, the company's own first."""
+
+    async def read(place: Workplace) -> list[dict[str, Any]]:
+        from bot.synonyms import list_all, to_json
+
+        return [to_json(each) for each in await place.db.read(list_all, words) if each.id or not own]
+
+    found = work(config, read)
+    if as_json:
+        say_json(found)
+        return
+    say_table(
+        ("ID", "IN PLACE OF", "WORDS"),
+        (
+            (each["id"] or "-", each["replaces"] if each["id"] else "", cut("、".join(each["words"]), 90))
+            for each in found
+        ),
+        "There is none: siyu knowledge synonyms add WORD WORD",
+    )
+
+
+@synonyms.command("add")
+def add_synonyms(
+    words: Words,
+    replaces: Annotated[
+        str, typer.Option("--replaces", help="The program's group, by its first word, that they take the place of.")
+    ] = "",
+    config: Config = None,
+) -> None:
+    """Make a group of one's own. It counts for the next question."""
+    say(f"Group {_save(config, words, replaces=replaces)} is in use.")
+
+
+@synonyms.command("change")
+def change_synonyms(group_id: GroupId, words: Words, config: Config = None) -> None:
+    """Let a group of one's own have these words, and no others."""
+    say(f"Group {_save(config, words, group_id)} is changed.")
+
+
+@synonyms.command("remove")
+def remove_synonyms(group_id: GroupId, config: Config = None) -> None:
+    """Remove a group of one's own; what the program has in its place is in use again."""
+
+    async def action(place: Workplace) -> None:
+        from bot.synonyms import remove as remove_it
+        from data.queries.audit import Actor
+
+        await place.db.write(remove_it, group_id, Actor(None, who_types()), place.now)
+
+    work(config, action)
+    say(f"Group {group_id} is removed.")
+
+
+def _save(config: Path | None, words: list[str], id_: int = 0, *, replaces: str = "") -> int:
+    async def action(place: Workplace) -> int:
+        from bot.synonyms import save
+        from data.queries.audit import Actor
+        from data.rules.synonyms import Synonyms, words_from
+
+        group = Synonyms(words_from("\n".join(words)), id_, replaces)
+        return (await place.db.write(save, group, Actor(None, who_types()), place.now)).id
+
+    return work(config, action)

@@ -76,6 +76,7 @@ from data.models.knowledge import (
     KnowledgePairRow,
     KnowledgePhrasing,
     KnowledgeRarity,
+    KnowledgeSynonyms,
     UnansweredQuestion,
 )
 from data.models.leaves import Leave
@@ -192,6 +193,7 @@ __all__ = [
     "KnowledgePairRow",
     "KnowledgePhrasing",
     "KnowledgeRarity",
+    "KnowledgeSynonyms",
     "Lease",
     "Leave",
     "Link",

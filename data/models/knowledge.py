@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Float, Index, Text, UniqueConstraint
+from sqlalchemy import Column, Float, Index, Text, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from data.types import BigInt, Json, UtcDateTime, no_items
@@ -64,6 +64,25 @@ class KnowledgeRarity(SQLModel, table=True):
 
     gram: str = Field(primary_key=True, max_length=16)
     phrasings: int = 0
+
+
+class KnowledgeSynonyms(SQLModel, table=True):
+    """Words that mean the same, a line each; `replaces`: the group in the program that they take the place of."""
+
+    __tablename__ = "knowledge_synonyms"
+    __table_args__ = (
+        Index(
+            "uq_knowledge_synonyms_replaces", "replaces", unique=True, sqlite_where=text("replaces <> ''"),
+            postgresql_where=text("replaces <> ''"),
+        ),
+    )  # fmt: skip
+
+    id: int | None = Field(default=None, sa_column=Column(BigInt, primary_key=True, autoincrement=True))
+    replaces: str = Field(default="", max_length=64)
+    words: str = Field(sa_column=Column(Text, nullable=False))
+    version: int = 1
+    changed_by: str = Field(default="", max_length=80)
+    changed_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
 
 
 class UnansweredQuestion(SQLModel, table=True):

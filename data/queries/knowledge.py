@@ -18,6 +18,7 @@ from bot.phrases import Phrase
 from data.bulk import BulkUpsert, among
 from data.errors import NotFoundError, StaleError
 from data.models import KnowledgeGram, KnowledgePairRow, KnowledgePhrasing, KnowledgeRarity
+from data.queries.synonyms import get_vocabulary
 from data.queries.upsert import insert_into
 from data.rules.grams import grams
 from data.rules.knowledge import (
@@ -30,7 +31,6 @@ from data.rules.knowledge import (
     digest_of,
     pairs_of,
 )
-from data.rules.knowledge_words import sought_for, terms_of
 from data.rules.problems import parse
 
 G: Any = KnowledgeGram.__table__  # type: ignore[attr-defined]
@@ -62,7 +62,8 @@ def find_answers(
     `open_kfid`: those that this account of customer service may give; None: those of any account.
     """
     question = question[:QUESTION_MAX_LENGTH]
-    asked = sought_for(question)
+    vocabulary = get_vocabulary(session)
+    asked = vocabulary.sought_for(question)
     if not asked:
         return []
     rarities = _rarities(session, [*asked[:GRAMS_MAX], ALL])
@@ -73,11 +74,11 @@ def find_answers(
     dialect = session.get_bind().dialect.name
     query = select(P.c.pair_id, P.c.words).where(among(dialect, P.c.id, "ids"))
     phrasings: list[tuple[int, str]] = [(row[0], row[1]) for row in session.execute(query, {"ids": ids})]
-    theirs = {gram for _, words in phrasings for term in terms_of(words) for gram in grams(term)}
+    theirs = {gram for _, words in phrasings for term in vocabulary.terms_of(words) for gram in grams(term)}
     rarities |= _rarities(session, sorted(theirs - rarities.keys()))
     best: dict[int, tuple[Likeness, str]] = {}
     for pair_id, words in phrasings:
-        likeness = compare(question, words, rarities, total)
+        likeness = compare(question, words, rarities, total, vocabulary)
         if likeness.score >= max(enough, LEAST) and (pair_id not in best or _rank(likeness) > _rank(best[pair_id][0])):
             best[pair_id] = likeness, words
     pairs = _pairs(session, best)

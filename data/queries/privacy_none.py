@@ -57,6 +57,7 @@ NOT_ABOUT_ONE: Mapping[str, str] = MappingProxyType(
         "knowledge_pairs": "answers for everybody",
         "knowledge_phrasings": "questions that the company wrote down, asked by nobody in particular",
         "knowledge_rarities": "how often pairs of characters are in those questions",
+        "knowledge_synonyms": "words that mean the same, as admins write them",
         "kept_values": "settings made in the console, and what a restore left",
         "kf_accounts": "the company's own accounts of customer service",
         "kf_rules": "what is answered to everybody",

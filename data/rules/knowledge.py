@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -18,7 +18,7 @@ from bot.phrases import Phrase
 from data.rules import kf_answers
 from data.rules.grams import grams
 from data.rules.kf_answers import KfAnswer, KfImage, KfLink, KfMiniprogram, KfText
-from data.rules.knowledge_words import ALIKE, ASKED, LISTED, is_western, terms_of
+from data.rules.knowledge_words import BUILT_IN, Vocabulary, is_western
 from data.rules.problems import Problem, RuleModel, SortedSet
 
 PHRASINGS_MAX = 50
@@ -108,28 +108,32 @@ def weight(phrasings: int, total: int) -> float:
     return 1 + math.log(total / min(max(phrasings, 1), total)) / math.log(total + 1)
 
 
-def compare(question: str, phrasing: str, rarities: Mapping[str, int], total: int) -> Likeness:
-    """How like a question a phrasing is; `rarities`: in how many of `total` phrasings each pair of characters is.
-    1: they say the same; 0: nothing that both say."""
+def compare(
+    question: str, phrasing: str, rarities: Mapping[str, int], total: int, words: Vocabulary = BUILT_IN
+) -> Likeness:
+    """How like a question a phrasing is; `rarities`: in how many of `total` phrasings each pair of characters is;
+    `words`: which mean the same. 1: they say the same; 0: nothing that both say."""
     letters, of_known = pairs_of(question), pairs_of(phrasing)
     by_letter = len(letters & of_known) / max(len(letters | of_known), 1)
     if by_letter == 1:
-        return Likeness(1.0, 1.0, 1.0, tuple(sorted(terms_of(phrasing))), 1.0)
-    asked, known = terms_of(question[:QUESTION_MAX_LENGTH]), terms_of(phrasing)
+        return Likeness(1.0, 1.0, 1.0, tuple(sorted(words.terms_of(phrasing))), 1.0)
+    asked, known = words.terms_of(question[:QUESTION_MAX_LENGTH]), words.terms_of(phrasing)
     both = asked.keys() & known.keys()
-    if not both - ASKED and (not both or len(both) < len(asked)):
+    if not both - words.asked and (not both or len(both) < len(asked)):
         return Likeness(0.0, 0.0, 0.0, (), by_letter)
-    counts = {term: _count(term, rarities) for term in asked.keys() | known.keys()}
-    weights = {term: _ASKED_WEIGHT if term in ASKED else weight(count, max(total, 1)) for term, count in counts.items()}
+    counts = {term: _count(words.alike.get(term, (term,)), rarities) for term in asked.keys() | known.keys()}
+    weights = {
+        term: _ASKED_WEIGHT if term in words.asked else weight(count, max(total, 1)) for term, count in counts.items()
+    }
     theirs = {term: weights[term] * part for term, part in known.items()}
     ours = {term: weights[term] * part for term, part in asked.items()}
     if len(both) == len(known):
-        ours |= {term: ours[term] * _NAME for term in asked if not counts[term] and term not in LISTED}
+        ours |= {term: ours[term] * _NAME for term in asked if not counts[term] and term not in words.listed}
     of_phrasing, of_question = _share(theirs, both), _share(ours, both)
     score = 2 * of_phrasing * of_question / (of_phrasing + of_question)
-    if (asked.keys() & ASKED) != (known.keys() & ASKED):
+    if (asked.keys() & words.asked) != (known.keys() & words.asked):
         score *= _ASKS_ELSE
-    if (asked.keys() - both) & _THINGS and (known.keys() - both) & _THINGS:
+    if (asked.keys() - both) & words.things and (known.keys() - both) & words.things:
         score *= _ABOUT_ELSE
     if is_western(question) != is_western(phrasing):
         score *= _FOREIGN
@@ -137,12 +141,8 @@ def compare(question: str, phrasing: str, rarities: Mapping[str, int], total: in
     return Likeness(min(score, 1.0), of_phrasing, of_question, tuple(shared), by_letter)
 
 
-_THINGS = LISTED - ASKED
-
-
-def _count(term: str, rarities: Mapping[str, int]) -> int:
-    """In how many phrasings a word may be: in as many as its rarest pair."""
-    words = ALIKE.get(term, (term,))
+def _count(words: Iterable[str], rarities: Mapping[str, int]) -> int:
+    """In how many phrasings one of these words may be: in as many as its rarest pair."""
     return max(min((rarities.get(gram, 0) for gram in grams(word)), default=0) for word in words)
 
 

@@ -1,14 +1,15 @@
 """What a question says, without how it is asked: words that carry nothing are left out, and words that mean the same
 become one, so that `发货地址可以改吗` and `发货地址怎么修改` say the same.
 
-The lists are of what customers ask shops, in Chinese and English. A word that they do not have is compared by its
-pairs of characters (Chinese) or as a whole (languages with blanks).
+The lists are of what customers ask shops, in Chinese and English; a company changes them and adds its own
+(`data.rules.synonyms`). A word that they do not have is compared by its pairs of characters (Chinese) or as a whole
+(languages with blanks).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from types import MappingProxyType
 
@@ -107,6 +108,7 @@ _WHOLE = """
 _BLANK = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
 #: Languages that part their words: a run of such letters is one.
 _RUN = r"(?:(?!\W)[0-9a-z\u00df-\u024f\u0370-\u052f])+"  # among them are signs too, such as ÷
+_RUN_ALONE = re.compile(_RUN)
 _IDEOGRAPH = re.compile("[\u2e80-\ufaff]")
 _TOKEN, _FILLER, _KEPT = 1, 2, 3
 #: A pair of characters of a longer unknown word is less of it than a word is.
@@ -117,55 +119,81 @@ def _groups(listed: str) -> list[tuple[str, ...]]:
     return [tuple(word.replace("_", " ") for word in line.split()) for line in listed.strip().splitlines()]
 
 
-def _read() -> tuple[dict[str, tuple[int, str]], re.Pattern[str]]:
-    known: dict[str, tuple[int, str]] = {word: (_KEPT, word) for word in _WHOLE.split()}
-    for words in [*_groups(_ASKED), *_groups(_ALIKE), *((word,) for word in _PLAIN.split())]:
-        known |= dict.fromkeys(words, (_TOKEN, words[0]))
-    for word in _FILLERS.split():
-        known.setdefault(word.replace("_", " "), (_FILLER, ""))
-    longest_first = sorted(known, key=lambda word: (-len(word), word))
-    chinese = [word for word in longest_first if not word.isascii()]
-    english = [rf"{word}(?![0-9a-z])" for word in longest_first if word.isascii() and " " in word]
-    return known, re.compile("|".join([*chinese, rf"(?<![0-9a-z])(?:{'|'.join(english)})", _RUN]))
+#: The words that are in the program, by the first of each group: what is asked, and what means the same in a shop.
+_ASKED_WORDS: Mapping[str, tuple[str, ...]] = MappingProxyType({words[0]: words for words in _groups(_ASKED)})
+BUILT_IN_WORDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {**_ASKED_WORDS, **{words[0]: words for words in _groups(_ALIKE)}}
+)
 
 
-_KNOWN, _WORDS = _read()
-#: What is asked by a word of its own; they are in too many questions to be rare.
-ASKED = frozenset(words[0] for words in _groups(_ASKED))
-#: All words of the lists that mean the same, by the first of them.
-ALIKE: Mapping[str, tuple[str, ...]] = MappingProxyType({words[0]: words for words in _groups(_ASKED + _ALIKE[1:])})
-LISTED = frozenset(word for kind, word in _KNOWN.values() if kind == _TOKEN)
+class Vocabulary:
+    """What words mean the same. `changed`: groups of a company's own, each with the name of the one in the program that
+    it takes the place of, or with none.
 
+    `alike`: all words that mean the same, by the first of them; `asked`: those of what is asked by a word of its own,
+    which are in too many questions to be rare; `listed`: all that stands for something; `things`: what is no question.
+    """
 
-@lru_cache(maxsize=16_384)
-def terms_of(text: str) -> Mapping[str, float]:
-    """What a question says: its words, each with how much of a word it is. Of a question that says nothing, such as
-    `怎么办`, the pairs of characters."""
-    plain = _BLANK.sub("", folded(text))
-    found: dict[str, float] = {}
-    unknown: list[str] = []
+    def __init__(self, changed: Iterable[tuple[str, tuple[str, ...]]] = ()) -> None:
+        own = list(changed)
+        replaced = {name: words for name, words in own if name}
+        alike = {name: replaced.get(name, words) for name, words in BUILT_IN_WORDS.items()}
+        added = [words for name, words in own if name not in BUILT_IN_WORDS]
+        groups = [words for words in [*alike.values(), *added] if words]
+        self.asked = frozenset(words[0] for name, words in alike.items() if words and name in _ASKED_WORDS)
+        self.alike: Mapping[str, tuple[str, ...]] = MappingProxyType({words[0]: words for words in groups})
+        self._known: dict[str, tuple[int, str]] = {word: (_KEPT, word) for word in _WHOLE.split()}
+        for words in [*((word,) for word in _PLAIN.split()), *groups]:
+            self._known |= dict.fromkeys(words, (_TOKEN, words[0]))
+        for word in _FILLERS.split():
+            self._known.setdefault(word.replace("_", " "), (_FILLER, ""))
+        self.listed = frozenset(word for kind, word in self._known.values() if kind == _TOKEN)
+        self.things = self.listed - self.asked
+        longest_first = sorted(self._known, key=lambda word: (-len(word), word))
+        chinese = [re.escape(word) for word in longest_first if not is_western(word)]
+        western = [re.escape(word) for word in longest_first if is_western(word) and not _RUN_ALONE.fullmatch(word)]
+        bounded = rf"(?<![0-9a-z])(?:{'|'.join(western)})(?![0-9a-z])"
+        self._words = re.compile("|".join([*chinese, bounded, _RUN]))
+        self.terms_of = lru_cache(maxsize=16_384)(self._terms_of)
 
-    def end_unknown() -> None:
-        pairs = grams("".join(unknown))
-        unknown.clear()
-        for pair in pairs:
-            found[pair] = max(found.get(pair, 0.0), _PART if len(pairs) > 1 else 1.0)
+    def _terms_of(self, text: str) -> Mapping[str, float]:
+        """What a question says: its words, each with how much of a word it is. Of a question that says nothing, such as
+        `怎么办`, the pairs of characters."""
+        plain = _BLANK.sub("", folded(text))
+        found: dict[str, float] = {}
+        unknown: list[str] = []
 
-    end = 0
-    for match in _WORDS.finditer(plain):
-        if match.start() > end:
-            unknown.append(plain[end : match.start()])
-        end = match.end()
-        kind, word = _KNOWN.get(match[0]) or _KNOWN.get(_stem(match[0])) or (_TOKEN, _stem(match[0]))
-        if kind == _KEPT:
-            unknown.append(word)
-            continue
+        def end_unknown() -> None:
+            pairs = grams("".join(unknown))
+            unknown.clear()
+            for pair in pairs:
+                found[pair] = max(found.get(pair, 0.0), _PART if len(pairs) > 1 else 1.0)
+
+        end = 0
+        for match in self._words.finditer(plain):
+            if match.start() > end:
+                unknown.append(plain[end : match.start()])
+            end = match.end()
+            stem = _stem(match[0])
+            kind, word = self._known.get(match[0]) or self._known.get(stem) or (_TOKEN, stem)
+            if kind == _KEPT:
+                unknown.append(word)
+                continue
+            end_unknown()
+            if kind == _TOKEN:
+                found[word] = 1.0
+        unknown.append(plain[end:])
         end_unknown()
-        if kind == _TOKEN:
-            found[word] = 1.0
-    unknown.append(plain[end:])
-    end_unknown()
-    return MappingProxyType(found or dict.fromkeys(grams(plain), 1.0))
+        return MappingProxyType(found or dict.fromkeys(grams(plain), 1.0))
+
+    def sought_for(self, text: str) -> list[str]:
+        """The pairs of characters of a question, and of everything that means what it says: by them phrasings are
+        found."""
+        found = dict.fromkeys(grams(text))
+        for term in self.terms_of(text):
+            for word in self.alike.get(term, (term,)):
+                found |= dict.fromkeys(grams(word))
+        return [*found]
 
 
 def is_western(text: str) -> bool:
@@ -182,10 +210,11 @@ def _stem(word: str) -> str:
     return word
 
 
-def sought_for(text: str) -> list[str]:
-    """The pairs of characters of a question, and of everything that means what it says: by them phrasings are found."""
-    found = dict.fromkeys(grams(text))
-    for term in terms_of(text):
-        for word in ALIKE.get(term, (term,)):
-            found |= dict.fromkeys(grams(word))
-    return [*found]
+@lru_cache(maxsize=8)
+def vocabulary_of(changed: tuple[tuple[str, tuple[str, ...]], ...]) -> Vocabulary:
+    """The words of a company; made once, as long as they stay as they are."""
+    return Vocabulary(changed) if changed else BUILT_IN
+
+
+#: The words that are in the program.
+BUILT_IN = Vocabulary()

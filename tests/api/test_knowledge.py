@@ -32,5 +32,16 @@ async def test_pairs_are_made_found_imported_and_removed(caller: Caller) -> None
     assert (await caller.call("GET", "/knowledge/unanswered"))[1] == {"items": []}
     assert (await caller.call("DELETE", path))[0] == 200
     assert (await caller.call("GET", path))[0] == 404
+    _, group = await caller.call("POST", "/knowledge/synonyms", {"words": ["焖烧杯", "保温壶"]})
+    _, instead = await caller.call("POST", "/knowledge/synonyms", {"words": [], "replaces": "运费"})
+    status, refused = await caller.call("PUT", f"/knowledge/synonyms/{group['id']}", {"words": ["焖烧杯", "退钱"]})
+    assert (status, refused["error"]["problems"][0]["path"]) == (422, "words")
+    path = f"/knowledge/synonyms/{group['id']}?version="
+    assert (await caller.call("PUT", f"{path}1", {"words": ["焖烧杯"]}))[1]["version"] == 2
+    assert (await caller.call("PUT", f"{path}1", {"words": ["保温壶"]}))[0] == 409
+    _, all_groups = await caller.call("GET", "/knowledge/synonyms")
+    assert [each["id"] for each in all_groups["items"][:3]] == [instead["id"], group["id"], None]
+    assert "邮费" in instead["built_in"]
+    assert (await caller.call("DELETE", f"/knowledge/synonyms/{instead['id']}"))[0] == 200
     reader = await caller.make_token("knowledge:read")
     assert (await caller.call("POST", "/knowledge", draft, token=reader))[0] == 403

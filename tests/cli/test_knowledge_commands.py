@@ -22,6 +22,14 @@ def test_pairs_are_imported_asked_and_exported(siyu: Siyu, config: Path, tmp_pat
         assert siyu("knowledge", "export", tmp_path / name, config=config).code == 0
         again = siyu("knowledge", "import", tmp_path / name, config=config)
         assert again.out == "2 rows: 0 new pairs, 0 changed, 2 as they were.\n", again.err
+    words = ("knowledge", "synonyms")
+    assert siyu(*words, "add", "七天", "开业", "营业", config=config).out == "Group 1 is in use.\n"
+    assert siyu(*words, "change", "1", "打烊", "开业", config=config).out == "Group 1 is changed.\n"
+    assert "打烊、开业" in siyu(*words, "list", "--own", config=config).out
+    assert len(siyu(*words, "list", "--json", config=config).json) > 40
+    refused = siyu(*words, "add", "打烊", config=config)
+    assert (refused.code, "打烊" in refused.err) == (2, True)
+    assert siyu(*words, "remove", "1", config=config).out == "Group 1 is removed.\n"
     assert siyu("knowledge", "remove", "1", "--yes", config=config).out == "Pair 1 is removed.\n"
     assert siyu("knowledge", "remove", "1", "--yes", config=config).code != 0
     assert siyu("knowledge", "unanswered", config=config).out == "Nothing was asked without an answer.\n"

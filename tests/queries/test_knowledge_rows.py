@@ -11,15 +11,17 @@ import pytest
 from sqlalchemy import select
 from sqlmodel import Session, col
 
-from bot import knowledge
+from bot import knowledge, synonyms
 from data.db import Database
 from data.errors import NotFoundError, StaleError
 from data.models import KnowledgeGram, KnowledgePairRow, KnowledgePhrasing, KnowledgeRarity
+from data.queries import audit, unanswered
 from data.queries import knowledge as rows
-from data.queries import unanswered
+from data.queries.audit import Actor
 from data.queries.drafts import purge_knowledge
 from data.rules.knowledge import KnowledgePair, meant, pairs_of
 from data.rules.problems import InvalidRuleError
+from data.rules.synonyms import Synonyms, words_from
 from tests.queries.shop_questions import ASKED
 from tests.queries.shop_questions import PAIRS as SHOP
 
@@ -154,6 +156,59 @@ async def test_a_file_is_brought_in_twice_and_changes_what_it_changes(
         with pytest.raises(InvalidRuleError):
             await knowledge.import_file(db, file, "ann", lambda: now)
     assert await db.read(index_is_true)
+
+
+@pytest.mark.first_case_on_both
+async def test_synonyms_are_the_companys_as_soon_as_they_are_kept(db: Database, now: datetime) -> None:
+    """Another process on the same database knows them with its next question."""
+    actor = Actor(1, "ann")
+    (cup, _) = await db.write(
+        rows.add_pairs, [pair(("焖烧杯能用多久",), "六小时"), pair(("运费怎么算",), "满 99 包邮。")], "a", now
+    )
+
+    async def ask(question: str) -> list[int]:
+        return [each.pair_id for each in await db.read(rows.find_answers, question)]
+
+    def save(words: str, id_: int = 0, replaces: str = "", version: int | None = None) -> Any:
+        group = Synonyms(words_from(words), id_, replaces)
+        return db.write(synonyms.save, group, actor, now, version)
+
+    assert (await ask("保温壶能用多久"), await ask("邮费怎么算")) == ([], [cup + 1])
+    made = await save("焖烧杯，保温壶\nＣＵＰ, thermo  Cup,焖烧杯")
+    assert made.words == ("焖烧杯", "保温壶", "cup", "thermo cup")
+    assert (await ask("保温壶能用多久"), await ask("Thermo cup 能用多久")) == ([cup], [cup])
+    for wrong, said in (
+        ({"words": "保温壶"}, "「保温壶」已经在「焖烧杯」这一组里"),
+        ({"words": "邮费"}, "「邮费」已经在「运费」这一组里"),
+        ({"words": "长" * 31}, "太长"),
+        ({"words": "？"}, "没有可以比对的文字"),
+        ({"words": "a\x00b"}, "控制字符"),
+        ({"words": " , "}, "至少写一个词"),
+        ({"words": "x", "replaces": "没有的"}, "没有这一组"),
+        ({"words": ",".join(f"w{number}" for number in range(81))}, "最多 80 个词"),
+    ):
+        with pytest.raises(InvalidRuleError, match=said):
+            await save(wrong.get("words", ""), replaces=wrong.get("replaces", ""))
+    instead = await save("运费，快递费，运输费", replaces="运费")
+    assert (await ask("邮费怎么算"), await ask("运输费怎么算")) == ([], [cup + 1])
+    with pytest.raises(InvalidRuleError, match="已经改过"):
+        await save("运费", replaces="运费")
+    changed = await save("焖烧杯，保温罐", made.id, version=made.version)
+    assert (changed.version, await ask("保温壶能用多久"), await ask("保温罐能用多久")) == (2, [], [cup])
+    with pytest.raises(StaleError):
+        await save("x", made.id, version=made.version)
+    assert [each.replaces for each in await db.read(synonyms.list_all, "运输")] == ["运费"]
+    await db.write(synonyms.remove, instead.id, actor, now)
+    assert await ask("邮费怎么算") == [cup + 1]
+    with pytest.raises(NotFoundError):
+        await db.write(synonyms.remove, instead.id, actor, now)
+    removed, change, replaced, first = await db.read(audit.list_entries, limit=9)
+    assert (first.action, first.before) == ("synonyms.make", None)
+    told: list[Any] = [(each.before, each.after) for each in (first, replaced, change, removed)]
+    assert told[0][1] == {"words": list(made.words)}
+    assert (told[1][0]["words"][1], told[1][1]["words"][2]) == ("邮费", "运输费")
+    assert told[2] == ({"words": list(made.words)}, {"words": ["焖烧杯", "保温罐"]})
+    assert (told[3][0]["words"][2], told[3][1]["words"][1]) == ("运输费", "邮费")
 
 
 async def test_what_was_not_answered_is_counted_by_question(db: Database, now: datetime) -> None:

@@ -72,6 +72,27 @@ async def test_knowledge_is_written_tried_and_grows_by_what_is_asked(
     assert (await manager.post(f"{PATH}/1/remove")).location == f"{PATH}?said=removed"
     assert (await manager.get(f"{PATH}/1")).status == 404
 
+    # which words mean the same is the admins', managers look
+    words = f"{PATH}/synonyms"
+    assert "添加一组同义词" not in (await manager.get(words)).text
+    assert (await manager.get(f"{words}/new")).status == (await manager.post(words, {"words": "x"})).status == 403
+    await admin.get(f"{words}/new?replaces=运费")
+    refused = await admin.post(words, {"words": f"邮费\n{HOSTILE}\n退钱", "replaces": "运费"})
+    assert (refused.status, "「退钱」已经在「退款」这一组里" in refused.text, "<script>alert" in refused.page) == (
+        400, True, False,
+    )  # fmt: skip
+    assert (await admin.post(words, {"words": "邮费，<b>x</b>", "replaces": "运费"})).location == f"{words}?said=made"
+    own = await admin.get(words)
+    assert ("代替内置的「运费」" in own.text, "<b>x</b>" in own.page) == (True, False)
+    form = dict(fields_of((await admin.get(f"{words}/1")).page))
+    assert (await admin.post(f"{words}/1", {**form, "words": "邮费"})).location == f"{words}?said=saved"
+    assert (await admin.post(f"{words}/1", {**form, "words": "运费"})).status == 409
+    assert (await admin.post(f"{words}/1/remove")).location == f"{words}?said=removed"
+    assert (await admin.get(f"{words}/1")).status == 404
+    entry = (await db.read(audit.list_entries, limit=1))[0]
+    before, after = entry.before or {}, entry.after or {}
+    assert (entry.action, before["words"], after["words"][1]) == ("synonyms.remove", ["邮费"], "邮费")
+
     # the hostile question was answered by the pair, so it is asked anew
     assert await db.read(unanswered.count_unanswered) == 0
     await db.write(fill)

@@ -9,9 +9,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from data.rules.knowledge import Answer, KnowledgePair, compare, digest_of, meant, pairs_of, problems, weight
-from data.rules.knowledge_words import terms_of
+from data.rules.knowledge_words import BUILT_IN
 from data.rules.problems import parse
 
+terms_of = BUILT_IN.terms_of
 WORDS = st.text(st.sampled_from("怎么退款发货地址会员积分abc 12，。"), max_size=12)
 
 
