@@ -8,6 +8,7 @@ from functools import partial
 from aiohttp import web
 
 from bot.console.asks import Ask
+from bot.console.token_words import WORDS
 from bot.scopes import SCOPES
 from data.queries import access as rows
 
@@ -45,5 +46,6 @@ async def revoke(ask: Ask) -> web.Response:
 async def _page(ask: Ask, status: int = 200, *, fault: str = "") -> web.Response:
     tokens = await ask.db.read(rows.list_api_tokens)
     return ask.show(
-        "tokens", status, tokens=tokens, scopes=SCOPES, fault=fault, typed=ask.form, chosen=ask.texts("scope")
-    )
+        "tokens", status, tokens=tokens, scopes=SCOPES if ask.language == "en" else WORDS, fault=fault, typed=ask.form,
+        chosen=ask.texts("scope"),
+    )  # fmt: skip

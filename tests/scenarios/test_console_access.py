@@ -18,7 +18,9 @@ from bot.commands.accounts import first_link
 from bot.config import ServerSettings
 from bot.console.asks import RANKS
 from bot.console.routes import ROUTES
+from bot.console.token_words import WORDS
 from bot.sandbox.server import Sandbox
+from bot.scopes import SCOPES
 from data.models import Role, Staff
 from data.queries import accounts as rows
 from data.queries import audit
@@ -49,6 +51,7 @@ async def http() -> AsyncIterator[aiohttp.ClientSession]:
 
 def test_every_text_of_the_console_is_there_in_english() -> None:
     assert list_problems() == [], "translate them in templates/console/locales/en"
+    assert WORDS.keys() == SCOPES.keys(), "say in bot/console/token_words.py what a token may do"
 
 
 async def test_every_route_as_every_role_and_as_nobody(bot: Bot, http: aiohttp.ClientSession) -> None:

@@ -10,10 +10,14 @@
     const rows = [...table.tBodies[0].rows].map((row) => some(cells(row)));
     const style = getComputedStyle(document.documentElement);
     const text = style.getPropertyValue("--tblr-body-color") || "#444";
-    const colors = ["--tblr-blue", "--tblr-green", "--tblr-red", "--tblr-purple"].map((each) => style.getPropertyValue(each).trim());
+    // Red is for what is lost; where nothing is, another stands in its place.
+    const third = place.dataset.lost === "no" ? "orange" : "red";
+    const colors = ["blue", "green", third, "purple"].map((each) => style.getPropertyValue(`--tblr-${each}`).trim());
     const whole = place.dataset.labels === "whole";
     const number = (cell) => parseFloat(cell.replace(/,/g, ""));
     place.dataset.drawn = "yes";
+    // Names that need more than one line below the chart push it up.
+    const lines = Math.ceil(names.reduce((width, name) => width + 48 + 13 * name.length, 0) / place.clientWidth);
     const chart = window.echarts.init(place, null, { renderer: "svg" });
     chart.setOption({
       animation: false,
@@ -22,10 +26,10 @@
       // Its usual tooltip is made of inline styles, which the page's policy refuses.
       tooltip: { trigger: "axis", renderMode: "richText" },
       legend: { textStyle: { color: text }, bottom: 0 },
-      grid: { left: 8, right: 8, top: 16, bottom: 36, containLabel: true },
+      grid: { left: 8, right: 8, top: 16, bottom: 16 + 20 * lines, containLabel: true },
       xAxis: { type: "category", data: rows.map((row) => (whole ? row[0] : row[0].slice(5))), axisLabel: { formatter: (words) => [...words].slice(0, 12).join("") } },
       yAxis: { type: "value", minInterval: 1 },
-      series: names.map((name, index) => ({ name, type: index === names.length - 1 && !whole ? "line" : "bar", data: rows.map((row) => number(row[index + 1])) })),
+      series: names.map((name, index) => ({ name, type: index === names.length - 1 && !whole ? "line" : "bar", barMaxWidth: 48, data: rows.map((row) => number(row[index + 1])) })),
     });
     new ResizeObserver(() => chart.resize()).observe(place);
   };
