@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
 
 from sqlmodel import Session
 
-from bot.channels import Turn, write_turns
 from bot.context import Context
 from bot.delivery import add_alert
 from bot.logs import get_logger
 from bot.staff_words import Value
-from data.models import ChannelKind, ChannelPlan
+from data.models import ChannelPlan
 from data.queries.accounts import is_member
-from data.rules.channels import Because, read_duty
+from data.queries.channels import list_untold
 
 log = get_logger("channels")
 
@@ -22,30 +20,29 @@ log = get_logger("channels")
 NAMED = 5
 
 
-def write_and_tell(session: Session, ctx: Context, turns: Iterable[Turn], now: datetime) -> None:
-    """`bot.channels.write_turns`, and word to people of those that this strands: those that were stranded before are
-    not told of again. A crash leaves both or neither."""
-    some = list(turns)
-    write_turns(session, some, now)
-    told: dict[tuple[str, Because], list[ChannelPlan]] = {}
-    for turn in some:
-        before = read_duty(turn.standing.duty)
-        if not turn.duty.is_stranded or (before is not None and before.is_stranded):
+async def tell_stranded(ctx: Context) -> None:
+    """One message for all codes that nobody stands behind, or in another way than was told, whatever made them so:
+    somebody's change, a seat that was lost, or a program that did not tell yet. A crash tells once or later."""
+    if await ctx.db.read(list_untold):
+        await ctx.db.write(_tell, ctx, ctx.clock.now())
+
+
+def _tell(session: Session, ctx: Context, now: datetime) -> None:
+    told: dict[tuple[str, str], list[ChannelPlan]] = {}
+    for plan, because in list_untold(session, lock=True):
+        plan.stranded_as = because
+        if not because:
             continue
-        plan = session.get(ChannelPlan, turn.standing.id)
-        # One that somebody changed meanwhile shows them what came of it. Of a link WeCom itself says so, and they are
-        # told then (`bot/acquisition.py`).
-        if plan is not None and plan.kind == ChannelKind.CODE and plan.duty == turn.duty.to_json():
-            log.warning("channel_stranded", channel=plan.id, because=turn.duty.because.value)
-            maker = {plan.made_by} if is_member(session, plan.made_by) else set[str]()
-            for userid in {*ctx.settings.campaigns.managers, *maker}:
-                told.setdefault((userid, turn.duty.because), []).append(plan)
+        log.warning("channel_stranded", channel=plan.id, because=because)
+        maker = {plan.made_by} if is_member(session, plan.made_by) else set[str]()
+        for userid in {*ctx.settings.campaigns.managers, *maker}:
+            told.setdefault((userid, because), []).append(plan)
     for (userid, because), plans in sorted(told.items()):
         values: dict[str, Value] = {
             "channel_names": " / ".join(each.name for each in plans[:NAMED]),
             "count": len(plans),
-            "outcome": because.value,
+            "outcome": because,
             "happened_at": now,
         }
-        key = f"stranded:{because.value}:{now.isoformat()}:{plans[0].id}"
+        key = f"stranded:{because}:{now.isoformat()}:{plans[0].id}"
         add_alert(session, ctx, "channel_stranded", userid, values, dedupe_key=key)

@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from bot import channel_links as links
-from bot.channel_alerts import write_and_tell
+from bot.channel_alerts import tell_stranded
 from bot.channel_links import Made, code_png
-from bot.channels import find_turns, put_on_duty
+from bot.channels import find_turns, put_on_duty, write_turns
 from bot.context import Context
 from bot.errors import SiyuError
 from bot.logs import get_logger
@@ -89,10 +89,11 @@ async def work_out_duties(ctx: Context) -> int:
         turns, after = await ctx.db.read(find_turns, after, now, zone)
         if turns:
             changed += len(turns)
-            await ctx.db.write_many(write_and_tell, ctx, turns, now)
+            await ctx.db.write_many(write_turns, turns, now)
     for id_, config_id in await ctx.db.read(rows.list_vanished):
         await ctx.db.write(rows.note_gone, id_, config_id, now)
         log.warning("channel_gone", channel=id_)
+    await tell_stranded(ctx)
     return changed
 
 

@@ -186,7 +186,8 @@ def draft_of(session: Session, row: ChannelPlan) -> ChannelDraft:
 
 def to_json(session: Session, row: ChannelPlan) -> dict[str, Any]:
     """One as the API and the commands tell of it."""
-    hidden = {"definition", "wanted", "written", "calling_until", "called_at", "tries", "named", "duty", "background"}
+    hidden = {"definition", "wanted", "written", "calling_until", "called_at", "tries", "named", "duty", "background",
+              "stranded_as"}  # fmt: skip
     told = row.model_dump(exclude=hidden)
     draft = draft_of(session, row).model_dump(mode="json")
     on_code = (row.written or {}).get("user", [])

@@ -87,6 +87,12 @@ class ChannelPlan(SQLModel, table=True):
     written: dict[str, Any] | None = Field(default=None, sa_column=Column(Json))
     duty: dict[str, Any] = Field(sa_column=Column(Json, nullable=False), description="Why these are on the code.")
     named: list[str] = Field(default_factory=no_items, sa_column=Column(Json, nullable=False))
+    stranded_as: str = Field(
+        default="",
+        max_length=16,
+        sa_column_kwargs={"server_default": ""},
+        description="Why nobody stands behind its code, as people were told of it; empty: they do.",
+    )
     called_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
     calling_until: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
     written_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))

@@ -13,13 +13,12 @@ from bot.phrases import Phrase
 from data.bulk import among
 from data.errors import ConflictError, NotFoundError, StaleError
 from data.models import Channel, ChannelImage, ChannelKind, ChannelMember, ChannelPlan, ChannelStatus
+from data.queries.channels import ENDED as ENDED
 from data.queries.channels import apply_fetched, is_stranded, mark_deleted, needs_member
 from data.rules.channels import CLAIM_SECONDS, ChannelPlanned, Duty, Step, next_step
 
 P: Any = ChannelPlan.__table__  # type: ignore[attr-defined]
 NEEDS_PERSON = (ChannelStatus.REFUSED, ChannelStatus.GONE)
-#: Nobody is on duty for one that is no more.
-ENDED = (ChannelStatus.GONE, ChannelStatus.DELETING, ChannelStatus.DELETED)
 INTERRUPTED = "The program ended, or stalled, while WeCom was asked to make it."
 GONE = "Somebody has deleted it in WeCom: its code leads nowhere. Make it again, and print the new code."
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Text, and_, bindparam, cast, exists, func, or_, select, update
+from sqlalchemy import Text, and_, bindparam, case, cast, exists, func, or_, select, update
 from sqlmodel import Session, col
 
 from data.models import Channel, ChannelKind, ChannelMember, ChannelPlan, ChannelStatus, Staff
@@ -14,6 +14,8 @@ from data.queries.upsert import upsert
 from data.rules.channels import Because, Out
 
 P: Any = ChannelPlan.__table__  # type: ignore[attr-defined]
+#: Nobody is on duty for one that is no more.
+ENDED = (ChannelStatus.GONE, ChannelStatus.DELETING, ChannelStatus.DELETED)
 
 _BY_STATE = (
     select(Channel)
@@ -111,7 +113,7 @@ def needs_member(userid: str) -> Any:
 
 def count_needed(session: Session, among_staff: Any) -> list[tuple[str, int]]:
     """Of members of whom a condition of `Staff` holds: how many channels need each (`needs_member`)."""
-    there = P.c.status.not_in([ChannelStatus.GONE, ChannelStatus.DELETING, ChannelStatus.DELETED])
+    there = P.c.status.not_in(ENDED)
     named = (
         select(col(ChannelMember.userid).label("userid"), P.c.id.label("plan_id"))
         .join(P, P.c.id == col(ChannelMember.plan_id))
@@ -132,8 +134,19 @@ def is_stranded() -> Any:
     """Of `ChannelPlan`: nobody whom it names can have customers any more, so that the fallback, or whoever is left, has
     them all until somebody gives it other members."""
     because, out = P.c.duty["because"].as_string(), cast(P.c.duty, Text)
-    # Those who are full or away are back soon.
+    # Those who are full or away are back soon. A member may be called so, too: what stands behind a colon is why.
     only_unable = and_(
-        because == Because.NOBODY.value, ~or_(*(out.contains(f'"{each.value}"') for each in (Out.FULL, Out.AWAY)))
+        because == Because.NOBODY.value, ~or_(*(out.contains(f': "{each.value}"') for each in (Out.FULL, Out.AWAY)))
     )
     return or_(because.in_([Because.LAST_RESORT.value, Because.STUCK.value]), only_unable)
+
+
+def list_untold(session: Session, *, lock: bool = False) -> list[tuple[ChannelPlan, str]]:
+    """Codes of which people were told something else than is so, each with why nobody stands behind it; empty: somebody
+    does. Of links WeCom itself says so, and they are told then (`bot/acquisition.py`)."""
+    because = case((is_stranded(), P.c.duty["because"].as_string()), else_="")
+    query = select(ChannelPlan, because).where(
+        P.c.kind == ChannelKind.CODE, P.c.status.not_in(ENDED), P.c.stranded_as != because
+    )
+    found = session.execute(query.order_by(P.c.id).with_for_update() if lock else query)
+    return [(plan, why) for plan, why in found]

@@ -160,23 +160,8 @@ class Duty:
     because: Because
     out: Mapping[str, Out] = field(default_factory=dict)
 
-    @property
-    def is_stranded(self) -> bool:
-        """Nobody whom it names can have customers any more (`data.queries.channels.is_stranded` says it in SQL); those
-        who are full or away are back soon."""
-        if self.because is Because.NOBODY:
-            return not {Out.FULL, Out.AWAY} & set(self.out.values())
-        return self.because in (Because.LAST_RESORT, Because.STUCK)
-
     def to_json(self) -> dict[str, Any]:
         return {"because": self.because.value, "out": {userid: why.value for userid, why in sorted(self.out.items())}}
-
-
-def read_duty(kept: Mapping[str, Any]) -> Duty | None:
-    """One as `Duty.to_json` wrote it, without who is on the code. None: nothing was worked out yet."""
-    if not kept:
-        return None
-    return Duty((), Because(kept["because"]), {userid: Out(why) for userid, why in kept["out"].items()})
 
 
 def named_members(plan: ChannelPlanned, company: Company) -> frozenset[str]:

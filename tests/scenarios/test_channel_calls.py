@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 from sqlmodel import Session
 
 from bot.channel_calls import bring, image_of
@@ -151,6 +152,13 @@ async def test_a_code_is_made_once_and_leads_to_whom_it_should(company: Company)
     await tend_channels(ctx)
     (said,) = [each for each in await company.alerts() if each.kind == "channel_stranded"]
     assert (said.userid, "3 个渠道" in said.words, "渠道 killed" in said.words) == (second, True, True), said.words
+    # Of what was so before the program told of it, people hear when it does: all in one message, once.
+    await ctx.db.write(lambda session: session.execute(update(ChannelPlan).values(stranded_as="")) and None)
+    for _ in range(2):
+        clock.advance(timedelta(hours=2))
+        await tend_channels(ctx)
+    told = [each.words for each in await company.alerts() if each.kind == "channel_stranded"]
+    assert ["3 个渠道" in each for each in told] == [True, True]
     # The three need another member, and the checklist of the one who is to leave says so, although nobody reaches them.
     for wanted in (rows.PlanFilter(member=first), rows.PlanFilter(trouble=True)):
         found = await company.read(rows.list_plans, wanted)
@@ -158,8 +166,8 @@ async def test_a_code_is_made_once_and_leads_to_whom_it_should(company: Company)
     foreign = await company.read(channel_rows.list_foreign, 100, "code")
     others = {userid: sum(userid in each.userids for each in foreign) for userid in (first, last)}
     today = clock.now().date()
-    told = {userid: (await company.read(leaver_rows.read_checklist, userid, today)).channels for userid in others}
-    assert told == {userid: count + 3 for userid, count in others.items()}, "their fallback is one of them, too"
+    lists = {userid: (await company.read(leaver_rows.read_checklist, userid, today)).channels for userid in others}
+    assert lists == {userid: count + 3 for userid, count in others.items()}, "their fallback is one of them, too"
     # And somebody new on it whom WeCom refuses, before we know: the company is read again, the others take over.
     company.world.directory.get(second).customer_contact = False
     await ctx.db.write(partial(change, id_=lost, changes={"userids": [first, second, third]}, editing=editing))
