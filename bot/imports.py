@@ -7,6 +7,7 @@ import asyncio
 import re
 import tempfile
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, tzinfo
 from itertools import islice
 from typing import IO, Any, NamedTuple
@@ -30,6 +31,7 @@ from data.rules.import_plans import CANDIDATES_SHOWN
 from data.rules.imports import (
     CELL_MAX_LENGTH,
     ORDERS,
+    Given,
     Options,
     is_heading,
     recognise,
@@ -277,13 +279,28 @@ def find_people(
 ) -> list[Doubtful]:
     """Rows of an import with the customers whom each may be about, of these members'."""
     source = Options.model_validate(of.options).order_source
-    given = [read_row(row.cells, of.targets, {}, zone, source)[0] for row in found]
+    given = [_known_by(row, read_row(row.cells, of.targets, {}, zone, source)[0]) for row in found]
     candidates = [each.everybody[:CANDIDATES_SHOWN] for each in import_facts.find_candidates(session, given, userids)]
     people = import_facts.list_people(session, {whose for some in candidates for whose in some}, userids)
     return [
         Doubtful(row, [people[whose] for whose in some if whose in people])
         for row, some in zip(found, candidates, strict=True)
     ]
+
+
+def _known_by(row: ImportRow, given: Given) -> Given:
+    """What a row says, with the id that WeCom converted its id into: such a customer may have become known since."""
+    return replace(given, external_userid=row.told_external_userid) if given.external_userid else given
+
+
+def tell_rows(
+    session: Session, of: Import, state: RowState | None, after: int, limit: int, zone: tzinfo
+) -> list[dict[str, Any]]:
+    """Rows as the API and the command tell them; of those in doubt with the `people` whom each may be about."""
+    some = import_rows.list_rows(session, of.id or 0, state, after=after, limit=limit)
+    doubtful = find_people(session, of, [row for row in some if row.state in import_rows.UNDECIDED], None, zone)
+    people = {each.row.line: each.people for each in doubtful}
+    return [{**tell_row(row, of.headings), "people": people.get(row.line, [])} for row in some]
 
 
 async def not_taken(db: Database, row: Import) -> AsyncIterator[list[list[str]]]:

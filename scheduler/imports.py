@@ -32,6 +32,7 @@ from data.rules.import_plans import (
     NOBODY,
     NOT_CONVERTED,
     NOT_OURS,
+    NOT_YET,
     Changes,
     CustomerNow,
     Tally,
@@ -187,7 +188,9 @@ class Worker:
         numbers = [str(each.order["number"]) if each.order else "" for each, _ in given]
         lines = await self.ctx.db.read(import_rows.list_order_lines, self.import_id, {*numbers} - {""})
         judged = []
-        for row, (each, faults), candidates, number in zip(some, given, found, numbers, strict=True):
+        for row, (written, _), (each, faults), candidates, number in zip(
+            some, read, given, found, numbers, strict=True
+        ):
             whose = row.external_userid if row.picked else ""
             first = lines.get(number, row.line) if number else row.line
             if first < row.line:
@@ -202,7 +205,8 @@ class Worker:
             elif not whose:
                 whose, why = choose(each, candidates, self.scope.staff_of(each))
                 if why == NOBODY and each.external_userid:
-                    why = NOT_CONVERTED if each.external_userid in strange else NOT_OURS
+                    converted = each.external_userid != written.external_userid
+                    why = NOT_YET if converted else NOT_CONVERTED if each.external_userid in strange else NOT_OURS
                 # An order without a customer waits for one, as those that shops send do.
                 waits = each.order is not None and not each.needs_follow and not each.fields
                 if why and not (waits and self.scope.userids is None):

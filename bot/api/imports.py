@@ -16,7 +16,6 @@ from bot.api.service import CALLER, Api
 from bot.api.shapes import Page
 from bot.api.uploads import received
 from data.models import Import, ImportStatus, RowState
-from data.queries import import_rows
 from data.queries import imports as rows
 from data.rules.imports import Options
 from data.rules.problems import RuleModel, parse
@@ -99,14 +98,32 @@ class RowFault(RuleModel):
     message: str
 
 
+class MemberTold(RuleModel):
+    """A member who has or had a customer, and what they call them."""
+
+    userid: str
+    name: str
+    remark: str
+
+
+class PersonTold(RuleModel):
+    """A customer whom a row may be about."""
+
+    external_userid: str
+    name: str
+    members: list[MemberTold]
+
+
 class RowTold(RuleModel):
-    """A row of the file as it was read, and the customer whom it is about, where that is known."""
+    """A row of the file as it was read, and the customer whom it is about, where that is known; where it is in doubt
+    the `people` who come into question."""
 
     line: int
     state: RowState
     cells: list[str]
     external_userid: str | None
     faults: list[RowFault]
+    people: list[PersonTold]
 
 
 class RowsPage(RuleModel):
@@ -159,8 +176,7 @@ async def list_rows(api: Api, request: web.Request) -> web.Response:
 
     def read(session: Session) -> list[dict[str, Any]]:
         found = rows.get_import(session, import_id)
-        some = import_rows.list_rows(session, import_id, query.state, after=query.after, limit=query.limit)
-        return [imports.tell_row(each, found.headings) for each in some]
+        return imports.tell_rows(session, found, query.state, query.after, query.limit, api.settings.zone)
 
     items = await api.db.read(read)
     return answer({"items": items, "next_after": items[-1]["line"] if len(items) == query.limit else None})

@@ -179,22 +179,22 @@ def list_rows(
     after: Annotated[int, typer.Option("--after", min=0, help="Behind this line.")] = 0,
     config: Config = None,
 ) -> None:
-    """Its rows as JSON, one a line, with what is wrong with each."""
+    """Its rows as JSON, one a line, with what is wrong with each; of those in doubt the `people` it may be about."""
 
     async def read(place: Workplace) -> None:
         import json
 
-        from bot.imports import tell_row
+        from bot.imports import tell_rows
         from data.models import RowState
-        from data.queries import import_rows
         from data.queries import imports as rows
 
         if state and state not in list(RowState):
             refuse(f"{state!r} is no state: {', '.join(RowState)}.")
         found = await place.db.read(rows.get_import, import_id)
         wanted = RowState(state) if state else None
-        for row in await place.db.read(import_rows.list_rows, import_id, wanted, after=after, limit=limit):
-            say(json.dumps(tell_row(row, found.headings), ensure_ascii=False))
+        zone = place.settings.zone
+        for row in await place.db.read(lambda session: tell_rows(session, found, wanted, after, limit, zone)):
+            say(json.dumps(row, ensure_ascii=False))
 
     work(config, read)
 

@@ -198,7 +198,7 @@ def list_people(
         .order_by(F.c.id)
     )
     for external_userid, name, userid, remark, staff_name in rows:
-        person = found.setdefault(external_userid, {"external_userid": external_userid, "name": name, "with": []})
+        person = found.setdefault(external_userid, {"external_userid": external_userid, "name": name, "members": []})
         if userid and (userids is None or userid in userids):
-            person["with"].append({"userid": userid, "name": staff_name or userid, "remark": remark})
+            person["members"].append({"userid": userid, "name": staff_name or userid, "remark": remark})
     return found

@@ -45,6 +45,11 @@ async def test_a_program_imports_a_file(caller: Caller) -> None:
     wrong = await caller.call("PATCH", f"/imports/{number}", {"targets": ["name", "", ""]})
     assert (wrong[0], wrong[1]["error"]["problems"][0]["path"]) == (422, "targets")
     assert (await caller.call("POST", f"/imports/{number}/rows", {"line": 4, "external_userid": "wm9"}))[0] == 404
+    await caller.bot.db.write(
+        lambda session: session.add(Customer(external_userid="wm9", name="小鱼", first_seen_at=now))
+    )
+    _, found = await caller.call("GET", f"/imports/{number}/rows?after=3")
+    assert found["items"][0]["people"] == [{"external_userid": "wm9", "name": "小鱼", "members": []}]
     assert (await caller.call("POST", f"/imports/{number}/rows", {"line": 4, "external_userid": "wm2"}))[0] == 200
     assert (await caller.call("PATCH", f"/imports/{number}", {"options": {"overwrite": True}}))[0] == 200
     await work(caller, number)

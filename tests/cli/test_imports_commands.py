@@ -42,7 +42,7 @@ def _act(siyu: Siyu, config: Path, file: Path) -> None:
     (found, *_) = siyu("imports", "list", "--json", config=config).json
     number = found["id"]
     row = json.loads(siyu("imports", "rows", number, "--state", "review", config=config).out.splitlines()[0])
-    assert (row["line"], row["cells"][1]) == (3, "北京")
+    assert (row["line"], row["cells"][1], row["people"]) == (3, "北京", [])
     rejected = siyu("imports", "rejected", number, config=config).out.splitlines()
     assert (rejected[0], len(rejected)) == ("客户ID,住在,城市,行号,原因", 3)
     assert any(each.startswith("'=1,") for each in rejected)

@@ -14,7 +14,12 @@ from data.queries.channels import list_untold
 from data.rules.channels import Because, Duty, Out
 
 #: Members may be called what the program calls a reason.
-OUTS = ({}, {"full": Out.UNABLE}, {"an": Out.FULL, "bo": Out.UNABLE}, {"away": Out.UNABLE, "an": Out.AWAY})
+OUTS: tuple[dict[str, Out], ...] = (
+    {},
+    {"full": Out.UNABLE},
+    {"an": Out.FULL, "bo": Out.UNABLE},
+    {"away": Out.UNABLE, "an": Out.AWAY},
+)
 STRANDED = {(because, which) for because in (Because.LAST_RESORT, Because.STUCK) for which in range(4)}
 
 

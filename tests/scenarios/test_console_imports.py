@@ -7,7 +7,7 @@ import asyncio
 import csv
 import io
 from collections.abc import AsyncIterator, Sequence
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import Any
 
 import aiohttp
@@ -17,6 +17,8 @@ from sqlalchemy import select
 from sqlmodel import Session, col
 
 from bot.erasing import erase_customer
+from bot.imports import tell_rows
+from bot.refresh import refresh_customer
 from bot.sandbox.faults import Fault
 from bot.sandbox.provider_ids import PROVIDER_AGENTID, as_open_userid, as_provider
 from data.models import Customer, FieldDefinition, Follow, ImportRow, ImportStatus, Order, Role
@@ -307,10 +309,16 @@ async def ids_of_another_providers_app_are_converted(company: Company, admin: Br
     """Ids as another provider's app exports them; what WeCom has nothing for is left to a person."""
     mine = company.followers[0]
     first, second = list(company.world.customers.listed_by(mine))[1:3]
+    # Somebody of whose coming nobody has told us.
+    company.sandbox.machine.faults.add(Fault(id=0, target="callback", kind="drop"))
+    late = company.scan(name=HOSTILE).follow.external_userid
+    await company.settle()
+    company.sandbox.machine.faults.clear()
     head = ("客户ID", "所属员工", "备注名")
     lines = [
         (as_provider(first), as_open_userid(mine), "搬来一"), (as_provider(second), "wo" + "y" * 30, "搬来二"),
         ("wm" + "x" * 30, as_open_userid(mine), "搬来三"), (as_provider(first), as_open_userid(mine), "搬来四"),
+        (as_provider(late), as_open_userid(mine), "搬来五"),
     ]  # fmt: skip
     content = table(*lines, head=head).encode("utf-16")
     number = number_of(await upload(admin, content, source_agentid="99"))
@@ -327,14 +335,24 @@ async def ids_of_another_providers_app_are_converted(company: Company, admin: Br
     # Each id is asked once, and nothing is asked again when the rows are looked at anew.
     before = company.calls(convert)
     await describe(source_agentid=str(PROVIDER_AGENTID))
-    assert company.calls(convert) == before + 3, "each id once"
+    assert company.calls(convert) == before + 4, "each id once"
     await describe(overwrite="yes", source_agentid=str(PROVIDER_AGENTID))
-    assert (company.calls(convert), company.calls("batch/openuserid_to_userid")) == (before + 3, 2)
+    assert (company.calls(convert), company.calls("batch/openuserid_to_userid")) == (before + 4, 2)
     found = await company.read(lines_of, number)
-    assert [found[line].external_userid for line in range(2, 6)] == [first, second, "", first]
-    assert [found[line].state for line in range(2, 6)] == ["ready", "ready", "review", "ready"]
+    assert [found[line].external_userid for line in range(2, 7)] == [first, second, "", first, ""]
+    assert [found[line].state for line in range(2, 7)] == ["ready", "ready", "review", "ready", "review"]
     assert "没有把这个编号换成" in found[4].faults[0][1]
-    assert "换算了 5 个旧工具的编号，3 个是" in (await admin.get(one)).text
+    assert "请先同步客户" in found[6].faults[0][1]
+    assert "换算了 6 个旧工具的编号，4 个是" in (await admin.get(one)).text
+    # Who is known by now under the id that WeCom gave is offered, and taken.
+    assert ("external_userid", late) not in fields_of((await admin.get(f"{one}/rows")).page)
+    await refresh_customer(company.bot.context, late)
+    assert ("external_userid", late) in fields_of((await admin.get(f"{one}/rows")).page)
+    told = await company.read(lambda session: tell_rows(session, rows.get_import(session, number), None, 5, 9, UTC))
+    assert [(row["line"], [each["name"] for each in row["people"]]) for row in told] == [(6, [HOSTILE])]
+    assert (await admin.post(f"{one}/rows/6", {"do": "pick", "external_userid": late})).status == 303
+    assert await work(company, number) == "ready"
+    assert (await company.read(lines_of, number))[6].state == "ready"
     assert (await admin.post(f"{one}/act/start")).status == 303
     assert await work(company, number) == "done"
     remarks = [company.world.customers.find_follow(mine, whose).remark for whose in (first, second)]  # type: ignore[union-attr]
