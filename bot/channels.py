@@ -59,7 +59,6 @@ PRIORITY = 100
 NAME_IN_RULE = 28
 #: So many channels are looked at in one reading.
 PIECE = 500
-_HIDDEN = {*"definition wanted written calling_until called_at tries named stranded_as duty background".split()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +186,8 @@ def draft_of(session: Session, row: ChannelPlan) -> ChannelDraft:
 
 def to_json(session: Session, row: ChannelPlan) -> dict[str, Any]:
     """One as the API and the commands tell of it."""
-    told = row.model_dump(exclude=_HIDDEN)
+    hidden = {"definition", "wanted", "written", "calling_until", "called_at", "tries", "named", "duty", "background"}
+    told = row.model_dump(exclude=hidden | {"stranded_as"})
     draft = draft_of(session, row).model_dump(mode="json")
     on_code = (row.written or {}).get("user", [])
     return {
