@@ -101,5 +101,11 @@ def _asked_seconds(answer: aiohttp.ClientResponse) -> float | None:
 def _words_of(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return f"No answer within {TIMEOUT_SECONDS:g} seconds."
+    if isinstance(error, aiohttp.ServerDisconnectedError | ConnectionResetError):
+        return "It closed the connection without an answer."
+    if isinstance(error, aiohttp.ClientResponseError):
+        return "What it answered is no valid HTTP."
+    if isinstance(error, ValueError):
+        return "Its address cannot be read."
     cause = error.os_error.strerror if isinstance(error, aiohttp.ClientConnectorError) else ""
     return f"It cannot be reached ({cause or type(error).__name__})."

@@ -24,8 +24,10 @@ TAGS_MAX, URL_MAX_LENGTH = 50, 1024
 #: So long after it was made a call is repeated; then it is given up.
 REPEATED_FOR = timedelta(days=1)
 
-#: IPv4 addresses written as IPv6 ones for a translator (RFC 6052).
-_TRANSLATED = IPv6Network("64:ff9b::/96")
+#: IPv4 addresses written as IPv6 ones: for a translator (RFC 6052), and as was done once (RFC 4291).
+_HOLD_IPV4 = (IPv6Network("64:ff9b::/96"), IPv6Network("::/96"))
+#: For translators within a network (RFC 8215).
+_TRANSLATED_INSIDE = IPv6Network("64:ff9b:1::/48")
 
 
 class WebhookDraft(RuleModel):
@@ -97,8 +99,10 @@ def is_public(address: str) -> bool:
     found: IPv4Address | IPv6Address = ip_address(address.partition("%")[0])
     if isinstance(found, IPv6Address):
         held = found.ipv4_mapped or found.sixtofour
-        if held is None and found in _TRANSLATED:
+        if held is None and any(found in each for each in _HOLD_IPV4):
             held = IPv4Address(int(found) & 0xFFFFFFFF)
+        elif held is None and found in _TRANSLATED_INSIDE:
+            return False
         found = held or found
     return found.is_global and not found.is_multicast
 

@@ -149,7 +149,7 @@ async def test_a_host_that_does_not_answer_keeps_nobody_else_waiting(ctx: Contex
     asked = [path for path, _, _ in shop.heard if path == "/never"]
     assert 1 <= len(asked) <= AT_ONCE, "the others are not even tried"
     waiting = await calls(ctx, CallState.WAITING)
-    assert {(each.attempts, each.error) for each in waiting} == {(1, "It cannot be reached (ServerDisconnectedError).")}
+    assert {(each.attempts, each.error) for each in waiting} == {(1, "It closed the connection without an answer.")}
 
 
 @ON_SQLITE

@@ -68,7 +68,8 @@ def test_a_call_is_known_by_the_same_id_in_every_repeat() -> None:
         ("255.255.255.255", False), ("2606:4700:4700::1111", True), ("::1", False), ("::", False),
         ("fe80::1%eth0", False), ("fd00::1", False), ("::ffff:127.0.0.1", False), ("::ffff:8.8.8.8", True),
         ("2002:7f00:1::", False),
-        ("64:ff9b::10.0.0.1", False), ("64:ff9b::8.8.8.8", True), ("ff02::1", False),
+        ("64:ff9b::10.0.0.1", False), ("64:ff9b::8.8.8.8", True), ("ff02::1", False), ("::127.0.0.1", False),
+        ("64:ff9b:1::7f00:1", False), ("64:ff9b:1::808:808", False),
     ],
 )  # fmt: skip
 def test_only_addresses_of_the_internet_are_public(address: str, public: bool) -> None:
