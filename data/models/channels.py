@@ -157,7 +157,14 @@ class ChannelDay(SQLModel, table=True):
     """
 
     __tablename__ = "channel_days"
-    __table_args__ = (Index("ix_channel_days_day", "day"), {"sqlite_with_rowid": False})
+    # It holds the numbers, too: a year of hundreds of channels is summed up from it alone.
+    __table_args__ = (
+        Index(
+            "ix_channel_days_numbers", "day", "state", "added", "people", "welcomed", "kept_1", "kept_7", "kept_30",
+            "orders", "amount_fen",
+        ),
+        {"sqlite_with_rowid": False},
+    )  # fmt: skip
 
     state: str = Field(primary_key=True, max_length=64)
     day: date = Field(sa_column=Column(Date, primary_key=True))
