@@ -133,14 +133,14 @@ async def export_effects(ask: Ask) -> web.StreamResponse:
     campaigns, journeys = await ask.db.read(_read_effects, ask)
     if ask.request.query.get("of") == "journeys":
         head = [N_("客户旅程"), N_("开始过"), N_("触达（次）"), N_("正在进行"), N_("达成目标")]
+        rows = [each[1:] for each in journeys]
     else:
         head = [N_("群发计划"), N_("要发给"), N_("已收到"), N_("点击客户"), N_("下单客户")]
-    found = journeys if ask.request.query.get("of") == "journeys" else campaigns
-    rows = [(each.name, each.meant, each.reached, each.more, each.converted) for each in found]
+        rows = [each[1:] for each in campaigns]
     return await send_rows(ask, "siyu-effects", [ask._(each) for each in head], rows)
 
 
-def _read_effects(session: Session, ask: Ask) -> tuple[list[effects.Effect], list[effects.Effect]]:
+def _read_effects(session: Session, ask: Ask) -> tuple[list[effects.CampaignEffect], list[effects.JourneyEffect]]:
     since = day_began(local_datetime(ask.now, ask.zone).date() - timedelta(days=_days(ask) - 1), ask.zone)
     sight = read_sight(session, ask.account)
     return effects.list_campaigns(session, sight, since, EFFECTS), effects.list_journeys(session, EFFECTS)

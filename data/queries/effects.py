@@ -47,15 +47,16 @@ BOUGHT_WITHIN = timedelta(days=7)
 _REACHING = ("task", "broadcast", "kf")
 
 
-class Effect(NamedTuple):
-    """What one of them led to. `meant`: whom it was planned for, or who began it; `more`: who clicked, or are on it."""
+class CampaignEffect(NamedTuple):
+    """What a campaign led to: whom it was planned for, whom it reached, who followed a link of it, and who bought within
+    `BOUGHT_WITHIN` after they had got it."""
 
     id: int
     name: str
     meant: int
     reached: int
-    more: int
-    converted: int
+    clicked: int
+    bought: int
 
     @property
     def reach_percent(self) -> float | None:
@@ -65,19 +66,28 @@ class Effect(NamedTuple):
     @property
     def bought_percent(self) -> float | None:
         """Of those it reached, how many bought."""
-        return 100 * self.converted / self.reached if self.reached else None
+        return 100 * self.bought / self.reached if self.reached else None
+
+
+class JourneyEffect(NamedTuple):
+    """What a journey led to: how many have begun it, how many of its steps reached a customer, how many are on it now,
+    and for how many it ended with its goal."""
+
+    id: int
+    name: str
+    begun: int
+    reached: int
+    running: int
+    goal: int
 
     @property
     def goal_percent(self) -> float | None:
         """Of those who began it, for how many it ended with its goal."""
-        return 100 * self.converted / self.meant if self.meant else None
+        return 100 * self.goal / self.begun if self.begun else None
 
 
-def list_campaigns(session: Session, sight: Sight, since: datetime, limit: int) -> list[Effect]:
-    """Campaigns to customers of which a sending began since then, the newest first, through whom somebody sees.
-
-    `more`: customers who followed a link of it. `converted`: who got it and bought within `BOUGHT_WITHIN`.
-    """
+def list_campaigns(session: Session, sight: Sight, since: datetime, limit: int) -> list[CampaignEffect]:
+    """Campaigns to customers of which a sending began since then, the newest first, through whom somebody sees."""
     is_seen, given = seen(session, sight)
     began = (
         select(col(Run.id))
@@ -96,7 +106,7 @@ def list_campaigns(session: Session, sight: Sight, since: datetime, limit: int) 
 
 def _campaign(
     session: Session, campaign_id: int, name: str, since: datetime, userids: Collection[str] | None
-) -> Effect:
+) -> CampaignEffect:
     ran = select(col(Run.id), col(Run.planned_at)).where(
         col(Run.campaign_id) == campaign_id, col(Run.planned_at) >= since
     )  # fmt: skip
@@ -125,15 +135,14 @@ def _campaign(
         )
         .with_hint(O, "INDEXED BY ix_orders_counted", "sqlite")
     )  # fmt: skip
-    return Effect(
+    return CampaignEffect(
         campaign_id, name, int(meant), int(reached),
         session.execute(clicked, given).scalar_one(), session.execute(bought, given).scalar_one(),
     )  # fmt: skip
 
 
-def list_journeys(session: Session, limit: int) -> list[Effect]:
-    """Journeys that go on, the newest first. `meant`: enrolments; `reached`: steps done that reach the customer;
-    `more`: those on it now; `converted`: those that reached the goal."""
+def list_journeys(session: Session, limit: int) -> list[JourneyEffect]:
+    """Journeys that go on, the newest first."""
     going = [JourneyStatus.RUNNING.value, JourneyStatus.PAUSED.value, JourneyStatus.CLOSED.value]
     query = (
         select(col(JourneyRow.id), col(JourneyRow.name))
@@ -148,7 +157,7 @@ def list_journeys(session: Session, limit: int) -> list[Effect]:
     found = []
     for key, name in names.items():
         now = on.get(key, OnIt())
-        found.append(Effect(key, name, entered.get(key, 0), reached.get(key, 0), now.running, now.goal))
+        found.append(JourneyEffect(key, name, entered.get(key, 0), reached.get(key, 0), now.running, now.goal))
     return found
 
 

@@ -180,11 +180,12 @@ def act_on(session: Session, journey_id: int, act: Act, by: str, now: datetime) 
         # It has begun for nobody on the days before.
         row.scanned_until = now
     if act is Act.STOP:
-        _act_on_broadcasts(session, journey_id, campaigns.Act.CANCEL, by, now)
+        held = status is JourneyStatus.PAUSED
+        _act_on_broadcasts(session, journey_id, campaigns.Act.CANCEL, by, now, held_others=held)
     elif act is Act.PAUSE:
         _act_on_broadcasts(session, journey_id, campaigns.Act.PAUSE, by, now)
     elif status is JourneyStatus.PAUSED:
-        _act_on_broadcasts(session, journey_id, campaigns.Act.RESUME, by, now)
+        _act_on_broadcasts(session, journey_id, campaigns.Act.RESUME, by, now, held_others=True)
     session.flush()
     return row
 
@@ -199,9 +200,11 @@ _REMEDIES = {
 }
 
 
-def _act_on_broadcasts(session: Session, journey_id: int, act: campaigns.Act, by: str, now: datetime) -> None:
+def _act_on_broadcasts(
+    session: Session, journey_id: int, act: campaigns.Act, by: str, now: datetime, *, held_others: bool = False
+) -> None:
     """The same with the journey's own campaign, and with what it sends together with others, as far as a run is in a
-    state for it."""
+    state for it. `held_others`: it was paused until now, and those with it."""
     mine = select(col(Campaign.id)).where(col(Campaign.journey_id) == journey_id)
     for campaign_id in session.execute(mine).scalars().all():
         _act_on_campaign(session, campaign_id or 0, act, by, now)
@@ -212,7 +215,7 @@ def _act_on_broadcasts(session: Session, journey_id: int, act: campaigns.Act, by
             _act_on_campaign(session, campaign_id, campaigns.Act.PAUSE, by, now)
         elif stand == {JourneyStatus.STOPPED}:
             _act_on_campaign(session, campaign_id, campaigns.Act.CANCEL, by, now)
-        else:
+        elif held_others:
             # The one that is stopped takes out its customers of whom nothing was asked yet (`is_over_now`).
             is_resumed = act is campaigns.Act.RESUME
             _act_on_campaign(session, campaign_id, campaigns.Act.RESUME, by, now, also_ruled=is_resumed)

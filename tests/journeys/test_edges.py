@@ -30,6 +30,7 @@ from data.models import (
     WebhookCall,
 )
 from data.queries import batches as batch_rows
+from data.queries import campaigns as campaign_rows
 from data.queries import journeys as journey_rows
 from data.queries import touches as touch_rows
 from data.queries.caps import Limits
@@ -39,6 +40,7 @@ from data.queries.preferences import save_preference
 from data.queries.runs import begin_due_run
 from data.queries.touches import NewTouch, record_many
 from data.queries.webhooks import claim_due, mark_failed
+from data.rules import campaigns
 from data.rules.happenings import Happened
 from data.rules.journey_acts import Act
 from data.rules.preferences import Preference, TouchKind
@@ -239,8 +241,16 @@ async def test_equal_words_of_two_journeys_are_one_broadcast_counted_for_each(op
     assert await act(one, Act.RESUME) == RunStatus.PAUSED
     assert await act(other, Act.RESUME) == RunStatus.DUE
     await happen(company, "di")
+
+    async def by_hand(act: campaigns.Act) -> None:
+        await ctx.db.write(campaign_rows.act_on, run.campaign_id, act, company.clock.now(), "test")
+
+    # What a person has stopped is not sent because one of the journeys is.
+    await by_hand(campaigns.Act.PAUSE)
+    assert await act(one, Act.CLOSE) == RunStatus.PAUSED
+    assert await act(one, Act.STOP) == RunStatus.PAUSED
+    await by_hand(campaigns.Act.RESUME)
     # Who is on both still gets it after one of them has ended, and once.
-    assert await act(one, Act.STOP) == RunStatus.DUE
     await end_for_all(ctx, one)
     assert sorted(await ask_for(company)) == ["bo", "cy"]
     (run,) = await company.all(Run)
