@@ -168,7 +168,8 @@ async def check_act(ctx: Context, journey_id: int, act: Act) -> None:
     if ctx.observes:
         raise ObservingError
     row = await ctx.db.read(rows.get_journey, journey_id)
-    await check_journey(ctx, await ctx.db.read(rows.read_definition, journey_id, row.version))
+    journey = await ctx.db.read(rows.read_definition, journey_id, row.version)
+    await check_journey(ctx, journey, runs=act is Act.RESUME)
 
 
 async def end_for_all(ctx: Context, journey_id: int) -> None:

@@ -32,10 +32,14 @@ from data.rules.timings import Calendar
 from data.rules.webhooks import leads_inside
 
 
-async def check_journey(ctx: Context, journey: Journey) -> None:
-    """Raise InvalidRuleError with the path of each thing that is wrong with a journey, or that it names in vain."""
+async def check_journey(ctx: Context, journey: Journey, *, runs: bool = False) -> None:
+    """Raise InvalidRuleError with the path of each thing that is wrong with a journey, or that it names in vain.
+
+    One that `runs` already, and only rested, goes on although it leaves out some of its days.
+    """
     found = [*unwritable(journey.name, "name"), *journeys.problems(journey, calendar_of(ctx.settings))]
-    found += journey_overlaps.problems(journey, calendar_of(ctx.settings))
+    if not runs:
+        found += journey_overlaps.problems(journey, calendar_of(ctx.settings))
     found += choice_problems(journey, *await ctx.db.read(sender_rows.list_named, journey))
     for number, step in enumerate(journey.steps):
         if isinstance(step.action, SendBroadcast | GiveTask):

@@ -15,7 +15,7 @@ from bot.approvals import decide, submit
 from bot.config import ApprovalSettings
 from bot.context import Restore
 from bot.journey_books import Book
-from bot.journey_edits import end_for_all
+from bot.journey_edits import act_on, end_for_all
 from bot.journey_moves import move_journey
 from data.models import Batch, Enrolment, JourneyRow, JourneyStatus, JourneyVersion, Run, RunStatus
 from data.queries import enrolment_lists as list_rows
@@ -27,7 +27,7 @@ from data.rules.approvals import Decider, Decision
 from data.rules.happenings import Happened
 from data.rules.journey_acts import Act
 from data.rules.journeys import Journey
-from data.rules.problems import parse
+from data.rules.problems import InvalidRuleError, parse
 from scheduler.journey_days import follow_days
 from scheduler.journey_triggers import follow_happenings
 from scheduler.journeys import _work_on, run_due_steps
@@ -74,6 +74,18 @@ async def test_a_journey_that_is_not_understood_stands_still_alone(open_company:
     assert [each.journey_id for each in await company.tasks()] == [good]
     stands = {row.id: (row.status, bool(row.error)) for row in await company.all(JourneyRow)}
     assert stands == {good: (JourneyStatus.RUNNING, False), broken: (JourneyStatus.PAUSED, True)}
+
+
+@ON_SQLITE
+async def test_what_begins_again_before_it_is_over_is_not_started_but_goes_on_where_it_was(company: Company) -> None:
+    weekly = {"trigger": {"on": "calendar", "cron": "0 10 * * mon"}, "again": {"after_days": 1}}
+    journey_id = await company.add_journey(task(when={"days": 8}), **weekly)
+    await company.ctx.db.write(journey_rows.act_on, journey_id, Act.PAUSE, "test", company.clock.now())
+    assert (await act_on(company.ctx, journey_id, Act.RESUME))["status"] == JourneyStatus.RUNNING
+    await company.change(JourneyRow, lambda row: True, status=JourneyStatus.DRAFT)
+    with pytest.raises(InvalidRuleError) as caught:
+        await act_on(company.ctx, journey_id, Act.START)
+    assert [each.path for each in caught.value.problems] == ["steps"]
 
 
 async def test_a_stop_that_was_interrupted_is_brought_to_its_end_also_in_observe_mode(
