@@ -183,7 +183,12 @@ async def _fill_postgres(url: str, then: Sequence[str], company: Company) -> Non
     made = [definition for _, definition in indexes]
     # The recount leaves each row twice, as no real company's are; what tells pages that all see comes with the second.
     analyse = ("VACUUM FULL follows", "VACUUM ANALYZE")
-    for statement in [*dropped, *company.statements(), *made, "ANALYZE", company.recount, *then, *analyse]:
+    # Where the next ones get their numbers from does not know of those that were given.
+    numbers = [
+        f"SELECT setval(pg_get_serial_sequence('{table}', '{column}'), max({column})) FROM {table}"
+        for table, column in (("follows", "id"), ("tags", "tag_no"))
+    ]
+    for statement in [*dropped, *company.statements(), *made, "ANALYZE", company.recount, *numbers, *then, *analyse]:
         await connection.execute(statement)
     await connection.close()
 

@@ -52,7 +52,7 @@ def reason_of(session: Session, now: datetime, zone: Any, limits: Limits, *, of_
         since = now - timedelta(hours=limits.not_bought_hours)
         more.append((F.c.bought_at >= since, literal(RecipientState.BOUGHT.name.lower())))
     if limits.caps:
-        left_out = _have_reached(limits.caps, of_many=of_many) if not limits.waits else _room(session, limits) <= 0
+        left_out = _has_no_room(session, limits) if limits.waits else _have_reached(limits.caps, of_many=of_many)
         more.append((left_out, literal(RecipientState.CAPPED.name.lower())))
     return func.coalesce(refusal, case(*more)) if more else refusal
 
@@ -72,9 +72,23 @@ def room_of(session: Session, now: datetime, zone: Any, limits: Limits) -> Any:
     return room if wanted is None else _least(session, room, func.coalesce(wanted, limits.caps[0].most))
 
 
-def _room(session: Session, limits: Limits) -> Any:
-    """How many more messages the company's caps allow, with what waits; what waits in runs is counted once for all."""
-    left = [cap.most - _reached(cap) - (_asked(cap) if limits.tasks else 0) for cap in limits.caps]
+def _has_no_room(session: Session, limits: Limits) -> Any:
+    """Whether the company's caps allow no more, with what waits; who can have room no less is found out first."""
+    widest = min(limits.caps, key=lambda cap: cap.since)
+    busy = [F.c.touched_at >= widest.since]
+    busy += [_waiting(limits.runs) > 0] if limits.runs else []
+    busy += [_asked(widest) > 0] if limits.tasks else []
+    return and_(or_(*busy), _room(session, limits, of_all_kinds=True) <= 0, _room(session, limits) <= 0)
+
+
+def _room(session: Session, limits: Limits, *, of_all_kinds: bool = False) -> Any:
+    """How many more messages the company's caps allow, with what waits; what waits in runs is counted once for all.
+    `of_all_kinds`: as if every touch counted, which their index alone tells."""
+    reached = [_reached(cap, of_all_kinds=of_all_kinds) for cap in limits.caps]
+    left = [
+        cap.most - number - (_asked(cap) if limits.tasks else 0)
+        for cap, number in zip(limits.caps, reached, strict=True)
+    ]
     room = _least(session, *left)
     return room - _waiting(limits.runs) if limits.runs else room
 
@@ -87,7 +101,9 @@ def _least(session: Session, *numbers: Any) -> Any:
 
 def has_reached(cap: Cap, kinds: Collection[TouchKind] = ()) -> Any:
     """Whether what reached a follow's customer in these ways (or in all that count) leaves no room for more."""
-    return and_(F.c.touched_at >= cap.since, _reached(cap, kinds) >= cap.most)
+    # Mostly it is not so many whatever they were, and their index alone says that.
+    all_kinds = _reached(cap, of_all_kinds=True)
+    return and_(F.c.touched_at >= cap.since, all_kinds >= cap.most, _reached(cap, kinds) >= cap.most)
 
 
 def have_reached(cap: Cap, kinds: Collection[TouchKind] = ()) -> Any:
@@ -117,30 +133,23 @@ def _have_reached(caps: Sequence[Cap], *, of_many: bool) -> Any:
     return or_(*(have_reached(cap) if of_many else has_reached(cap) for cap in caps))
 
 
-def _reached(cap: Cap, kinds: Collection[TouchKind] = ()) -> Any:
+def _reached(cap: Cap, kinds: Collection[TouchKind] = (), *, of_all_kinds: bool = False) -> Any:
     """How much has reached a follow's customer. Who was not touched lately is not counted."""
-    # As journeys count: what answers an act of the customer's own is no touch of the company's.
-    counted = T.c.kind.in_(sorted(kinds)) if kinds else T.c.kind.not_in(sorted(NOT_COUNTED | ANSWERS))
-    touches = (
-        select(func.count())
-        .select_from(T)
-        .where(T.c.external_userid == F.c.external_userid, T.c.touched_at >= cap.since, counted)
-        .scalar_subquery()
-    )
+    mine = [T.c.external_userid == F.c.external_userid, T.c.touched_at >= cap.since]
+    if not of_all_kinds:
+        # As journeys count: what answers an act of the customer's own is no touch of the company's.
+        mine.append(T.c.kind.in_(sorted(kinds)) if kinds else T.c.kind.not_in(sorted(NOT_COUNTED | ANSWERS)))
+    touches = select(func.count()).select_from(T).where(*mine).scalar_subquery()
     return case((F.c.touched_at >= cap.since, touches), else_=0)
 
 
 def _waiting(runs: Sequence[int]) -> Any:
     """How much waits in runs for a follow's customer."""
-    waiting = (
-        select(func.count())
-        .select_from(S)
-        .join(R, R.c.follow_id == S.c.id)
-        .where(
-            S.c.external_userid == F.c.external_userid, R.c.run_id.in_(runs), R.c.state == RecipientState.WAITING,
-        )
-    )  # fmt: skip
-    return waiting.scalar_subquery()
+    waits = (R.c.run_id.in_(runs), R.c.state == RecipientState.WAITING)
+    own = select(func.count()).select_from(R).where(R.c.follow_id == F.c.id, *waits)
+    mine = (S.c.external_userid == F.c.external_userid, *waits)
+    all_ = select(func.count()).select_from(S).join(R, R.c.follow_id == S.c.id).where(*mine)
+    return case((F.c.shared.is_(False), own.scalar_subquery()), else_=all_.scalar_subquery())
 
 
 def _asked(cap: Cap) -> Any:

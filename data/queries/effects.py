@@ -48,8 +48,8 @@ _REACHING = ("task", "broadcast", "kf")
 
 
 class CampaignEffect(NamedTuple):
-    """What a campaign led to: whom it was planned for, whom it reached, who followed a link of it, and who bought within
-    `BOUGHT_WITHIN` after they had got it."""
+    """What a campaign led to: whom it was planned for, whom it reached, who followed a link of it, and who got it and
+    bought within `BOUGHT_WITHIN`."""
 
     id: int
     name: str
