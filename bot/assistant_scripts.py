@@ -12,6 +12,7 @@ from bot.assistant_talk import LISTED, Answer, Sendable, Talk, line_of, remember
 from bot.context import Context
 from bot.delivery import SCRIPT, media_id_of
 from bot.logs import get_logger
+from bot.picture_addresses import media_id_at
 from bot.scripts import names_for, words_of
 from bot.wecom.errors import WeComError
 from data.models import AssistantState
@@ -116,15 +117,18 @@ async def give(ctx: Context, talk: Talk, script_id: int, state: AssistantState) 
     files, failed = list[Sendable](), 0
     for each in script.content.attachments:
         media = media_of(each)
-        if media is None or each.msgtype == "miniprogram":
+        if each.msgtype == "link" or each.msgtype == "miniprogram":
             continue
         try:
-            media_id = await media_id_of(ctx, *media, urgent=True)
+            if media is not None:
+                media_id = await media_id_of(ctx, *media, urgent=True)
+            else:
+                media_id = await media_id_at(ctx, each.image.pic_url)
         except (WeComError, MissingMediaError) as error:
             log.warning("script_file_failed", script=script.id, cause=str(error))
             failed += 1
             continue
-        files.append(Sendable(media_id, media[1], script.title))
+        files.append(Sendable(media_id, media[1] if media is not None else "image", script.title))
     after = talk.said("files_failed", count=failed).words if failed else ""
     return Answer(
         words or script.title, "script", Shown.SCRIPTS, state.numbers, state.follow_id, whose, slug=SCRIPT, files=files,

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import Field, TypeAdapter
+from sqlmodel import Session
 
 from bot.context import Context
 from bot.errors import ObservingError
@@ -20,6 +21,7 @@ from bot.wecom.errors import WeComError
 from data.errors import ConflictError, NotFoundError
 from data.models import KfAccount, KfMessage, KfSession
 from data.models.kf import KfOrigin, KfState, KfStatus
+from data.queries import drafts as draft_rows
 from data.queries import kf_accounts as account_rows
 from data.queries import kf_sessions as rows
 from data.queries import knowledge as pair_rows
@@ -71,8 +73,8 @@ async def say_text(ctx: Context, session_id: int, text: str, by: str) -> KfMessa
 
 
 async def say_held(ctx: Context, session_id: int, asked_id: int | None, text: str, by: str) -> KfMessage:
-    """Send a text; where it is the answer that waits under the message `asked_id`, its card with it, and once. Raises
-    as `say`."""
+    """Send a text; where it is the answer that waits under the message `asked_id`, its card with it, and once; it is
+    noted of the language model's draft, too. Raises as `say`."""
     known = await ctx.db.write(rows.take_held, asked_id, session_id) if asked_id is not None else {}
     card = await _card_of(ctx, int(known["held"])) if known.get("held") else None
     sent: KfMessage | None = None
@@ -85,7 +87,36 @@ async def say_held(ctx: Context, session_id: int, asked_id: int | None, text: st
         if known and (sent is None or sent.status not in GOING):
             await ctx.db.write(rows.note_knowledge, asked_id, {"sent": False})
     assert sent is not None
+    if known.get("draft") and sent.status in GOING:
+        await ctx.db.write(_note_draft, session_id, int(known["draft"]))
     return sent
+
+
+async def send_draft(ctx: Context, session_id: int, asked_id: int, text: str | None, by: str) -> KfMessage:
+    """Send the answer that waits under a message, its card with it: as it is, or in these words. Raises as `say`, and
+    ConflictError where none waits there."""
+    asked: KfMessage = await ctx.db.read(rows.get_message, asked_id)
+    known = asked.explanation.get("knowledge", {}) if asked.session_id == session_id else {}
+    if not (known.get("held") or known.get("draft_text")):
+        raise ConflictError(
+            Phrase("这条消息下面没有等待发送的答案。"), Phrase("请从会话的消息里选择带有草稿的那一条。")
+        )
+    words = str(known.get("draft_text") or "") if text is None else text
+    return await say_held(ctx, session_id, asked_id, words, by)
+
+
+def awaiting(explanation: Mapping[str, Any]) -> str:
+    """The words of the answer that waits under a message for a person to send it, the kind of its card behind; empty
+    where none does."""
+    known = explanation.get("knowledge", {})
+    if known.get("sent"):
+        return ""
+    card = f"[{known['card']}]" if known.get("card") else ""
+    return " ".join(part for part in (str(known.get("draft_text") or ""), card) if part)
+
+
+def _note_draft(session: Session, session_id: int, draft_id: int) -> None:
+    draft_rows.note_sent(session, draft_id, rows.get_session(session, session_id).contact_id)
 
 
 async def _card_of(ctx: Context, pair_id: int) -> KfAnswer | None:

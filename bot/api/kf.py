@@ -123,6 +123,12 @@ class Said(RuleModel):
     answer: KfAnswer
 
 
+class DraftSaid(RuleModel):
+    """`text`: other words than those of the draft; its card goes out with them all the same."""
+
+    text: str | None = Field(default=None, max_length=3000)
+
+
 class KfTrialTold(RuleModel):
     """What would be answered. `rules`: what became of every rule, the one that matched first."""
 
@@ -238,6 +244,14 @@ async def list_messages(api: Api, request: web.Request) -> web.Response:
 async def say(api: Api, request: web.Request) -> web.Response:
     said = parse(Said, await read_object(request))
     sent = await acts.say(api.context, path_id(request), said.answer, request[CALLER])
+    return answer(acts.message_json(sent), 201)
+
+
+@described(KfMessageTold, status=201, body=DraftSaid)
+async def send_draft(api: Api, request: web.Request) -> web.Response:
+    said = parse(DraftSaid, await read_object(request))
+    asked = int(request.match_info["message_id"])
+    sent = await acts.send_draft(api.context, path_id(request), asked, said.text, request[CALLER])
     return answer(acts.message_json(sent), 201)
 
 

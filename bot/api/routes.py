@@ -58,6 +58,7 @@ PREFIX = "/api/v1"
 #: Numbers beyond any row's would overflow in the database.
 ID = "{id:[0-9]{1,18}}"
 #: WeCom's ids of tags and of their groups.
+MESSAGE_ID = "{message_id:[0-9]{1,18}}"
 TAG_ID = "{tag_id:[A-Za-z0-9_-]{1,64}}"
 CHAT_ID = "{chat_id:[A-Za-z0-9_-]{1,64}}"
 GROUP_ID = "{group_id:[A-Za-z0-9_-]{1,64}}"
@@ -281,6 +282,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", f"/kf/sessions/{ID}", "kf:read", kf.get_session, "One conversation."),
     Route("GET", f"/kf/sessions/{ID}/messages", "kf:read", kf.list_messages, "What was said in it, newest first, and why it was answered so."),
     Route("POST", f"/kf/sessions/{ID}/messages", "conversations:write", kf.say, "Write to the customer, while WeCom's window is open."),
+    Route("POST", f"/kf/sessions/{ID}/messages/{MESSAGE_ID}/draft", "conversations:write", kf.send_draft, "Send the answer that waits under a message, its card with it, once."),
     Route("POST", f"/kf/sessions/{ID}/state", "conversations:write", kf.change_state, "Give it to the queue, a person or the bot, or end it."),
     Route("GET", "/reports", "reports:read", reports.get_report, "What a week or month brought, by department and member, beside the one before."),
     Route("GET", "/syncs", "sync:read", syncs.list_syncs, "Complete readings of WeCom, newest first."),

@@ -128,32 +128,59 @@ def messages(session_id: SessionId, limit: Limit = 50, config: Config = None, as
     """What was said in one conversation, newest first."""
 
     async def read(place: Workplace) -> list[dict[str, Any]]:
-        from bot.kf_acts import message_json
+        from bot.kf_acts import awaiting, message_json
         from data.queries import kf_sessions as rows
 
         await place.db.read(rows.get_session, session_id)
         found = await place.db.read(rows.list_messages, session_id, limit=limit)
-        return [{**message_json(each), "at": place.local(each.sent_at)} for each in found]
+        return [
+            {**message_json(each), "at": place.local(each.sent_at), "draft": awaiting(each.explanation)}
+            for each in found
+        ]
 
     found = work(config, read)
     if as_json:
         say_json(found)
         return
     say_table(
-        ("AT", "FROM", "TYPE", "STATUS", "WORDS", "WHY"),
+        ("ID", "AT", "FROM", "TYPE", "STATUS", "WORDS", "WHY", "DRAFT"),
         (
             (
+                each["id"],
                 each["at"],
                 each["author"],
                 each["msgtype"],
                 each["status"],
                 cut(each["words"], 50),
                 cut(each["reason"], 40),
+                cut(each["draft"], 40),
             )
             for each in found
         ),
         "Nothing.",
     )
+
+
+@app.command("send-draft")
+def send_draft(
+    session_id: SessionId,
+    message_id: Annotated[int, typer.Argument(metavar="MESSAGE", min=1, help="The message's number.")],
+    text: Annotated[str | None, typer.Option("--text", help="Other words than those of the draft.")] = None,
+    config: Config = None,
+) -> None:
+    """Send the answer that waits under a customer's message, its card with it, once."""
+
+    async def send(ctx: Context) -> dict[str, Any]:
+        from bot.commands.customers import who_types
+        from bot.kf_acts import message_json
+        from bot.kf_acts import send_draft as send_it
+
+        return message_json(await send_it(ctx, session_id, message_id, text, who_types()))
+
+    sent = work_with_wecom(config, send)
+    if sent["status"] not in ("sent", "open"):
+        refuse(f"It was not sent: {sent['reason'] or sent['status']}")
+    say(f"Message {message_id} was answered.")
 
 
 @app.command("hand-over")

@@ -192,9 +192,6 @@ async def say(ask: Ask) -> web.Response:
         sent = await acts.say_held(ask.ctx, number, ask.number("asked"), text, ask.actor.who)
     except SiyuError as error:
         return await _session_page(ask, 400, fault=ask.told(error), text=text)
-    draft = ask.number("draft")
-    if draft is not None and sent.status in ("sent", "open"):
-        await ask.db.write(draft_rows.note_sent, draft, row.contact_id)
     await ask.note("kf.say", f"kf session {number}", {"message": sent.id}, external_userid=row.contact_id)
     if sent.status not in ("sent", "open"):
         return await _session_page(ask, 400, fault=ask.told(sent.reason), text=text)

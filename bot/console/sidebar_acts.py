@@ -9,19 +9,21 @@ from aiohttp import web
 from sqlmodel import Session
 
 from bot import staff_changes
-from bot.console.asks import Ask
+from bot.console.asks import Ask, number_of
 from bot.console.customer import external_userid_of
 from bot.console.customer_changes import back, faulty, require
 from bot.console.pages import FRESH, HEADERS
 from bot.delivery import media_id_of
 from bot.phrases import Phrase
+from bot.picture_addresses import media_id_at
 from bot.staff_changes import TaskAct
 from bot.staff_tasks import Asked
 from bot.wecom.errors import WeComError
 from data.errors import ConflictError, NotFoundError
 from data.queries import orders, scripts
+from data.queries import staff_tasks as task_rows
 from data.queries.audit import add_entry
-from data.rules.messages import MissingMediaError
+from data.rules.messages import ImageAttachment, MessageContent, MissingMediaError
 from data.rules.problems import InvalidRuleError, Problem
 from data.rules.schedule import local_datetime
 from data.rules.staff_tasks import Later, check_why
@@ -101,12 +103,31 @@ async def _with_script(ask: Ask, do: Any) -> None:
 
 
 async def give_media(ask: Ask) -> web.Response:
-    """WeCom's id of a file of the library, for a page that sends it."""
-    kind, key = _KINDS.get(ask.text("kind")), ask.text("media", 128)
+    """WeCom's id of a file of the library, or of a picture at an address that a script or task has, for a page that
+    sends it."""
+    kind, key, of = _KINDS.get(ask.text("kind")), ask.text("media"), ask.text("of", 40)
     try:
         if kind is None or not key:
             raise MissingMediaError(Phrase("没有说是哪个文件。"))
-        told, status = {"media_id": await media_id_of(ask.ctx, key, kind, urgent=True)}, 200
+        if of:
+            if key not in await ask.db.read(_addresses, of, ask.account.userid or ""):
+                raise MissingMediaError(Phrase("这里已经没有这张图片。"), Phrase("请刷新页面再看看。"))
+            media_id = await media_id_at(ask.ctx, key)
+        else:
+            media_id = await media_id_of(ask.ctx, key, kind, urgent=True)
+        told, status = {"media_id": media_id}, 200
     except (MissingMediaError, WeComError) as error:
         told, status = {"error": ask.told(error)}, 409
     return web.json_response(told, status=status, headers={**HEADERS, **FRESH})
+
+
+def _addresses(session: Session, of: str, userid: str) -> set[str]:
+    """The addresses of pictures that `script-1` or `task-1` names, as far as it is for this member."""
+    kind, _, number = of.partition("-")
+    content, id_ = None, number_of(number) or 0
+    if kind == "script" and (script := scripts.find_script(session, id_, userid=userid)) is not None:
+        content = script.content
+    elif kind == "task" and (listed := task_rows.find_listed(session, id_, userid)) is not None:
+        content = MessageContent.model_validate(listed.task.content)
+    found = content.attachments if content is not None else ()
+    return {each.image.pic_url for each in found if isinstance(each, ImageAttachment) and each.image.pic_url}

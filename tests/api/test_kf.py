@@ -6,8 +6,14 @@ from typing import Any
 
 import pytest
 
+from bot.media_files import add_media
 from bot.sandbox.kf import OWN
+from data.queries import kf_sessions as session_rows
+from data.queries import knowledge as pair_rows
+from data.rules.kf_answers import KfImage
+from data.rules.knowledge import KnowledgePair
 from tests.api.conftest import Caller
+from tests.sandbox.test_media import PNG
 
 RULE: dict[str, Any] = {
     "name": "问价", "conditions": {"words": ["多少钱"]}, "answers": [{"msgtype": "text", "text": "199 元起"}],
@@ -52,6 +58,23 @@ async def test_accounts_rules_and_conversations(caller: Caller) -> None:
     assert [line.content["content"] for line in world.kf.chat(open_kfid, whom) if line.origin == OWN][
         -1
     ] == "还需要什么？"
+    # an answer of the knowledge that waits for a person goes out with its card, once
+    listed = (await caller.call("GET", f"{path}/messages"))[1]["items"]
+    asked = next(each["id"] for each in listed if each["author"] == "customer")
+    status, told = await caller.call("POST", f"{path}/messages/{asked}/draft", {})
+    assert (status, "没有等待发送的答案" in told["error"]["message"]) == (409, True)
+    db, now = caller.bot.db, caller.bot.clock.now()
+    picture = (await db.write(add_media, "a.png", PNG, None, now))["media"]
+    pair = KnowledgePair(phrasings=("多少钱",), text="199", attachment=KfImage(media=picture))
+    held = {"held": await db.write(pair_rows.add_pair, pair, "ann", now), "draft_text": "199 元起", "draft": 7}
+    await db.write(session_rows.note_knowledge, asked, held)
+    assert (await caller.call("POST", f"{path}/messages/{asked}/draft", {}, token=reader))[0] == 403
+    assert (await caller.call("POST", f"/kf/sessions/99/messages/{asked}/draft", {}))[0] == 409
+    status, told = await caller.call("POST", f"{path}/messages/{asked}/draft", {"text": "199 元起，包邮"})
+    assert (status, told["msgtype"], told["status"]) == (201, "image", "sent")
+    chat = [line.content.get("content") for line in world.kf.chat(open_kfid, whom) if line.origin == OWN]
+    assert chat[-2:] == ["199 元起，包邮", None]
+    assert (await caller.call("POST", f"{path}/messages/{asked}/draft", {}))[0] == 409
     assert (await caller.call("POST", f"{path}/state", {"to": "person", "userid": "nobody"}))[0] in (403, 502)
     status, told = await caller.call("POST", f"{path}/state", {"to": "person", "userid": servicer})
     assert (status, told["state"], told["servicer_userid"], told["may_send"]) == (200, "person", servicer, 0)

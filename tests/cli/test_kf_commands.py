@@ -19,6 +19,7 @@ async def test_accounts_are_read_rules_written_messages_answered_and_handed_over
             tmp_path / "config.toml", urls,
             company=f'corpid = "{company.corpid}"', app=f'agentid = {app.agentid}\nsecret = "{app.secret}"',
             wecom=f'api_base_url = "{sandbox.api_base_url}"',
+            drafts='mode = "draft"\nurl = "http://127.0.0.1:9/v1"\nmodel = "tiny"\nbudget_seconds = 5',
         )  # fmt: skip
         acts, account = sandbox.machine.kf_acts, sandbox.world.kf.accounts()[0]
         whom = sandbox.world.customers.create("小鱼").external_userid
@@ -54,6 +55,19 @@ async def test_accounts_are_read_rules_written_messages_answered_and_handed_over
         said = (await kf("messages", 1)).out
         assert all(words in said for words in ("多少钱", "199 元起", "customer", "sent"))
         assert (await kf("messages", 9)).code == 2
+        # What the knowledge says waits for whoever sends it.
+        pairs = tmp_path / "pairs.csv"
+        pairs.write_text("问题,答案\n多久发货,48 小时内\n", "utf-8")
+        await siyu_beside("knowledge", "import", pairs, "--config", config)
+        assert (await kf("rules", "add", "--name", "知识", "--knowledge")).out == "Rule 3 was made.\n"
+        acts.write(account.open_kfid, whom, "text", {"content": "多久发货"}, tell=False)
+        assert (await kf("pull")).out == "1 new messages; something was done in 1 conversations.\n"
+        (asked,) = [each for each in (await kf("messages", 1, "--json")).json if each["draft"]]
+        assert (asked["words"], asked["draft"]) == ("多久发货", "48 小时内")
+        assert (await kf("send-draft", 1, asked["id"])).out == f"Message {asked['id']} was answered.\n"
+        again = await kf("send-draft", 1, asked["id"])
+        assert (again.code, "已经发送过" in again.err) == (2, True)
+        assert (await kf("send-draft", 1, 1)).code == 2
         assert (await kf("hand-over", 1, "--notice", "请稍候")).out == "Conversation 1: queued\n"
         assert (await kf("hand-over", 1, "--to", "person", "--userid", "nobody")).code == 2
         assert "queued" in (await kf("sessions")).out

@@ -10,14 +10,17 @@ from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 import aiohttp
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from sqlmodel import Session
 
 from bot import visitors
 from bot.app import Bot
 from bot.clock import Clock
-from bot.config import ServerSettings
+from bot.config import JourneysSettings, ServerSettings
 from bot.console import jssdk
 from bot.console.sidebar_web import ROUTES
+from bot.picture_addresses import _fetch
 from bot.sandbox.jssdk import signature
 from bot.sandbox.server import Sandbox
 from data.models import CustomerGroup, FieldDefinition, GroupMember, Media, Order, Role, Touch
@@ -25,7 +28,7 @@ from data.queries import audit, preferences, scripts
 from data.queries import notes as note_rows
 from data.queries import staff_tasks as task_rows
 from data.queries.staff import get_card
-from data.rules.messages import MessageContent
+from data.rules.messages import MessageContent, MissingMediaError
 from data.rules.scripts import Script
 from tests.conftest import Urls
 from tests.console import Browser, fields_of, sign_in
@@ -47,7 +50,10 @@ async def company(
     server = ServerSettings(port=0, public_url=PUBLIC, link_misses_per_minute=0)
     settings = settings_for(sandbox, urls)
     wecom = settings.wecom.model_copy(update={"frame_origins": (FRAMES,)})
-    async with Bot(settings.model_copy(update={"server": server, "wecom": wecom}), clock, bell=False) as bot:
+    journeys = JourneysSettings(webhook_private=True)
+    async with Bot(
+        settings.model_copy(update={"server": server, "wecom": wecom, "journeys": journeys}), clock, bell=False
+    ) as bot:
         await read_company_of(bot, "poll_directory", "poll_tags", "poll_channels")
         yield Company(sandbox, bot)
 
@@ -165,6 +171,7 @@ async def test_a_member_works_beside_the_chats_of_their_own_customers(
     await check_signatures(company, browser)
     await check_group(browser)
     await check_pictures(bot, http)
+    await check_addresses(company, browser, base)
 
 
 async def check_words(bot: Bot, browser: Browser, base: str, mine: str) -> None:
@@ -314,6 +321,58 @@ async def check_pictures(bot: Bot, http: aiohttp.ClientSession) -> None:
             if status == 200:
                 assert (answer.content_type, await answer.read()) == ("image/png", b"\x89PNG\r\n\x1a\n1")
                 assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+async def check_addresses(company: Company, browser: Browser, base: str) -> None:
+    """A picture that a script names by an address goes into the chat; what does not says why, and what to do."""
+    bot, picture, asked = company.bot, b"\x89PNG\r\n\x1a\n" + b"0" * 20, list[str]()
+
+    async def give(request: web.Request) -> web.Response:
+        asked.append(request.path)
+        if request.path == "/moved":
+            raise web.HTTPFound("/picture")
+        if request.path == "/gone":
+            raise web.HTTPNotFound
+        if request.path == "/round":
+            raise web.HTTPFound("/round")
+        return web.Response(body=picture if request.path == "/picture" else b"GIF89a" + b"0" * 20)
+
+    app = web.Application()
+    app.router.add_get("/{name}", give)
+    async with TestServer(app) as server:
+        addresses = [str(server.make_url(path)) for path in ("/moved", "/gone", "/round", "/gif")]
+        shown = [{"msgtype": "image", "image": {"pic_url": each}} for each in [*addresses, "http://127.0.0.1:1/x"]]
+        content = MessageContent.model_validate({"text": "看图", "attachments": shown})
+        await bot.db.write(
+            lambda session: scripts.save_script(session, Script(title="图", content=content), bot.clock.now())
+        )
+        page = await browser.get(f"{base}/scripts?q={quote('图')}")
+        assert page.page.count('data-of="script-3"') == len(shown)
+
+        async def take(address: str, of: str = "script-3") -> tuple[int, dict[str, str]]:
+            answer = await browser.post("/sidebar/media", {"kind": "image", "media": address, "of": of})
+            return answer.status, json.loads(answer.page)
+
+        status, told = await take(addresses[0])
+        assert (status, (await take(addresses[0]))[1], asked) == (200, told, ["/moved", "/picture"])
+        kept = company.sandbox.world.media.find(told["media_id"])
+        assert kept is not None
+        assert company.sandbox.world.media.data(told["media_id"]) == picture
+        for address, why in (
+            (addresses[1], "HTTP 404"), (addresses[2], "转到别处"), (addresses[3], "JPG 或 PNG"),
+            ("http://127.0.0.1:1/x", "打不开"),
+        ):  # fmt: skip
+            status, told = await take(address)
+            assert (status, why in told["error"], "素材库" in told["error"]) == (409, True, True), told
+        # nobody has the bot open what no script names, nor what only its own machine reaches
+        for of in ("script-1", "script-99", "task-1", "x"):
+            assert (await take(addresses[0], of))[0] == 409
+        assert (await take(str(server.make_url("/other"))))[0] == 409
+        with pytest.raises(MissingMediaError, match="公网"):
+            await _fetch(addresses[0], private=False)
+        with pytest.raises(MissingMediaError, match="打不开"):
+            await _fetch(addresses[0].replace("127.0.0.1", "siyu.invalid"), private=False)
+    assert asked == ["/moved", "/picture", "/gone", "/round", "/round", "/round", "/round", "/gif"]
 
 
 def test_a_page_is_signed_as_wecom_says() -> None:

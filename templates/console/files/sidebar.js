@@ -16,6 +16,9 @@
 
   const SENDS = "[data-send], [data-send-link], [data-send-media], [data-send-mini]";
 
+  /** What is said as it stands. */
+  class Refused extends Error {}
+
   /** Only what goes to the customer whose page this is may be sent. */
   function offer() {
     const other = page.querySelector(".other");
@@ -66,10 +69,10 @@
       const miniprogram = { appid: sendMini, title, imgUrl: picture, page: asPage(button.dataset.page) };
       return { msgtype: "miniprogram", miniprogram };
     }
-    const kind = button.dataset.kind;
-    const answer = await ask("/sidebar/media", { media: sendMedia, kind });
+    const { kind, of } = button.dataset;
+    const answer = await ask("/sidebar/media", { media: sendMedia, kind, of: of ?? "" });
     const told = await answer.json();
-    if (!answer.ok) throw new Error(told.error);
+    if (!answer.ok) throw new Refused(told.error);
     return { msgtype: kind, [kind]: { mediaid: told.media_id } };
   }
 
@@ -82,7 +85,7 @@
     chat = await wecom.chat();
     if (chat.kind !== "customer" || chat.id !== shown()) {
       offer();
-      throw new Error(says.sayOther);
+      throw new Refused(says.sayOther);
     }
     await wecom.send(await messageOf(button));
     if (button.dataset.used) await ask(button.dataset.used);
@@ -97,7 +100,7 @@
     try {
       await send(button);
     } catch (error) {
-      tell(error instanceof Error && error.message === says.sayOther ? says.sayOther : says.sayFailed);
+      tell(error instanceof Refused ? error.message : says.sayFailed);
     }
     button.disabled = false;
   });
