@@ -46,11 +46,20 @@ class Asked:
     @property
     def answers(self) -> tuple[KfAnswer, ...]:
         """What is said: the rule's own messages, after what is known."""
+        return self._all[:ANSWERS_MAX]
+
+    @property
+    def left_out(self) -> int:
+        """How many messages WeCom does not take any more: of a rule that was written before they were counted."""
+        return max(len(self._all) - ANSWERS_MAX, 0)
+
+    @property
+    def _all(self) -> tuple[KfAnswer, ...]:
         rule = self.match.rule
         if rule is None:
             return ()
         known = self.told.answers if rule.knowledge and self.told is not None else ()
-        return (*known, *rule.answers)[:ANSWERS_MAX]
+        return (*known, *rule.answers)
 
     def to_json(self) -> dict[str, Any]:
         """Which rule matched and why, to store with the message."""
@@ -139,6 +148,11 @@ async def _decide_message(
     if rule.hand_over is not None:
         rows.append(_act(ctx, work, "trans", rule.hand_over.model_dump(), message, rule))
     reason = Phrase("按规则“%(name)s”回复", name=rule.name)
+    if asked.left_out:
+        reason = Phrase(
+            "按规则“%(name)s”回复；最后 %(count)s 条没有发：连同知识库的答案超过 5 条，请精简这条规则", name=rule.name,
+            count=asked.left_out,
+        )  # fmt: skip
     drafted = asked.told.drafted if asked.told is not None else ()
     return Decided(
         message.id, reason, rule.id, {**asked.to_json(), **kept}, rows, question=facts.text, drafted=drafted

@@ -101,6 +101,7 @@ async def try_rules(ctx: Context, asked: KfTry) -> dict[str, Any]:
         "answers_at_all": choices.answers,
         "open": facts.open,
         "answers": [{**each.model_dump(mode="json"), "said": words_of(each)} for each in found.answers],
+        "unsent": found.left_out,
         "hand_over": rule.hand_over.model_dump(mode="json") if rule and rule.hand_over else None,
         "put_on": sorted(rule.put_on) if rule else [],
     }

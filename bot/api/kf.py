@@ -130,7 +130,8 @@ class DraftSaid(RuleModel):
 
 
 class KfTrialTold(RuleModel):
-    """What would be answered. `rules`: what became of every rule, the one that matched first."""
+    """What would be answered. `rules`: what became of every rule, the one that matched first; `unsent`: how many of
+    the rule's last messages go beyond the five that WeCom takes."""
 
     rule_id: int | None
     rule_name: str
@@ -141,6 +142,7 @@ class KfTrialTold(RuleModel):
     answers: list[dict[str, Any]]
     hand_over: dict[str, Any] | None
     put_on: list[str]
+    unsent: int
     knowledge: dict[str, Any] | None = None
 
 

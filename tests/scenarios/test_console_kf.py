@@ -8,10 +8,18 @@ import aiohttp
 import pytest
 
 from bot import kf
+from bot.media_files import add_media
+from bot.sandbox.kf import OWN
 from data.models import Role
 from data.queries import kf_rules as rule_rows
 from data.queries import kf_sessions as rows
+from data.queries import knowledge as pair_rows
+from data.rules.kf import KfRule
+from data.rules.kf_answers import KfImage
+from data.rules.knowledge import KnowledgePair
+from data.rules.problems import parse
 from tests.console import Browser, fields_of, sign_in
+from tests.sandbox.test_media import PNG
 from tests.scenarios.conftest import Company
 
 HOSTILE = "<script>alert(1)</script>{{7*7}}\u202e🙂" + "长" * 100
@@ -36,6 +44,7 @@ async def test_rules_are_written_tried_and_answer_and_conversations_are_handed_o
     staff = await sign_in(company.bot, http, Role.STAFF, userid=owner)
     assert account.open_kfid in (await admin.get("/console/kf/accounts")).page
     await write_rules(company, admin, account.open_kfid)
+    await answer_by_an_old_rule(company, admin, account.open_kfid, whom)
 
     # The customer writes hostile words; who sees the conversation, and what of it.
     acts.write(account.open_kfid, whom, "text", {"content": HOSTILE})
@@ -119,5 +128,37 @@ async def write_rules(company: Company, admin: Browser, open_kfid: str) -> None:
         [*(each for each in choices if each[0] != "ended_text"), ("ended_text", "再见")],
     )
     assert saved.location == "/console/kf/accounts?said=saved"
+    counted = (await admin.get(f"/console/kf/accounts/{open_kfid}")).page
+    assert counted.count('data-bytes="2048"') == 2
     manager = await sign_in(company.bot, admin.http, Role.MANAGER)
     assert (await manager.get(RULES)).status == 403
+
+
+async def answer_by_an_old_rule(company: Company, admin: Browser, open_kfid: str, whom: str) -> None:
+    """A rule that says more than WeCom takes, from before that was counted, goes on answering; what was left out is
+    told, and so is what to do."""
+    now = company.bot.clock.now()
+    picture = (await company.bot.db.write(add_media, "a.png", PNG, None, now))["media"]
+    pair = KnowledgePair(phrasings=("多久发货",), text="48 小时内", attachment=KfImage(media=picture))
+    await company.bot.db.write(pair_rows.add_pair, pair, "ann", now)
+    answers = tuple({"msgtype": "text", "text": str(number)} for number in range(4))
+    old = parse(KfRule, {"name": "从前的", "knowledge": True, "priority": 9, "answers": answers})
+    old = await company.bot.db.write(rule_rows.save_rule, old, now)
+    listed = (await admin.get(RULES)).text
+    assert "其余最多 3 条" in listed
+    assert "现在照常回复" in listed
+    assert "最后 1 条不会发" in (await admin.get(f"{RULES}/try?text=多久发货")).text
+    assert "最后 1 条不会发" not in (await admin.get(f"{RULES}/try?text=多少钱")).text
+    company.sandbox.machine.kf_acts.write(open_kfid, whom, "text", {"content": "多久发货"})
+    await company.settle()
+    chat = company.world.kf.chat(open_kfid, whom)
+    assert [line.content.get("content") for line in chat if line.origin == OWN][-5:] == [
+        "48 小时内",
+        None,
+        "0",
+        "1",
+        "2",
+    ]
+    (session,) = await company.read(lambda s: rows.list_sessions(s, now=now))
+    assert "最后 1 条没有发" in (await admin.get(f"{SESSIONS}/{session.id}")).text
+    assert (await admin.post(f"{RULES}/{old.id}/switch", {"enabled": "no"})).status == 303
