@@ -7,7 +7,7 @@ from datetime import timedelta
 from sqlmodel import Session
 
 from bot import notes, staff_changes, staff_tasks
-from bot.assistant_customers import show_follow
+from bot.assistant_customers import current, show_follow
 from bot.assistant_talk import LISTED, Answer, Talk, line_of, remembered
 from bot.staff_changes import TaskAct
 from bot.staff_tasks import Asked
@@ -69,7 +69,9 @@ def show(session: Session, talk: Talk) -> Answer:
         lost=talk.named([name for _, name in day.lost]),
         missed="\n".join(missed),
     )
-    return Answer(words, "today", Shown.DAY, numbers)
+    # Whoever looks at the day in between still means the customer who was shown before.
+    follow = current(session, talk)
+    return Answer(words, "today", Shown.DAY, numbers, follow.id if follow is not None else None)
 
 
 def _words_of(content: object) -> str:

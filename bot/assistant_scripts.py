@@ -15,11 +15,11 @@ from bot.logs import get_logger
 from bot.picture_addresses import media_id_at
 from bot.scripts import names_for, words_of
 from bot.wecom.errors import WeComError
-from data.models import AssistantState
+from data.models import AssistantState, Follow
 from data.queries import customers as customer_rows
 from data.queries import scripts as rows
 from data.rules.assistant import Question, Shown, folded
-from data.rules.messages import MissingMediaError, media_of
+from data.rules.messages import ImageAttachment, MissingMediaError, media_of
 from data.rules.schedule import local_datetime
 from data.rules.scripts import Script
 
@@ -47,16 +47,16 @@ def favourites(session: Session, talk: Talk) -> Answer:
 
 def _listed(session: Session, talk: Talk, found: Sequence[Script], categories: Sequence[str] = ()) -> Answer:
     lines = []
+    follow, told = _names(session, talk)
     for number, script in enumerate(found[:LISTED], 1):
         star = "★ " if rows.is_favourite(session, script.id, talk.userid) else ""
         title = f"[{script.category}] {script.title}" if script.category else script.title
-        lines.append(line_of(number, f"{star}{title}：{script.content.text[:WORDS_SHOWN]}"))
+        lines.append(line_of(number, f"{star}{title}：{words_of(talk.ctx.renderer, script, told)[:WORDS_SHOWN]}"))
     words = talk.say(
         "assistant_choose", kind="scripts", lines="\n".join(lines), more="yes" if len(found) > LISTED else None,
         categories=talk.named(categories),
     )  # fmt: skip
     # The customer who was shown before is still the one whom the words are for.
-    follow = current(session, talk)
     return Answer(
         words, "listed", Shown.SCRIPTS, [each.id for each in found[:LISTED]], follow.id if follow is not None else None
     )
@@ -86,15 +86,20 @@ def find(session: Session, talk: Talk, script_id: int) -> tuple[Script, str, str
     script = rows.find_script(session, script_id, userid=talk.userid)
     if script is None:
         return None
+    follow, told = _names(session, talk)
+    words = [words_of(talk.ctx.renderer, script, told), *_cards(script)]
+    return script, "\n\n".join(each for each in words if each), follow.external_userid if follow is not None else ""
+
+
+def _names(session: Session, talk: Talk) -> tuple[Follow | None, dict[str, str]]:
+    """The follow of the customer whom words are for now, if there is one, and what scripts call people then."""
     follow = current(session, talk)
     customer = customer_rows.find_customer(session, follow.external_userid) if follow is not None else None
     called = customer.name if customer is not None else ""
     names = names_for(session, talk.userid, talk.ctx.settings.company.name, called)
     # WeCom shows `<a href>` in these messages as a link: a name is none.
     told = {name: (value or "").replace("<", "＜") for name, value in names.items()}
-    words = [words_of(talk.ctx.renderer, script, told), *_cards(script)]
-    whose = follow.external_userid if follow is not None and customer is not None else ""
-    return script, "\n\n".join(each for each in words if each), whose
+    return follow if customer is not None else None, told
 
 
 def _cards(script: Script) -> list[str]:
@@ -117,13 +122,11 @@ async def give(ctx: Context, talk: Talk, script_id: int, state: AssistantState) 
     files, failed = list[Sendable](), 0
     for each in script.content.attachments:
         media = media_of(each)
-        if each.msgtype == "link" or each.msgtype == "miniprogram":
+        address = each.image.pic_url if media is None and isinstance(each, ImageAttachment) else ""
+        if (media is None and not address) or each.msgtype == "miniprogram":
             continue
         try:
-            if media is not None:
-                media_id = await media_id_of(ctx, *media, urgent=True)
-            else:
-                media_id = await media_id_at(ctx, each.image.pic_url)
+            media_id = await (media_id_at(ctx, address) if media is None else media_id_of(ctx, *media, urgent=True))
         except (WeComError, MissingMediaError) as error:
             log.warning("script_file_failed", script=script.id, cause=str(error))
             failed += 1

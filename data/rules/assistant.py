@@ -150,7 +150,9 @@ def folded(text: str) -> str:
 def parse_question(text: str) -> Question | None:
     """What a message asks; None: nothing that we know."""
     if len(text) > TEXT_MAX:
-        return None
+        # Whoever wrote a note that is too long is told that, by the length of what is left.
+        found = parse_question(text[:TEXT_MAX])
+        return found if found is not None and found.ask in (Ask.NOTE, Ask.REMARK) else None
     # A NUL or a mark of direction is nothing that anybody wrote.
     written = "".join(char for char in text if unicodedata.category(char) not in ("Cc", "Cf") or char in "\n\t").strip()
     command = parse_command(written)

@@ -120,7 +120,7 @@ async def test_a_day_with_the_assistant(start: Start) -> None:
 
     # Of a category; in traditional characters.
     listed = await ask(company, member, "話 術")
-    assert ("异议、物流" in listed, "价格表" in listed) == (True, True)
+    assert ("异议、物流" in listed, "价格表" in listed, "customer_name" in listed) == (True, True, False)
     logistics = await ask(company, member, "话术 物流")
     assert ("发货" in logistics, "嫌贵" in logistics) == (True, False)
 
@@ -156,6 +156,7 @@ async def test_a_day_with_the_assistant(start: Start) -> None:
     assert "Noted" not in await ask(company, member, "note likes tea")
     assert "Member" not in await ask(company, member, "1")
     assert "Noted for" in await ask(company, member, "note likes tea")
+    assert "[Today]" in await ask(company, member, "today")
     assert "You will be reminded" in await ask(company, member, "next in 3 days")
     assert 'is now "Alice"' in await ask(company, member, "remark Alice")
     assert "Alice" in [_remark(company, member, each) for each in ids]

@@ -116,6 +116,8 @@ def test_a_word_with_a_number(word: str, number: int) -> None:
         ("", None),
         ("。", None),
         ("x" * (TEXT_MAX + 1), None),
+        ("找 " + "x" * TEXT_MAX, None),
+        ("记 " + "长" * TEXT_MAX, Question(Ask.NOTE, "长" * (TEXT_MAX - 2))),
     ],
 )
 def test_questions(text: str, question: Question | None) -> None:
