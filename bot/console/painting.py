@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from functools import cache, lru_cache, partial
@@ -15,6 +16,7 @@ from bot.catalogs import folder, translations
 from bot.config import Settings
 from bot.console.assets import all_assets
 from bot.console.pages import FRESH, HEADERS, LANGUAGES, asked_language, language_of
+from bot.render import CONTRACTS
 from bot.saying import told
 from data.rules.schedule import local_datetime
 
@@ -22,6 +24,7 @@ LANGUAGE_COOKIE, THEME_COOKIE = "siyu_language", "siyu_theme"
 THEMES = ("light", "dark")
 #: A page shorter than this is not compressed.
 ZIPPED_FROM = 1_400
+_VARIABLE = re.compile(r"\{\{-?[ \t]*([a-z_]+)[ \t]*-?\}\}")
 
 
 def N_(text: str) -> str:  # noqa: N802 - gettext's own name for a text that is translated where it is shown
@@ -220,7 +223,24 @@ def _environment(language: str) -> Environment:
     environment.globals["asset"] = all_assets().url
     environment.filters["number"] = "{:,}".format
     environment.filters["told"] = partial(told, language)
+    environment.filters["named"] = partial(_named, language)
     return environment
+
+
+@cache
+def _names(language: str) -> Mapping[str, str]:
+    """What the variables of messages are called."""
+    found = {}
+    for contract in CONTRACTS.values():
+        for each in contract.variables:
+            found.setdefault(each.name, f"[{each.en}]" if language == "en" else f"〔{each.zh}〕")
+    return found
+
+
+def _named(language: str, text: str) -> str:
+    """A message as it was written, with its variables by their names: `{{ staff_name }}` is 〔员工姓名〕."""
+    names = _names(language)
+    return _VARIABLE.sub(lambda found: names.get(found[1], found[0]), text)
 
 
 def _sayer(find: Callable[[str], str]) -> Callable[..., Markup]:

@@ -67,6 +67,7 @@ async def test_welcome_rules(company: Company, http: aiohttp.ClientSession) -> N
     assert (await browser.post(path, form)).status == 409, "the name is taken"
     rule = next(rule for rule in await db.read(rows.list_welcome_rules) if rule.id not in before)
     assert (rule.content.text, rule.conditions.customer) == ("你好 {{ customer_name }}\n再见", "new")
+    assert "你好 〔客户昵称〕" in (await browser.get(path)).text, "whoever looks through them reads no code"
     entry = await last_entry(company)
     assert (entry.action, entry.after["fallback_text"]) == ("welcome_rules.make", "你好")
 
