@@ -14,6 +14,7 @@ from data.rules.problems import InvalidRuleError, Problem
 
 #: Where the phrases are that are kept in the database as they were said, and are found again by what they are.
 KEPT = ("reasons.po", "timeline.po", "kf_reasons.po")
+_CHINESE = re.compile(r"[\u4e00-\u9fff]")
 _PLACEHOLDER = re.compile(r"%\((\w+)\)[a-z0-9]*[a-z]")
 
 Words = str | Problem | SiyuError
@@ -29,7 +30,7 @@ def told(language: str, what: Words | Iterable[Words]) -> str:
         case Problem():
             return told(language, what.message)
         case str():
-            return what if language == "zh" else _said(language, what)
+            return _in_chinese(what) if language == "zh" else _said(language, what)
         case _:
             return ("；" if language == "zh" else "; ").join(told(language, each) for each in what)
 
@@ -37,6 +38,24 @@ def told(language: str, what: Words | Iterable[Words]) -> str:
 def _said(language: str, words: str) -> str:
     phrase = words if isinstance(words, Phrase) else _find(language, words)
     return words if phrase is None else phrase.said(translations(language).gettext)
+
+
+def _in_chinese(words: str) -> str:
+    """What is said in English below, for those who read the API or the log, and is met in a page too."""
+    if not words or isinstance(words, Phrase) or _CHINESE.search(words):
+        return words
+    for pattern, text in _errors():
+        if found := pattern.fullmatch(words):
+            return text % found.groupdict()
+    return words
+
+
+@cache
+def _errors() -> list[tuple[re.Pattern[str], str]]:
+    known = read_catalog(folder() / "locales" / "zh" / "errors.po")
+    found = [(each.id, each.string) for each in known if each.id]
+    # The longest first: of two that fit, it says more of what it is.
+    return [(_pattern(str(text)), str(said)) for text, said in sorted(found, key=lambda each: -len(str(each[0])))]
 
 
 def _find(language: str, words: str) -> Phrase | None:

@@ -126,6 +126,13 @@ public_url = "http://{HOST}:{bot_port}"
 [database]
 url = "sqlite:///{(folder / "siyu.db").resolve()}"
 
+[backup]
+folder = "{(folder / "backups").resolve()}"
+
+[journeys]
+webhook_secret = "{app.secret}"
+webhook_private = true
+
 [drafts]
 mode = "{drafts}"
 url = "{wecom.url}/v1"

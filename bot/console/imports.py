@@ -109,7 +109,13 @@ async def _page(ask: Ask, status: int = 200, **more: Any) -> web.Response:
 
     told = await ask.db.read(read)
     found: Import = told["found"]
-    acts = [(name, text, words) for name, when, text, words in _BUTTONS if found.status in when]
+    # Of a file of which no row is right there is nothing to begin.
+    idle = found.status == ImportStatus.READY and not told["states"]["ready"]
+    acts = [
+        (name, text, words)
+        for name, when, text, words in _BUTTONS
+        if found.status in when and (name, idle) != ("start", True)
+    ]
     groups = [*GROUPS, *([ORDERS] if ask.may("admin") else [])]
     return ask.show(
         "import_part" if ask.is_htmx else "import", status, **told, acts=acts, groups=groups, statuses=STATUSES,

@@ -230,7 +230,7 @@ def _environment(language: str) -> Environment:
 @cache
 def _names(language: str) -> Mapping[str, str]:
     """What the variables of messages are called."""
-    found = {}
+    found: dict[str, str] = {}
     for contract in CONTRACTS.values():
         for each in contract.variables:
             found.setdefault(each.name, f"[{each.en}]" if language == "en" else f"〔{each.zh}〕")

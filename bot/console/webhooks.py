@@ -12,6 +12,7 @@ from bot import webhook_edits
 from bot.console.asks import Ask
 from bot.console.painting import N_
 from bot.webhooks import WebhookError
+from data.errors import ConflictError
 from data.models import Webhook
 from data.queries import tags as tag_rows
 from data.queries import webhook_targets
@@ -55,8 +56,10 @@ async def show_list(ask: Ask) -> web.Response:
 
 
 async def show_new(ask: Ask) -> web.Response:
-    """One to be made."""
-    return await _form(ask, None, {})
+    """One to be made. Who has no secret learns it before they have filled it in."""
+    is_set = bool(ask.settings.journeys.webhook_secret.get_secret_value())
+    fault = "" if is_set else ask._("还没有设置签名用的密钥（journeys.webhook_secret）：什么都不会发。")
+    return await _form(ask, None, {}, fault=fault)
 
 
 async def show_one(ask: Ask) -> web.Response:
@@ -76,6 +79,8 @@ async def make(ask: Ask) -> web.Response:
         )  # fmt: skip
     except InvalidRuleError as error:
         return await _form(ask, None, _typed(ask), 400, error)
+    except ConflictError as error:
+        return await _form(ask, None, _typed(ask), 409, fault=ask.told(error))
     return ask.show("webhook_made", row=row, secret=secret)
 
 

@@ -13,12 +13,14 @@ import pytest
 from sqlmodel import Session, select
 
 from bot.app import Bot
+from bot.catalogs import folder, read_catalog
 from bot.clock import Clock
 from bot.console.routes import ROUTES
 from bot.logs import RECENT
 from bot.phrases import Phrase
 from bot.sandbox.server import Sandbox
 from bot.saying import told
+from data.errors import ConflictError
 from data.models import Account, Channel, Department, KfAccount, Role, Staff, Tag, TagGroup
 from data.queries.accounts import set_preferences
 from data.rules.problems import InvalidRuleError, Problem, parse
@@ -174,3 +176,10 @@ def test_what_is_said_below_is_said_in_the_readers_language() -> None:
         ("谁也没有说过的话", "谁也没有说过的话"),
     ):
         assert told("en", kept) == said
+    # What the layers below say in English to whoever reads the API is met in pages, too.
+    error = ConflictError("Campaign 7 was started before.", "Make another one to send it again.")
+    assert told("zh", error) == "这个计划已经开始过了。 要再发一次，请复制一份。"
+    assert told("en", error) == "Campaign 7 was started before. Make another one to send it again."
+    assert told("zh", "There is no customer 'x'.") == "没有这位客户：'x'。"
+    for each in read_catalog(folder() / "locales" / "zh" / "errors.po"):
+        assert set(re.findall(r"%\(\w+\)s", str(each.string))) <= set(re.findall(r"%\(\w+\)s", str(each.id))), each.id
