@@ -42,9 +42,10 @@ def partial_index(name: str, *columns: str, where: str) -> Index:
     return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
 
 
-def postgres_index(name: str, *columns: str, where: str) -> Index:
-    """The same on PostgreSQL alone."""
-    index = Index(name, *columns, postgresql_where=text(where), info={"only_on": "postgresql"})
+def postgres_index(name: str, *columns: str, where: str = "") -> Index:
+    """An index on PostgreSQL alone, over all rows or those that satisfy `where`."""
+    partial = {"postgresql_where": text(where)} if where else {}
+    index = Index(name, *columns, info={"only_on": "postgresql"}, **partial)
     index.ddl_if(dialect="postgresql")
     return index
 

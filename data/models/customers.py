@@ -37,8 +37,9 @@ class Customer(SQLModel, table=True):
     """A person in WeChat, or of another company's WeCom (`type` 2). Known by id alone until fetched."""
 
     __tablename__ = "customers"
-    # Imports look for whole names; a part of one is found by `FollowWords`.
-    __table_args__ = (Index("ix_customers_name", "name", "external_userid"),)
+    # Imports look for whole names. On SQLite they ask `FollowWords`, as whoever looks for a part of one does: there a
+    # row more in an index whose order is none of arrival is a page more to be written, twice.
+    __table_args__ = (postgres_index("ix_customers_name", "name", "external_userid"),)
     external_userid: str = Field(primary_key=True, max_length=64)
     name: str = Field(default="", max_length=256)
     avatar: str = Field(default="", max_length=512)
@@ -66,11 +67,12 @@ class Follow(SQLModel, table=True):
         partial_index("ix_follows_not_present", "status", where="status <> 'present'"),
         partial_index("ix_follows_left", "ended_at", where="status = 'deleted_by_customer'"),
         Index("ix_follows_external_userid", "external_userid", "added_at"),
-        partial_index("ix_follows_remark", "remark", where="remark <> ''"),
+        # As `ix_customers_name`.
+        postgres_index("ix_follows_remark", "remark", where="remark <> ''"),
         # How many came in a month, by day, member and channel, is counted in it alone.
-        Index("ix_follows_added", "added_at", "userid", "state", "inherited", "known_before"),
-        # The same of some members, or member by member.
-        Index("ix_follows_member_added", "userid", "added_at", "inherited", "known_before"),
+        postgres_index("ix_follows_added", "added_at", "userid", "state", "inherited", "known_before"),
+        # The same of some members, or member by member; on SQLite of all of them, which leaps from one to the next.
+        Index("ix_follows_member_added", "userid", "added_at", "inherited", "known_before", "state"),
     )
 
     id: int | None = Field(default=None, sa_column=Column(BigInt, primary_key=True, autoincrement=True))

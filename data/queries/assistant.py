@@ -263,7 +263,7 @@ def count_days(session: Session, *, added_since: datetime, since: datetime) -> d
         select(F.c.userid, func.count())
         .where(F.c.added_at >= added_since, F.c.remark == "", F.c.status == FollowStatus.PRESENT.value)
         .group_by(F.c.userid)
-        .with_hint(F, "INDEXED BY ix_follows_added", "sqlite")
+        .with_hint(F, "INDEXED BY ix_follows_member_added", "sqlite")
     )
     lost = select(F.c.userid, func.count()).where(F.c.status == _LEFT, F.c.ended_at >= since).group_by(F.c.userid)
     missed = (

@@ -61,7 +61,7 @@ def count_added_today(
         select(F.c.state, F.c.userid, func.count())
         .where(F.c.added_at >= since, F.c.inherited.is_not(True))
         .group_by(F.c.state, F.c.userid)
-        .with_hint(F, "INDEXED BY ix_follows_added", "sqlite")
+        .with_hint(F, "INDEXED BY ix_follows_member_added", "sqlite")
     )
     wanted, found = set(states), dict[str, dict[str, int]]()
     for state, userid, count in session.execute(query):
@@ -104,7 +104,7 @@ def count_day(session: Session, day: date, now: datetime, zone: tzinfo) -> None:
     query = (
         select(F.c.state, F.c.status, F.c.added_at, F.c.ended_at, F.c.inherited, F.c.known_before, welcomed)
         .where(*that_day)
-        .with_hint(F, "INDEXED BY ix_follows_added", "sqlite")
+        .with_hint(F, "INDEXED BY ix_follows_member_added", "sqlite")
     )
     for state, status, added_at, ended_at, inherited, known_before, greeted in session.execute(query):
         numbers = by_state[state]
@@ -119,7 +119,7 @@ def count_day(session: Session, day: date, now: datetime, zone: tzinfo) -> None:
         select(F.c.state, F.c.added_at, O.c.placed_at, O.c.amount_fen)
         .join(O, and_(O.c.external_userid == F.c.external_userid, O.c.placed_at >= F.c.added_at))
         .where(*that_day, O.c.status.in_(_PAID), O.c.covered.is_not(True))
-        .with_hint(F, "INDEXED BY ix_follows_added", "sqlite")
+        .with_hint(F, "INDEXED BY ix_follows_member_added", "sqlite")
     )
     for state, added_at, placed_at, amount_fen in session.execute(bought):
         if placed_at < added_at + timedelta(days=ORDER_DAYS):

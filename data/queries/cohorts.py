@@ -51,7 +51,7 @@ def count(session: Session, period: Period, zone: tzinfo) -> dict[str, Kept]:
     return {userid: keep(number, lost.get(userid, ())) for userid, number in rows}
 
 
-_BY_ADDED = "INDEXED BY ix_follows_added"
+_BY_ADDED = "INDEXED BY ix_follows_member_added"
 
 
 def save(session: Session, period: Period, counted: Mapping[str, Kept], today: date) -> None:

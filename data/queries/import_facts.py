@@ -3,10 +3,12 @@ of these members' customers alone (None: everybody's)."""
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Select, func, literal_column, select
+from sqlalchemy import Select, func, literal_column, select, text
 from sqlmodel import Session, col
 
 from data.bulk import among
@@ -25,6 +27,7 @@ from data.models import (
 )
 from data.queries.accounts import is_open, list_visible
 from data.queries.fields import list_values
+from data.rules.grams import coded
 from data.rules.import_plans import Candidates, Contact, CustomerNow, FollowNow, TagIndex
 from data.rules.imports import Given
 
@@ -36,6 +39,13 @@ O: Any = Order.__table__  # type: ignore[attr-defined]  # noqa: E741
 
 #: Written out, not bound: only then do the databases see that a partial index holds the rows.
 _EMPTY: Any = literal_column("''")
+# What is kept of a name stands at the end of what is kept of every name that ends with it: so each is compared.
+_NAMED = text(
+    "SELECT n.value ->> 0, f.external_userid, f.userid, c.unionid, c.name = n.value ->> 0, f.remark = n.value ->> 0 "
+    "FROM json_each(:wanted) n CROSS JOIN follow_grams g ON g.follow_grams MATCH n.value ->> 1 "
+    "CROSS JOIN follows f ON f.id = g.rowid CROSS JOIN customers c ON c.external_userid = f.external_userid "
+    "WHERE c.name = n.value ->> 0 OR f.remark = n.value ->> 0"
+)
 #: A name that more have tells nobody.
 PER_NAME = 200
 
@@ -77,13 +87,8 @@ def find_candidates(session: Session, given: Sequence[Given], userids: Collectio
     by_unionid = _map_contacts(session, C.c.unionid, {each.unionid for each in given}, userids)
     mobiles = {mobile for each in given for mobile in each.mobiles}
     by_mobile = _map_contacts(session, M.c.mobile, mobiles, userids, join_mobiles=True)
-    by_name: dict[str, list[Contact]] = {}
-    names = {each.name or each.remark for each in given if each.external_userid not in by_id}
-    for column in (C.c.name, F.c.remark):
-        rare = _list_rare(session, column, names)
-        for name, contacts in _map_contacts(session, column, rare, userids).items():
-            there = by_name.setdefault(name, [])
-            there += [contact for contact in contacts if contact not in there]
+    names = {each.name or each.remark for each in given if each.external_userid not in by_id} - {""}
+    by_name = _map_named(session, names, userids)
     nobody: list[Contact] = []
     return [
         Candidates(
@@ -93,6 +98,44 @@ def find_candidates(session: Session, given: Sequence[Given], userids: Collectio
             by_name.get(each.name or each.remark, nobody),
         )
         for each in given
+    ]
+
+
+def _map_named(
+    session: Session, names: Collection[str], userids: Collection[str] | None
+) -> dict[str, list[Contact]]:
+    """The customers whom themselves or a member calls so, where not everybody is."""
+    if session.get_bind().dialect.name == "sqlite":
+        found = _list_named_on_sqlite(session, names, userids)
+    else:
+        found = [
+            _map_contacts(session, column, _list_rare(session, column, names), userids)
+            for column in (C.c.name, F.c.remark)
+        ]
+    by_name: dict[str, list[Contact]] = {}
+    for named in found:
+        for name, contacts in named.items():
+            there = by_name.setdefault(name, [])
+            there += [contact for contact in contacts if contact not in there]
+    return by_name
+
+
+def _list_named_on_sqlite(
+    session: Session, names: Collection[str], userids: Collection[str] | None
+) -> list[dict[str, list[Contact]]]:
+    """By the customer's own name, and by the member's remark."""
+    wanted = [(name, f'"{code}"') for name in sorted(names) if (code := coded([name]))]
+    found: list[dict[str, list[Contact]]] = [{}, {}]
+    called: tuple[Counter[str], ...] = Counter(), Counter()
+    for name, whom, userid, unionid, *so in session.execute(_NAMED, {"wanted": json.dumps(wanted)}):
+        for which in (0, 1):
+            if so[which]:
+                called[which][name] += 1
+                if (userids is None or userid in userids) and called[which][name] <= PER_NAME:
+                    found[which].setdefault(name, []).append(Contact(whom, userid, unionid))
+    return [
+        {name: contacts for name, contacts in named.items() if times[name] <= PER_NAME}
+        for named, times in zip(found, called, strict=True)
     ]
 
 
