@@ -44,8 +44,7 @@ def partial_index(name: str, *columns: str, where: str) -> Index:
 
 def postgres_index(name: str, *columns: str, where: str = "") -> Index:
     """An index on PostgreSQL alone, over all rows or those that satisfy `where`."""
-    partial = {"postgresql_where": text(where)} if where else {}
-    index = Index(name, *columns, info={"only_on": "postgresql"}, **partial)
+    index = Index(name, *columns, postgresql_where=text(where) if where else None, info={"only_on": "postgresql"})
     index.ddl_if(dialect="postgresql")
     return index
 

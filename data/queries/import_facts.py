@@ -101,9 +101,7 @@ def find_candidates(session: Session, given: Sequence[Given], userids: Collectio
     ]
 
 
-def _map_named(
-    session: Session, names: Collection[str], userids: Collection[str] | None
-) -> dict[str, list[Contact]]:
+def _map_named(session: Session, names: Collection[str], userids: Collection[str] | None) -> dict[str, list[Contact]]:
     """The customers whom themselves or a member calls so, where not everybody is."""
     if session.get_bind().dialect.name == "sqlite":
         found = _list_named_on_sqlite(session, names, userids)
