@@ -14,8 +14,10 @@ from sqlmodel import Session, select
 from data.db import Database
 from data.models import Customer, Follow, FollowMobile, FollowStatus
 from data.queries import customer_search as rows
-from data.queries import customers, erasures, follow_words, sync_pages
+from data.queries import customers, erasures, follow_words, import_facts, sync_pages
 from data.rules.grams import searchable
+from data.rules.import_plans import Contact
+from data.rules.imports import Given
 from tests.facts import settle
 
 #: external_userid, name, remark, userid, mobile
@@ -85,6 +87,7 @@ async def test_the_answer_is_that_of_a_plain_search_for_part_of_a_text(
     db: Database, now: datetime, monkeypatch: pytest.MonkeyPatch, leader: str
 ) -> None:
     monkeypatch.setattr(rows, "COUNTED", LEADERS[leader])
+    monkeypatch.setattr(import_facts, "PER_NAME", 2)
     draw = random.Random(leader)
 
     def some(longest: int) -> str:
@@ -102,12 +105,23 @@ async def test_the_answer_is_that_of_a_plain_search_for_part_of_a_text(
             if part and userid in userids and (part in searchable(name) or part in searchable(remark))
         }
 
+    def whole(name: str, userids: Collection[str]) -> list[Contact]:
+        called = [[person for person in people if person[which] == name] for which in (1, 2)]
+        rare = [person for some in called if len(some) <= import_facts.PER_NAME for person in some]
+        return sorted({Contact(whom, userid) for whom, _, _, userid, _ in rare if userid in userids})
+
     def read(session: Session) -> None:
         whose = {each.id: each.external_userid for each in session.exec(select(Follow))}
         for text_ in wanted:
             for userids in (None, {"x"}, {"y", "z"}):
                 found = {whose[each] for each in rows.find_by_words(session, text_, userids)}
                 assert found == plain(text_, userids or "xyz"), (text_, userids)
+        for name in {text_ for person in people for text_ in person[1:3] if searchable(text_)}:
+            for userids in (None, {"x", "y"}):
+                given = [Given(name="nobody"), Given(name=name)]
+                nobody, found_so = import_facts.find_candidates(session, given, userids)
+                assert nobody.by_name == []
+                assert sorted(found_so.by_name) == whole(name, userids or "xyz"), (name, userids)
 
     await db.read(read)
 
