@@ -16,7 +16,7 @@ ENTRIES: Mapping[str, str] = {
     "step": N_("没有执行的一步"), "unreached": N_("没有收到的群发"), "click": N_("点链接"), "form": N_("填表单"),
     "note": N_("跟进记录"), "next_contact": N_("约好下次联系"), "contacted": N_("已按约联系"),
     "group": N_("进客户群"), "group_left": N_("退客户群"), "reaction": N_("朋友圈互动"), "kf": N_("客服消息"),
-    "change": N_("后台修改"),
+    "change": N_("资料有变动"),
 }  # fmt: skip
 TOUCHES: Mapping[str, str] = {
     "welcome": N_("欢迎语"), "broadcast": N_("群发"), "test": N_("测试群发"), "own_send": N_("同事自己的群发"),
@@ -47,6 +47,14 @@ UNREACHED: Mapping[str, str] = {
     "journey_over": N_("发送之前旅程已经结束"),
 }  # fmt: skip
 KF_AUTHORS: Mapping[str, str] = {"customer": N_("客户说"), "us": N_("客服账号回复"), "servicer": N_("接待人员回复")}
+#: What colleagues changed, in the console, beside the chat or in the app.
+CHANGES: Mapping[str, str] = {
+    "customers.tags": N_("改标签"), "customers.remark": N_("改备注"), "customers.fields": N_("改生日或自定义字段"),
+    "customers.preference": N_("改了愿意收到什么"), "customers.note_remove": N_("删除了一条跟进记录"),
+    "customers.claim_order": N_("认领订单"), "customers.export": N_("导出了这位客户的资料"),
+    "tasks.done": N_("完成了任务"), "tasks.later": N_("推迟了任务"), "tasks.refuse": N_("选择了不联系"),
+    "kf.say": N_("在客服会话里发了消息"), "kf.state": N_("变更了客服会话"), "imports.decide": N_("确认了导入的一行"),
+}  # fmt: skip
 REACTIONS: Mapping[str, str] = {"like": N_("点赞"), "comment": N_("评论")}
 
 
@@ -98,7 +106,7 @@ _PARTS: Mapping[str, Callable[[_Saying], list[str]]] = {
     "form": _answered,
     "kf": lambda it: [it.word(KF_AUTHORS, it.told["author"]), it.who, it.told["words"][:120]],
     "reaction": lambda it: [it.word(REACTIONS, it.told["kind"]), it.who],
-    "change": lambda it: [it.told["who"], it.told["action"]],
+    "change": lambda it: [it.told["who"], it.word(CHANGES, it.told["action"])],
     "note": lambda it: [it.told["by"] or it.who, it.told["words"][:300]],
     "next_contact": lambda it: [it.who, it.told["on"]],
     "contacted": lambda it: [it.who],

@@ -252,6 +252,8 @@ async def check_work(company: Company, browser: Browser, base: str, mine: str) -
     )
     assert "¥123.45" in (await browser.get(f"{base}/orders")).text
 
+    happened = (await browser.get(f"{base}/timeline")).text
+    assert ("改了愿意收到什么" in happened, "customers." in happened, "tasks." in happened) == (True, False, False)
     entries = await bot.db.read(lambda session: audit.list_entries(session, limit=20))
     assert [each.action for each in entries] == [
         "customers.claim_order", "scripts.favourite", "tasks.refuse", "tasks.done", "tasks.later",
