@@ -300,7 +300,7 @@ async def test_one_customer_is_shown_changed_and_erased(company: Company, http: 
         "customers.remark",
     ]
     assert {each.external_userid for each in entries} == {whose}
-    assert "customers.remark" in (await seller.get(path)).text
+    assert "改备注" in (await seller.get(path)).text
 
     # Handed out, and erased, by whom it may be.
     assert (await seller.post(f"{path}/export")).status == 403
