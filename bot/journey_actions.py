@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -18,13 +19,21 @@ from data.rules.journeys import CallWebhook, GiveTask, PutTags, SendBroadcast, S
 from data.rules.messages import TrackedAddress, links_of
 from data.rules.schedule import day_words, local_datetime
 
+#: Customers for whom words are made in one go: some milliseconds.
+WORDED = 25
+
 
 async def passes_of(ctx: Context, judged: Sequence[Judged]) -> list[Pass]:
     """What became of steps, with all that they bring. Raises UnusableLinkError."""
     writing = [each for each in judged if each.decision.acts and each.step and isinstance(each.step.action, GiveTask)]
     names = await ctx.db.read(read_names, *_named(writing)) if writing else Names({}, {}, {})
     links = await _links_of(ctx, writing)
-    return [_pass(ctx, each, names, links) for each in judged]
+    found: list[Pass] = []
+    for each in judged:
+        found.append(_pass(ctx, each, names, links))
+        if len(found) % WORDED == 0:
+            await asyncio.sleep(0)  # callbacks are waiting to be acknowledged
+    return found
 
 
 def _named(writing: Iterable[Judged]) -> tuple[set[str], set[str], set[str]]:

@@ -23,7 +23,7 @@ from data.queries.segment_terms import Asking, F, Is, SetTerm, opposite
 from data.rules.segments import Node, list_nodes, names_status
 
 #: Follows that are looked at at a time when all of a segment are gone through.
-CHUNK_ROWS = 20_000
+CHUNK_ROWS = 5_000
 #: So many of the newest are looked at, whatever a page is of.
 LOOKED_AT = 4_000
 

@@ -35,7 +35,7 @@ class Beginning:
 
     def is_held_out(self, external_userid: str) -> bool:
         """Whether a customer gets nothing of it, whenever they begin it."""
-        return self._split.place(external_userid) == HELD_OUT
+        return self._journey.hold_out_percent > 0 and self._split.place(external_userid) == HELD_OUT
 
     def standing(self, external_userid: str, started_at: datetime) -> Standing:
         """Where a customer stands who begins at an instant. Raises ValueError where the first step is never due."""
