@@ -210,7 +210,7 @@ def _stem(word: str) -> str:
     return word
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=2)
 def vocabulary_of(changed: tuple[tuple[str, tuple[str, ...]], ...]) -> Vocabulary:
     """The words of a company; made once, as long as they stay as they are."""
     return Vocabulary(changed) if changed else BUILT_IN
