@@ -64,6 +64,7 @@ def fill(session: Session, bot: Bot, userid: str, *whom: str) -> None:
             "attachments": [
                 {"msgtype": "link", "link": {"title": "春茶", "url": f"https://shop.example.com/{'spring' * 20}"}},
                 {"msgtype": "miniprogram", "miniprogram": {**MINI, "pic_media": COVER}},
+                {"msgtype": "image", "image": {"pic_url": "http://10.0.0.1/x.png"}},
             ],
         }
     )
@@ -117,6 +118,10 @@ async def test_words_go_into_the_chat_with_one_tap_and_to_nobody_else(
     for kind in ("link", "mini"):
         await beside.locator(f"[data-send-{kind}]").click()
         await expect(beside.locator(f"[data-send-{kind}]")).to_be_enabled()
+    # What cannot be sent says why, and what to do.
+    await beside.locator("[data-send-media]").click()
+    await expect(beside.locator("#state")).to_contain_text("不是公网地址")
+    await expect(beside.locator("#state")).to_contain_text("素材库")
     await page.click("#staff .nav-button")
     await expect(page.locator("#staff .message.mine[data-type=link]")).to_have_count(1)
     await expect(page.locator("#staff .message.mine[data-type=miniprogram]")).to_have_count(1)
@@ -155,7 +160,7 @@ async def test_words_go_into_the_chat_with_one_tap_and_to_nobody_else(
     await page.click("#staff .nav-today")
     await beside.locator(f"#due [data-chat='{other}']").click()
     await page.wait_for_selector("#staff .composer")
-    assert [each for each in phone.console if "favicon" not in each] == []
+    assert [each for each in phone.console if "favicon" not in each and "409" not in each] == []
     assert all(url.startswith((real_bot.url, sandbox.url, "data:")) for url in phone.requests)
 
     await check_pages(page, real_bot, mine)
