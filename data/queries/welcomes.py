@@ -40,6 +40,9 @@ class WelcomeStart:
     reason: str = ""
 
 
+#: Of so many members or fewer the welcomes are looked up by member.
+FEW_MEMBERS = 100
+
 W: Any = Welcome.__table__  # type: ignore[attr-defined]
 _OF_ADD = (
     select(W.c.id, W.c.event_id, W.c.kind, W.c.status, W.c.reason, W.c.received_at)
@@ -162,8 +165,7 @@ def list_welcomes(
     before_id: int | None = None,
 ) -> list[Welcome]:
     """Welcomes, newest first. `userids`: those of these members alone."""
-    query = select(Welcome).order_by(col(Welcome.id).desc()).limit(limit)
-    for condition in (
+    wanted = (
         col(Welcome.status) == status if status is not None else None,
         col(Welcome.reason) == reason if reason is not None else None,
         col(Welcome.userid) == userid if userid is not None else None,
@@ -172,9 +174,16 @@ def list_welcomes(
         col(Welcome.received_at) < until if until is not None else None,
         col(Welcome.id) < before_id if before_id is not None else None,
         among(session.get_bind().dialect.name, W.c.userid, "userids") if userids is not None else None,
-    ):
-        if condition is not None:
-            query = query.where(condition)
+    )
+    conditions = [each for each in wanted if each is not None]
+    query = select(Welcome).order_by(col(Welcome.id).desc()).limit(limit)
+    if userids is None or len(userids) > FEW_MEMBERS:
+        query = query.where(*conditions)
+    else:
+        # In the order of all welcomes those of a few members lie far apart: they are looked up by member, and what is
+        # sorted is not the key itself, which either database would walk along.
+        theirs = select(W.c.id).where(*conditions).order_by((W.c.id + 0).desc()).limit(limit)
+        query = query.where(W.c.id.in_(theirs))
     given = {} if userids is None else {"userids": sorted(userids)}
     return list(session.execute(query, given).scalars())
 
