@@ -13,6 +13,7 @@
     // Red is for what is lost; where nothing is, another stands in its place.
     const third = place.dataset.lost === "no" ? "orange" : "red";
     const colors = ["blue", "green", third, "purple"].map((each) => style.getPropertyValue(`--tblr-${each}`).trim());
+    const axis = { color: text }, rule = { lineStyle: { color: style.getPropertyValue("--tblr-border-color").trim() || "#ccc" } };
     const whole = place.dataset.labels === "whole";
     const number = (cell) => parseFloat(cell.replace(/,/g, ""));
     place.dataset.drawn = "yes";
@@ -27,8 +28,8 @@
       tooltip: { trigger: "axis", renderMode: "richText" },
       legend: { textStyle: { color: text }, bottom: 0 },
       grid: { left: 8, right: 8, top: 16, bottom: 16 + 20 * lines, containLabel: true },
-      xAxis: { type: "category", data: rows.map((row) => (whole ? row[0] : row[0].slice(5))), axisLabel: { formatter: (words) => [...words].slice(0, 12).join("") } },
-      yAxis: { type: "value", minInterval: 1 },
+      xAxis: { type: "category", data: rows.map((row) => (whole ? row[0] : row[0].slice(5))), axisLabel: { ...axis, formatter: (words) => [...words].slice(0, 12).join("") } },
+      yAxis: { type: "value", minInterval: 1, axisLabel: axis, splitLine: rule },
       series: names.map((name, index) => ({ name, type: index === names.length - 1 && !whole ? "line" : "bar", barMaxWidth: 48, data: rows.map((row) => number(row[index + 1])) })),
     });
     new ResizeObserver(() => chart.resize()).observe(place);
