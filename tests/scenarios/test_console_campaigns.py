@@ -74,7 +74,7 @@ async def test_a_campaign_is_started_followed_and_stopped(company: Company, http
     assert (wrong.status, "这样的格式" in wrong.text) == (400, True)
     assert (await admin.post(f"{one}/start")).location == f"{one}?said=begun"
     again = await admin.post(f"{one}/start")
-    assert (again.status, "started before" in again.text) == (409, True)
+    assert (again.status, "已经开始过了" in again.text) == (409, True)
 
     stream = await http.get(
         f"{company.bot.url}{one}/progress", headers={"Cookie": "; ".join(f"{k}={v}" for k, v in admin.cookies.items())}
@@ -247,7 +247,7 @@ async def test_a_campaign_is_made_edited_approved_and_moved(start: Start, http: 
     ]  # fmt: skip
     assert (await boss.post(wave_path, versions)).location == f"{one}?said=saved"
     stale = await boss.post(wave_path, versions)
-    assert (stale.status, "somebody has changed it" in stale.text) == (409, True)
+    assert (stale.status, "刚刚被别人修改了" in stale.text) == (409, True)
     told = await company.read(campaigns.read_campaign, campaign_id)
     assert [each["weight"] for each in told.waves[0].variants] == [2, 1]
     assert told.waves[0].audience["segment"]["all"][1] == {"all": []}
