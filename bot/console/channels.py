@@ -88,8 +88,8 @@ async def show_list(ask: Ask) -> web.Response:
         found = rows.list_plans(session, wanted, ROWS + 1, ask.asked_number("before"))
         added = day_rows.count_added_today(session, [each.state for each in found], ask.now, ask.zone)
         others = (
-            channel_rows.list_foreign(session, ROWS, kind)
-            if visible is None and not (text or archived or member)
+            channel_rows.list_foreign(session, ROWS, kind, member)
+            if visible is None and not (text or archived or trouble)
             else []
         )
         quota = link_rows.find_quota(session) if kind == ChannelKind.LINK else None

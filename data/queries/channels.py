@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -77,10 +78,23 @@ def list_channels(session: Session, kind: str = "") -> list[Channel]:
     return list(session.execute(query.where(col(Channel.kind) == kind) if kind else query).scalars())
 
 
-def list_foreign(session: Session, limit: int, kind: str) -> list[Channel]:
-    """Contact ways (or links) that WeCom shows and nobody has made here."""
+def list_foreign(session: Session, limit: int, kind: str, member: str = "") -> list[Channel]:
+    """Contact ways (or links) that WeCom shows and nobody has made here; those that a `member` is on."""
     query = select(Channel).where(is_foreign(), col(Channel.kind) == kind)
+    if member:
+        query = query.where(shows_member(member))
     return list(session.execute(query.order_by(col(Channel.name), col(Channel.config_id)).limit(limit)).scalars())
+
+
+def count_foreign(session: Session, userids: Collection[str]) -> Counter[str]:
+    """How many that nobody has made here each of some members is on."""
+    found = session.execute(select(col(Channel.userids)).where(is_foreign())).scalars() if userids else ()
+    return Counter(each for on_it in found for each in {*on_it} & {*userids})
+
+
+def shows_member(userid: str) -> Any:
+    """Of `Channel`: WeCom has the member on it."""
+    return cast(col(Channel.userids), Text).contains(f'"{userid}"', autoescape=True)
 
 
 def is_foreign() -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
@@ -28,7 +29,7 @@ from data.models import (
     Unassigned,
 )
 from data.queries.channel_plans import PlanFilter, count_plans
-from data.queries.channels import count_needed, is_foreign
+from data.queries.channels import count_foreign, count_needed, is_foreign, shows_member
 from data.queries.erasures import list_erased
 from data.queries.handovers import OPEN
 from data.rules.handovers import OF_ACTIVE, OF_LEAVER
@@ -89,7 +90,7 @@ def is_listed(session: Session, userid: str) -> bool:
 
 class Leaver(NamedTuple):
     """Somebody who left: customers and groups that nobody takes over yet, and channels that still name them or fall
-    back on them."""
+    back on them, or that WeCom has them on."""
 
     userid: str
     name: str
@@ -120,9 +121,11 @@ def list_leavers(session: Session, userids: Collection[str] | None = None) -> li
             .group_by(owner)
         ).all()
     )
-    channels = {
-        userid: number for userid, number in count_needed(session, gone) if userids is None or userid in userids
-    }
+    left = {*session.execute(select(S.c.userid).where(gone)).scalars()}
+    if userids is not None:
+        left &= {*userids}
+    channels = Counter({userid: number for userid, number in count_needed(session, gone) if userid in left})
+    channels += count_foreign(session, left)
     wanted = sorted(customers.keys() | groups.keys() | channels.keys())
     staff = {
         row.userid: row
@@ -186,9 +189,7 @@ def read_checklist(session: Session, userid: str, today: date) -> Checklist:
     def count_channels(kind: str) -> int:
         """Those that name the member here, whoever else has them meanwhile; of others, whom WeCom has on them."""
         wanted = PlanFilter(kind=kind, member=userid)
-        others = select(func.count()).where(
-            is_foreign(), col(Channel.kind) == kind, cast(col(Channel.userids), Text).contains(named, autoescape=True)
-        )
+        others = select(func.count()).where(is_foreign(), col(Channel.kind) == kind, shows_member(userid))
         return count_plans(session, wanted) + count(others)
 
     return Checklist(

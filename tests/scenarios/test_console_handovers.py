@@ -9,9 +9,10 @@ import aiohttp
 import pytest
 from sqlmodel import Session
 
-from data.models import Customer, CustomerGroup, Follow, Leave, Role, Staff
+from data.models import Channel, Customer, CustomerGroup, Follow, Leave, Role, Staff
 from data.queries import audit
 from data.queries import handovers as rows
+from data.queries.leavers import list_leavers, read_checklist
 from tests.console import sign_in
 from tests.facts import settle
 from tests.scenarios.conftest import Company
@@ -34,6 +35,7 @@ def make_hostile(session: Session, leaver: str, whom: str, taker: str, company: 
     session.get_one(Customer, whom).name = HOSTILE
     session.get_one(Staff, leaver).name = HOSTILE[:60]
     session.get_one(Staff, taker).name = HOSTILE[:60]
+    session.add(Channel(config_id="way-hostile", name=HOSTILE[:100], userids=[taker, leaver], seen_at=now))
     session.add(CustomerGroup(chat_id="wrHostile", name=HOSTILE, owner=leaver, created_at=now, changed_at=now))
     session.add(Customer(external_userid="wmForeign", name="外人", type=1, first_seen_at=now))
     session.add(Follow(userid=taker, external_userid="wmForeign", status="present", changed_at=now))
@@ -56,6 +58,16 @@ async def test_a_hand_over_from_the_home_page_to_its_end(company: Company, http:
     assert re.search(rf"{len(theirs)}\s+离职成员的客户待交接", home.text)
     listed = await browser.get(PATH)
     assert f"/console/leavers/{leaver}" in listed.page
+    # A code that nobody has made here names the leaver, too: it is counted, and shown behind its link.
+    (told,) = [each for each in await company.read(list_leavers) if each.userid == leaver]
+    checked = await company.read(read_checklist, leaver, company.bot.clock.now().date())
+    assert told.channels == checked.channels > 0
+    named = await browser.get(f"/console/channels?member={leaver}")
+    assert ("<details open>" in named.page, HOSTILE[:20] in named.text, "没有符合的渠道" in named.text) == (
+        True,
+        True,
+        False,
+    )
     checklist = await browser.get(f"/console/leavers/{leaver}")
     assert f"{len(theirs)} 还没有人接手的客户" in checklist.text
     assert "1 请别人休假时由他代班" in checklist.text
@@ -95,7 +107,7 @@ async def test_a_hand_over_from_the_home_page_to_its_end(company: Company, http:
     assert ("<script>alert" in refused.page, "客户拒绝" in refused.text) == (False, True)
     for path in (PATH, one, f"/console/leavers/{leaver}", f"{PATH}/new"):
         assert "<script>alert" not in (await browser.get(path)).page, path
-    assert "拒绝的客户仍留在原来的成员那里" in (await browser.get(one)).text
+    assert "拒绝的客户还没有人接手" in (await browser.get(one)).text
     assert "不是客户群，或已解散" in (await browser.get(one)).text, "the group that WeCom does not know"
     assert (await browser.post(f"{one}/eat")).status == 404
     assert (await browser.post(f"{one}/cancel")).location == f"{one}?said=saved"
