@@ -111,26 +111,30 @@ def have_reached(cap: Cap, kinds: Collection[TouchKind] = ()) -> Any:
     to lately, but few so often: these are found first, in one walk, and only they are looked up one by one."""
     if cap.most == 1:
         return has_reached(cap, kinds)
-    return and_(F.c.touched_at >= cap.since, F.c.external_userid.in_(_often(cap)), has_reached(cap, kinds))
+    return and_(F.c.touched_at >= cap.since, F.c.external_userid.in_(_often([cap])), has_reached(cap, kinds))
 
 
 def has_any_reached(session: Session, cap: Cap) -> bool:
     """Whether anybody was written to so often: mostly nobody, and then nobody has to be asked about."""
-    return session.execute(_often(cap).limit(1)).first() is not None
+    return session.execute(_often([cap]).limit(1)).first() is not None
 
 
-def _often(cap: Cap) -> Select[Any]:
-    return (
-        select(T.c.external_userid)
-        .where(T.c.touched_at >= cap.since)
-        .group_by(T.c.external_userid)
-        .having(func.count() >= cap.most)
-    )
+def _often(caps: Sequence[Cap]) -> Select[Any]:
+    """Customers who were written to so often within one of the caps."""
+    since = min(cap.since for cap in caps)
+    within = [func.sum(case((T.c.touched_at >= cap.since, 1), else_=0)) >= cap.most for cap in caps]
+    return select(T.c.external_userid).where(T.c.touched_at >= since).group_by(T.c.external_userid).having(or_(*within))
 
 
 def _have_reached(caps: Sequence[Cap], *, of_many: bool) -> Any:
     """Whether what reached a follow's customer leaves no room within any of the caps."""
-    return or_(*(have_reached(cap) if of_many else has_reached(cap) for cap in caps))
+    several = [cap for cap in caps if of_many and cap.most > 1]
+    found = [has_reached(cap) for cap in caps if cap not in several]
+    if several:
+        # All of them in one walk.
+        lately = F.c.touched_at >= min(cap.since for cap in several)
+        found.append(and_(lately, F.c.external_userid.in_(_often(several)), or_(*map(has_reached, several))))
+    return or_(*found)
 
 
 def _reached(cap: Cap, kinds: Collection[TouchKind] = (), *, of_all_kinds: bool = False) -> Any:
