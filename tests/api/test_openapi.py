@@ -81,7 +81,7 @@ def ask_everything(url: str, token: str, known: dict[str, Any]) -> list[str]:
     schema = schemathesis.openapi.from_dict(documented())
     headers = {"Authorization": f"Bearer {token}"}
     failures: list[str] = []
-    for found in draw(list(schema.get_all_operations()), 3, "operations"):
+    for found in draw(list(schema.get_all_operations()), 5, "operations"):
         operation: Any = found.ok()  # type: ignore[union-attr]
         seen = 0
 
