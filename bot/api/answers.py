@@ -17,6 +17,8 @@ Model = TypeVar("Model", bound=RuleModel)
 
 #: Where a request keeps its body.
 BODY = web.RequestKey("body", bytes)
+#: A header of an answer that was given before.
+REPLAYED = "Idempotency-Replayed"
 HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 

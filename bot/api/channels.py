@@ -12,9 +12,9 @@ from pydantic import Field
 from sqlmodel import Session
 
 from bot import channel_files, channels
-from bot.api.answers import HEADERS, ApiError, answer, page, path_id, read_body, read_object, read_query
+from bot.api.answers import HEADERS, REPLAYED, ApiError, answer, page, path_id, read_body, read_object, read_query
 from bot.api.described import described
-from bot.api.repeats import REPLAYED, do_once
+from bot.api.repeats import do_once
 from bot.api.service import CALLER, Api
 from bot.api.shapes import ChannelTold, Items, MergePatch, Page
 from bot.channel_calls import bring, image_of

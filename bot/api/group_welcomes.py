@@ -8,9 +8,9 @@ from aiohttp import web
 from sqlmodel import Session
 
 from bot import group_welcomes
-from bot.api.answers import answer, path_id, read_object, read_query
+from bot.api.answers import REPLAYED, answer, path_id, read_object, read_query
 from bot.api.described import described
-from bot.api.repeats import REPLAYED, do_once
+from bot.api.repeats import do_once
 from bot.api.service import CALLER, Api
 from bot.api.shapes import Items, MergePatch
 from data.models import GroupWelcomeStatus

@@ -10,15 +10,15 @@ from pydantic import Field
 from sqlmodel import Session
 
 from bot import knowledge, synonyms
-from bot.api.answers import answer, page, path_id, read_object, read_query
+from bot.api.answers import REPLAYED, answer, page, path_id, read_object, read_query
+from bot.api.auditing import actor_of
 from bot.api.described import described
-from bot.api.repeats import REPLAYED, do_once
+from bot.api.repeats import do_once
 from bot.api.service import CALLER, Api
 from bot.api.shapes import Items, MergePatch, Nothing, Page
 from bot.api.uploads import received
 from data.queries import knowledge as rows
 from data.queries import unanswered as unanswered_rows
-from data.queries.audit import Actor
 from data.queries.repeated_requests import Answered
 from data.rules.knowledge import QUESTION_MAX_LENGTH, KnowledgeAttachment, KnowledgePair
 from data.rules.problems import RuleModel, parse
@@ -221,7 +221,7 @@ async def list_synonyms(api: Api, request: web.Request) -> web.Response:
 async def make_synonyms(api: Api, request: web.Request) -> web.Response:
     draft = parse(NewSynonyms, await read_object(request))
     group = Synonyms(words_from("\n".join(draft.words)), replaces=draft.replaces)
-    kept = await api.db.write(synonyms.save, group, Actor(None, request[CALLER]), api.clock.now())
+    kept = await api.db.write(synonyms.save, group, actor_of(request, request[CALLER]), api.clock.now())
     return answer(synonyms.to_json(kept), 201, Location=f"/api/v1/knowledge/synonyms/{kept.id}")
 
 
@@ -229,13 +229,13 @@ async def make_synonyms(api: Api, request: web.Request) -> web.Response:
 async def change_synonyms(api: Api, request: web.Request) -> web.Response:
     draft, version = parse(SynonymsDraft, await read_object(request)), read_query(VersionQuery, request).version
     group = Synonyms(words_from("\n".join(draft.words)), path_id(request))
-    kept = await api.db.write(synonyms.save, group, Actor(None, request[CALLER]), api.clock.now(), version)
+    kept = await api.db.write(synonyms.save, group, actor_of(request, request[CALLER]), api.clock.now(), version)
     return answer(synonyms.to_json(kept))
 
 
 @described(Nothing)
 async def remove_synonyms(api: Api, request: web.Request) -> web.Response:
-    await api.db.write(synonyms.remove, path_id(request), Actor(None, request[CALLER]), api.clock.now())
+    await api.db.write(synonyms.remove, path_id(request), actor_of(request, request[CALLER]), api.clock.now())
     return answer({})
 
 

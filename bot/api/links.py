@@ -11,9 +11,9 @@ from pydantic import Field
 from sqlmodel import Session
 
 from bot import links
-from bot.api.answers import answer, answer_text, page, path_customer, path_id, read_object, read_query
+from bot.api.answers import REPLAYED, answer, answer_text, page, path_customer, path_id, read_object, read_query
 from bot.api.described import described
-from bot.api.repeats import REPLAYED, do_once
+from bot.api.repeats import do_once
 from bot.api.service import CALLER, Api
 from bot.api.shapes import Page
 from bot.links import Opening

@@ -12,9 +12,10 @@ from aiohttp import web
 from pydantic import TypeAdapter
 
 from bot.api.answers import answer
+from bot.api.auditing import READING
 from bot.api.described import Described, description_of
 from bot.api.repeats import HEADER, KEY_MAX
-from bot.api.service import READING, Route
+from bot.api.service import Route
 from bot.api.shapes import Failure
 
 PATH = "/openapi.json"

@@ -9,13 +9,11 @@ from datetime import datetime
 from aiohttp import web
 from sqlmodel import Session
 
-from bot.api.answers import HEADERS, ApiError, read_body
+from bot.api.answers import HEADERS, REPLAYED, ApiError, read_body
 from bot.api.service import ADMITTED, Api
 from data.queries.repeated_requests import Answered, Keyed, answer_once
 
 HEADER = "Idempotency-Key"
-#: Of an answer that was given before.
-REPLAYED = "Idempotency-Replayed"
 KEY_MAX = 200
 
 

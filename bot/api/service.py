@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from aiohttp import web
 from sqlalchemy.exc import IntegrityError
 
+from bot.api import auditing
 from bot.api.access import Gate
 from bot.api.answers import ApiError, failure
+from bot.api.auditing import READING
 from bot.clock import Clock
 from bot.config import Settings
 from bot.context import Context
@@ -25,13 +28,13 @@ from bot.wecom.event_base import Event
 from data.db import Database
 from data.errors import ConflictError, NotFoundError, StorageError
 from data.models import ApiToken
+from data.queries.audit import API, Actor, add_entry
 from data.queries.inbox import NewTask
 from data.queries.repeated_requests import KeyReusedError
 from data.rules.problems import InvalidRuleError
 
 log = get_logger("api")
 
-READING = frozenset({"GET", "HEAD"})
 #: Under this key a request carries the name of its token: who asks.
 CALLER = web.RequestKey("caller", str)
 #: And under this one the token itself.
@@ -105,6 +108,7 @@ def _framed(api: Api, gate: Gate, route: Route) -> Callable[[web.Request], Await
             token = request[ADMITTED] = await gate.admit(request, route.scope)
             request[CALLER] = token.name
             response = await route.handle(api, request)
+            await _note(api, request, route, response)
         except SiyuError as error:
             return _refusal(error)
         except IntegrityError:
@@ -122,6 +126,20 @@ def _framed(api: Api, gate: Gate, route: Route) -> Callable[[web.Request], Await
         return response
 
     return handle
+
+
+async def _note(api: Api, request: web.Request, route: Route, response: web.StreamResponse) -> None:
+    """Write down in the audit log what a program has changed."""
+    if not auditing.is_noted(route.method, route.scope) or not auditing.was_done(request, response):
+        return
+    action = f"{route.handle.__module__.rpartition('.')[2]}.{route.handle.__name__}"
+    # What would say who was erased is not kept.
+    whom = None if route.scope == "erasure:write" else request.match_info.get("external_userid")
+    note = partial(
+        add_entry, actor=Actor(None, request[CALLER], API), action=action, what=_loggable(request, route), before=None,
+        after=auditing.what_was_sent(request, route.scope), now=api.clock.now(), external_userid=whom,
+    )  # fmt: skip
+    await api.db.write(note)
 
 
 def _loggable(request: web.Request, route: Route) -> str:

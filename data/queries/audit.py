@@ -13,10 +13,12 @@ from data.models import AuditEntry
 
 #: The place of whoever does something in the app's chat or by its menu.
 APP = "app"
+#: That of a program which does it through the API.
+API = "api"
 
 
 class Actor(NamedTuple):
-    """Who changes something, and from where: a network address, or APP."""
+    """Who changes something, and from where: a network address, APP or API."""
 
     account_id: int | None
     who: str

@@ -14,7 +14,9 @@ KEYS = {"code", "message", "remedy", "problems"}
 
 
 def example(path: str) -> str:
-    return re.sub(r"\{(\w+)(?::.*?\})?\}", lambda found: "1" if found[1] == "id" else "x1", path)
+    return re.sub(
+        r"\{(\w+)(?::.*?\})?\}", lambda found: "1" if found[1].endswith("_id") or found[1] == "id" else "x1", path
+    )
 
 
 async def test_without_a_token_every_route_answers_401(caller: Caller) -> None:
