@@ -15,7 +15,7 @@ from typing import IO, NamedTuple
 from bot.phrases import Phrase
 from data.rules.problems import InvalidRuleError, Problem
 
-DELIMITERS = {",": "逗号", "\t": "制表符", ";": "分号"}
+DELIMITERS = {",": "逗号", "\t": "制表符", ";": "分号", "|": "竖线"}
 SAVE_ANEW = Phrase("请用 Excel 或 WPS 另存为“CSV UTF-8”或 .xlsx 后再上传")
 #: So many bytes of a text may be nothing in its encoding.
 BROKEN_MAX = 1_000

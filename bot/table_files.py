@@ -31,7 +31,7 @@ SHEET_ROWS_MAX = 1_048_576
 #: A record goes over so many lines at most: of a quotation mark that is never closed the lines behind it are rows.
 RECORD_LINES_MAX = 50
 LINE_MAX = 1 << 20
-SIGNS = {",": '","', ";": '";"', "\t": "Tab"}
+SIGNS = {",": '","', ";": '";"', "|": '"|"', "\t": "Tab"}
 #: Numbers that Excel keeps whole.
 WHOLE_BELOW = 10**15
 #: The number of a fault that is of the whole row.

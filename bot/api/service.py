@@ -14,6 +14,7 @@ from bot.api import auditing
 from bot.api.access import Gate
 from bot.api.answers import ApiError, failure
 from bot.api.auditing import READING
+from bot.api.described import description_of
 from bot.clock import Clock
 from bot.config import Settings
 from bot.context import Context
@@ -107,6 +108,7 @@ def _framed(api: Api, gate: Gate, route: Route) -> Callable[[web.Request], Await
         try:
             token = request[ADMITTED] = await gate.admit(request, route.scope)
             request[CALLER] = token.name
+            _refuse_unread(request, route)
             response = await route.handle(api, request)
             await _note(api, request, route, response)
         except SiyuError as error:
@@ -126,6 +128,15 @@ def _framed(api: Api, gate: Gate, route: Route) -> Callable[[web.Request], Await
         return response
 
     return handle
+
+
+def _refuse_unread(request: web.Request, route: Route) -> None:
+    """A parameter that nobody reads, `?dry_run=true` where it belongs into the body, may not be passed over."""
+    told = description_of(route.handle)
+    if request.query and (told is None or told.query is None):
+        names = ", ".join(sorted(request.query))[:200]
+        remedy = "GET /api/v1/openapi.json tells what it reads; fields belong into the JSON body."
+        raise ApiError(400, "bad_request", f"This route reads no parameters in its address: {names}.", remedy)
 
 
 async def _note(api: Api, request: web.Request, route: Route, response: web.StreamResponse) -> None:

@@ -28,6 +28,8 @@ async def test_hand_overs_leavers_and_join_ways(caller: Caller) -> None:
     asked = {"userid": leaver, "takeovers": [{"userid": taker}], "customers": {"everyone": True}, "groups": True}
     status, looked = await caller.call("POST", "/handovers", {**asked, "dry_run": True})
     assert (status, looked["shares"]) == (200, {taker: theirs})
+    status, refused = await caller.call("POST", "/handovers?dry_run=true", asked)
+    assert (status, "dry_run" in refused["error"]["message"]) == (400, True), "it belongs into the body"
     status, refused = await caller.call("POST", "/handovers", {**asked, "takeovers": [{"userid": "nobody"}]})
     assert (status, refused["error"]["problems"][0]["path"]) == (422, "takeovers[0].userid")
     status, made = await caller.call("POST", "/handovers", asked)

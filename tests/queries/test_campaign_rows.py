@@ -223,10 +223,10 @@ def touch(session: Session, now: datetime, seed: int) -> None:
         )  # fmt: skip
     for whom in rng.sample(ids, 40):
         if session.get(Preference, whom) is None:
-            wanted = Preference(external_userid=whom, changed_at=now, cap_count=rng.choice([1, 2]), cap_days=2)
-            session.add(wanted)
+            session.add(Preference(external_userid=whom, changed_at=now, cap_count=rng.choice([1, 2]), cap_days=2))
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize(("seed", "cap_count"), [(2, 1), (3, 2), (5, 1), (4, 0), (4, 3)])
 async def test_all_of_the_staff_reach_a_customer_no_more_often_than_caps_leave(
     ctx: Context, now: datetime, seed: int, cap_count: int, monkeypatch: pytest.MonkeyPatch
@@ -274,7 +274,7 @@ def rooms(session: Session, cap_count: int) -> dict[str, int]:
     return found
 
 
-@pytest.mark.first_case_on_both
+@pytest.mark.drawn
 @pytest.mark.parametrize("policy", SenderPolicy)
 async def test_a_split_is_planned_alike_in_any_pieces_and_as_its_preview_said(
     ctx: Context, now: datetime, policy: SenderPolicy, monkeypatch: pytest.MonkeyPatch

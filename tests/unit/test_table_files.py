@@ -32,7 +32,7 @@ def written(rows: list[list[str]], delimiter: str, encoding: str) -> bytes:
     return text.getvalue().encode(encoding)
 
 
-@given(rows=TABLE, delimiter=st.sampled_from(",;\t"), encoding=st.sampled_from(ENCODINGS))
+@given(rows=TABLE, delimiter=st.sampled_from(",;\t|"), encoding=st.sampled_from(ENCODINGS))
 @example(rows=[["一", "二"], ["三", "四"]], delimiter=",", encoding="utf-16-le")
 @example(rows=[["a;b", "c"], ["1", "2"]], delimiter=",", encoding="utf-8")
 @example(rows=[["隆", "隆"]], delimiter=",", encoding="gb18030")
