@@ -140,7 +140,8 @@ def _refuse_unread(request: web.Request, route: Route) -> None:
 
 
 async def _note(api: Api, request: web.Request, route: Route, response: web.StreamResponse) -> None:
-    """Write down in the audit log what a program has changed."""
+    """Write down in the audit log what a program has changed. It is done by now: where the log cannot be written to,
+    the answer stays what it is, or the program would do it once more."""
     if not auditing.is_noted(route.method, route.scope) or not auditing.was_done(request, response):
         return
     action = f"{route.handle.__module__.rpartition('.')[2]}.{route.handle.__name__}"
@@ -150,7 +151,10 @@ async def _note(api: Api, request: web.Request, route: Route, response: web.Stre
         add_entry, actor=Actor(None, request[CALLER], API), action=action, what=_loggable(request, route), before=None,
         after=auditing.what_was_sent(request, route.scope), now=api.clock.now(), external_userid=whom,
     )  # fmt: skip
-    await api.db.write(note)
+    try:
+        await api.db.write(note)
+    except StorageError as error:
+        log.error("not_in_the_audit_log", by=request[CALLER], action=action, cause=str(error))
 
 
 def _loggable(request: web.Request, route: Route) -> str:

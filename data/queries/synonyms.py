@@ -21,9 +21,7 @@ S: Any = KnowledgeSynonyms.__table__  # type: ignore[attr-defined]
 def get_vocabulary(session: Session) -> Vocabulary:
     """What words mean the same to this company."""
     query = select(S.c.replaces, S.c.words).order_by(S.c.id)
-    return vocabulary_of(
-        tuple((replaces, tuple(filter(None, words.split("\n")))) for replaces, words in session.execute(query))
-    )
+    return vocabulary_of(tuple((replaces, _words_of(kept)) for replaces, kept in session.execute(query)))
 
 
 def list_synonyms(session: Session) -> list[Synonyms]:
@@ -71,5 +69,8 @@ def _get(session: Session, id_: int) -> KnowledgeSynonyms:
 
 def _told(row: KnowledgeSynonyms) -> Synonyms:
     """A group as it is kept."""
-    words = tuple(word for word in row.words.split("\n") if word)
-    return Synonyms(words, row.id or 0, row.replaces, row.version, row.changed_by)
+    return Synonyms(_words_of(row.words), row.id or 0, row.replaces, row.version, row.changed_by)
+
+
+def _words_of(kept: str) -> tuple[str, ...]:
+    return tuple(word for word in kept.split("\n") if word)
