@@ -32,10 +32,11 @@ from bot.redirects import Redirects
 from bot.router import Dispatcher
 from bot.wecom.crypto import CallbackCrypto
 from data import migrate
-from data.db import Database, SqliteDatabase, open_database, ping
+from data.db import Database, open_database, ping
 from data.errors import StorageError
 from data.queries.kf_work import release_all
 from data.sqlite import INBOX_CHECKPOINT_PAGES
+from data.sqlite_database import SqliteDatabase
 from handlers import IGNORED, ROUTERS
 from scheduler.inbox import inbox_jobs
 from scheduler.jobs import JOBS, Job

@@ -27,3 +27,12 @@ class SchemaError(SiyuError):
 
 class ErasedError(SiyuError):
     """The customer was erased: nothing about them is written down again."""
+
+
+def storage_error(error: BaseException, where: str) -> StorageError:
+    """What a database said, for whoever runs it; `where`: the file, or the kind of server."""
+    cause = next(iter(str(getattr(error, "orig", None) or error).splitlines()), type(error).__name__)
+    return StorageError(
+        f"The database {where} could not be used ({cause}).",
+        "Check that its disk has room, that its file may be written and that its server runs.",
+    )

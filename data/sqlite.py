@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -58,3 +59,15 @@ def sqlite_engine(
         connection.connection.driver_connection.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
+
+
+def copy_log(engine: Engine) -> None:
+    """Copy what is committed from the write-ahead log to the file, as far as no reader needs it: beside the writer."""
+    connection = engine.raw_connection()
+    try:
+        connection.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)")
+    except sqlite3.OperationalError:
+        # It only spares the writer's commits the work: what is wrong with the disk, they say to those who wait.
+        connection.invalidate()
+    finally:
+        connection.close()

@@ -37,15 +37,19 @@ class Customer(SQLModel, table=True):
     """A person in WeChat, or of another company's WeCom (`type` 2). Known by id alone until fetched."""
 
     __tablename__ = "customers"
-    # Imports look for whole names. On SQLite they ask `FollowWords`, as whoever looks for a part of one does: there a
-    # row more in an index whose order is none of arrival is a page more to be written, twice.
-    __table_args__ = (postgres_index("ix_customers_name", "name", "external_userid"),)
+    # Imports look for whole names, and orders for unionids. On SQLite they ask `FollowWords`, as whoever looks for a
+    # part of a name does: there a row more in an index whose order is none of arrival is a page more to be written,
+    # twice.
+    __table_args__ = (
+        postgres_index("ix_customers_name", "name", "external_userid"),
+        postgres_index("ix_customers_unionid", "unionid"),
+    )
     external_userid: str = Field(primary_key=True, max_length=64)
     name: str = Field(default="", max_length=256)
     avatar: str = Field(default="", max_length=512)
     type: int = Field(default=0, description="1 WeChat, 2 WeCom of another company, 0 not fetched yet.")
     gender: int = Field(default=0, description="0 unknown, 1 male, 2 female.")
-    unionid: str = Field(default="", max_length=64, index=True)
+    unionid: str = Field(default="", max_length=64)
     corp_name: str = Field(default="", max_length=256)
     position: str = Field(default="", max_length=128)
     first_seen_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
@@ -161,6 +165,7 @@ class FollowMobile(SQLModel, table=True):
 class FollowWords(SQLModel, table=True):
     """By what a follow's customer is found: `grams` are the pairs of characters of all that people call them.
 
+    On SQLite the last word of them is of the customer's unionid (`data.rules.grams.coded_id`).
     On SQLite the index of the pairs is `follow_grams`, full text of FTS5, which triggers keep; on PostgreSQL it is
     `ix_follow_words_grams` of this table. Models can say neither: the migration makes them. What writes it is
     `data/queries/follow_words.py`.

@@ -137,7 +137,7 @@ def record_add(
 
 def _note_name(session: Session, customer: Customer) -> None:
     """A follow was made of a customer who may have a name already; one who was made with it has none yet."""
-    if customer.name or customer.corp_name:
+    if any(_names(customer)):
         note_words(session, [customer.external_userid])
 
 
@@ -217,10 +217,10 @@ def apply_fetched(
     """
     external_userid = str(contact["external_userid"])
     customer = lock_customer(session, external_userid, now)
-    card, names = (customer.gender, customer.type), (customer.name, customer.corp_name)
+    card, names = (customer.gender, customer.type), _names(customer)
     _write(customer, read_contact(contact))
     customer.fetched_at = now
-    renamed = names != (customer.name, customer.corp_name)
+    renamed = names != _names(customer)
     known = {
         follow.userid: follow
         for follow in session.execute(
@@ -268,6 +268,10 @@ def apply_fetched(
     note(session, happened)
     ended = _end_unlisted(session, [follow for userid, follow in known.items() if userid not in listed], asked_at, now)
     return FetchResult(len(follow_user), revived, ended, kept)
+
+
+def _names(customer: Customer) -> tuple[str, str, str]:
+    return customer.name, customer.corp_name, customer.unionid
 
 
 def _remarks(facts: FollowFacts) -> tuple[str, str]:

@@ -27,6 +27,7 @@ from data.models import (
 )
 from data.queries.accounts import is_open, list_visible
 from data.queries.fields import list_values
+from data.queries.unionids import list_by_unionid
 from data.rules.grams import coded
 from data.rules.import_plans import Candidates, Contact, CustomerNow, FollowNow, TagIndex
 from data.rules.imports import Given
@@ -84,7 +85,7 @@ def read_tag_index(session: Session) -> TagIndex:
 def find_candidates(session: Session, given: Sequence[Given], userids: Collection[str] | None) -> list[Candidates]:
     """Whom the clues of rows point to, row by row."""
     by_id = _map_contacts(session, F.c.external_userid, {each.external_userid for each in given}, userids)
-    by_unionid = _map_contacts(session, C.c.unionid, {each.unionid for each in given}, userids)
+    by_unionid = _map_with_unionid(session, {each.unionid for each in given}, userids)
     mobiles = {mobile for each in given for mobile in each.mobiles}
     by_mobile = _map_contacts(session, M.c.mobile, mobiles, userids, join_mobiles=True)
     names = {each.name or each.remark for each in given if each.external_userid not in by_id} - {""}
@@ -149,6 +150,17 @@ def _list_rare(session: Session, column: Any, names: Collection[str]) -> set[str
         .having(func.count() <= PER_NAME)
     )
     return set(session.execute(query, {"values": wanted}).scalars())
+
+
+def _map_with_unionid(
+    session: Session, unionids: Collection[str], userids: Collection[str] | None
+) -> dict[str, list[Contact]]:
+    ids = {external_userid for _, external_userid in list_by_unionid(session, unionids)}
+    found: dict[str, list[Contact]] = {}
+    for contacts in _map_contacts(session, F.c.external_userid, ids, userids).values():
+        for contact in contacts:
+            found.setdefault(contact.unionid, []).append(contact)
+    return found
 
 
 def _map_contacts(

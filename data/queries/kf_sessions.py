@@ -15,6 +15,7 @@ from data.errors import ConflictError, NotFoundError
 from data.models import Customer, Follow, FollowStatus, KfMessage, KfSession
 from data.models.kf import KfOrigin, KfState, KfStatus
 from data.queries.follow_facts import Facts, note_facts
+from data.queries.unionids import list_by_unionid
 from data.rules.kf_sessions import IDLE, Talk
 
 S: Any = KfSession.__table__  # type: ignore[attr-defined]
@@ -184,9 +185,8 @@ def find_link(session: Session, external_userid: str, unionid: str) -> str:
     """The id under which a person is a customer of 客户联系: their own, or one that the unionid leads to."""
     if not unionid or session.get(Customer, external_userid) is not None:
         return external_userid
-    query = select(col(Customer.external_userid)).where(col(Customer.unionid) == unionid).limit(2)
-    found = list(session.execute(query).scalars())
-    return found[0] if len(found) == 1 else external_userid
+    found = list_by_unionid(session, [unionid])
+    return found[0][1] if len(found) == 1 else external_userid
 
 
 def list_nameless(session: Session, since: datetime, limit: int) -> list[tuple[int, str]]:

@@ -13,6 +13,7 @@ from data.models import Customer, Follow, FollowMobile, Order
 from data.queries.follow_facts import Facts, note_facts
 from data.queries.happenings import note
 from data.queries.order_credits import note_orders
+from data.queries.unionids import list_by_unionid
 from data.rules.happenings import ORDERED, Happened
 from data.rules.orders import (
     TRADE_NUMBER_MIN,
@@ -35,6 +36,8 @@ M: Any = FollowMobile.__table__  # type: ignore[attr-defined]
 _EMPTY: Any = literal_column("''")
 #: Orders looked at in one unit of work.
 CHUNK = 200
+#: Of orders that wait so many unionids are looked for at once.
+WITH_UNIONID = 1_000
 
 _IDS: Any = bindparam("ids", expanding=True)
 
@@ -48,7 +51,6 @@ class Paid(NamedTuple):
 
 
 _NAMED = select(C.c.external_userid).where(C.c.external_userid.in_(_IDS))
-_BY_UNIONID = select(C.c.unionid, C.c.external_userid).where(C.c.unionid.in_(_IDS), C.c.unionid != _EMPTY)
 _BY_MOBILE = (
     select(M.c.mobile, F.c.external_userid, C.c.unionid)
     .join(F, F.c.id == M.c.follow_id)
@@ -176,7 +178,7 @@ def _candidates(session: Session, rows: Sequence[Mapping[str, Any]]) -> dict[int
 
     known = {external_userid for (external_userid,) in ask(_NAMED, named)}
     by_unionid: dict[str, list[str]] = {}
-    for unionid, external_userid in ask(_BY_UNIONID, unionids):
+    for unionid, external_userid in list_by_unionid(session, unionids):
         by_unionid.setdefault(unionid, []).append(external_userid)
     by_mobile: dict[str, dict[str, str]] = {}
     for mobile, external_userid, unionid in ask(_BY_MOBILE, mobiles):
@@ -198,18 +200,21 @@ def _candidates(session: Session, rows: Sequence[Mapping[str, Any]]) -> dict[int
 #: Without a customer, as the partial index says it.
 WAITING: Any = O.c.waits_because != _EMPTY
 _OPEN = (WAITING, O.c.id > bindparam("after"))
+_WITH_UNIONID = (
+    select(O.c.id, O.c.unionid)
+    .where(*_OPEN, O.c.unionid != _EMPTY, O.c.told_external_userid == "")
+    .order_by(O.c.id)
+    .limit(WITH_UNIONID)
+)
 _PAYMENT = O.alias("payment")
 _PAID_BY = (
     (_PAYMENT.c.source == WECOM_PAY) & _PAYMENT.c.external_userid.is_not(None) & (_PAYMENT.c.trade_number != _EMPTY)
 )
-_MATCHABLE = (
+_MATCHABLE_OTHERWISE = (
     union(
         select(O.c.id)
         .join(C, C.c.external_userid == O.c.told_external_userid)
         .where(*_OPEN, O.c.told_external_userid != _EMPTY),
-        select(O.c.id)
-        .join(C, C.c.unionid == O.c.unionid)
-        .where(*_OPEN, O.c.unionid != _EMPTY, O.c.told_external_userid == ""),
         select(O.c.id)
         .join(M, M.c.mobile == O.c.mobile)
         .where(*_OPEN, O.c.mobile != _EMPTY, O.c.told_external_userid == ""),
@@ -227,7 +232,17 @@ _MATCHABLE = (
 
 def list_matchable(session: Session, after_id: int = 0, limit: int = CHUNK) -> list[int]:
     """Orders without a customer one of whose clues points to somebody known now; by id, from after `after_id`."""
-    return list(session.execute(_MATCHABLE, {"after": after_id, "limit": limit}).scalars())
+    otherwise = session.execute(_MATCHABLE_OTHERWISE, {"after": after_id, "limit": limit}).scalars()
+    return sorted({*otherwise, *_list_with_known_unionid(session, after_id, limit)})[:limit]
+
+
+def _list_with_known_unionid(session: Session, after_id: int, limit: int) -> list[int]:
+    found: list[int] = []
+    while len(found) < limit and (orders := session.execute(_WITH_UNIONID, {"after": after_id}).all()):
+        known = {unionid for unionid, _ in list_by_unionid(session, {unionid for _, unionid in orders})}
+        found += [order_id for order_id, unionid in orders if unionid in known]
+        after_id = orders[-1][0]
+    return found
 
 
 _MATCHED = (

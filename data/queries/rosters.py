@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,6 +12,7 @@ from sqlmodel import Session, col
 from data.bulk import BulkUpsert, among
 from data.errors import NotFoundError
 from data.models import Customer, Follow, FollowMobile, Roster, RosterMember
+from data.queries.unionids import list_by_unionid
 
 C: Any = Customer.__table__  # type: ignore[attr-defined]
 F: Any = Follow.__table__  # type: ignore[attr-defined]
@@ -38,13 +39,20 @@ def begin_roster(session: Session, name: str, made_by: str, now: datetime) -> in
 def map_customers(session: Session, kind: str, values: Collection[str]) -> dict[str, set[str]]:
     """The customers that values of a kind (external_userid, unionid, mobile) name, as far as they are known."""
     dialect = session.get_bind().dialect.name
+    if kind == "unionid":
+        return _gathered(list_by_unionid(session, values))
     if kind == "mobile":
         query = select(M.c.mobile, F.c.external_userid).join_from(M, F, F.c.id == M.c.follow_id)
         query = query.where(among(dialect, M.c.mobile, "values"))
     else:
         query = select(C.c[kind], C.c.external_userid).where(among(dialect, C.c[kind], "values"))
+    rows = session.execute(query, {"values": sorted(set(values))})
+    return _gathered((value, external_userid) for value, external_userid in rows)
+
+
+def _gathered(pairs: Iterable[tuple[str, str]]) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
-    for value, external_userid in session.execute(query, {"values": sorted(set(values))}):
+    for value, external_userid in pairs:
         found.setdefault(value, set()).add(external_userid)
     return found
 

@@ -46,7 +46,7 @@ PRESENT = FollowStatus.PRESENT.value
 #: Where a card tells what a follow repeats of it.
 _CARD = (ContactFacts._fields.index("gender"), ContactFacts._fields.index("type"))
 #: Of either, what customers are found by.
-_NAMED_BY_CARD = tuple(ContactFacts._fields.index(name) for name in ("name", "corp_name"))
+_NAMED_BY_CARD = tuple(ContactFacts._fields.index(name) for name in ("name", "corp_name", "unionid"))
 _NAMED_BY_FOLLOW = tuple(FollowFacts._fields.index(name) for name in ("remark", "remark_corp_name"))
 _BY_INDEX = text("SET LOCAL enable_seqscan = off")
 _TAKE_OFF = delete(FT).where(FT.c.follow_id == bindparam("whose"), FT.c.tag_no == bindparam("which"))
@@ -294,18 +294,17 @@ def _compare(
     """`new`: customers who have just been written as listed."""
     # Past the ORM: it looks at each statement for mapped classes first.
     connection, ask = session.connection(), _statements(session.get_bind().dialect.name)
-    ids = list({each.external_userid for each in listed} - new)
     customers, follows = {}, {}
-    if ids:
+    if ids := list({each.external_userid for each in listed} - new):
         customers = {row[0]: (row[1], row[2:]) for row in connection.execute(ask.customers, {"ids": ids})}
         follows = {
             (row[0], row[1]): _Known(row[2], row[3], FollowFacts(*row[4:]), set())
             for row in connection.execute(ask.follows, {"ids": ids})
         }
     if follows:
-        by_id = {known.id: known.tag_nos for known in follows.values()}
-        for follow_id, tag_no in connection.execute(ask.tags, {"ids": list(by_id)}):
-            by_id[follow_id].add(tag_no)
+        tags = {known.id: known.tag_nos for known in follows.values()}
+        for follow_id, tag_no in connection.execute(ask.tags, {"ids": list(tags)}):
+            tags[follow_id].add(tag_no)
     found, compared = _Differences(), set[str]()
     for each in listed:
         whom = each.external_userid
@@ -361,7 +360,8 @@ def _add_follow(
         found.other_order.add(whom)
         found.other_names.add(whom)
     else:
-        found.names[pair] = Names(contact.name, contact.corp_name, follow.remark, follow.remark_corp_name)
+        names = contact.name, contact.corp_name, follow.remark, follow.remark_corp_name, contact.unionid
+        found.names[pair] = Names(*names)
     found.new_follows.add(whom)
 
 

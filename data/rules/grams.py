@@ -12,7 +12,12 @@ _MARKS = 0xE000
 _CODES = {code: chr(_MARKS + code) for code in range(128) if not chr(code).isalnum()}
 #: What ends each of the texts that are kept together: no search goes beyond it.
 _END = _CODES[ord("\n")]
-_TAKEN = dict.fromkeys(range(_MARKS, _MARKS + 128), "\ufffd")
+#: Where it keeps the characters of ids, so that no part of a name is found in one.
+_IDS = 0xE100
+_ID_CODES = {code: chr(_IDS + code) for code in range(128)}
+#: Of an id as many of its last characters as tell it from all others but by chance.
+ID_CHARACTERS = 12
+_TAKEN = dict.fromkeys([*range(_MARKS, _MARKS + 128), *range(_IDS, _IDS + 128)], "\ufffd")
 
 
 def folded(text: str) -> str:
@@ -70,3 +75,8 @@ def _in_code(text: str) -> str:
 
 def _pairs(code: str, end: str = "") -> str:
     return " ".join(map(str.__add__, code, code[1:] + end))
+
+
+def coded_id(id_: str) -> str:
+    """The word by which the index of names keeps an id: no name has a character of it, and few other ids the word."""
+    return "".join([_ID_CODES[ord(char) % 128] for char in id_[-ID_CHARACTERS:]])

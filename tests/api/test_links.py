@@ -6,12 +6,13 @@ import pytest
 from sqlmodel import Session
 
 from bot import redirects
-from data.models import Customer, Welcome
+from data.models import Customer, Follow, Welcome
 from data.queries import link_clicks
 from data.queries import rules as rule_rows
 from data.rules.links import ELSEWHERE, Via, mark_of
 from data.rules.welcome import WelcomeRule
 from tests.api.conftest import Caller
+from tests.facts import settle
 
 
 async def test_a_link_is_made_changed_and_retired_and_tells_who_followed_it(
@@ -68,9 +69,10 @@ async def test_a_mini_program_reports_who_opened_it_once(caller: Caller) -> None
     now, db = caller.bot.clock.now(), caller.bot.db
 
     def furnish(session: Session) -> None:
-        session.add(Customer(external_userid="wm1", unionid="oU1", first_seen_at=now))
-        for whom in ("wm2", "wm3"):
-            session.add(Customer(external_userid=whom, unionid="oTwo", first_seen_at=now))
+        for whom, unionid in (("wm1", "oU1"), ("wm2", "oTwo"), ("wm3", "oTwo")):
+            session.add(Customer(external_userid=whom, unionid=unionid, first_seen_at=now))
+            session.add(Follow(userid="ann", external_userid=whom, status="present", changed_at=now))
+        settle(session)
         session.add(Welcome(
             event_id=70, kind="add", userid="ann", external_userid="wm1", rule_id=4, status="sent", received_at=now,
         ))  # fmt: skip

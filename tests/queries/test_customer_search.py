@@ -15,6 +15,7 @@ from data.db import Database
 from data.models import Customer, Follow, FollowMobile, FollowStatus
 from data.queries import customer_search as rows
 from data.queries import customers, erasures, follow_words, import_facts, sync_pages
+from data.queries.unionids import list_by_unionid
 from data.rules.grams import searchable
 from data.rules.import_plans import Contact
 from data.rules.imports import Given
@@ -178,3 +179,37 @@ async def test_whoever_writes_a_name_lets_the_customer_be_found_by_it(db: Databa
             lambda session: session.execute(text("SELECT block FROM follow_grams_data")).scalars().all()
         )
         assert not any("韩".encode() in block for block in kept)
+
+
+@pytest.mark.first_case_on_both
+@pytest.mark.parametrize("_", ["everything"])
+async def test_customers_are_found_by_the_very_unionid_and_no_part_of_it(db: Database, now: datetime, _: str) -> None:
+    unionids = ["oAAA-1234567890_x", "oBBB-1234567890_x", "oBBB-1234567890_X", "o", '-"*', "王芳"]
+    people = [(f"w{number}", unionid, "ann") for number, unionid in enumerate([*unionids, unionids[0], ""])]
+
+    def list_(session: Session, people: Collection[tuple[str, str, str]]) -> None:
+        contacts = [
+            {"external_contact": {"external_userid": whom, "name": "名", "type": 1, "unionid": unionid},
+             "follow_info": {"userid": userid, "createtime": 1, "tag_id": []}}
+            for whom, unionid, userid in people
+        ]  # fmt: skip
+        listed, problems = sync_pages.read_page("ann", contacts, now)
+        assert problems == []
+        sync_pages.apply_listed(session, listed, {}, now)
+
+    async def finds(expected: list[tuple[str, str]]) -> None:
+        assert (await db.read(follow_words.list_wrong, 0, 100))[0] == []
+        assert sorted(await db.read(list_by_unionid, [*unionids, "", "oNobody", "O"])) == sorted(expected)
+        for text_ in ("1234567890", "oA", "王芳", "-", "o"):
+            assert await db.read(rows.search, text_) == []
+
+    await db.write(list_, people)
+    everybody = [(unionid, whom) for whom, unionid, _ in people if unionid]
+    await finds(everybody)
+    await db.write(list_, [("w0", "oOther", "ann")])  # as after the company's open platform has changed
+    await finds([each for each in everybody if each[1] != "w0"])
+    contact = {"external_userid": "w8", "name": "名", "type": 1, "unionid": unionids[1]}
+    told_of = [{"userid": "ann", "createtime": 1}]
+    await db.write(customers.apply_fetched, contact, told_of, asked_at=now, now=now)
+    await db.write(erasures.begin_erasure, "w1", "admin", now)
+    await finds([*(each for each in everybody if each[1] not in ("w0", "w1")), (unionids[1], "w8")])

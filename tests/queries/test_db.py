@@ -12,9 +12,10 @@ from sqlalchemy.util import await_only
 from sqlmodel import Session
 
 from data import migrate
-from data.db import MANY_AT_A_TIME, Database, open_database
+from data.db import Database, open_database
 from data.errors import StorageError
 from data.models import Follow, Tag
+from data.postgres_database import MANY_AT_A_TIME
 from data.queries.statistics import refresh_statistics
 from data.queries.tags import list_live_ids
 from data.sqlite import CHECKPOINT_PAGES, INBOX_CHECKPOINT_PAGES, sqlite_engine
@@ -63,6 +64,18 @@ async def test_many_writers_at_once_all_get_their_answer(db: Database) -> None:
     assert sorted(await db.read(list_live_ids)) == sorted(names)
 
 
+async def test_a_long_unit_on_sqlite_runs_in_no_savepoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def is_in_savepoint(session: Session) -> bool:
+        return session.connection().in_nested_transaction()
+
+    db = open_database(f"sqlite:///{tmp_path / 'siyu.db'}")
+    shared = await asyncio.gather(*(db.write(is_in_savepoint) for _ in range(3)))
+    monkeypatch.setattr("data.sqlite_database.GROUP_SECONDS", -1.0)
+    assert not any(await asyncio.gather(*(db.write(is_in_savepoint) for _ in range(3))))
+    assert shared == [False, True, True]
+    await db.close()
+
+
 async def test_how_long_a_log_may_become_is_for_who_opens_the_file(tmp_path: Path) -> None:
     pages = {"main.db": CHECKPOINT_PAGES, "inbox.db": INBOX_CHECKPOINT_PAGES}
     for name, expected in pages.items():
@@ -98,7 +111,7 @@ async def test_who_writes_many_rows_takes_turns_and_keeps_nobody_else_waiting(db
 
 async def test_between_units_on_many_rows_is_a_rest_for_others(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("REST", "LONGEST_REST_SECONDS"):
-        monkeypatch.setattr(f"data.db.{name}", 1e6)
+        monkeypatch.setattr(f"data.postgres_database.{name}", 1e6)
     first = [f"t{number}" for number in range(MANY_AT_A_TIME)]
     assert await asyncio.gather(*(db.write_many(add_tag, name) for name in first)) == first
     next_one = asyncio.create_task(db.write_many(add_tag, "next"))
@@ -114,7 +127,7 @@ async def test_between_units_on_many_rows_is_a_rest_for_others(db: Database, mon
 @pytest.mark.parametrize("slow_disk", [False, True])
 async def test_units_of_both_kinds_at_once(db: Database, monkeypatch: pytest.MonkeyPatch, slow_disk: bool) -> None:
     if slow_disk:
-        monkeypatch.setattr("data.db.QUICK_COMMIT_SECONDS", 0.0)
+        monkeypatch.setattr("data.sqlite_database.QUICK_COMMIT_SECONDS", 0.0)
     names = [f"t{number}" for number in range(90)]
     units = [(db.write, db.write_here)[number % 2](add_tag, name) for number, name in enumerate(names)]
     failing = [db.write_here(add_then_fail, "x"), db.write_here(add_tag, "t0"), db.write_here(add_tag, "late")]
@@ -138,7 +151,7 @@ def fill(session: Session, tag_id: str) -> None:
 async def test_on_a_full_disk_nobody_is_told_of_success_in_vain(
     db: Database, here: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("data.db.GROUP_SECONDS", 60.0)  # all four in one transaction
+    monkeypatch.setattr("data.sqlite_database.GROUP_SECONDS", 60.0)  # all four in one transaction
     write = db.write_here if here else db.write
 
     def limit(session: Session) -> None:

@@ -13,6 +13,8 @@ from data.db import open_database
 from data.models import FollowMobile, Tag
 from data.queries import customers as customer_rows
 from data.queries import follow_tags as mark_rows
+from data.queries import follow_words
+from data.queries.unionids import list_by_unionid
 
 OLD = "2026-01-02 03:04:05.000000"
 
@@ -65,6 +67,8 @@ async def test_tags_and_telephone_numbers_survive_the_change_to_numbers(empty_ur
         tags = {tag.tag_id: tag for tag in await db.read(lambda session: session.exec(select(Tag)).all())}
         assert tags["etA"].deleted_at is None
         assert tags["etUnknown"].deleted_at is not None, "it is not in the company's list"
+        assert await db.read(list_by_unionid, ["u1", "U1"]) == [("u1", "wm1")]
+        assert (await db.read(follow_words.list_wrong, 0, 10))[0] == []
         assert await migrate.differences(url, "main") == []
     finally:
         await db.close()

@@ -16,6 +16,7 @@ from data.queries import order_matches as match_rows
 from data.queries import orders as rows
 from data.queries.customers import list_follows
 from data.queries.follow_tags import replace_mobiles
+from data.queries.follow_words import note_words
 from data.rules.orders import BATCH_MAX, WECOM_PAY, OrderGiven, Waits
 
 AT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -41,7 +42,7 @@ def turn_up(session: Session, external_userid: str, unionid: str = "", *mobiles:
         session.add(follow)
         session.flush()
     customer.unionid = unionid or customer.unionid
-    session.flush()
+    note_words(session, [external_userid])
     follow_id = list_follows(session, external_userid)[0].id
     assert follow_id is not None
     if mobiles:

@@ -17,6 +17,7 @@ from data.models import Campaign, Customer, Follow, FollowMobile, Marking, Roste
 from data.queries import rosters as rows
 from data.queries.roster_uses import RosterUse, list_uses
 from data.rules.problems import InvalidRuleError
+from tests.facts import settle
 
 
 def fill(session: Session, now: datetime) -> None:
@@ -28,6 +29,7 @@ def fill(session: Session, now: datetime) -> None:
         session.add(follow)
         session.flush()
         session.add(FollowMobile(mobile=f"1380013800{min(number, 1)}", follow_id=follow.id or 0))
+    settle(session)
 
 
 def count(session: Session) -> tuple[int, int]:
