@@ -40,8 +40,8 @@ from sqlmodel import Session, SQLModel
 
 from data.types import UtcDateTime
 
-#: Statements of this size are prepared once and kept; far below SQLite's limit of parameters.
-ROWS_PER_STATEMENT = 64
+#: Statements of these sizes are prepared once and kept; far below SQLite's limit of parameters.
+ROWS_PER_STATEMENT, ROWS_PER_LONG_STATEMENT = 64, 256
 
 
 def insert_on_sqlite(
@@ -65,11 +65,14 @@ def _insert_on_sqlite(
     connection = session.connection().connection.driver_connection
     assert connection is not None
     one = f"({', '.join('?' * len(columns))})"
-    for start in range(0, len(rows), ROWS_PER_STATEMENT):
-        some = rows[start : start + ROWS_PER_STATEMENT]
-        # Names and `ending` are constants of this program.
-        statement = f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([one] * len(some))} {ending}"  # noqa: S608
-        yield connection.execute(statement, list(chain.from_iterable(some)))
+    start = 0
+    while left := len(rows) - start:
+        size = ROWS_PER_LONG_STATEMENT if left >= ROWS_PER_LONG_STATEMENT else min(left, ROWS_PER_STATEMENT)
+        values, given = ", ".join([one] * size), list(chain.from_iterable(rows[start : start + size]))
+        # FAIL: of a statement that fails SQLite need undo nothing, for the unit it is part of is undone. Else it would
+        # keep a copy of each page that the statement changes. Names and `ending` are constants of this program.
+        yield connection.execute(f"INSERT OR FAIL INTO {table} ({', '.join(columns)}) VALUES {values} {ending}", given)  # noqa: S608
+        start += size
 
 
 def sqlite_time(at: datetime) -> str:
