@@ -186,6 +186,8 @@ class BulkUpsert:
         return [tuple(row) for row in self._on_postgres(session, rows)]
 
     def _on_sqlite(self, session: Session, rows: Sequence[Sequence[Any]]) -> Iterator[sqlite3.Cursor]:
+        if not self._structures and not self._instants:
+            return _insert_on_sqlite(session, self._table, self._columns, rows, self._ending)
         columns: list[Sequence[Any]] = list(zip(*rows, strict=True))
         for number in self._structures:
             columns[number] = [

@@ -264,7 +264,7 @@ def _write_follows(session: Session, found: _Differences) -> dict[Pair, int]:
     new = set(follow_ids)
     written = _WRITE_FOLLOWS.write_returning(session, changed)
     follow_ids |= {(userid, external_userid): follow_id for userid, external_userid, follow_id in written}
-    tags = [(follow_ids[pair], tag_no, live) for pair, tag_no, live in found.put_on if pair not in new]
+    tags = [(follow_ids[pair], tag_no, live) for pair, tag_no, live in found.put_on if not new or pair not in new]
     _PUT_ON.write(session, sorted(tags))
     return follow_ids
 

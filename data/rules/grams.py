@@ -79,4 +79,5 @@ def _pairs(code: str, end: str = "") -> str:
 
 def coded_id(id_: str) -> str:
     """The word by which the index of names keeps an id: no name has a character of it, and few other ids the word."""
-    return "".join([_ID_CODES[ord(char) % 128] for char in id_[-ID_CHARACTERS:]])
+    last = id_[-ID_CHARACTERS:]
+    return last.translate(_ID_CODES) if last.isascii() else "".join([_ID_CODES[ord(char) % 128] for char in last])
