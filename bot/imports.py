@@ -15,6 +15,7 @@ from typing import IO, Any, NamedTuple
 from sqlmodel import Session
 
 from bot.phrases import Phrase
+from bot.saying import told
 from bot.spreadsheets import unguarded
 from bot.table_files import HEADING_ROWS, Row, Table, open_table, refusal
 from data.db import Database
@@ -47,6 +48,7 @@ PIECE_BYTES = 1 << 20
 HEADING_MAX_LENGTH = 64
 LEFT_OUT_AT_ONCE = 2_000
 #: Rows that an import did not take, for the file of them.
+LEFT_OUT = Phrase("选择了不导入")
 NOT_TAKEN = (RowState.BAD, RowState.REVIEW, RowState.LEFT_OUT, RowState.FAILED)
 
 _CUSTOMER_ID = re.compile(r"w[mo][A-Za-z0-9_-]{10,62}")
@@ -96,7 +98,7 @@ def _look(table: Table) -> list[str]:
 
 
 async def read_file(db: Database, import_id: int) -> None:
-    """Read all rows of an import's file, from its beginning where somebody died over it: rows that are there stay.
+    """Read all rows of an import's file. Where somebody died over it, rows that are there are not written again.
 
     Where its columns are known it is to be checked next, else somebody has to say what they are. Raises
     InvalidRuleError for what is no table after all.
@@ -134,14 +136,15 @@ def _find_headings(table: Table) -> tuple[list[str], list[Row]]:
 
 
 async def _keep(db: Database, import_id: int, first: Sequence[Row], table: Table) -> bool:
-    """Write all rows. False: it is not to be read on."""
+    """Write all rows, but those that are there. False: it is not to be read on."""
+    there = (await db.read(rows.get_import, import_id)).rows
     count = 0
     chunk = [_read(row) for row in first]
     while chunk:
         count += len(chunk)
         if count > ROWS_MAX:
             raise refusal(Phrase("超过 %(most)s 行：请分成几个文件", most=f"{ROWS_MAX:,}"), chunk[-1].line)
-        if not await db.write(import_rows.keep_rows, import_id, chunk, count):
+        if count > there and not await db.write(import_rows.keep_rows, import_id, chunk, count):
             return False
         chunk = await asyncio.to_thread(_next_chunk, table)
     return True
@@ -303,21 +306,24 @@ def tell_rows(
     return [{**tell_row(row, of.headings), "people": people.get(row.line, [])} for row in some]
 
 
-async def not_taken(db: Database, row: Import) -> AsyncIterator[list[list[str]]]:
+async def not_taken(db: Database, row: Import, language: str = "zh") -> AsyncIterator[list[list[str]]]:
     """The rows that were not taken, a piece at a time, as they were read and with why: to be mended and sent again."""
     for state in NOT_TAKEN:
         after = 0
         while some := await db.read(import_rows.list_rows, row.id or 0, state, after=after, limit=CHUNK):
             after = some[-1].line
-            yield [[*_as_read(each, len(row.headings)), str(each.line), why(each, row)] for each in some]
+            yield [[*_as_read(each, len(row.headings)), str(each.line), why(each, row, language)] for each in some]
 
 
 def _as_read(row: ImportRow, columns: int) -> list[str]:
     return [*row.cells[:columns], *[""] * (columns - len(row.cells))]
 
 
-def why(row: ImportRow, of: Import) -> str:
-    """What is wrong with a row, in words."""
-    told = tell_row(row, of.headings)["faults"]
-    words = "；".join(f"{each['column']}：{each['message']}" if each["column"] else each["message"] for each in told)
-    return words or {RowState.LEFT_OUT: "选择了不导入"}.get(RowState(row.state), "")
+def why(row: ImportRow, of: Import, language: str = "zh") -> str:
+    """What is wrong with a row, in words of a language."""
+    sign = "：" if language == "zh" else ": "
+    faults = [
+        f"{each['column']}{sign}{told(language, each['message'])}" if each["column"] else each["message"]
+        for each in tell_row(row, of.headings)["faults"]
+    ]
+    return told(language, faults or [LEFT_OUT] * (row.state == RowState.LEFT_OUT))

@@ -34,7 +34,7 @@ async def keep(db: Database, now: datetime) -> int:
 async def begin(db: Database, number: int) -> asyncio.Task[None]:
     """Somebody who reads a file, and has read some of it."""
     reading = asyncio.create_task(imports.read_file(db, number))
-    while not (await db.read(rows.get_import, number)).rows:
+    while (await db.read(rows.get_import, number)).rows < 40:
         assert not reading.done()
         await asyncio.sleep(0)
     return reading
@@ -52,8 +52,13 @@ async def test_a_file_is_read_once_whoever_dies_over_it(db: Database, now: datet
     reading = await begin(db, number)
     reading.cancel()
     await asyncio.gather(reading, return_exceptions=True)
-    assert (await db.read(rows.get_import, number)).status == ImportStatus.READING
-    await imports.read_file(db, number)
+    before = await db.read(rows.get_import, number)
+    assert before.status == ImportStatus.READING
+    reading, counts = asyncio.create_task(imports.read_file(db, number)), [before.rows]
+    while not reading.done():
+        counts.append((await db.read(rows.get_import, number)).rows)
+    await reading
+    assert counts == sorted(counts), "it goes on behind the last row"
     found = await db.read(rows.get_import, number)
     assert (found.status, found.rows) == (ImportStatus.CHECKING, ROWS)
     assert await db.read(left) == (0, [*range(2, ROWS + 2)])
