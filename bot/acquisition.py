@@ -1,4 +1,4 @@
-"""Customer-acquisition links (获客链接): what WeCom tells is read, and managers are told what they must know."""
+"""Customer-acquisition links (获客链接): what WeCom tells is read, and who is in charge is told what they must know."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from bot.logs import get_logger
 from bot.staff_words import Value
 from bot.wecom.errors import GoneError, InvalidRequestError
 from data.queries import acquisition as rows
+from data.queries.accounts import list_in_charge
 from data.queries.acquisition import OurLink
 from data.rules.acquisition import Quota, read_quota, warning_of
 from data.rules.behaviour import CHINA, Days
@@ -43,13 +44,13 @@ def _keep_quota(session: Session, ctx: Context, quota: Quota) -> None:
         "expiring": part.balance if part else None,
         "expires_on": f"{part.day}" if part else None,
     }
-    for userid in ctx.settings.campaigns.managers:
+    for userid in list_in_charge(session, ctx.settings.campaigns.managers):
         add_alert(session, ctx, "acquisition_quota", userid, values, dedupe_key=f"quota:{warning}:{now.isoformat()}")
     log.warning("acquisition_quota", warning=warning, balance=quota.balance)
 
 
 def tell_of_link(session: Session, ctx: Context, link_id: str, outcome: str, at: datetime) -> bool:
-    """Tell managers what has become of a link of ours: `unavailable` or `deleted`. False: it is none of ours."""
+    """Tell who is in charge what became of a link of ours: `unavailable` or `deleted`. False: it is none of ours."""
     plan = rows.find_plan(session, link_id)
     if plan is None:
         return False
@@ -59,7 +60,7 @@ def tell_of_link(session: Session, ctx: Context, link_id: str, outcome: str, at:
         "outcome": outcome,
         "happened_at": at,
     }
-    for userid in ctx.settings.campaigns.managers:
+    for userid in list_in_charge(session, ctx.settings.campaigns.managers, plan.named):
         key = f"link:{link_id}:{outcome}:{at.isoformat()}"
         add_alert(session, ctx, "acquisition_link", userid, values, dedupe_key=key)
     return True

@@ -1,4 +1,4 @@
-"""Who made a channel, and the managers, are told once when nobody stands behind its code any more."""
+"""Who made a channel, and whoever is in charge, are told once when nobody stands behind its code any more."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bot.delivery import add_alert
 from bot.logs import get_logger
 from bot.staff_words import Value
 from data.models import ChannelPlan
-from data.queries.accounts import is_member
+from data.queries.accounts import is_member, list_in_charge
 from data.queries.channels import list_untold
 
 log = get_logger("channels")
@@ -35,7 +35,8 @@ def _tell(session: Session, ctx: Context, now: datetime) -> None:
             continue
         log.warning("channel_stranded", channel=plan.id, because=because)
         maker = {plan.made_by} if is_member(session, plan.made_by) else set[str]()
-        for userid in {*ctx.settings.campaigns.managers, *maker}:
+        in_charge = list_in_charge(session, ctx.settings.campaigns.managers, plan.named)
+        for userid in {*in_charge, *maker}:
             told.setdefault((userid, because), []).append(plan)
     for (userid, because), plans in sorted(told.items()):
         values: dict[str, Value] = {

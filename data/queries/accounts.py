@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
 from sqlalchemy import bindparam, delete, func, or_, select
@@ -164,6 +164,19 @@ def list_managers(session: Session) -> list[Account]:
     """The members who manage departments, as far as their accounts may be used."""
     query = select(Account).where(col(Account.role) == Role.MANAGER, col(Account.userid).is_not(None))
     return [each for each in session.execute(query.order_by(col(Account.id))).scalars() if is_open(session, each)]
+
+
+def list_in_charge(session: Session, managers: Iterable[str], of: Collection[str] = ()) -> list[str]:
+    """Who is told of what a person has to see to: the `managers` of the settings; where there are none, the admins who
+    are members; without these, whom the members `of` report to."""
+    if named := sorted(set(managers)):
+        return named
+    admins = session.execute(_ADMINS.where(col(Account.userid).is_not(None))).scalars()
+    if found := sorted(each.userid for each in admins if each.userid and is_open(session, each)):
+        return found
+    leaders = select(col(Staff.leader_userids)).where(col(Staff.userid).in_(sorted(of)))
+    heads = {each for some in session.execute(leaders).scalars() for each in some}
+    return sorted(each for each in heads if is_member(session, each))
 
 
 def set_preferences(session: Session, account_id: int, *, language: str, theme: str) -> None:
