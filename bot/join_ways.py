@@ -63,6 +63,9 @@ async def change(ctx: Context, id_: int, draft: JoinWayDraft, known: Collection[
     try:
         told = (await calls.get_join_way(row.config_id))["join_way"]
         draft = with_opened(draft, told.get("chat_id_list") or (), known)
+        if draft.base_name == row.base_name:
+            # The next group has the next number: one that WeCom has given away comes not twice under the same name.
+            draft = draft.model_copy(update={"base_id": max(draft.base_id, int(told.get("room_base_id") or 0))})
         await calls.update_join_way(row.config_id, **_body(draft, row.state))
     except GoneError as error:
         await ctx.db.write(rows.note_failed, id_, JoinWayStatus.GONE, str(error))

@@ -116,6 +116,7 @@ def note_read(session: Session, id_: int, told: Mapping[str, Any], now: datetime
         return
     row.qr_code = str(told.get("qr_code") or "")[:512]
     row.chat_ids = [str(each) for each in told.get("chat_id_list") or []]
+    row.base_id = max(row.base_id, int(told.get("room_base_id") or 0))
     row.read_at = now
 
 

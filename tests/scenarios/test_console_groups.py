@@ -125,6 +125,9 @@ async def test_group_welcomes_and_join_codes(company: Company, http: aiohttp.Cli
     assert opened.name == "会员群3"
     await browser.post(f"{one}/read")
     assert (await company.read(join_rows.get_join_way, row.id)).chat_ids == [group.chat_id, opened.chat_id]
+    # The next group that WeCom opens has the next number, also after a change by whoever still saw the first one.
+    assert (await browser.post(one, {**typed, "base_name": "会员群", "name": "门店"})).location == f"{one}?said=saved"
+    assert acts.join("", [], config_id=row.config_id or "").name == "会员群4"
     changed = await browser.post(one, {**typed, "base_name": "老客户群", "name": "门店"})
     assert (changed.location, await last_action(company)) == (f"{one}?said=saved", "join_ways.change")
     assert company.world.ways.join[row.config_id or ""].room_base_name == "老客户群"
