@@ -148,7 +148,8 @@ def choose_digest(session: Session, talk: Talk, question: Question) -> Answer:
     at = parse_digest(question.words) if question.words else None
     if at is None:
         chosen = digest_rows.find_choice(session, talk.userid)
-        return talk.said("digest_what", day=talk.ctx.settings.digest.at if chosen is None else chosen)
+        now = talk.ctx.settings.digest.at if chosen is None else chosen
+        return talk.said("digest_what", words=question.words[:20] or None, day=now)
     before = digest_rows.find_choice(session, talk.userid)
     digest_rows.choose(session, talk.userid, None if at == "default" else at, talk.now)
     _note_choice(session, talk, "digest_at", before, digest_rows.find_choice(session, talk.userid))

@@ -174,6 +174,8 @@ async def test_a_day_with_the_assistant(start: Start) -> None:
 
     # The morning digest at the member's own time, once.
     assert "07:30" in await ask(company, member, "digest 7:30")
+    wrong = await ask(company, member, "早报 25:99")
+    assert ('"25:99" is no time of day' in wrong, "07:30" in wrong) == (True, True), wrong
     await tell_in_the_morning(company, member)
 
     count = await company.read(lambda session: len(session.exec(select(Alert)).all()))
