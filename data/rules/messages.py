@@ -346,6 +346,8 @@ def url_problems(path: str, url: str) -> list[Problem]:
         _ = parts.port
     except ValueError:
         usable = False
-    if not usable or any(char.isspace() for char in url):
+    # A backslash is read as a slash by some and as a part of the host's name by others: who reads it would be led
+    # elsewhere than who checked it.
+    if not usable or "\\" in url or any(char.isspace() for char in url):
         return [Problem(path, Phrase("应为 http:// 或 https:// 开头的完整网址，中间不能有空格"))]
     return []

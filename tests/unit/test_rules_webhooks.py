@@ -18,8 +18,10 @@ from bot.webhooks import PublicResolver
 from data.rules.journeys import Journey
 from data.rules.webhooks import (
     REPEATED_FOR,
+    WebhookDraft,
     body_bytes,
     call_id,
+    draft_problems,
     host_of,
     is_public,
     is_taken,
@@ -53,6 +55,13 @@ def test_the_documented_check_takes_what_is_signed_and_nothing_else(monkeypatch:
     assert not is_from_siyu("s" * 16, {**headers, "X-Siyu-Timestamp": "1772600771"}, body)
     monkeypatch.setattr("time.time", lambda: 1772602000.0)
     assert not is_from_siyu("s" * 16, headers, body)
+
+
+def test_an_address_that_two_readers_read_differently_is_none() -> None:
+    for url in ("http://127.0.0.1\\@example.com/", "http://example.com\\.crm.example.com/x", "https://a.example\\"):
+        draft = WebhookDraft(name="x", url=url, events=frozenset({"added"}))
+        for private in (True, False):
+            assert [each.path for each in draft_problems(draft, private=private)] == ["url"], url
 
 
 def test_a_call_is_known_by_the_same_id_in_every_repeat() -> None:
