@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from bot.context import Context
 from bot.errors import SiyuError
+from bot.phrases import Phrase
 from bot.wecom.errors import CredentialsError, QuotaError, WeComError
 from data.queries import import_ids as rows
 from data.rules.imports import Given
@@ -108,8 +109,12 @@ class Converter:
         if ends_all(error.errcode) or isinstance(error, QuotaError):
             return StopsError(str(error))
         return StopsError(
-            f"企业微信不换算应用 {self._agentid} 的编号：{error}。"
-            "请核对旧工具的 agentid（企业微信管理后台的应用详情里有），在下面改好后再检查一次；改成 0 就不换算。"
+            Phrase(
+                "企业微信不换算应用 %(agentid)s 的编号：%(why)s。请核对旧工具的 agentid"
+                "（企业微信管理后台的应用详情里有），在下面改好后再检查一次；改成 0 就不换算。",
+                agentid=self._agentid,
+                why=str(error),
+            )
         )
 
 

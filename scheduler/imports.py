@@ -19,6 +19,7 @@ from bot.context import Context
 from bot.errors import ObservingError
 from bot.imports import read_file
 from bot.logs import get_logger
+from bot.phrases import Phrase
 from bot.remarks import change_remark
 from bot.tag_edits import add_tags
 from bot.wecom.errors import WeComError
@@ -60,8 +61,9 @@ IN_FLIGHT = 16
 #: A call waits for its budget as long as WeCom's longest usual pause, an hour, and then some.
 CALL_SECONDS = 2 * 3600.0
 WHOLE_ROW = -1
-GONE = "这位客户已经不在了（或者不在您能看到的范围内）"
-NOT_PERMITTED = "提出导入的账号已停用，或者不再是经理或管理员。请由管理员重新上传。"
+GONE = Phrase("这位客户已经不在了（或者不在您能看到的范围内）")
+NOT_PERMITTED = Phrase("提出导入的账号已停用，或者不再是经理或管理员。请由管理员重新上传。")
+NOTHING = Phrase("这一行没有要导入的内容")
 
 
 async def work_on_imports(ctx: Context) -> bool:
@@ -194,14 +196,15 @@ class Worker:
             whose = row.external_userid if row.picked else ""
             first = lines.get(number, row.line) if number else row.line
             if first < row.line:
-                faults = [*faults, Fault(WHOLE_ROW, f"第 {first} 行已经有订单 {number}：一个订单写一行")]
+                twice = Phrase("第 %(first)s 行已经有订单 %(number)s：一个订单写一行", first=first, number=number)
+                faults = [*faults, Fault(WHOLE_ROW, twice)]
             if number:
                 lines[number] = min(first, row.line)
             state, why = RowState.FOUND, ""
             if faults:
                 state = RowState.BAD
             elif not (each.needs_follow or each.fields or each.order):
-                state, why = RowState.SAME, "这一行没有要导入的内容"
+                state, why = RowState.SAME, NOTHING
             elif not whose:
                 whose, why = choose(each, candidates, self.scope.staff_of(each))
                 if why == NOBODY and each.external_userid:
@@ -346,10 +349,10 @@ class Worker:
                 try:
                     await self._change_remark(userid, group.whose, remark)
                 except (InvalidRuleError, NotFoundError) as error:
-                    return group.whose, f"备注没有写成：{error.message}"
+                    return group.whose, Phrase("备注没有写成：%(why)s", why=error.message)
                 except WeComError as error:
                     raise_if_of_all(error)
-                    return group.whose, f"备注没有写成：{error}"
+                    return group.whose, Phrase("备注没有写成：%(why)s", why=str(error))
         return None
 
     async def _change_remark(self, userid: str, whose: str, remark: Remark) -> None:
@@ -358,7 +361,7 @@ class Worker:
     async def _make_tags(self, missing: Sequence[Tag]) -> None:
         """Make tags that do not exist."""
         if not self.options.make_tags:
-            raise StopsError("有标签在检查之后被删除了。请取消后再上传一次，或者选择自动新建缺少的标签。")
+            raise StopsError(Phrase("有标签在检查之后被删除了。请取消后再上传一次，或者选择自动新建缺少的标签。"))
         by_group: dict[str, list[str]] = {}
         for tag in missing:
             by_group.setdefault(tag.group or self.options.tag_group, []).append(tag.name)
@@ -373,10 +376,10 @@ class Worker:
                     # Made meanwhile by somebody else, or by us just before we died: they are read again.
                     raise WaitsError(str(error)) from error
                 except InvalidRuleError as error:
-                    raise StopsError(f"标签新建不了：{error.message}") from error
+                    raise StopsError(Phrase("标签新建不了：%(why)s", why=error.message)) from error
                 except WeComError as error:
                     raise_if_of_all(error)
-                    raise StopsError(f"标签新建不了：{error}") from error
+                    raise StopsError(Phrase("标签新建不了：%(why)s", why=str(error))) from error
         self.scope = replace(self.scope, index=await self.ctx.db.read(import_facts.read_tag_index))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -180,7 +181,7 @@ async def show_rows(ask: Ask) -> web.Response:
     found, doubtful, further, states = await ask.db.read(read)
     return ask.show(
         "import_rows", found=found, rows=doubtful, further=further, state=state.value, states=states, listed=LISTED,
-        row_states=STATES, why=imports.why, undecided=state in import_rows.UNDECIDED,
+        row_states=STATES, why=partial(imports.why, language=ask.language), undecided=state in import_rows.UNDECIDED,
         open=found.status in (ImportStatus.READY, ImportStatus.CHECKING), fault="",
     )  # fmt: skip
 
@@ -207,7 +208,7 @@ async def export(ask: Ask) -> web.StreamResponse:
     found = await ask.db.read(lambda session: _require_own(ask, rows.get_import(session, ask.path_number())))
     await ask.note("imports.export", f"import {found.id}")
     head = [*found.headings, ask._("行号"), ask._("原因")]
-    return await send_pieces(ask, f"siyu-import-{found.id}", head, imports.not_taken(ask.db, found))
+    return await send_pieces(ask, f"siyu-import-{found.id}", head, imports.not_taken(ask.db, found, ask.language))
 
 
 def _options(ask: Ask, before: Options) -> Options:

@@ -138,7 +138,7 @@ async def test(ask: Ask) -> web.Response:
         await webhook_edits.try_webhook(ask.ctx, row)
     except WebhookError as error:
         await ask.note("webhooks.test", f"webhook {row.id}", {"error": str(error)[:200]})
-        return await _form(ask, row, row.model_dump(), 400, fault=ask._("没有收到：%(why)s", why=str(error)))
+        return await _form(ask, row, row.model_dump(), 400, fault=ask._("没有收到：%(why)s", why=ask.told(error)))
     await ask.note("webhooks.test", f"webhook {row.id}")
     return ask.go(f"{PATH}/{row.id}", "heard")
 

@@ -9,6 +9,7 @@ from datetime import date, datetime, time, tzinfo
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from bot.phrases import Phrase
 from data.rules.fields import BIRTHDAY, FieldKind, read_values
 from data.rules.imports import (
     CELL_MAX_LENGTH,
@@ -56,6 +57,10 @@ STATUSES: Mapping[str, OrderStatus] = {
 }
 _ORDER_COLUMNS = {"number": ORDER_NUMBER, "amount_fen": ORDER_AMOUNT, "placed_at": ORDER_PLACED_AT, "items": ORDER_ITEM}
 _MOBILE_DIGITS = range(5, 21)
+NO_AMOUNT = Phrase("不是金额：应为 128 或 128.50，单位元，不能是负数")
+NO_MOMENT = Phrase("不是时间：应为 2026-03-04 10:00 或 2026/3/4")
+NO_DATE = Phrase("不是日期：应为 2026-03-04 或 2026/3/4")
+NO_STATUS = Phrase("不认识的订单状态：应为 待付款、已付款、已完成、已退款或已取消")
 
 
 def read_flag(text: str) -> bool | None:
@@ -128,7 +133,7 @@ class _Reader:
     def read(self, column: int, target: str, text: str) -> None:
         """One cell."""
         if len(text) > CELL_MAX_LENGTH:
-            self._fault(column, f"超过 {CELL_MAX_LENGTH:,} 个字：请缩短")
+            self._fault(column, Phrase("超过 %(most)s 个字：请缩短", most=f"{CELL_MAX_LENGTH:,}"))
         elif target == TAGS:
             tags, fault = read_tags(text)
             self._tags |= dict.fromkeys(tags)
@@ -153,16 +158,16 @@ class _Reader:
                 continue
             mobile = normalised_mobile(part)
             if len(mobile) not in _MOBILE_DIGITS or re.search(r"[A-Za-z\u4e00-\u9fff*]", part):
-                self._fault(column, "不是完整的手机号：请填写完整的号码（带 * 的号码不能用）")
+                self._fault(column, Phrase("不是完整的手机号：请填写完整的号码（带 * 的号码不能用）"))
                 return
             (self._remark_mobiles if target == REMARK_MOBILE else self._mobiles)[mobile] = None
         if len(self._remark_mobiles) > MOBILES_MAX:
-            self._fault(column, f"备注电话最多 {MOBILES_MAX} 个：请删掉多余的")
+            self._fault(column, Phrase("备注电话最多 %(most)s 个：请删掉多余的", most=MOBILES_MAX))
 
     def _read_field(self, column: int, name: str, text: str) -> None:
         kind = None if name == BIRTHDAY else self._kinds.get(name)
         if name != BIRTHDAY and kind is None:
-            self._fault(column, "没有这个字段：请先定义，或者把这一列设为不导入")
+            self._fault(column, Phrase("没有这个字段：请先定义，或者把这一列设为不导入"))
             return
         value, fault = _field_value(kind, text, self._zone)
         if not fault:
@@ -170,27 +175,28 @@ class _Reader:
                 read_values({name: value}, self._kinds)
                 self._fields[name] = value
             except InvalidRuleError as error:
-                fault = "；".join(each.message for each in error.problems)
+                for each in error.problems:
+                    self._fault(column, each.message)
         self._fault(column, fault)
 
     def _read_order_cell(self, column: int, target: str, text: str) -> None:
         value: Any = text
         if target == ORDER_AMOUNT:
             value = _fen(text)
-            self._fault(column, "" if value is not None else "不是金额：应为 128 或 128.50，单位元，不能是负数")
+            self._fault(column, "" if value is not None else NO_AMOUNT)
         elif target == ORDER_PLACED_AT:
             value = read_moment(text, self._zone)
-            self._fault(column, "" if value else "不是时间：应为 2026-03-04 10:00 或 2026/3/4")
+            self._fault(column, "" if value else NO_MOMENT)
         elif target == ORDER_STATUS:
             value = STATUSES.get(unicodedata.normalize("NFKC", text).casefold().replace(" ", ""))
-            self._fault(column, "" if value else "不认识的订单状态：应为 待付款、已付款、已完成、已退款或已取消")
+            self._fault(column, "" if value else NO_STATUS)
         self.order[target] = value
 
     def read_order(self, targets: Sequence[str], source: str) -> None:
         """All cells were read: what they say of an order."""
         missing = [each for each in (ORDER_NUMBER, ORDER_AMOUNT, ORDER_PLACED_AT) if each not in self.order]
         for each in missing:
-            self._fault(targets.index(each), "订单要有订单号、金额和下单时间：请补上")
+            self._fault(targets.index(each), Phrase("订单要有订单号、金额和下单时间：请补上"))
         if missing or any(value is None for value in self.order.values()):
             return
         amount, item = self.order[ORDER_AMOUNT], self.order.get(ORDER_ITEM)
@@ -219,13 +225,13 @@ def _field_value(kind: FieldKind | None, text: str, zone: tzinfo) -> tuple[Any, 
             try:
                 return float(re.sub(r"[,¥￥元\s]", "", plain)), ""
             except ValueError:
-                return None, "不是数字：请只填数字"
+                return None, Phrase("不是数字：请只填数字")
         case FieldKind.FLAG:
             flag = read_flag(plain)
-            return flag, "" if flag is not None else "应为 是 或 否"
+            return flag, "" if flag is not None else Phrase("应为 是 或 否")
         case FieldKind.DATE:
             at = read_moment(plain, zone)
-            return (at.date().isoformat(), "") if at else (None, "不是日期：应为 2026-03-04 或 2026/3/4")
+            return (at.date().isoformat(), "") if at else (None, NO_DATE)
         case FieldKind.TEXT:
             return " ".join(text.split()), ""
     at = read_moment(plain, zone)
@@ -233,7 +239,7 @@ def _field_value(kind: FieldKind | None, text: str, zone: tzinfo) -> tuple[Any, 
         return {"calendar": "solar", "year": at.year, "month": at.month, "day": at.day}, ""
     if yearless := _YEARLESS.fullmatch(plain):
         return {"calendar": "solar", "month": int(yearless[1]), "day": int(yearless[2])}, ""
-    return None, "不是生日：应为 1990-08-15 或 08-15（农历请先在客户页填写）"
+    return None, Phrase("不是生日：应为 1990-08-15 或 08-15（农历请先在客户页填写）")
 
 
 def _fen(text: str) -> int | None:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from bot.phrases import Phrase
 from data.rules.fields import BIRTHDAY
 from data.rules.imports import Given, Tag
 from data.rules.remarks import MOBILES_MAX, Remark
@@ -17,12 +18,16 @@ CANDIDATES_SHOWN = 10
 #: Names of tags that do not exist, as far as they are kept for the preview.
 MISSING_TOLD = 200
 
-NOBODY = "没有找到这位客户：请选一位，或者不导入这一行"
-NOT_OURS = "这个客户编号不是本企业的，也没有找到这位客户：如果是别的服务商的应用导出的，请在选项里填那个应用的 agentid"
-NOT_CONVERTED = "企业微信没有把这个编号换成本企业的客户编号，也没有找到这位客户：请选一位，或者不导入这一行"
-NOT_YET = "企业微信已把这个编号换成本企业的客户编号，但系统里还没有这位客户：请先同步客户，再到这里选，或者不导入这一行"
-SEVERAL = "有几位客户都符合：请选一位，或者不导入这一行"
-LIKELY = "只有客户名称或备注对得上：请确认是不是这一位，或者不导入这一行"
+NOBODY = Phrase("没有找到这位客户：请选一位，或者不导入这一行")
+NOT_OURS = Phrase(
+    "这个客户编号不是本企业的，也没有找到这位客户：如果是别的服务商的应用导出的，请在选项里填那个应用的 agentid"
+)
+NOT_CONVERTED = Phrase("企业微信没有把这个编号换成本企业的客户编号，也没有找到这位客户：请选一位，或者不导入这一行")
+NOT_YET = Phrase(
+    "企业微信已把这个编号换成本企业的客户编号，但系统里还没有这位客户：请先同步客户，再到这里选，或者不导入这一行"
+)
+SEVERAL = Phrase("有几位客户都符合：请选一位，或者不导入这一行")
+LIKELY = Phrase("只有客户名称或备注对得上：请确认是不是这一位，或者不导入这一行")
 
 
 class Contact(NamedTuple):
@@ -91,9 +96,9 @@ class TagIndex:
     def fault(self, tag: Tag, *, make: bool) -> str:
         """Why a tag cannot be put on as it is named. `make`: those that do not exist are made."""
         if not tag.group and len(self._by_name.get(tag.name, ())) > 1:
-            return f"几个标签组里都有「{tag.name}」：请写成 标签组:{tag.name}"
+            return Phrase("几个标签组里都有「%(name)s」：请写成 标签组:%(name)s", name=tag.name)
         if not make and self.find(tag) is None:
-            return f"没有标签「{tag}」：请先新建，或者选择“自动新建缺少的标签”"
+            return Phrase("没有标签「%(tag)s」：请先新建，或者选择“自动新建缺少的标签”", tag=tag)
         return ""
 
 
@@ -141,9 +146,9 @@ def named_follows(given: Given, now: CustomerNow, staff: Collection[str]) -> Seq
 def follow_fault(given: Given, follows: Sequence[FollowNow]) -> str:
     """Why what a row says of a relation cannot be written."""
     if given.needs_follow and not follows:
-        return "这位客户现在不是任何同事的好友（或者不在您能看到的范围内），不能打标签、改备注"
+        return Phrase("这位客户现在不是任何同事的好友（或者不在您能看到的范围内），不能打标签、改备注")
     if given.notes and len(follows) > 1:
-        return "这位客户有几位同事：备注要写清楚是哪一位的，请加一列“所属员工”"
+        return Phrase("这位客户有几位同事：备注要写清楚是哪一位的，请加一列“所属员工”")
     return ""
 
 

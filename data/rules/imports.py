@@ -193,13 +193,13 @@ def read_tags(text: str) -> tuple[list[Tag], str]:
         if not tag.name:
             continue
         if len(tag.name) > NAME_MAX_LENGTH or len(tag.group) > NAME_MAX_LENGTH:
-            return [], f"标签名最多 {NAME_MAX_LENGTH} 个字：请缩短，几个标签之间用逗号或顿号隔开"
+            return [], Phrase("标签名最多 %(most)s 个字：请缩短，几个标签之间用逗号或顿号隔开", most=NAME_MAX_LENGTH)
         if not part.isprintable() and any(unicodedata.category(char) in ("Cc", "Cs") for char in part):
-            return [], "标签名里有不可见的控制字符：请删掉后重新输入"
+            return [], Phrase("标签名里有不可见的控制字符：请删掉后重新输入")
         if tag not in found:
             found.append(tag)
     if len(found) > TAGS_PER_ROW:
-        return [], f"一行最多 {TAGS_PER_ROW} 个标签"
+        return [], Phrase("一行最多 %(most)s 个标签", most=TAGS_PER_ROW)
     return found, ""
 
 
@@ -209,10 +209,10 @@ def text_fault(target: str, text: str) -> str:
     if target in (EXTERNAL_USERID, UNIONID):
         most = 64
     if len(text) > most:
-        return f"最多 {most} 个字，现在有 {len(text)} 个：请缩短"
+        return Phrase("最多 %(most)s 个字，现在有 %(count)s 个：请缩短", most=most, count=len(text))
     checked = text.replace("\n", "").replace("\r", "") if target == DESCRIPTION else text
     if not checked.isprintable() and any(unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in checked):
-        return "有不可见的控制字符：请删掉后重新输入"
+        return Phrase("有不可见的控制字符：请删掉后重新输入")
     if target in (EXTERNAL_USERID, UNIONID) and (not text.isascii() or " " in text):
-        return "编号里有空格或不该有的字符：请核对"
+        return Phrase("编号里有空格或不该有的字符：请核对")
     return ""

@@ -20,6 +20,7 @@ from bot.logs import RECENT
 from bot.phrases import Phrase
 from bot.sandbox.server import Sandbox
 from bot.saying import told
+from bot.webhooks import WebhookError
 from data.errors import ConflictError
 from data.models import Account, Channel, Department, KfAccount, Role, Staff, Tag, TagGroup
 from data.queries.accounts import set_preferences
@@ -174,6 +175,9 @@ def test_what_is_said_below_is_said_in_the_readers_language() -> None:
         ("触达已达上限", "Cap of touches reached"),
         ("从 anna 转给 bert：客户已交接", "From anna to bert: The customer was handed over"),
         ("谁也没有说过的话", "谁也没有说过的话"),
+        ("第 3 行已经有订单 D1：一个订单写一行", "Row 3 has order D1 already: write one row for an order"),
+        ("几个标签组里都有「金」：请写成 标签组:金", "Several tag groups have “金”: write it as group:金"),
+        ("最多 64 个字", "At most 64 characters"),
     ):
         assert told("en", kept) == said
     # What the layers below say in English to whoever reads the API is met in pages, too.
@@ -181,5 +185,8 @@ def test_what_is_said_below_is_said_in_the_readers_language() -> None:
     assert told("zh", error) == "这个计划已经开始过了。 要再发一次，请复制一份。"
     assert told("en", error) == "Campaign 7 was started before. Make another one to send it again."
     assert told("zh", "There is no customer 'x'.") == "没有这位客户：'x'。"
+    assert told("zh", "备注没有写成：There is no customer 'x'.") == "备注没有写成：没有这位客户：'x'。"
+    assert told("zh", "It cannot be reached (Connection refused).") == "连不上对方（对方没有在这个端口上接收）。"
+    assert told("zh", WebhookError("It answered HTTP 500.")) == "对方回答了 HTTP 500。"
     for each in read_catalog(folder() / "locales" / "zh" / "errors.po"):
         assert set(re.findall(r"%\(\w+\)s", str(each.string))) <= set(re.findall(r"%\(\w+\)s", str(each.id))), each.id

@@ -6,8 +6,10 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
+import re
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, timedelta
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -22,7 +24,7 @@ from bot.refresh import refresh_customer
 from bot.sandbox.faults import Fault
 from bot.sandbox.provider_ids import PROVIDER_AGENTID, as_open_userid, as_provider
 from data.models import Customer, FieldDefinition, Follow, ImportRow, ImportStatus, Order, Role
-from data.queries import audit, fields
+from data.queries import accounts, audit, fields
 from data.queries import imports as rows
 from scheduler.imports import run_import
 from scheduler.leases import LeaseHeldError
@@ -157,6 +159,22 @@ async def test_a_table_of_another_tool_is_moved_in(
     assert [[cell or "" for cell in row] for row in sheet.iter_rows(values_only=True)][1:] == [
         [each.removeprefix("'") if each.startswith("'") else each for each in line] for line in told[1:]
     ]
+
+    # In English, too, whatever the rows were written with: on pages, in the file of them, and why a file was none.
+    await bot.db.write(partial(accounts.set_preferences, account_id=admin.account_id, language="en", theme=""))
+    said = (await admin.get(f"{one}/rows?state=bad")).text + (await admin.get(f"{one}/rows?state=review")).text
+    for words in (
+        "标签: A tag's name has at most 30",
+        "出生日期: Is no birthday",
+        "No such customer",
+        "Is no valid CSV",
+    ):
+        assert words in said, words
+    assert not re.search("请|不是有效|没有找到", said)
+    reasons = [each[-1] for each in csv.reader(io.StringIO((await admin.post(f"{one}/export")).page))][1:]
+    assert not re.search("请|不是有效|没有找到", "".join(reasons)), reasons
+    assert "no valid CSV" in (await admin.get(f"{PATH}/{late}")).text
+    await bot.db.write(partial(accounts.set_preferences, account_id=admin.account_id, language="", theme=""))
 
     # A person decides about rows in doubt: one of those shown, somebody else, or nobody.
     review = await admin.get(f"{one}/rows?state=review")
