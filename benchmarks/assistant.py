@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import http.client
 import os
-import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from urllib.parse import urlsplit
 
 from sqlmodel import Session
 
+from benchmarks.million import copy_ready
 from benchmarks.pages import DEPARTMENT, RARE_NAME, _named
 from benchmarks.processes import Identity, Server, bot
 from benchmarks.results import Result, at_most
@@ -52,7 +52,7 @@ def assistant_sqlite(folder: Path) -> list[Result]:
     url = f"sqlite:///{folder}/siyu.db"
     ready = os.environ.get("SIYU_BENCH_PAGES")
     if ready:
-        shutil.copy(ready, folder / "siyu.db")
+        copy_ready(ready, folder / "siyu.db")
     else:
         fill(url, _named(), now=datetime.now(UTC))
     members, manager = asyncio.run(_prepare(url))

@@ -5,7 +5,10 @@ Every value follows from its row's number by arithmetic, so that both databases 
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy.dialects import postgresql, sqlite
@@ -20,6 +23,12 @@ GROUPS = 200
 DAY = 86_400
 #: Tags by how many follows have each: (number of such tags, first tag_no). Every follow has one tag of each row.
 CLASSES = {20.0: (5, 1), 10.0: (10, 6), 5.0: (20, 16), 2.0: (50, 36), 0.5: (200, 86)}
+
+
+def copy_ready(ready: str, to: Path) -> None:
+    """Copy a database that was filled before, with what is still in its write-ahead log."""
+    with contextlib.closing(sqlite3.connect(ready)) as source, contextlib.closing(sqlite3.connect(to)) as copy:
+        source.backup(copy)
 
 
 def tag_id(percent: float, number: int = 0) -> str:

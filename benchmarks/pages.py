@@ -10,7 +10,6 @@ import asyncio
 import http.client
 import os
 import secrets
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,7 +22,7 @@ from urllib.parse import urlencode, urlsplit
 from sqlalchemy import select
 from sqlmodel import Session, col
 
-from benchmarks.million import draw
+from benchmarks.million import copy_ready, draw
 from benchmarks.processes import bot
 from benchmarks.results import Result, at_most
 from benchmarks.segments import ANY, RARE, fill
@@ -93,7 +92,7 @@ def pages_postgres(folder: Path) -> list[Result]:
 def _measure(folder: Path, url: str, name: str) -> list[Result]:
     ready = os.environ.get("SIYU_BENCH_PAGES") if url.startswith("sqlite") else None
     if ready:
-        shutil.copy(ready, folder / "siyu.db")
+        copy_ready(ready, folder / "siyu.db")
     else:
         fill(url, _named(), now=datetime.now(UTC))
         asyncio.run(_let_be_found(url))
