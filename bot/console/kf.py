@@ -27,6 +27,7 @@ from data.queries import kf_rules as rule_rows
 from data.queries import kf_sessions as rows
 from data.queries.customer_pages import map_names
 from data.queries.customers import find_customer
+from data.queries.leavers import has_left
 from data.rules.kf import KfChoices
 from data.rules.problems import InvalidRuleError, Problem, parse
 
@@ -61,11 +62,15 @@ async def show_accounts(ask: Ask) -> web.Response:
     """Accounts, how far each is read, and how many conversations are with whom."""
 
     def read(session: Session) -> Any:
+        found = account_rows.list_accounts(session)
+        servicers = {str(each["userid"]) for account in found for each in account.servicers}
+        gone = {userid for userid in servicers if has_left(session, userid)}
         return (
-            account_rows.list_accounts(session), rows.count_states(session, ask.now), rule_rows.list_rules(session)
+            found, rows.count_states(session, ask.now), rule_rows.list_rules(session),
+            map_names(session, servicers), gone,
         )  # fmt: skip
 
-    accounts, counts, rules = await ask.db.read(read)
+    accounts, counts, rules, names, gone = await ask.db.read(read)
     ruled = {
         each.open_kfid: sum(rule.enabled and rule.open_kfid in ("", each.open_kfid) for rule in rules)
         for each in accounts
@@ -73,7 +78,7 @@ async def show_accounts(ask: Ask) -> web.Response:
     choices = {each.open_kfid: account_rows.choices_of(each) for each in accounts}
     return ask.show(
         "kf", accounts=accounts, counts=counts, ruled=ruled, choices=choices, rules=rules, states=STATES,
-        fault="",
+        names=names, gone=gone, fault="",
     )  # fmt: skip
 
 

@@ -158,7 +158,8 @@ def _taken(userid: Any, external_userid: Any) -> Any:
 
 
 class Checklist(NamedTuple):
-    """What is about of a member. `customers`: whom nobody takes over yet; `under_way`: whom somebody is to."""
+    """What is about of a member. `customers`: whom nobody takes over yet; `under_way`: whom somebody is to;
+    `enrolments`: journeys that those are on through the member, or through whoever has them."""
 
     customers: int
     under_way: int
@@ -208,8 +209,15 @@ def read_checklist(session: Session, userid: str, today: date) -> Checklist:
         tasks=count(
             select(func.count()).where(col(StaffTask.userid) == userid, col(StaffTask.status) == StaffTaskStatus.OPEN)
         ),
-        enrolments=count(
-            select(func.count()).where(col(Enrolment.userid) == userid, col(Enrolment.ended_at).is_(None))
+        enrolments=count(select(func.count()).where(col(Enrolment.userid) == userid, col(Enrolment.ended_at).is_(None)))
+        # Most journeys name nobody and ask at each step who has the customer.
+        + count(
+            select(func.count())
+            .select_from(whose)
+            .join(Enrolment, col(Enrolment.external_userid) == whose.c.external_userid)
+            .where(
+                col(Enrolment.userid) == "", col(Enrolment.ended_at).is_(None), ~_taken(userid, whose.c.external_userid)
+            )
         ),
         sendings=count(
             select(func.count(col(Batch.run_id).distinct()))

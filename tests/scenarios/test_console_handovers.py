@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 from sqlmodel import Session
 
-from data.models import Channel, Customer, CustomerGroup, Follow, Leave, Role, Staff
+from data.models import Channel, Customer, CustomerGroup, Enrolment, Follow, KfAccount, Leave, Role, Staff
 from data.queries import audit
 from data.queries import handovers as rows
 from data.queries.leavers import list_leavers, read_checklist
@@ -42,6 +42,10 @@ def make_hostile(session: Session, leaver: str, whom: str, taker: str, company: 
     session.add(
         Leave(userid=taker, first_day=now.date(), last_day=now.date(), substitute=leaver, made_by="test", made_at=now)
     )
+    session.add(Enrolment(journey_id=1, version=1, external_userid=whom, started_at=now, before_at=now, due_at=now))
+    account = KfAccount(open_kfid="wkLeaver", name="客服", seen_at=now)
+    account.servicers = [{"userid": taker, "receives": True}, {"userid": leaver, "receives": True}]
+    session.add(account)
     settle(session)
 
 
@@ -71,6 +75,11 @@ async def test_a_hand_over_from_the_home_page_to_its_end(company: Company, http:
     checklist = await browser.get(f"/console/leavers/{leaver}")
     assert f"{len(theirs)} 还没有人接手的客户" in checklist.text
     assert "1 请别人休假时由他代班" in checklist.text
+    # Journeys name nobody: they ask who has the customer. What can be done about each line is said beside it.
+    assert "1 他的客户正在走的旅程 客户交接后，由接手的人继续。" in checklist.text
+    assert "siyu staff leave" in checklist.text
+    seats = (await browser.get("/console/kf/accounts")).text
+    assert ("换上别的接待人员" in checklist.text, f"{HOSTILE[:40]} 已离职" in seats) == (True, True), seats
     form = await browser.get(f"{PATH}/new?userid={leaver}")
     assert re.search(rf'<option value="{leaver}" selected', form.page)
 
