@@ -187,6 +187,8 @@ def test_what_is_said_below_is_said_in_the_readers_language() -> None:
     assert told("zh", "There is no customer 'x'.") == "没有这位客户：'x'。"
     assert told("zh", "备注没有写成：There is no customer 'x'.") == "备注没有写成：没有这位客户：'x'。"
     assert told("zh", "It cannot be reached (Connection refused).") == "连不上对方（对方没有在这个端口上接收）。"
+    refused = "It cannot be reached (Connect call failed ('127.0.0.1', 9))."
+    assert told("zh", refused) == "连不上对方（对方没有接收：('127.0.0.1', 9)）。"
     assert told("zh", WebhookError("It answered HTTP 500.")) == "对方回答了 HTTP 500。"
     for each in read_catalog(folder() / "locales" / "zh" / "errors.po"):
         assert set(re.findall(r"%\(\w+\)s", str(each.string))) <= set(re.findall(r"%\(\w+\)s", str(each.id))), each.id
