@@ -158,7 +158,8 @@ class Enrolment(SQLModel, table=True):
 class BarredBeginning(SQLModel, table=True):
     """What begins a journey has happened to a customer, and it did not begin. Of the same reason (a BarReason) one row
     a day (`day`, by the company's calendar, as YYYY-MM-DD), however often it happened: `times`, first at `at` and last
-    at `last_at`, when it was `cause`."""
+    at `last_at`, when it was `cause`. Of who is on it, or may not begin it again yet, one row in all: `day` is
+    when they began."""
 
     __tablename__ = "barred_beginnings"
     __table_args__ = (

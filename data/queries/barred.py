@@ -22,28 +22,33 @@ _ROWS = BulkUpsert(BarredBeginning, _COLUMNS, key=("external_userid", "journey_i
 
 
 class Barred(NamedTuple):
-    """A customer for whom a journey would have begun at an instant, why it would (`cause`), and why it did not."""
+    """A customer for whom a journey would have begun at an instant, why it would (`cause`), and why it did not.
+
+    `since`: what the reason is about, where it bars for more than a day.
+    """
 
     external_userid: str
     reason: BarReason
     cause: str
     at: datetime
+    since: datetime | None = None
 
 
 def note_barred(session: Session, journey_id: int, version: int, barred: Sequence[Barred], zone: tzinfo) -> None:
-    """Write down beginnings that were barred, each customer once in `barred`: of the same reason one row a day. Of
-    somebody whom we do not know nothing is kept."""
+    """Write down beginnings that were barred, each customer once in `barred`: of the same reason one row a day, or one
+    for what the reason is about. Of somebody whom we do not know nothing is kept."""
     if not barred:
         return
     dialect, given = session.get_bind().dialect.name, {"customers": sorted({each.external_userid for each in barred})}
     known = set(session.connection().execute(_known(dialect), given).scalars())
-    days = {each.at: f"{local_datetime(each.at, zone).date()}" for each in barred}
+    about = {each.since or each.at for each in barred}
+    days = {at: f"{local_datetime(at, zone).date()}" for at in about}
     asked = {"journey_id": journey_id, "days": sorted(set(days.values())), **given}
     before = {tuple(row[:3]): tuple(row[3:]) for row in session.connection().execute(_before(dialect), asked)}
     rows = []
     for each in barred:
         if each.external_userid in known:
-            key = (each.external_userid, each.reason.value, days[each.at])
+            key = (each.external_userid, each.reason.value, days[each.since or each.at])
             times, last_at = before.get(key, (0, None))
             # A customer of several members is found several times at one instant.
             times += last_at != each.at

@@ -66,11 +66,15 @@ def begin(
         found = list_members(session, journey.audience, now, calendar.zone, list(follows))
         barred |= dict.fromkeys(set(follows.values()) - found, BarReason.NOT_IN_AUDIENCE)
     told = [
-        Barred(whom, reason, asked[whom].cause, asked[whom].at)
+        # A journey that looks every day at who may begin it anew bars all others every day.
+        Barred(
+            whom, reason, asked[whom].cause, asked[whom].at,
+            before[whom].began_at if reason in (BarReason.ON_IT, BarReason.NOT_AGAIN) else None,
+        )
         for whom, reason in sorted(barred.items())
         # A customer of several members is found several times at one instant: they have begun it then.
         if whom not in before or before[whom].began_at != asked[whom].at
-    ]
+    ]  # fmt: skip
     note_barred(session, version.journey_id, version.version, told, calendar.zone)
     return enrol(session, version, [asked[whom] for whom in sorted(asked.keys() - barred.keys())], calendar)
 

@@ -333,4 +333,6 @@ async def test_what_was_barred_from_beginning_a_journey_is_told_with_why_once_a_
     rows = [each for each in (await explain(company, "no"))["barred"] if each["name"] == "女士"]
     assert [each["times"] for each in rows] == [1, 3]
     assert rows[0]["reason_words"] == "客户不是任何员工的联系人"
+    await happen(company, "an", "begin")
+    assert ("女士", "not_again", 2) in await barred("an"), "in one row, on whatever day"
     assert {each.external_userid for each in await company.all(BarredBeginning)} == {"an", "bo", "cy", "no"}
