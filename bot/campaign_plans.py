@@ -20,7 +20,7 @@ from data.queries import recipients as recipient_rows
 from data.queries import senders as sender_rows
 from data.queries import wave_lists as list_rows
 from data.queries import winners as winner_rows
-from data.queries.caps import Limits, has_open_tasks, list_waiting_runs
+from data.queries.caps import Limits, has_open_lists, has_open_tasks, list_waiting_runs
 from data.queries.erasures import Mark
 from data.queries.recipients import Source, Span
 from data.rules import campaigns as rules
@@ -105,6 +105,9 @@ async def source_of_wave(ctx: Context, wave: Wave, as_of: datetime, run: Run | N
     split = rows.split_of_wave(wave, variant)
     campaign = await ctx.db.read(rows.get_campaign, wave.campaign_id)
     limits = await _limits_beside_runs(ctx, wave.not_bought_hours, as_of, run_id, is_test=campaign.test_of is not None)
+    if campaign.journey_id is not None:
+        # Whoever is on a list of a journey's was weighed against all others when they were put on it.
+        limits = limits._replace(lists=False)
     choice = rows.senders_of(wave)
     if wave.audience.keys() & {"pairs", "external_userids"}:
         listed, unknown = await ctx.db.read(list_rows.list_of_wave, wave.id or 0)
@@ -122,13 +125,14 @@ def limits_of(settings: Settings, not_bought_hours: int | None, now: datetime, *
 async def _limits_beside_runs(
     ctx: Context, not_bought_hours: int | None, now: datetime, run_id: int | None = None, *, is_test: bool = False
 ) -> Limits:
-    """The same while what waits in other runs, and what staff are asked for with journeys' tasks, counts as if it had
-    been sent."""
+    """The same while what waits in other runs, on lists of journeys' broadcasts and in tasks of theirs for staff counts
+    as if it had been sent."""
     limits = limits_of(ctx.settings, not_bought_hours, now, is_test=is_test)
     if not limits.caps:
         return limits
     tasks = await ctx.db.read(has_open_tasks, min(cap.since for cap in limits.caps))
-    return limits._replace(runs=await ctx.db.read(list_waiting_runs, run_id), tasks=tasks)
+    lists = await ctx.db.read(has_open_lists)
+    return limits._replace(runs=await ctx.db.read(list_waiting_runs, run_id), tasks=tasks, lists=lists)
 
 
 async def _source(

@@ -9,7 +9,18 @@ from typing import Any, NamedTuple
 from sqlalchemy import Select, and_, case, func, literal, or_, select
 from sqlmodel import Session, col
 
-from data.models import Campaign, Follow, Recipient, RecipientState, Run, StaffTask, StaffTaskStatus, Touch
+from data.models import (
+    Campaign,
+    Follow,
+    JourneyWave,
+    Recipient,
+    RecipientState,
+    Run,
+    StaffTask,
+    StaffTaskStatus,
+    Touch,
+    WaveCustomer,
+)
 from data.queries import preferences
 from data.queries.preferences import cap_windows, refusal_of
 from data.rules.caps import Cap
@@ -20,15 +31,17 @@ S: Any = F.alias("siblings")
 R: Any = Recipient.__table__  # type: ignore[attr-defined]
 T: Any = Touch.__table__  # type: ignore[attr-defined]
 A: Any = StaffTask.__table__  # type: ignore[attr-defined]
+W: Any = WaveCustomer.__table__  # type: ignore[attr-defined]
+L: Any = JourneyWave.__table__  # type: ignore[attr-defined]
 _OPEN = StaffTaskStatus.OPEN.value
 
 
 class Limits(NamedTuple):
     """Who has bought within so many hours is left out, and who would get more than the company's `caps` allow.
 
-    What waits in `runs` counts for these as if it had been sent, and with `tasks` what staff are asked to write to
-    customers of journeys. `wecom`: the cap that WeCom applies when staff
-    confirm; nobody is left out for it, but they are counted.
+    What waits in `runs` counts for these as if it had been sent, with `tasks` what staff are asked to write to
+    customers of journeys, and with `lists` the broadcasts of journeys that customers are on the lists of. `wecom`: the
+    cap that WeCom applies when staff confirm; nobody is left out for it, but they are counted.
     """
 
     not_bought_hours: int | None = None
@@ -36,11 +49,12 @@ class Limits(NamedTuple):
     runs: tuple[int, ...] = ()
     wecom: Cap | None = None
     tasks: bool = False
+    lists: bool = False
 
     @property
     def waits(self) -> bool:
         """Whether there is anything that waits."""
-        return bool(self.runs or self.tasks)
+        return bool(self.runs or self.tasks or self.lists)
 
 
 def reason_of(session: Session, now: datetime, zone: Any, limits: Limits, *, of_many: bool = False) -> Any:
@@ -78,11 +92,13 @@ def _has_no_room(session: Session, limits: Limits) -> Any:
     busy = [F.c.touched_at >= widest.since]
     busy += [_waiting(limits.runs) > 0] if limits.runs else []
     busy += [_asked(widest) > 0] if limits.tasks else []
+    busy += [_listed() > 0] if limits.lists else []
     return and_(or_(*busy), _room(session, limits, of_all_kinds=True) <= 0, _room(session, limits) <= 0)
 
 
 def _room(session: Session, limits: Limits, *, of_all_kinds: bool = False) -> Any:
-    """How many more messages the company's caps allow, with what waits; what waits in runs is counted once for all.
+    """How many more messages the company's caps allow, with what waits; what waits in runs or on lists is counted once
+    for all.
     `of_all_kinds`: as if every touch counted, which their index alone tells."""
     reached = [_reached(cap, of_all_kinds=of_all_kinds) for cap in limits.caps]
     left = [
@@ -90,7 +106,8 @@ def _room(session: Session, limits: Limits, *, of_all_kinds: bool = False) -> An
         for cap, number in zip(limits.caps, reached, strict=True)
     ]
     room = _least(session, *left)
-    return room - _waiting(limits.runs) if limits.runs else room
+    room = room - _waiting(limits.runs) if limits.runs else room
+    return room - _listed() if limits.lists else room
 
 
 def _least(session: Session, *numbers: Any) -> Any:
@@ -164,6 +181,26 @@ def _asked(cap: Cap) -> Any:
         .where(A.c.external_userid == F.c.external_userid, A.c.due_at >= cap.since, A.c.status == _OPEN)
     )
     return asked.scalar_subquery()
+
+
+_RUN: Any = Run.__table__  # type: ignore[attr-defined]
+#: Of what is begun the recipients are counted; closed without a run it is never sent.
+_TO_BE_SENT = or_(
+    _RUN.c.id.is_(None) & L.c.closed_at.is_(None),
+    _RUN.c.id.is_not(None) & _RUN.c.started_at.is_(None) & _RUN.c.ended_at.is_(None),
+)
+_LISTS = L.outerjoin(_RUN, _RUN.c.wave_id == L.c.wave_id)
+
+
+def _listed() -> Any:
+    """How many broadcasts of journeys a follow's customer is on the lists of."""
+    listed = select(func.count()).select_from(_LISTS.join(W, W.c.wave_id == L.c.wave_id))
+    return listed.where(W.c.external_userid == F.c.external_userid, _TO_BE_SENT).scalar_subquery()
+
+
+def has_open_lists(session: Session) -> bool:
+    """Whether journeys have a broadcast to send that nobody has begun to plan."""
+    return session.execute(select(L.c.wave_id).select_from(_LISTS).where(_TO_BE_SENT).limit(1)).first() is not None
 
 
 def has_open_tasks(session: Session, since: datetime) -> bool:

@@ -199,7 +199,7 @@ async def replay_calls(company: Company, admin: Browser) -> None:
 
     number = await company.bot.db.write(add)
     page = await admin.get("/console/webhooks?state=given_up")
-    assert "It answered HTTP 500." in page.text
+    assert "对方回答了 HTTP 500。" in page.text
     assert "<script>alert" not in page.page
     assert (await admin.get("/console/webhooks?state=nonsense&before=x&customer=%3Cb%3E")).status == 200
     path = f"/console/webhook-calls/{number}/again"
