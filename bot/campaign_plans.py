@@ -12,7 +12,7 @@ from bot.config import Settings
 from bot.context import Context
 from bot.setting_values import days_of
 from bot.staff_tasks import company_caps
-from data.models import RecipientState, Run, RunStatus, Wave
+from data.models import Campaign, RecipientState, Run, RunStatus, Wave
 from data.queries import audience_counts, erasures, segments
 from data.queries import campaigns as rows
 from data.queries import customers as customer_rows
@@ -104,10 +104,7 @@ async def source_of_wave(ctx: Context, wave: Wave, as_of: datetime, run: Run | N
     variant = run.variant if run is not None else await ctx.db.read(winner_rows.find_variant, wave.id or 0)
     split = rows.split_of_wave(wave, variant)
     campaign = await ctx.db.read(rows.get_campaign, wave.campaign_id)
-    limits = await _limits_beside_runs(ctx, wave.not_bought_hours, as_of, run_id, is_test=campaign.test_of is not None)
-    if campaign.journey_id is not None:
-        # Whoever is on a list of a journey's was weighed against all others when they were put on it.
-        limits = limits._replace(lists=False)
+    limits = await _limits_beside_runs(ctx, wave.not_bought_hours, as_of, run_id, campaign)
     choice = rows.senders_of(wave)
     if wave.audience.keys() & {"pairs", "external_userids"}:
         listed, unknown = await ctx.db.read(list_rows.list_of_wave, wave.id or 0)
@@ -123,15 +120,22 @@ def limits_of(settings: Settings, not_bought_hours: int | None, now: datetime, *
 
 
 async def _limits_beside_runs(
-    ctx: Context, not_bought_hours: int | None, now: datetime, run_id: int | None = None, *, is_test: bool = False
+    ctx: Context,
+    not_bought_hours: int | None,
+    now: datetime,
+    run_id: int | None = None,
+    campaign: Campaign | None = None,
 ) -> Limits:
     """The same while what waits in other runs, on lists of journeys' broadcasts and in tasks of theirs for staff counts
     as if it had been sent."""
+    is_test = campaign is not None and campaign.test_of is not None
     limits = limits_of(ctx.settings, not_bought_hours, now, is_test=is_test)
     if not limits.caps:
         return limits
     tasks = await ctx.db.read(has_open_tasks, min(cap.since for cap in limits.caps))
-    lists = await ctx.db.read(has_open_lists)
+    # Whoever is on a list of a journey's was weighed against all others when they were put on it.
+    is_of_journey = campaign is not None and campaign.journey_id is not None
+    lists = not is_of_journey and await ctx.db.read(has_open_lists)
     return limits._replace(runs=await ctx.db.read(list_waiting_runs, run_id), tasks=tasks, lists=lists)
 
 

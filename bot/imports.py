@@ -47,8 +47,8 @@ CHUNK = 500
 PIECE_BYTES = 1 << 20
 HEADING_MAX_LENGTH = 64
 LEFT_OUT_AT_ONCE = 2_000
-#: Rows that an import did not take, for the file of them.
 LEFT_OUT = Phrase("选择了不导入")
+#: Rows that an import did not take, for the file of them.
 NOT_TAKEN = (RowState.BAD, RowState.REVIEW, RowState.LEFT_OUT, RowState.FAILED)
 
 _CUSTOMER_ID = re.compile(r"w[mo][A-Za-z0-9_-]{10,62}")
@@ -323,7 +323,7 @@ def why(row: ImportRow, of: Import, language: str = "zh") -> str:
     """What is wrong with a row, in words of a language."""
     sign = "：" if language == "zh" else ": "
     faults = [
-        f"{each['column']}{sign}{told(language, each['message'])}" if each["column"] else each["message"]
+        (f"{each['column']}{sign}" if each["column"] else "") + told(language, each["message"])
         for each in tell_row(row, of.headings)["faults"]
     ]
     return told(language, faults or [LEFT_OUT] * (row.state == RowState.LEFT_OUT))

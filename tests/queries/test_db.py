@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from data.models import Follow, Tag
 from data.postgres_database import MANY_AT_A_TIME
 from data.queries.statistics import refresh_statistics
 from data.queries.tags import list_live_ids
-from data.sqlite import CHECKPOINT_PAGES, INBOX_CHECKPOINT_PAGES, sqlite_engine
+from data.sqlite import CHECKPOINT_PAGES, INBOX_CHECKPOINT_PAGES, copy_log, sqlite_engine
 from tests.conftest import Urls
 
 
@@ -68,11 +69,40 @@ async def test_a_long_unit_on_sqlite_runs_in_no_savepoint(tmp_path: Path, monkey
     def is_in_savepoint(session: Session) -> bool:
         return session.connection().in_nested_transaction()
 
+    def short(session: Session) -> bool:
+        return session.connection().in_nested_transaction()
+
     db = open_database(f"sqlite:///{tmp_path / 'siyu.db'}")
-    shared = await asyncio.gather(*(db.write(is_in_savepoint) for _ in range(3)))
-    monkeypatch.setattr("data.sqlite_database.GROUP_SECONDS", -1.0)
+    limit = "data.sqlite_database.GROUP_SECONDS"
+    monkeypatch.setattr(limit, 60.0)
+    assert await asyncio.gather(*(db.write(is_in_savepoint) for _ in range(3))) == [False, True, True]
+    monkeypatch.setattr(limit, -1.0)
     assert not any(await asyncio.gather(*(db.write(is_in_savepoint) for _ in range(3))))
-    assert shared == [False, True, True]
+    monkeypatch.setattr(limit, 60.0)
+    units = (short, is_in_savepoint, short)
+    assert await asyncio.gather(*map(db.write, units)) == [False, False, True], "what was long last comes first"
+    assert await asyncio.gather(*map(db.write, units)) == [False, True, True], "it was not long this time"
+    await db.close()
+
+
+async def test_the_log_of_sqlite_is_copied_beside_the_writer(tmp_path: Path) -> None:
+    path, copy = tmp_path / "siyu.db", tmp_path / "copy.db"
+    await migrate.upgrade(f"sqlite:///{path}", "main")
+    db, engine = open_database(f"sqlite:///{path}"), sqlite_engine(path, writes=False)
+
+    async def copied() -> list[str]:
+        shutil.copy(path, copy)  # without its log
+        there = open_database(f"sqlite:///{copy}")
+        try:
+            return await there.read(list_live_ids)
+        finally:
+            await there.close()
+
+    await db.write(add_tag, "new")
+    assert await copied() == []
+    await asyncio.to_thread(copy_log, engine)
+    assert await copied() == ["new"]
+    engine.dispose()
     await db.close()
 
 

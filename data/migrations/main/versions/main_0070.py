@@ -19,24 +19,17 @@ WRITE = sa.text(
     "INSERT INTO follow_words (follow_id, grams) VALUES (:follow_id, :grams) "
     "ON CONFLICT (follow_id) DO UPDATE SET grams = excluded.grams"
 )
-#: Without them the index is written once, at the end.
-TRIGGERS = (
-    "CREATE TRIGGER follow_words_made AFTER INSERT ON follow_words BEGIN "
-    "INSERT INTO follow_grams (rowid, grams) VALUES (new.follow_id, new.grams); END",
-    "CREATE TRIGGER follow_words_gone AFTER DELETE ON follow_words BEGIN "
-    "INSERT INTO follow_grams (follow_grams, rowid, grams) VALUES ('delete', old.follow_id, old.grams); END",
-    "CREATE TRIGGER follow_words_changed AFTER UPDATE ON follow_words WHEN old.grams <> new.grams BEGIN "
-    "INSERT INTO follow_grams (follow_grams, rowid, grams) VALUES ('delete', old.follow_id, old.grams); "
-    "INSERT INTO follow_grams (rowid, grams) VALUES (new.follow_id, new.grams); END",
-)
+TRIGGERS = sa.text("SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'follow_words'")
 
 
 def upgrade() -> None:
     connection = op.get_bind()
     if connection.dialect.name != "sqlite":
         return
-    for name in ("made", "gone", "changed"):
-        op.execute(f"DROP TRIGGER follow_words_{name}")
+    # Without them the index is written once, at the end.
+    triggers = connection.execute(TRIGGERS).all()
+    for name, _ in triggers:
+        op.execute(f"DROP TRIGGER {name}")
     after = 0
     while rows := connection.execute(KNOWN, {"after": after, "follows": FOLLOWS}).all():
         given = [
@@ -48,6 +41,6 @@ def upgrade() -> None:
             connection.execute(WRITE, given)
         after = rows[-1][0]
     op.execute("INSERT INTO follow_grams (follow_grams) VALUES ('rebuild')")
-    for trigger in TRIGGERS:
-        op.execute(trigger)
+    for _, made_by in triggers:
+        op.execute(made_by)
     op.drop_index("ix_customers_unionid", table_name="customers")
